@@ -1,0 +1,1 @@
+"""Receive, acknowledge and show detections. Import the module that owns a name."""

@@ -1,0 +1,280 @@
+"""The one module that talks to open_clip: load a frozen CLIP, embed images and prompts.
+
+A backbone is named as open_clip names it (`ViT-B-32` and a pretrained tag or checkpoint file), or
+by the JSON file of a model configuration, or `demo`: the small CLIP that edgeclip carries.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import hashlib
+import io
+import json
+import logging
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import open_clip
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from edgeclip.contract.pack import Base
+from edgeclip.contract.preprocess import PreprocessSpec
+from edgeclip.errors import ConfigError, DataError, SetupError
+
+log = logging.getLogger(__name__)
+
+DEMO = "demo"
+DEMO_FOLDER = Path(__file__).parent / "backbones" / DEMO
+_DEMO_MODEL = "edgeclip-demo"
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """A frozen CLIP.
+
+    Attributes:
+        base: What packs and bundles store of it.
+        preprocess: How a frame becomes its input.
+        tower: Normalised `(B, 3, S, S)` float32 -> `(z, f)`, `(B, D)` and `(B, E)`.
+        logit_scale: exp of the learned value.
+    """
+
+    base: Base
+    preprocess: PreprocessSpec
+    tower: FrozenTower
+    logit_scale: float
+    _model: Any  # open_clip is untyped
+    _tokenize: Callable[[list[str]], Tensor]
+
+    def embed_images(self, images: NDArray[np.uint8]) -> tuple[Tensor, Tensor]:
+        """Return z and f, before and after the visual projection, not normalised.
+
+        Args:
+            images: `(B, S, S, 3)` uint8, RGB, from `contract.preprocess.prepare`.
+
+        Returns:
+            z `(B, D)` and f = zP `(B, E)`, float32 on the CPU.
+        """
+        mean, std = (torch.tensor(v) for v in (self.preprocess.mean, self.preprocess.std))
+        device = next(self.tower.parameters()).device
+        with torch.inference_mode():
+            pixels = (torch.from_numpy(images).float() / 255 - mean) / std
+            z, f = self.tower(pixels.permute(0, 3, 1, 2).contiguous().to(device))
+        return z.float().cpu().clone(), f.float().cpu().clone()
+
+    def embed_prompts(self, prompts: Sequence[Sequence[str]]) -> Tensor:
+        """Return T: for each class the unit mean of its prompts' unit features.
+
+        Args:
+            prompts: C lists, each of one or more sentences.
+
+        Returns:
+            `(C, E)` float32, rows of unit norm, on the CPU.
+
+        Raises:
+            DataError: A class has no prompt.
+        """
+        if any(not group for group in prompts):
+            raise DataError("a class has no prompt: give each class at least one")
+        device = next(self._model.parameters()).device
+        rows = []
+        with torch.inference_mode():
+            for group in prompts:
+                tokens = self._tokenize(list(group)).to(device)
+                features = functional.normalize(self._model.encode_text(tokens).float(), dim=-1)
+                rows.append(functional.normalize(features.mean(0), dim=0))
+        return torch.stack(rows).cpu().clone()
+
+
+class FrozenTower(nn.Module):
+    """An image tower split at its projection: `z` before, `f = z @ projection` after.
+
+    A tower without a projection matrix of its own (a CNN) gets the identity, so D = E.
+    """
+
+    def __init__(self, visual: Any, embed_dim: int) -> None:
+        super().__init__()
+        projection = getattr(visual, "proj", None)
+        if isinstance(projection, nn.Parameter):
+            visual.proj = None
+            matrix = projection.detach().clone()
+        else:
+            matrix = torch.eye(embed_dim)
+        self.visual = visual
+        self.projection = nn.Parameter(matrix, requires_grad=False)
+
+    def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
+        """Return z `(B, D)` and f `(B, E)` of normalised pixels `(B, 3, S, S)`."""
+        z = self.visual(pixels)
+        return z, z @ self.projection
+
+
+def load_backbone(name: str, pretrained: str | None = None, *, device: str = "cpu") -> Backbone:
+    """Return a frozen CLIP with its weights.
+
+    Args:
+        name: `demo`, an open_clip model name, or the JSON file of a model configuration.
+        pretrained: open_clip's tag, or a checkpoint file; not used by `demo`.
+        device: Where it runs: `cpu`, `cuda`, ...
+
+    Raises:
+        ConfigError: There is no such model or tag.
+        SetupError: The weights are not on this machine and cannot be fetched, or do not fit.
+    """
+    model_name, weights = _resolve(name, pretrained)
+    quick_gelu = bool(
+        (open_clip.get_pretrained_cfg(model_name, weights) or {}).get("quick_gelu", False)
+    )
+    with _quiet():
+        try:
+            model = open_clip.create_model(
+                model_name,
+                pretrained=weights,
+                device=device,
+                force_quick_gelu=quick_gelu,
+                require_pretrained=True,
+            )
+        except Exception as error:  # a foreign checkpoint fails in any way: assert, unpickling, key
+            raise SetupError(_why_not_loaded(name, weights, error)) from error
+    label = weights if not Path(weights).is_file() else Path(weights).name
+    return _freeze(model, name if name == DEMO else model_name, model_name, label)
+
+
+def untrained_model(config: Path, seed: int) -> tuple[Any, Callable[[list[str]], Tensor]]:
+    """Return a CLIP with random weights and its tokenizer, to be trained from the start.
+
+    Args:
+        config: JSON file of an open_clip model configuration.
+        seed: Of the random weights.
+    """
+    model_name = _register(config)
+    torch.manual_seed(seed)
+    with _quiet():
+        model = open_clip.create_model(model_name, pretrained=None)
+        tokenizer = open_clip.get_tokenizer(model_name)
+    return model, tokenizer
+
+
+def _resolve(name: str, pretrained: str | None) -> tuple[str, str]:
+    """Return the name that open_clip knows, and its tag or checkpoint file."""
+    if name == DEMO:
+        return _register(DEMO_FOLDER / "demo.json", _DEMO_MODEL), str(
+            DEMO_FOLDER / "demo.safetensors"
+        )
+    if name.endswith(".json"):
+        if pretrained is None or not Path(pretrained).is_file():
+            raise ConfigError(
+                f"--backbone {name} needs --pretrained FILE, found {pretrained}: name a checkpoint"
+            )
+        return _register(Path(name)), pretrained
+    known = open_clip.list_models()
+    if name not in known:
+        near = difflib.get_close_matches(name, [*known, DEMO], n=1)
+        hint = f"did you mean {near[0]}?" if near else "see open_clip.list_models()"
+        raise ConfigError(f"--backbone {name} is not a model of open_clip: {hint}")
+    return name, _known_weights(name, pretrained)
+
+
+def _known_weights(name: str, pretrained: str | None) -> str:
+    tags = open_clip.list_pretrained_tags_by_model(name)
+    if pretrained is not None and (pretrained in tags or Path(pretrained).is_file()):
+        return pretrained
+    choices = ", ".join(tags) or "none, so name a checkpoint file"
+    raise ConfigError(
+        f"--pretrained {pretrained} is neither a file nor a tag of {name}: tags are {choices}"
+    )
+
+
+def _register(config: Path, name: str | None = None) -> str:
+    """Make a model configuration known to open_clip; return its name there."""
+    try:
+        content = json.loads(config.read_text(encoding="utf-8"))
+        complete = {"embed_dim", "vision_cfg", "text_cfg"} <= set(content)
+    except (OSError, ValueError, TypeError) as error:
+        raise ConfigError(
+            f"{config}: no readable model configuration ({error}): check the path"
+        ) from error
+    if not complete:
+        raise ConfigError(f"{config}: embed_dim, vision_cfg or text_cfg is missing: not a model")
+    model_name = name or config.stem
+    # open_clip.add_model_config registers by file name only, which would make `demo` a model name.
+    open_clip.factory._MODEL_CONFIGS[model_name] = content  # noqa: SLF001
+    return model_name
+
+
+def _why_not_loaded(name: str, weights: str, error: Exception) -> str:
+    reason = " ".join(str(error).split())[:300]
+    if Path(weights).is_file():
+        return (
+            f"{weights} is no checkpoint of {name} ({reason}): check that the two belong together"
+        )
+    return (
+        f"weights {weights!r} of {name} are not on this machine and could not be fetched: connect"
+        " once so that they are cached, copy a checkpoint and name it with --pretrained FILE, or"
+        f" use --backbone {DEMO} ({reason})"
+    )
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Hold back what open_clip logs and warns; its errors are raised and translated."""
+    root = logging.getLogger()
+    before = root.level, root.manager.disable
+    logging.disable(logging.ERROR)
+    try:
+        with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before[1])
+
+
+def _freeze(model: Any, arch: str, model_name: str, pretrained: str) -> Backbone:
+    model.requires_grad_(False).eval()
+    weights_sha256 = hash_weights(model.state_dict())
+    cfg = open_clip.get_model_preprocess_cfg(model)
+    config = open_clip.get_model_config(model_name)
+    size = int(np.max(cfg["size"]))
+    params = sum(parameter.numel() for parameter in model.visual.parameters())
+    tower = FrozenTower(model.visual, int(config["embed_dim"])).eval()
+    width, embed_dim = tower.projection.shape
+    base = Base(
+        arch=arch,
+        pretrained=pretrained,
+        activation=_activation(model),
+        width=width,
+        embed_dim=embed_dim,
+        image_size=size,
+        params=params,
+        weights_sha256=weights_sha256,
+    )
+    preprocess = PreprocessSpec(size=size, mean=tuple(cfg["mean"]), std=tuple(cfg["std"]))
+    with _quiet():
+        tokenizer: Callable[[list[str]], Tensor] = open_clip.get_tokenizer(model_name)
+    scale = float(model.logit_scale.exp())
+    return Backbone(base, preprocess, tower, scale, model, tokenizer)
+
+
+def _activation(model: Any) -> Literal["gelu", "quick_gelu", "other"]:
+    names = {type(module).__name__ for module in model.visual.modules()}
+    if "QuickGELU" in names:
+        return "quick_gelu"
+    return "gelu" if "GELU" in names else "other"
+
+
+def hash_weights(state: dict[str, Any]) -> str:
+    """Return the SHA-256 over names, types, shapes and bytes of a state dict, in sorted order."""
+    digest = hashlib.sha256()
+    for name in sorted(state):
+        tensor = state[name].detach().cpu().contiguous()
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,190 @@
+"""`manifest.json`: what a bundle holds, and how it is read and checked.
+
+bundle/
+  manifest.json
+  backbone/<sha12>/model.cpu.onnx  model.trt.onnx
+  packs/<task>/<version>/pack.json  adapter.safetensors  golden.npz
+  engines/                     made on the machine that runs them, never shipped
+"""
+
+from __future__ import annotations
+
+from pathlib import Path, PurePosixPath
+from typing import Final, Literal
+
+from pydantic import AwareDatetime, Field, ValidationError, model_validator
+
+from edgeclip.contract.hashing import sha256_file
+from edgeclip.contract.pack import (
+    Base,
+    PackManifest,
+    Part,
+    Sha256,
+    TaskName,
+    Version,
+    read_pack_manifest,
+)
+from edgeclip.contract.preprocess import PREPROCESS_VERSION, PreprocessSpec
+from edgeclip.contract.validation import explain
+from edgeclip.errors import BundleDamagedError, BundleMismatchError, BundleMissingError
+
+BUNDLE_SCHEMA: Final = "edgeclip.bundle/1"
+MANIFEST_FILE = "manifest.json"
+ENGINES_FOLDER = "engines"
+
+
+class FileRecord(Part):
+    """One file of the bundle."""
+
+    sha256: Sha256
+    size_bytes: int = Field(ge=0)
+
+
+class Profile(Part):
+    """The smallest, usual and largest size of one free dimension of the graph."""
+
+    min: int = Field(ge=1)
+    opt: int = Field(ge=1)
+    max: int = Field(ge=1)
+
+
+class Graph(Part):
+    """One ONNX graph of the bundle."""
+
+    file: str
+    rung: Literal["fp16", "fp32"]
+    runtime: Literal["tensorrt", "onnxruntime"]
+    opset: int
+    nodes: int
+    inputs: list[str]
+    outputs: list[str]
+
+
+class PackRef(Part):
+    """Where a pack lies; everything else about it stands in its own `pack.json`."""
+
+    task: TaskName
+    version: Version
+    path: str
+
+
+class Tolerance(Part):
+    """How far an engine's outputs may lie from the golden ones, each image."""
+
+    one_minus_cosine: float = Field(gt=0)
+    mean_one_minus_cosine: float = Field(gt=0)
+    probability: float = Field(gt=0)
+
+
+class BundleManifest(Part):
+    """`manifest.json`."""
+
+    schema_: Literal["edgeclip.bundle/1"] = Field(BUNDLE_SCHEMA, alias="schema")
+    created_at: AwareDatetime
+    tool: dict[str, str]
+    base: Base
+    preprocess: PreprocessSpec
+    graphs: list[Graph] = Field(min_length=1)
+    profiles: dict[str, Profile] = Field(description="By letter of the free dimension; B is batch.")
+    packs: list[PackRef] = Field(min_length=1)
+    tolerance: Tolerance
+    parity: dict[str, float] = Field(description="Differences measured at export.")
+    files: dict[str, FileRecord]
+
+    @model_validator(mode="after")
+    def _paths_stay_inside(self) -> BundleManifest:
+        paths = [*self.files, *(item.file for item in self.graphs), *(p.path for p in self.packs)]
+        for path in paths:
+            pure = PurePosixPath(path)
+            if pure.is_absolute() or ".." in pure.parts or "\\" in path or not pure.parts:
+                raise ValueError(f"the path {path!r} leaves the bundle")
+        return self
+
+    def to_json(self) -> str:
+        """Return the manifest as indented JSON, ended by a newline."""
+        return self.model_dump_json(by_alias=True, indent=2) + "\n"
+
+    def graph_for(self, runtime: Literal["tensorrt", "onnxruntime"]) -> Graph:
+        """Return the graph made for a runtime.
+
+        Raises:
+            BundleMismatchError: The bundle has none.
+        """
+        for graph in self.graphs:
+            if graph.runtime == runtime:
+                return graph
+        raise BundleMismatchError(f"the bundle has no graph for {runtime}: export it again")
+
+
+def read_bundle(folder: Path, *, check_hashes: bool = True) -> BundleManifest:
+    """Return a bundle's manifest after checking that its files are there and unaltered.
+
+    Args:
+        folder: The bundle, with `manifest.json` in it.
+        check_hashes: Compare the SHA-256 of each file; otherwise only its size.
+
+    Raises:
+        BundleMissingError: There is no bundle.
+        BundleDamagedError: The manifest cannot be read, or a file is missing or altered.
+        BundleMismatchError: Another preprocessing version than this software's.
+    """
+    path = folder / MANIFEST_FILE
+    try:
+        manifest = BundleManifest.model_validate_json(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise BundleMissingError(
+            f"{folder} holds no readable {MANIFEST_FILE}: make one with `edgeclip-export bundle`"
+        ) from error
+    except ValidationError as error:
+        raise BundleDamagedError(explain(error, BundleManifest, str(path))) from error
+    if manifest.preprocess.version != PREPROCESS_VERSION:
+        raise BundleMismatchError(
+            f"{path}: made with preprocessing version {manifest.preprocess.version}, this software"
+            f" has {PREPROCESS_VERSION}: export the bundle again"
+        )
+    for name, record in manifest.files.items():
+        _check_file(folder / name, record, check_hashes)
+    return manifest
+
+
+def read_bundled_pack(folder: Path, manifest: BundleManifest, task: str | None) -> PackManifest:
+    """Return the manifest of one pack of a bundle.
+
+    Args:
+        folder: The bundle.
+        manifest: What `read_bundle` gave.
+        task: The pack's task, or None for the bundle's first pack.
+
+    Raises:
+        BundleMismatchError: No pack has that task, or the pack is for another encoder.
+        PackError: The pack is damaged.
+    """
+    pack = read_pack_manifest(folder / find_pack(manifest, task).path)
+    if pack.base.weights_sha256 != manifest.base.weights_sha256:
+        raise BundleMismatchError(f"pack {pack.task} is for another encoder: export it again")
+    if pack.preprocess != manifest.preprocess:
+        raise BundleMismatchError(f"pack {pack.task} has another preprocessing: export it again")
+    return pack
+
+
+def find_pack(manifest: BundleManifest, task: str | None) -> PackRef:
+    """Return where a task's pack lies; None asks for the bundle's first.
+
+    Raises:
+        BundleMismatchError: No pack has that task.
+    """
+    for ref in manifest.packs:
+        if task in (None, ref.task):
+            return ref
+    known = ", ".join(ref.task for ref in manifest.packs)
+    raise BundleMismatchError(f"the bundle has no pack for task {task!r}: it has {known}")
+
+
+def _check_file(path: Path, record: FileRecord, check_hash: bool) -> None:
+    try:
+        whole = path.stat().st_size == record.size_bytes
+        intact = whole and (not check_hash or sha256_file(path) == record.sha256)
+    except OSError as error:
+        raise BundleDamagedError(f"{path} is missing: copy the bundle again") from error
+    if not intact:
+        raise BundleDamagedError(f"{path} was altered or cut short: copy the bundle again")

@@ -1,0 +1,103 @@
+"""Write files whole or not at all: temporary name, fsync, rename."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from edgeclip.errors import ConfigError
+
+
+def sync_folder(folder: Path) -> None:
+    """Flush a folder's entries to disk, so that a rename in it survives a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write `data` to `path` whole or not at all, and durably.
+
+    Args:
+        path: The file; its folder is made if missing. An existing file is replaced.
+        data: All bytes of the file.
+
+    Raises:
+        OSError: The disk is full, or the folder cannot be written; `path` is then untouched.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    temporary = Path(name)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.chmod(0o644)
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    sync_folder(path.parent)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write UTF-8 text like `write_bytes`."""
+    write_bytes(path, text.encode())
+
+
+@contextmanager
+def new_folder(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
+    """Yield a temporary folder that becomes `path` when the block ends without an error.
+
+    Args:
+        path: The folder to make. Its parent is made if missing.
+        overwrite: Replace an existing folder; otherwise a non-empty one is refused.
+
+    Yields:
+        The temporary folder, beside `path`, to fill.
+
+    Raises:
+        ConfigError: `path` exists, is not empty, and `overwrite` is false.
+    """
+    if path.exists() and not path.is_dir():
+        raise ConfigError(f"{path} is a file: name a folder for the output")
+    if path.exists() and any(path.iterdir()) and not overwrite:
+        raise ConfigError(f"{path} is not empty: choose another --out, or add --overwrite")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
+    try:
+        yield temporary
+        temporary.chmod(0o755)
+        _sync_tree(temporary)
+        _take_the_place_of(temporary, path)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+    sync_folder(path.parent)
+
+
+def _take_the_place_of(temporary: Path, path: Path) -> None:
+    """Rename over `path`; an older folder steps aside first and is removed last."""
+    if not path.exists():
+        temporary.replace(path)
+        return
+    aside = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.old."))
+    path.replace(aside)
+    temporary.replace(path)
+    shutil.rmtree(aside, ignore_errors=True)
+
+
+def _sync_tree(folder: Path) -> None:
+    for path in folder.rglob("*"):
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

@@ -1,0 +1,198 @@
+"""`pack.json`: what an adapter pack says of itself, and how it is read and checked."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Final, Literal
+
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
+
+from edgeclip.contract.hashing import sha256_file
+from edgeclip.contract.preprocess import PreprocessSpec
+from edgeclip.contract.validation import explain
+from edgeclip.errors import PackError
+
+PACK_SCHEMA: Final = "edgeclip.pack/1"
+PACK_FILE = "pack.json"
+TENSORS_FILE = "adapter.safetensors"
+GOLDEN_FILE = "golden.npz"
+
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+TaskName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")]
+Version = Annotated[str, StringConstraints(pattern=r"^\d{1,5}\.\d{1,5}\.\d{1,5}$")]
+FileName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,99}$")]
+Probability = Annotated[float, Field(ge=0, le=1)]
+ObservationType = Literal["animal", "human", "vehicle", "blank", "unknown", "unclassified"]
+
+
+class Part(BaseModel):
+    """A part of a manifest: frozen; unknown keys are refused, since they may change the meaning."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Base(Part):
+    """The frozen encoder that a pack belongs to."""
+
+    arch: str = Field(description="open_clip's model name, or `demo`.")
+    pretrained: str = Field(description="open_clip's tag, or the checkpoint's file name.")
+    activation: Literal["gelu", "quick_gelu", "other"]
+    width: int = Field(ge=1, description="D, before the visual projection.")
+    embed_dim: int = Field(ge=1, description="E.")
+    image_size: int = Field(ge=16, le=1024)
+    params: int = Field(ge=1, description="Parameters of the image tower.")
+    weights_sha256: Sha256 = Field(description="Of the image and text towers' weights.")
+
+
+class Thresholds(Part):
+    """When a class is seen: all in [0, 1], of the calibrated probability.
+
+    A visit opens at a median >= `on` with a best frame >= `peak`, and lasts while >= `off`.
+    """
+
+    on: Probability
+    off: Probability
+    peak: Probability
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Thresholds:
+        if not self.off <= self.on <= self.peak:
+            raise ValueError("thresholds must be in the order off <= on <= peak")
+        return self
+
+
+class PackClass(Part):
+    """One class: its name, what kind of observation it is, and the prompts that described it."""
+
+    name: Annotated[str, StringConstraints(min_length=1, max_length=64)]
+    observation_type: ObservationType
+    scientific_name: str | None = None
+    prompts: list[str] = Field(min_length=1)
+
+
+class Training(Part):
+    """Where the pack came from, so that a result can be repeated."""
+
+    images: int = Field(ge=0)
+    labels_used: int = Field(ge=0, description="Training and validation images together.")
+    steps: int = Field(ge=0)
+    seed: int
+    trainable_params: int = Field(ge=0)
+    data_sha256: Sha256
+    split_sha256: Sha256
+
+
+class PackManifest(Part):
+    """`pack.json`."""
+
+    schema_: Literal["edgeclip.pack/1"] = Field(PACK_SCHEMA, alias="schema")
+    task: TaskName
+    version: Version
+    created_at: AwareDatetime
+    tool: dict[str, str] = Field(description="Versions of edgeclip, torch, open_clip.")
+    method: str
+    recipe_sha256: Sha256
+    fusion_class: Literal["F0", "F1", "F2"]
+    graph: Literal["head"]
+    slots: dict[str, list[int]]
+    base: Base
+    preprocess: PreprocessSpec
+    classes: list[PackClass] = Field(min_length=2)
+    column_class: list[int] = Field(min_length=2)
+    prompts_sha256: Sha256
+    thresholds: dict[str, Thresholds] = Field(min_length=1)
+    temperature: float = Field(gt=0)
+    training: Training
+    metrics: dict[str, float]
+    files: dict[FileName, Sha256]
+
+    @property
+    def class_names(self) -> list[str]:
+        """Names of the classes, in the order of the probabilities."""
+        return [item.name for item in self.classes]
+
+    @property
+    def targets(self) -> list[str]:
+        """Names of the classes that have thresholds: those a detection can name."""
+        return list(self.thresholds)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> PackManifest:
+        names = self.class_names
+        if len(set(names)) != len(names):
+            raise ValueError("class names must differ")
+        if set(self.column_class) != set(range(len(names))):
+            raise ValueError("column_class must name every class and no other")
+        if unknown := sorted(set(self.thresholds) - set(names)):
+            raise ValueError(f"thresholds for classes that do not exist: {', '.join(unknown)}")
+        return self
+
+    @staticmethod
+    def from_json(text: str, source: str) -> PackManifest:
+        """Return the manifest in a JSON text.
+
+        Args:
+            text: The content of `pack.json`.
+            source: Its path, for the error.
+
+        Raises:
+            PackError: Not JSON, another format version, or a wrong field.
+        """
+        try:
+            return PackManifest.model_validate_json(text)
+        except ValidationError as error:
+            raise PackError(explain(error, PackManifest, source)) from error
+
+    def to_json(self) -> str:
+        """Return the manifest as indented JSON, ended by a newline."""
+        return self.model_dump_json(by_alias=True, indent=2) + "\n"
+
+
+def read_pack_manifest(folder: Path, *, check_hashes: bool = True) -> PackManifest:
+    """Return a pack's manifest after checking that its files are there and unaltered.
+
+    Args:
+        folder: The pack, with `pack.json` in it.
+        check_hashes: Also compare the SHA-256 of each file.
+
+    Raises:
+        PackError: There is no pack, or it is damaged, or of another format version.
+    """
+    path = folder / PACK_FILE
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise PackError(
+            f"{folder} holds no readable {PACK_FILE}: make a pack with `edgeclip train --out`"
+        ) from error
+    manifest = PackManifest.from_json(text, str(path))
+    for name in (TENSORS_FILE, GOLDEN_FILE):
+        if name not in manifest.files:
+            raise PackError(f"{path}: files lacks {name}: the pack is incomplete, train it again")
+    if check_hashes:
+        for name, expected in manifest.files.items():
+            _check_file(folder / name, expected)
+    return manifest
+
+
+def _check_file(path: Path, expected: str) -> None:
+    try:
+        found = sha256_file(path)
+    except OSError as error:
+        raise PackError(f"{path} is missing or unreadable: copy the pack again") from error
+    if found != expected:
+        raise PackError(f"{path} was altered or cut short (SHA-256 differs): copy the pack again")
+
+
+def utc_text(at: datetime) -> str:
+    """Return a time as RFC 3339 in UTC with milliseconds and Z."""
+    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,108 @@
+"""The one preprocessing of trainer, exporter and device, and the one use of OpenCV for it.
+
+Normalisation is not here: the graph subtracts the mean and divides by the standard deviation.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+from edgeclip.errors import DataError
+
+PREPROCESS_VERSION = 1
+
+Box = tuple[float, float, float, float]
+"""x, y, width, height relative to the frame, in 0..1, origin top left."""
+
+
+class PreprocessSpec(BaseModel):
+    """How a frame becomes the encoder's input; stored in packs and bundles, and compared."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    version: int = Field(PREPROCESS_VERSION, ge=1)
+    color: Literal["RGB"] = "RGB"
+    size: int = Field(ge=16, le=1024, description="Side of the square input, px.")
+    interp_down: Literal["area"] = "area"
+    interp_up: Literal["cubic"] = "cubic"
+    margin: float = Field(0.2, ge=0, le=2, description="Padding around a box, of its longer side.")
+    mean: tuple[float, float, float] = Field(description="Per channel, of 0..1; in the graph.")
+    std: tuple[float, float, float] = Field(description="Per channel, of 0..1; in the graph.")
+
+
+def decode_image(data: bytes) -> NDArray[np.uint8]:
+    """Return the pixels of an encoded image, turned upright by its EXIF orientation.
+
+    Args:
+        data: A whole JPEG, PNG, WebP, BMP or TIFF file.
+
+    Returns:
+        `(H, W, 3)` uint8, RGB.
+
+    Raises:
+        DataError: No image can be decoded from the bytes.
+    """
+    if not data:
+        raise DataError("the file is empty: 0 bytes")
+    try:
+        decoded = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    except cv2.error as error:  # for example more pixels than OpenCV accepts
+        raise DataError(f"the image cannot be decoded ({error.err})") from error
+    if decoded is None:
+        raise DataError("the file holds no image that can be decoded")
+    return np.asarray(cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB), np.uint8)
+
+
+def crop_square(image: NDArray[np.uint8], box: Box, margin: float) -> NDArray[np.uint8]:
+    """Return the padded square around a box, moved (not cut) to stay inside the frame.
+
+    Args:
+        image: `(H, W, 3)` uint8.
+        box: Relative to the frame.
+        margin: Padding on each side, as a part of the box's longer side.
+
+    Returns:
+        A view of `image`; where the square is larger than the frame, the frame's full side.
+    """
+    height, width = image.shape[:2]
+    x, y, box_width, box_height = box
+    side = max(box_width * width, box_height * height, 1.0) * (1 + 2 * margin)
+    left, right = _span((x + box_width / 2) * width, side, width)
+    top, bottom = _span((y + box_height / 2) * height, side, height)
+    return image[top:bottom, left:right]
+
+
+def _span(centre: float, side: float, limit: int) -> tuple[int, int]:
+    length = min(max(round(side), 1), limit)
+    start = min(max(round(centre - length / 2), 0), limit - length)
+    return start, start + length
+
+
+def prepare(
+    image: NDArray[np.uint8], spec: PreprocessSpec, box: Box | None = None
+) -> NDArray[np.uint8]:
+    """Return the encoder's input for a frame, or for the part of it around a box.
+
+    Args:
+        image: `(H, W, 3)` uint8, RGB, any size.
+        spec: The bundle's or pack's preprocessing.
+        box: Where given, the padded square around it is taken; else the whole frame is squashed.
+
+    Returns:
+        `(size, size, 3)` uint8, RGB, contiguous.
+
+    Raises:
+        DataError: The image is empty or not `(H, W, 3)` uint8.
+    """
+    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or 0 in image.shape:
+        raise DataError(f"expected an RGB image (H, W, 3) uint8, found {image.shape} {image.dtype}")
+    region = image if box is None else crop_square(image, box, spec.margin)
+    shrinks = min(region.shape[:2]) >= spec.size
+    method = cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
+    resized = cv2.resize(region, (spec.size, spec.size), interpolation=method)
+    return np.ascontiguousarray(resized, np.uint8)

@@ -1,0 +1,48 @@
+"""Status and info: what a device says of itself, retained by the broker."""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+from pydantic import AwareDatetime, Field
+
+from edgeclip.contract.detection import Epoch, Identifier, Message, Name
+
+STATUS_SCHEMA: Final = "edgeclip.status/1"
+INFO_SCHEMA: Final = "edgeclip.info/1"
+
+
+class Status(Message):
+    """Whether a device or the dashboard is there; `offline` is its last will."""
+
+    schema_: Literal["edgeclip.status/1"] = Field(STATUS_SCHEMA, alias="schema")
+    state: Literal["online", "stopped", "sleeping", "updating", "offline"]
+    since: AwareDatetime | None
+    bdseq: int = Field(ge=0, description="Pairs a will with its birth.")
+    boot_id: Epoch | None = None
+    reason: str | None = None
+
+    def to_json(self) -> bytes:
+        """Return the status as compact UTF-8 JSON."""
+        return self.model_dump_json(by_alias=True).encode()
+
+
+class Info(Message):
+    """The birth certificate: what runs on a device."""
+
+    schema_: Literal["edgeclip.info/1"] = Field(INFO_SCHEMA, alias="schema")
+    device_id: Identifier
+    project: Identifier
+    deployment_id: Identifier
+    camera_id: Identifier
+    edgeclip_version: Name
+    pack: Name | None = Field(description="task@version; null until detect has run.")
+    backend: Name | None
+    precision: Name | None
+    source: Name | None
+    machine: Name
+    started_at: AwareDatetime | None
+
+    def to_json(self) -> bytes:
+        """Return the info as compact UTF-8 JSON."""
+        return self.model_dump_json(by_alias=True).encode()

@@ -1,0 +1,89 @@
+"""MQTT topics: `edgeclip/v1/{project}/{device_id}/...`; no species and no coordinates in them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from edgeclip.contract.detection import Severity, is_identifier
+
+ROOT = "edgeclip/v1"
+
+
+@dataclass(frozen=True)
+class DeviceTopics:
+    """All topics of one device.
+
+    Raises:
+        ValueError: An id is not of the form `[a-z0-9-]{1,32}`.
+    """
+
+    project: str
+    device_id: str
+
+    def __post_init__(self) -> None:
+        for name in (self.project, self.device_id):
+            if not is_identifier(name):
+                raise ValueError(f"{name!r} is not an id: use a-z, 0-9 and -, at most 32")
+
+    @property
+    def prefix(self) -> str:
+        """The part that all its topics share, without a closing slash."""
+        return f"{ROOT}/{self.project}/{self.device_id}"
+
+    @property
+    def status(self) -> str:
+        """Retained: online, stopped, offline (the last will)."""
+        return f"{self.prefix}/up/status"
+
+    @property
+    def info(self) -> str:
+        """Retained: the birth certificate."""
+        return f"{self.prefix}/up/info"
+
+    def detection(self, severity: Severity) -> str:
+        """One revision of a visit."""
+        return f"{self.prefix}/up/detection/{severity}"
+
+    def media(self, detection_id: str, n: int) -> str:
+        """The bytes of one JPEG."""
+        return f"{self.prefix}/up/media/{detection_id}/{n}"
+
+    @property
+    def receipt(self) -> str:
+        """What the dashboard has stored."""
+        return f"{self.prefix}/down/receipt"
+
+
+@dataclass(frozen=True)
+class UpTopic:
+    """A topic that a device published on, taken apart.
+
+    Attributes:
+        kind: status, info, detection or media.
+        rest: What follows the kind: severity, or detection id and number.
+    """
+
+    project: str
+    device_id: str
+    kind: str
+    rest: tuple[str, ...]
+
+
+def parse_up_topic(topic: str) -> UpTopic | None:
+    """Return the parts of a device's topic, or None if it is not one."""
+    parts = topic.split("/")
+    if len(parts) < 6 or "/".join(parts[:2]) != ROOT or parts[4] != "up":
+        return None
+    if not (is_identifier(parts[2]) and is_identifier(parts[3])):
+        return None
+    return UpTopic(parts[2], parts[3], parts[5], tuple(parts[6:]))
+
+
+def all_devices(project: str) -> str:
+    """Return the filter for everything that a project's devices publish."""
+    return f"{ROOT}/{project}/+/up/#"
+
+
+def dashboard_status(project: str) -> str:
+    """Return the retained topic that says whether the dashboard is there."""
+    return f"{ROOT}/{project}/dashboard/status"
