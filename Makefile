@@ -1,0 +1,66 @@
+# One word a chore; each makes .venv and installs what it needs by itself.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+TYPINGS := ../shared/typings
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+
+.PHONY: help demo test check format bench constraints clean
+
+help:
+	@echo "make demo     train, export, watch two clips, see the alert on a page (SERVE=1 leaves it open)"
+	@echo "make test     all tests; what needs mosquitto, chromium or the real images skips and says so"
+	@echo "make check    format, ruff, mypy strict, import-linter"
+	@echo "make format   let ruff rewrite the sources"
+	@echo "make bench    measure: ratios side by side, written to benchmarks/results/"
+	@echo "make clean    remove .venv and everything that was made"
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
+	  { echo "edgeclip needs Python >= 3.10: run 'make PYTHON=python3.11 ...'" >&2; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) install --quiet --upgrade "pip>=24"
+
+$(VENV)/.demo: pyproject.toml constraints.txt | $(BIN)/python
+	$(PIP) install --quiet --progress-bar off --constraint constraints.txt --editable ".[demo,cpu]"
+	@touch $@
+
+$(VENV)/.all: pyproject.toml constraints.txt | $(BIN)/python
+	$(PIP) install --quiet --progress-bar off --constraint constraints.txt --editable ".[all]"
+	@touch $@ $(VENV)/.demo
+
+demo: $(VENV)/.demo
+	$(BIN)/python examples/demo.py $(if $(SERVE),--serve)
+
+test: $(VENV)/.all
+	$(BIN)/python -m pytest $(ARGS)
+
+check: $(VENV)/.all
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	@for version in 10.3 10.16; do \
+	  if [ -d "$(TYPINGS)/tensorrt-$$version" ]; then \
+	    echo "mypy with the signatures of TensorRT $$version" && \
+	    MYPYPATH="$(TYPINGS)/tensorrt-$$version" $(BIN)/mypy --cache-dir .mypy_cache/tensorrt-$$version \
+	      export/edgeclip_export device/edgeclip_device || exit 1; \
+	  else \
+	    echo "skipped: no signatures of TensorRT $$version at $(TYPINGS)"; \
+	  fi; \
+	done
+	$(BIN)/lint-imports
+
+format: $(VENV)/.all
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(VENV)/.all
+	$(BIN)/python -m benchmarks $(ARGS)
+
+constraints: $(VENV)/.all
+	$(BIN)/python scripts/write_constraints.py
+
+clean:
+	rm -rf $(VENV) dist build demo-output test-output *.egg-info
+	rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage*
+	find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +
