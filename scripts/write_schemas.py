@@ -1,0 +1,41 @@
+"""Write the JSON Schema of every message and manifest into edgeclip/contract/schemas/."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from pydantic import BaseModel
+
+from edgeclip.contract.bundle import BundleManifest
+from edgeclip.contract.detection import Detection
+from edgeclip.contract.files import write_text
+from edgeclip.contract.pack import PackManifest
+from edgeclip.contract.receipts import Receipt
+from edgeclip.contract.reports import Info, Status
+
+MODELS: dict[str, type[BaseModel]] = {
+    "bundle-1": BundleManifest,
+    "detection-1": Detection,
+    "info-1": Info,
+    "pack-1": PackManifest,
+    "receipt-1": Receipt,
+    "status-1": Status,
+}
+FOLDER = Path(__file__).parents[1] / "edgeclip/contract/schemas"
+
+
+def schema_text(model: type[BaseModel]) -> str:
+    """Return a model's JSON Schema as indented, sorted JSON."""
+    return json.dumps(model.model_json_schema(by_alias=True), indent=2, sort_keys=True) + "\n"
+
+
+def main() -> None:
+    """Write all schemas."""
+    for name, model in MODELS.items():
+        write_text(FOLDER / f"{name}.json", schema_text(model))
+        print(f"wrote {FOLDER.name}/{name}.json")
+
+
+if __name__ == "__main__":
+    main()
