@@ -58,7 +58,7 @@ bench: $(VENV)/.all
 	$(BIN)/python -m benchmarks $(ARGS)
 
 constraints: $(VENV)/.all
-	$(BIN)/python scripts/write_constraints.py
+	$(BIN)/python scripts/write_constraints.py python3.10 python3.11 python3.12
 
 clean:
 	rm -rf $(VENV) dist build demo-output test-output *.egg-info

@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from edgeclip.contract.pack import Base
-from edgeclip.contract.preprocess import PreprocessSpec
+from edgeclip.contract.preprocess_spec import PreprocessSpec
 from edgeclip.errors import ConfigError, DataError, SetupError
 
 log = logging.getLogger(__name__)

@@ -24,7 +24,7 @@ from edgeclip.contract.pack import (
     Version,
     read_pack_manifest,
 )
-from edgeclip.contract.preprocess import PREPROCESS_VERSION, PreprocessSpec
+from edgeclip.contract.preprocess_spec import PREPROCESS_VERSION, PreprocessSpec
 from edgeclip.contract.validation import explain
 from edgeclip.errors import BundleDamagedError, BundleMismatchError, BundleMissingError
 

@@ -17,7 +17,7 @@ from pydantic import (
 )
 
 from edgeclip.contract.hashing import sha256_file
-from edgeclip.contract.preprocess import PreprocessSpec
+from edgeclip.contract.preprocess_spec import PreprocessSpec
 from edgeclip.contract.validation import explain
 from edgeclip.errors import PackError
 

@@ -5,34 +5,12 @@ Normalisation is not here: the graph subtracts the mean and divides by the stand
 
 from __future__ import annotations
 
-from typing import Literal
-
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
 
+from edgeclip.contract.preprocess_spec import Box, PreprocessSpec
 from edgeclip.errors import DataError
-
-PREPROCESS_VERSION = 1
-
-Box = tuple[float, float, float, float]
-"""x, y, width, height relative to the frame, in 0..1, origin top left."""
-
-
-class PreprocessSpec(BaseModel):
-    """How a frame becomes the encoder's input; stored in packs and bundles, and compared."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    version: int = Field(PREPROCESS_VERSION, ge=1)
-    color: Literal["RGB"] = "RGB"
-    size: int = Field(ge=16, le=1024, description="Side of the square input, px.")
-    interp_down: Literal["area"] = "area"
-    interp_up: Literal["cubic"] = "cubic"
-    margin: float = Field(0.2, ge=0, le=2, description="Padding around a box, of its longer side.")
-    mean: tuple[float, float, float] = Field(description="Per channel, of 0..1; in the graph.")
-    std: tuple[float, float, float] = Field(description="Per channel, of 0..1; in the graph.")
 
 
 def decode_image(data: bytes) -> NDArray[np.uint8]:

@@ -15,7 +15,7 @@ from edgeclip.contract.detection import (
     Votes,
 )
 from edgeclip.contract.pack import Base, PackClass, PackManifest, Thresholds, Training
-from edgeclip.contract.preprocess import PreprocessSpec
+from edgeclip.contract.preprocess_spec import PreprocessSpec
 
 AT = datetime(2026, 5, 1, 2, 3, 4, tzinfo=timezone.utc)
 HASH = "a" * 64
