@@ -1,1 +1,1 @@
-"""The small trained parts around the frozen encoder. Import the module that owns a name."""
+"""What is learned on top of the frozen encoder, and the one formula that applies it."""
