@@ -1,1 +1,1 @@
-"""What is learned on top of the frozen encoder, and the one formula that applies it."""
+"""The small trained parts around the frozen encoder. Import the module that owns a name."""

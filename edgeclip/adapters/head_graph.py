@@ -1,7 +1,18 @@
-"""The one formula of the head: what trainer, evaluation and exported graph compute after z and f.
+"""The head of the graph: all slots after the frozen encoder, in one formula.
 
-Letters as in `contract.slots`: B images, D width, E embedding, H hidden, d attention width, M
-prompts + 1, K columns of the class matrix, C cache entries.
+Training evaluates it, golden outputs come from it, and the exporter turns it into ONNX, so that
+there is one place where the mathematics of a pack stands.
+
+    f        = z P + z dP                                       projection_delta
+    f^       = f / max(|f|, 1e-6)
+    f'       = f + |f| (va_ratio A(f^) + xm_ratio X(f^))        A(x) = ReLU(x down) up
+                                                                X(x) = softmax(x q k) v
+    f^'      = f' / max(|f'|, 1e-6)                             image_features
+    logits   = logit_scale f^' W + bias + alpha exp(-beta (1 - f^' keys)) values
+    p        = softmax(logits / temperature)
+
+A is CLIP-Adapter's bottleneck (Gao et al., IJCV 2024, arXiv 2110.04544), the cache term
+Tip-Adapter's (Zhang et al., ECCV 2022, arXiv 2207.09519).
 """
 
 from __future__ import annotations
@@ -16,17 +27,17 @@ from torch import Tensor, nn
 
 from edgeclip.contract.slots import HEAD_SLOTS
 
-_SMALLEST_NORM = 1e-6
+LEAST_NORM = 1e-6  # in float32: a norm of 1e-12 underflows in half precision and gives 0/0
 
 
 class HeadOutputs(NamedTuple):
-    """What the head gives for B images, float32, in the order of `contract.slots.GRAPH_OUTPUTS`.
+    """What the graph gives for B images, float32.
 
     Attributes:
-        image_features: `(B, E)`, adapted, unit norm.
-        base_embedding: `(B, E)`, before every adapter, unit norm.
-        logits: `(B, K)`.
-        probabilities: `(B, K)`, rows sum to 1; sum over a class's columns by `column_class`.
+        image_features: `(B, E)` after the adapters, unit norm.
+        base_embedding: `(B, E)` before every adapter, unit norm.
+        logits: `(B, K)`, not divided by the temperature.
+        probabilities: `(B, K)` in [0, 1], rows sum to 1.
     """
 
     image_features: Tensor
@@ -35,60 +46,77 @@ class HeadOutputs(NamedTuple):
     probabilities: Tensor
 
 
+def unit(features: Tensor) -> tuple[Tensor, Tensor]:
+    """Return `(B, E)` features at unit norm, and their norms `(B, 1)`, at least 1e-6."""
+    square = features.square().sum(-1, keepdim=True)
+    norm = square.clamp(min=LEAST_NORM**2).sqrt()  # clamped first: the slope of sqrt at 0 is inf
+    return features / norm, norm
+
+
 class HeadGraph(nn.Module):
-    """Apply a pack's tensors to the features of the frozen encoder. It has no weights itself.
+    """From z and f of the frozen encoder, and the slots of `contract.slots`, to probabilities."""
 
-    With f = zP, f^ = f / |f| and the slots' names as letters:
-
-        f   <- f + z projection_delta
-        f'  =  f + |f| (va_ratio ReLU(f^ va_down) va_up + xm_ratio softmax(f^ xm_q xm_k) xm_v)
-        f'^ =  f' / max(|f'|, 1e-6)
-        l   =  logit_scale f'^ class_weights + class_bias
-               + alpha exp(-beta (1 - f'^ cache_keys)) cache_values
-        p   =  softmax(l / temperature)
-
-    CLIP-Adapter (Gao et al., arXiv 2110.04544) for va, Tip-Adapter (Zhang et al., arXiv
-    2207.09519) for the cache. Neutral slots give f' = f bit for bit.
-    """
-
-    def forward(self, z: Tensor, f: Tensor, *slots: Tensor) -> HeadOutputs:
+    def forward(  # noqa: PLR0913  # one argument a slot: they become the inputs of the graph
+        self,
+        z: Tensor,
+        f: Tensor,
+        projection_delta: Tensor,
+        va_down: Tensor,
+        va_up: Tensor,
+        va_ratio: Tensor,
+        xm_q: Tensor,
+        xm_k: Tensor,
+        xm_v: Tensor,
+        xm_ratio: Tensor,
+        class_weights: Tensor,
+        class_bias: Tensor,
+        logit_scale: Tensor,
+        temperature: Tensor,
+        cache_keys: Tensor,
+        cache_values: Tensor,
+        alpha: Tensor,
+        beta: Tensor,
+    ) -> HeadOutputs:
         """Return features, logits and probabilities.
 
         Args:
-            z: `(B, D)` float32, before the visual projection.
-            f: `(B, E)` float32, f = zP, not normalised.
-            slots: All of `HEAD_SLOTS` in their order, float32.
+            z: `(B, D)` float32, the encoder before its projection.
+            f: `(B, E)` float32, z P.
+            projection_delta: The slots, float32, shapes as in `contract.slots.HEAD_SLOTS`.
+            va_down: See there, like all that follow.
+            va_up: `(H, E)`.
+            va_ratio: `(1,)`.
+            xm_q: `(E, d)`.
+            xm_k: `(d, M)`.
+            xm_v: `(M, E)`.
+            xm_ratio: `(1,)`.
+            class_weights: `(E, K)`, not normalised here.
+            class_bias: `(K,)`.
+            logit_scale: `(1,)`, exp of the learned value.
+            temperature: `(1,)`, > 0.
+            cache_keys: `(E, C)`.
+            cache_values: `(C, K)`.
+            alpha: `(1,)`.
+            beta: `(1,)`.
         """
-        s = dict(zip(HEAD_SLOTS, slots, strict=True))
-        base_embedding = _unit(f)
-        features = _unit(_adapted(f + z @ s["projection_delta"], s))
-        logits = s["logit_scale"] * (features @ s["class_weights"]) + s["class_bias"]
-        affinity = torch.exp(-s["beta"] * (1 - features @ s["cache_keys"]))
-        logits = logits + s["alpha"] * (affinity @ s["cache_values"])
-        probabilities = torch.softmax(logits / s["temperature"], dim=-1)
-        return HeadOutputs(features, base_embedding, logits, probabilities)
+        base_embedding, _ = unit(f)
+        shifted = f + z @ projection_delta
+        direction, norm = unit(shifted)
+        visual = torch.relu(direction @ va_down) @ va_up
+        cross_modal = torch.softmax(direction @ xm_q @ xm_k, dim=-1) @ xm_v
+        adapted = shifted + norm * (va_ratio * visual + xm_ratio * cross_modal)
+        image_features, _ = unit(adapted)
+        affinity = torch.exp(-beta * (1 - image_features @ cache_keys))
+        logits = logit_scale * (image_features @ class_weights) + class_bias
+        logits = logits + alpha * (affinity @ cache_values)
+        probabilities = torch.softmax(logits / temperature, dim=-1)
+        return HeadOutputs(image_features, base_embedding, logits, probabilities)
 
 
-def slot_tensors(filled: Mapping[str, NDArray[np.float32]]) -> tuple[Tensor, ...]:
-    """Return the slots as `HeadGraph.forward` takes them.
+def slot_tensors(filled: Mapping[str, NDArray[np.float32]]) -> dict[str, Tensor]:
+    """Return the slots as `HeadGraph.forward` takes them by name, each a copy.
 
     Args:
-        filled: What `contract.slots.filled_slots` gave: a tensor for every slot.
+        filled: What `contract.slots.filled_slots` gave: a float32 tensor for every slot.
     """
-    return tuple(torch.from_numpy(np.array(filled[name], np.float32)) for name in HEAD_SLOTS)
-
-
-def _adapted(f: Tensor, s: Mapping[str, Tensor]) -> Tensor:
-    norm = _norm(f)
-    unit = f / norm
-    visual = torch.relu(unit @ s["va_down"]) @ s["va_up"]
-    attention = torch.softmax(unit @ s["xm_q"] @ s["xm_k"], dim=-1)
-    return f + norm * (s["va_ratio"] * visual + s["xm_ratio"] * (attention @ s["xm_v"]))
-
-
-def _unit(f: Tensor) -> Tensor:
-    return f / _norm(f)
-
-
-def _norm(f: Tensor) -> Tensor:
-    return torch.linalg.vector_norm(f, dim=-1, keepdim=True).clamp(min=_SMALLEST_NORM)
+    return {name: torch.from_numpy(np.array(filled[name], np.float32)) for name in HEAD_SLOTS}

@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
+import onnx
 import pytest
 import torch
 from numpy.typing import NDArray
+from torch.export import Dim
 
-from edgeclip.adapters.head_graph import HeadGraph, HeadOutputs
-from edgeclip.contract.slots import HEAD_SLOTS, filled_slots
+from edgeclip.adapters.head_graph import HeadGraph, HeadOutputs, slot_tensors
+from edgeclip.contract.slots import GRAPH_OUTPUTS, HEAD_SLOTS, filled_slots
 
 Array = NDArray[np.float32]
 SIZES = {"D": 12, "E": 8, "H": 3, "d": 4, "M": 5, "K": 6, "C": 7, "1": 1}
@@ -33,8 +37,8 @@ def _inputs(rng: np.random.Generator) -> tuple[Array, Array]:
 
 
 def _run(z: Array, f: Array, slots: dict[str, Array]) -> HeadOutputs:
-    tensors = {name: torch.from_numpy(value) for name, value in slots.items()}
-    outputs: HeadOutputs = HeadGraph()(torch.from_numpy(z), torch.from_numpy(f), **tensors)
+    z_tensor, f_tensor = torch.from_numpy(z), torch.from_numpy(f)
+    outputs: HeadOutputs = HeadGraph()(z_tensor, f_tensor, **slot_tensors(slots))
     return outputs
 
 
@@ -108,3 +112,42 @@ def test_outputs_have_unit_norm_and_probabilities_sum_to_one(rng: np.random.Gene
     torch.testing.assert_close(outputs.image_features.norm(dim=1), ones)
     torch.testing.assert_close(outputs.base_embedding.norm(dim=1), ones)
     torch.testing.assert_close(outputs.probabilities.sum(1), ones)
+
+
+def test_the_order_of_cache_entries_does_not_matter(rng: np.random.Generator) -> None:
+    z, f = _inputs(rng)
+    slots = _slots(rng)
+    order = rng.permutation(SIZES["C"])
+    moved = {
+        "cache_keys": slots["cache_keys"][:, order],
+        "cache_values": slots["cache_values"][order],
+    }
+    first, second = (_run(z, f, s).logits for s in (slots, slots | moved))
+    torch.testing.assert_close(first, second, atol=1e-4, rtol=0)
+
+
+def test_the_graph_exports_with_free_sizes_and_without_transposes(
+    rng: np.random.Generator, tmp_path: Path
+) -> None:
+    free = {letter: Dim(letter) for letter in ("H", "d", "M", "K", "C")}
+    dims = {
+        name: {axis: free[dim] for axis, dim in enumerate(slot.dims) if dim in free}
+        for name, slot in HEAD_SLOTS.items()
+    }
+    z, f = (torch.from_numpy(part) for part in _inputs(rng))
+    program = torch.export.export(
+        HeadGraph(),
+        (z, f),
+        slot_tensors(_slots(rng)),
+        dynamic_shapes={"z": {0: Dim("B")}, "f": {0: Dim("B")}, **dims},
+    )
+    exported = torch.onnx.export(
+        program, dynamo=True, output_names=list(GRAPH_OUTPUTS), verbose=False
+    )
+    assert exported is not None
+    exported.save(tmp_path / "head.onnx")
+    graph = onnx.load(tmp_path / "head.onnx").graph
+    assert [item.name for item in graph.input] == ["z", "f", *HEAD_SLOTS]
+    assert "Transpose" not in {node.op_type for node in graph.node}
+    values = next(item for item in graph.input if item.name == "cache_values")
+    assert all(dim.dim_param for dim in values.type.tensor_type.shape.dim), "C and K are free"
