@@ -1,0 +1,106 @@
+"""`edgeclip-dashboard`: serve the page, or run the embedded broker."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from edgeclip.errors import run_command_line
+
+app = typer.Typer(
+    help="Receive, acknowledge and show detections.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_show_locals=False,  # locals may hold secrets
+)
+
+
+@app.command()
+def serve(
+    broker: Annotated[
+        str | None, typer.Option(help="mqtt://HOST[:1883], or mqtts://HOST for TLS.")
+    ] = None,
+    project: Annotated[str | None, typer.Option(help="Whose devices to listen to.")] = None,
+    dashboard_id: Annotated[str | None, typer.Option(help="Name in receipts.")] = None,
+    database: Annotated[
+        str | None, typer.Option(help="A SQLite file, or a SQLAlchemy URL.")
+    ] = None,
+    media: Annotated[Path | None, typer.Option(help="Folder of the snapshots.")] = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
+    port: Annotated[int | None, typer.Option(help="TCP port; 0 takes a free one.")] = None,
+    protocol: Annotated[str | None, typer.Option(help="MQTT version: 5 or 3.1.1.")] = None,
+    config: Annotated[Path | None, typer.Option(help="dashboard.toml; options win.")] = None,
+    verbose: Annotated[bool, typer.Option("--verbose", help="Log every step.")] = False,
+) -> None:
+    """Subscribe, store, send receipts, and show one live page.
+
+    The broker's user name and password come from EDGECLIP_DASHBOARD_MQTT_USERNAME and
+    EDGECLIP_DASHBOARD_MQTT_PASSWORD.
+    """
+    from edgeclip_dashboard.config import credentials_from_environment, load_settings
+
+    options = {
+        "project": project,
+        "dashboard_id": dashboard_id,
+        "broker": {"url": broker, "protocol": protocol},
+        "store": {"database": database, "media": str(media) if media else None},
+        "page": {"host": host, "port": port},
+    }
+    settings = load_settings(config, _given(options))
+    credentials = credentials_from_environment()
+    _log_to_stderr(verbose=verbose)
+    from edgeclip_dashboard.server import serve as run_server
+
+    def ready(url: str) -> None:
+        print(f"project {settings.project}, broker {settings.broker.url}", flush=True)
+        print(f"open {url} (Ctrl-C ends)", flush=True)
+
+    run_server(settings, credentials, ready=ready)
+
+
+@app.command()
+def broker(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="TCP port; 0 takes a free one.", min=0)] = 1883,
+) -> None:
+    """Run a small MQTT 3.1.1 broker for a desk; it keeps nothing over a restart."""
+    from edgeclip_dashboard.embedded_broker import run_broker
+
+    _log_to_stderr(verbose=False)
+
+    def ready(url: str) -> None:
+        print(f"edgeclip-dashboard serve --broker {url} --protocol 3.1.1", flush=True)
+
+    run_broker(host, port, ready=ready)
+
+
+def _given(options: dict[str, Any]) -> dict[str, Any]:
+    """Return the options that were given, without empty tables."""
+    given: dict[str, Any] = {}
+    for key, value in options.items():
+        chosen = _given(value) if isinstance(value, dict) else value
+        if chosen is not None and chosen != {}:
+            given[key] = chosen
+    return given
+
+
+def _log_to_stderr(*, verbose: bool) -> None:
+    level = logging.DEBUG if verbose else logging.INFO
+    logging.basicConfig(
+        level=level, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s"
+    )
+    for name in ("amqtt", "asyncio", "uvicorn", "watchfiles"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def main() -> None:
+    """Run the command line; an error of ours becomes one line and an exit code."""
+    run_command_line(app)
+
+
+if __name__ == "__main__":
+    main()

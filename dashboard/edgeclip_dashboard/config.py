@@ -1,0 +1,172 @@
+"""The dashboard's configuration: TOML tables, options over them, secrets from the environment."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import Field, SecretStr, field_validator
+
+from edgeclip.contract.detection import Identifier
+from edgeclip.contract.settings import Settings, read_toml, settings_from
+from edgeclip.errors import ConfigError
+
+USERNAME_VARIABLE = "EDGECLIP_DASHBOARD_MQTT_USERNAME"
+PASSWORD_VARIABLE = "EDGECLIP_DASHBOARD_MQTT_PASSWORD"
+DATABASE_PASSWORD_VARIABLE = "EDGECLIP_DASHBOARD_DATABASE_PASSWORD"
+_PORTS = {"mqtt": 1883, "mqtts": 8883}
+
+LaxPath = Annotated[Path, Field(strict=False)]
+
+
+class BrokerSettings(Settings):
+    """Table `[broker]`: where the devices' messages come from."""
+
+    url: str = Field(
+        "mqtt://127.0.0.1:1883", description="mqtt://HOST[:1883], or mqtts://HOST[:8883] for TLS."
+    )
+    protocol: Literal["5", "3.1.1"] = Field(
+        "5", description="MQTT version; 3.1.1 only for brokers without 5, like the embedded one."
+    )
+    ca_file: LaxPath | None = Field(
+        None, description="CA certificates (PEM) for mqtts; the system's where absent."
+    )
+    certificate_file: LaxPath | None = Field(
+        None, description="The dashboard's own certificate (PEM), for mutual TLS."
+    )
+    key_file: LaxPath | None = Field(None, description="The certificate's private key (PEM).")
+    keepalive_s: int = Field(60, ge=5, le=3600, description="MQTT keep-alive.")
+    session_expiry_s: int = Field(
+        604_800, ge=60, le=4_294_967_295, description="How long the broker keeps our MQTT session."
+    )
+    retry_max_s: float = Field(
+        60.0, ge=1, le=3600, description="Longest wait between two tries to connect."
+    )
+
+    @field_validator("url")
+    @classmethod
+    def _is_a_broker(cls, value: str) -> str:
+        parse_broker_url(value)
+        return value
+
+
+class StoreSettings(Settings):
+    """Table `[store]`: where detections and media are kept."""
+
+    database: str = Field(
+        "edgeclip-dashboard/detections.sqlite",
+        description="A SQLite file, or a SQLAlchemy URL such as postgresql+psycopg://USER@HOST/DB.",
+    )
+    media: LaxPath = Field(
+        Path("edgeclip-dashboard/media"), description="Folder of the snapshots, named by SHA-256."
+    )
+    media_max_bytes: int = Field(
+        2_000_000, ge=1000, le=50_000_000, description="Larger media are refused."
+    )
+
+
+class PageSettings(Settings):
+    """Table `[page]`: where people look."""
+
+    host: str = Field(
+        "127.0.0.1", min_length=1, description="Address to listen on; others than loopback warn."
+    )
+    port: int = Field(8080, ge=0, le=65535, description="TCP port; 0 takes a free one.")
+    theme: Literal["auto", "dark", "light"] = Field(
+        "auto", description="auto follows the viewer's system; dark suits a control room."
+    )
+    newest: int = Field(60, ge=1, le=500, description="How many detections the page shows.")
+
+
+class DashboardSettings(Settings):
+    """The whole file `dashboard.toml`."""
+
+    project: Identifier = Field("demo", description="Whose devices to listen to.")
+    dashboard_id: Identifier = Field(
+        "dashboard", description="This dashboard's name in receipts and in its MQTT client id."
+    )
+    broker: BrokerSettings = BrokerSettings()
+    store: StoreSettings = StoreSettings()
+    page: PageSettings = PageSettings()
+
+
+class Credentials(Settings):
+    """What only the environment may hold; masked wherever it is printed."""
+
+    username: str | None = None
+    password: SecretStr | None = None
+
+
+def parse_broker_url(url: str) -> tuple[str, int, bool]:
+    """Return host, port and whether TLS is used.
+
+    Raises:
+        ValueError: Another scheme, no host, a bad port, a path, or credentials in the URL.
+    """
+    parts = urlsplit(url)
+    if parts.scheme not in _PORTS or not parts.hostname:
+        raise ValueError("a broker is mqtt://HOST[:PORT] or mqtts://HOST[:PORT]")
+    if parts.username is not None or parts.password is not None:
+        raise ValueError(
+            f"no credentials in the URL: set {USERNAME_VARIABLE} and {PASSWORD_VARIABLE}"
+        )
+    if parts.path not in ("", "/") or parts.query or parts.fragment:
+        raise ValueError("a broker's URL ends after the port")
+    return parts.hostname, parts.port or _PORTS[parts.scheme], parts.scheme == "mqtts"
+
+
+def load_settings(file: Path | None, options: dict[str, Any]) -> DashboardSettings:
+    """Return the settings: option over file over default.
+
+    Args:
+        file: `dashboard.toml`, or None.
+        options: Nested tables of the options that were given on the command line.
+
+    Raises:
+        ConfigError: The file cannot be read, or a key or value is wrong.
+    """
+    tables = read_toml(file) if file else {}
+    for key, value in options.items():
+        table = tables.get(key)
+        if isinstance(value, dict) and isinstance(table, dict):
+            table.update(value)
+        else:
+            tables[key] = value
+    settings = settings_from(tables, DashboardSettings, source=str(file or "options"))
+    _check_files(settings.broker)
+    return settings
+
+
+def credentials_from_environment() -> Credentials:
+    """Return the broker's user name and password.
+
+    Raises:
+        ConfigError: A password without a user name.
+    """
+    username = os.environ.get(USERNAME_VARIABLE)
+    password = os.environ.get(PASSWORD_VARIABLE)
+    if password and not username:
+        raise ConfigError(f"{PASSWORD_VARIABLE} is set without {USERNAME_VARIABLE}: set both")
+    return Credentials(username=username, password=SecretStr(password) if password else None)
+
+
+def is_loopback(host: str) -> bool:
+    """Say whether an address to listen on can only be reached from this machine."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _check_files(broker: BrokerSettings) -> None:
+    for key in ("ca_file", "certificate_file", "key_file"):
+        path: Path | None = getattr(broker, key)
+        if path is not None and not path.is_file():
+            raise ConfigError(f"[broker].{key}: {path} is not a file: check the path")
+    if (broker.certificate_file is None) != (broker.key_file is None):
+        raise ConfigError("[broker]: certificate_file and key_file belong together: give both")

@@ -1,0 +1,203 @@
+"""What arrives by MQTT, taken apart: a known message of the contract, or why it is not one."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from edgeclip.contract.detection import MOST_BYTES, Detection
+from edgeclip.contract.reports import Info, Status
+from edgeclip.contract.topics import UpTopic, parse_up_topic
+from edgeclip.contract.validation import explain
+
+LARGEST_INTEGER = 2**63 - 1  # of a database's BIGINT
+_MOST_REASON = 200
+_ID = re.compile(r"[0-9a-f-]{36}")
+_MEDIA = re.compile(r"([0-9a-f-]{36})/([0-9]{1,2})")
+MessageT = TypeVar("MessageT", bound=BaseModel)
+_NUL = b"\\u0000"  # JSON's escape; PostgreSQL stores no NUL in text
+
+
+@dataclass(frozen=True)
+class DetectionMessage:
+    """A valid detection."""
+
+    detection: Detection
+    payload: bytes
+
+
+@dataclass(frozen=True)
+class MediaMessage:
+    """The bytes of a media file, not yet looked at."""
+
+    device_id: str
+    detection_id: str
+    n: int
+    data: bytes
+
+
+@dataclass(frozen=True)
+class StatusMessage:
+    """A device's status."""
+
+    device_id: str
+    status: Status
+
+
+@dataclass(frozen=True)
+class InfoMessage:
+    """A device's birth certificate."""
+
+    info: Info
+
+
+@dataclass(frozen=True)
+class MalformedMessage:
+    """A message that can never be stored.
+
+    Attributes:
+        device_id: From the topic; None if that cannot be read either.
+        row: Epoch and number of the outbox row, where they can be read.
+    """
+
+    topic: str
+    payload: bytes
+    reason: str
+    device_id: str | None = None
+    row: tuple[str, int] | None = None
+
+
+@dataclass(frozen=True)
+class IgnoredMessage:
+    """A message of a kind that this version does not use."""
+
+    kind: str
+
+
+Incoming = (
+    DetectionMessage
+    | MediaMessage
+    | StatusMessage
+    | InfoMessage
+    | MalformedMessage
+    | IgnoredMessage
+)
+
+
+class _RefusedError(Exception):
+    """Why a message is malformed."""
+
+
+def parse_message(topic: str, payload: bytes, *, project: str) -> Incoming:
+    """Return what a message says; nothing that a device can send raises an error.
+
+    Args:
+        topic: The topic it came on.
+        payload: Its bytes, of any length.
+        project: The project that the dashboard serves.
+    """
+    parts = parse_up_topic(topic)
+    if parts is None or parts.project != project:
+        return MalformedMessage(topic, payload, "not a topic of this project's devices")
+    try:
+        return _parse(parts, payload)
+    except _RefusedError as error:
+        reason = str(error)[:_MOST_REASON]
+        row = _row_of(payload) if parts.kind == "detection" else None
+        return MalformedMessage(topic, payload, reason, parts.device_id, row)
+
+
+def _parse(parts: UpTopic, payload: bytes) -> Incoming:
+    if parts.kind == "detection":
+        return DetectionMessage(_detection(parts, payload), payload)
+    if parts.kind == "media":
+        return _media(parts, payload)
+    if parts.kind in ("status", "info") and not payload:
+        return IgnoredMessage(parts.kind)  # an empty retained message clears the topic
+    if parts.kind == "status":
+        return StatusMessage(parts.device_id, _status(payload))
+    if parts.kind == "info":
+        info = _valid(Info, payload)
+        if (info.device_id, info.project) != (parts.device_id, parts.project):
+            raise _RefusedError(f"the topic names {parts.device_id}, the info {info.device_id}")
+        return InfoMessage(info)
+    return IgnoredMessage(parts.kind)
+
+
+def _detection(parts: UpTopic, payload: bytes) -> Detection:
+    detection = _valid(Detection, payload)
+    if (detection.device_id, detection.project) != (parts.device_id, parts.project):
+        raise _RefusedError(
+            f"the topic names {parts.device_id}, the detection {detection.device_id}"
+        )
+    if parts.rest != (detection.severity,):
+        raise _RefusedError(f"severity {detection.severity} on topic {'/'.join(parts.rest)[:40]}")
+    votes = detection.votes
+    _check_numbers(detection.seq, detection.rev, *((votes.frames, votes.agreeing) if votes else ()))
+    _check_numbers(*(side for ref in detection.media for side in (ref.width, ref.height)))
+    return detection
+
+
+def _status(payload: bytes) -> Status:
+    status = _valid(Status, payload)
+    _check_numbers(status.bdseq)
+    return status
+
+
+def _check_numbers(*numbers: int) -> None:
+    if any(number > LARGEST_INTEGER for number in numbers):
+        raise _RefusedError("a number is too large to be stored")
+
+
+def _media(parts: UpTopic, payload: bytes) -> MediaMessage:
+    found = _MEDIA.fullmatch("/".join(parts.rest))
+    if found is None:
+        raise _RefusedError("a media topic ends in DETECTION_ID/N")
+    return MediaMessage(parts.device_id, found[1], int(found[2]), payload)
+
+
+def _valid(model: type[MessageT], payload: bytes) -> MessageT:
+    if len(payload) > MOST_BYTES:
+        raise _RefusedError(f"{len(payload)} bytes, allowed are {MOST_BYTES}")
+    if _NUL in payload:
+        raise _RefusedError("text with a NUL character")
+    try:
+        message = model.model_validate_json(payload)
+    except ValidationError as error:
+        raise _RefusedError(explain(error, model, model.__name__.lower())) from error
+    _check_times(message)
+    return message
+
+
+def _check_times(message: BaseModel) -> None:
+    """Refuse times that UTC cannot express, such as the year 1 east of Greenwich."""
+    for name in type(message).model_fields:
+        value = getattr(message, name)
+        if isinstance(value, BaseModel):
+            _check_times(value)
+        elif isinstance(value, datetime):
+            try:
+                value.astimezone(timezone.utc)
+            except OverflowError as error:
+                raise _RefusedError(f"{name} is outside of what UTC can express") from error
+
+
+def _row_of(payload: bytes) -> tuple[str, int] | None:
+    """Return epoch and row number of a broken detection, if that much can be read."""
+    try:
+        document = json.loads(payload)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(document, dict):
+        return None
+    epoch, seq = document.get("epoch"), document.get("seq")
+    if not (isinstance(epoch, str) and _ID.fullmatch(epoch)):
+        return None
+    if isinstance(seq, bool) or not isinstance(seq, int) or not 1 <= seq <= LARGEST_INTEGER:
+        return None
+    return epoch, seq

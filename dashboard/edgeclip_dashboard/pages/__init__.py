@@ -1,0 +1,1 @@
+"""What people look at. Import the module that owns a name."""

@@ -1,0 +1,158 @@
+"""The live page: newest detections, devices and the link, pushed as they are committed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Literal
+
+from nicegui import Client, ui
+
+from edgeclip_dashboard import wording
+from edgeclip_dashboard.feed import LiveFeed
+from edgeclip_dashboard.health import Health
+from edgeclip_dashboard.pages.cards import DetectionCard
+from edgeclip_dashboard.pages.devices import DevicePanel
+from edgeclip_dashboard.queries import Picture
+
+_TICK_S = 10.0
+_CSS = Path(__file__).with_name("live.css")
+_THEMES: dict[str, bool | None] = {"auto": None, "dark": True, "light": False}
+
+
+@dataclass(frozen=True)
+class PageContext:
+    """What every page needs."""
+
+    feed: LiveFeed
+    health: Health
+    project: str
+    theme: Literal["auto", "dark", "light"]
+
+
+def add_live_page(context: PageContext) -> None:
+    """Register the page at `/`."""
+
+    @ui.page("/", title=f"edgeclip · {context.project}", dark=_THEMES[context.theme])
+    def live(client: Client) -> None:
+        page = LivePage(context, client)
+        remove = context.feed.listen(page.show)
+        client.on_connect(page.on_connect)
+        client.on_delete(remove)
+        ui.timer(_TICK_S, page.tick)
+
+
+class LivePage:
+    """One visitor's page."""
+
+    def __init__(self, context: PageContext, client: Client) -> None:
+        self._context = context
+        self._client = client
+        self._cards: dict[str, DetectionCard] = {}
+        ui.add_css(_CSS)
+        self._build_header()
+        with ui.element("main").classes("board"):
+            detections = ui.element("section").classes("detections")
+            detections.props["aria-label"] = "Detections"
+            with detections:
+                self._build_notices()
+                self._grid = ui.element("div").classes("grid")
+                self._grid.props.update({"role": "feed", "aria-label": "Newest detections"})
+            devices = ui.element("aside").classes("devices")
+            devices.props["aria-label"] = "Devices"
+            with devices:
+                with ui.element("h2"):
+                    ui.label("Devices")
+                self._devices = DevicePanel()
+        self.show()
+
+    def show(self) -> bool:
+        """Show the feed's picture and the link; say whether a browser is connected."""
+        picture = self._context.feed.picture
+        now = datetime.now(timezone.utc)
+        with self._client:
+            self._show_link()
+            self._show_problem()
+            if picture is not None:
+                self._show_cards(picture, now)
+                self._devices.show(picture.devices, now)
+                self._show_counts(picture)
+        return self._client.has_socket_connection
+
+    def tick(self) -> None:
+        """Let the told times follow the clock."""
+        now = datetime.now(timezone.utc)
+        for card in self._cards.values():
+            card.tick(now)
+        self._devices.tick(now)
+
+    def on_connect(self) -> None:
+        """Note that what the page was built with is now in a browser."""
+        self._context.feed.note_shown()
+
+    def _build_header(self) -> None:
+        with ui.element("header").classes("top"):
+            with ui.element("h1"):
+                ui.label("edgeclip")
+                ui.label(self._context.project).classes("project")
+            self._link = ui.label("").classes("link")
+            self._link.props["role"] = "status"
+            self._counts = ui.label("").classes("counts")
+            dark = ui.dark_mode(_THEMES[self._context.theme])
+            button = ui.button(icon="contrast", on_click=lambda: _switch(dark))
+            button.props("flat round dense")
+            button.props["aria-label"] = "Switch between light and dark"
+
+    def _build_notices(self) -> None:
+        self._problem = ui.label("").classes("problem")
+        self._problem.props["role"] = "alert"
+        self._malformed = ui.label("").classes("notice")
+        self._empty = ui.element("div").classes("empty")
+        with self._empty:
+            ui.icon("photo_camera", size="3rem").props["aria-hidden"] = "true"
+            with ui.element("h2"):
+                ui.label("No detections yet")
+            ui.label(
+                f"Waiting for devices of project {self._context.project} at"
+                f" {self._context.health.link.broker}."
+            )
+            ui.label("On a device, name the same project and broker in device.toml and start")
+            ui.label("edgeclip-device run --config device.toml").classes("command")
+
+    def _show_link(self) -> None:
+        state = self._context.health.link
+        self._link.set_text(wording.link(state))
+        self._link.classes(replace=f"link {state.name}")
+
+    def _show_problem(self) -> None:
+        problem = self._context.health.store_error or self._context.feed.error or ""
+        self._problem.set_text(problem)
+        self._problem.set_visibility(bool(problem))
+
+    def _show_counts(self, picture: Picture) -> None:
+        counts = picture.counts
+        self._counts.set_text(f"{counts.detections} detections · {counts.media} snapshots")
+        kept = "Messages that could not be read or stored, kept raw in the database"
+        self._malformed.set_text(f"{kept}: {counts.malformed}")
+        self._malformed.set_visibility(bool(counts.malformed))
+        self._empty.set_visibility(not picture.detections)
+
+    def _show_cards(self, picture: Picture, now: datetime) -> None:
+        wanted = {view.detection_id for view in picture.detections}
+        for detection_id in [known for known in self._cards if known not in wanted]:
+            self._cards.pop(detection_id).element.delete()
+        for position, view in enumerate(picture.detections):
+            card = self._cards.get(view.detection_id)
+            if card is not None:
+                card.show(view, now)
+                continue
+            with self._grid:
+                card = DetectionCard(view, now)
+            card.element.move(self._grid, target_index=position)
+            self._cards[view.detection_id] = card
+
+
+def _switch(mode: ui.dark_mode) -> None:
+    """Switch from auto to dark, then between dark and light."""
+    mode.value = not mode.value

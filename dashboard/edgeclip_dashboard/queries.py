@@ -1,0 +1,194 @@
+"""What the page and the API read: one typed, frozen picture of the store."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Engine, func, select
+from sqlalchemy.orm import Session
+
+from edgeclip_dashboard.ledger import Gap, Ledger
+from edgeclip_dashboard.models import Announcement, DetectionRow, Device, Media, Meta
+
+_KINDS = ("full", "crop", "thumb")  # the card shows the first that is there
+
+
+@dataclass(frozen=True)
+class MediaView:
+    """A media file that a detection named and that is stored."""
+
+    n: int
+    kind: str
+    sha256: str
+    width: int
+    height: int
+
+    @property
+    def url(self) -> str:
+        """Its address on this server."""
+        return f"/media/{self.sha256}.jpg"
+
+
+@dataclass(frozen=True)
+class DetectionView:
+    """A detection as it is shown; all times are aware UTC.
+
+    Attributes:
+        occurred_at: By the device's clock: when it was seen best, else when it began.
+        media: Best first.
+    """
+
+    detection_id: str
+    rev: int
+    device_id: str
+    deployment_id: str
+    camera_id: str
+    phase: str
+    severity: str
+    is_test: bool
+    is_historical: bool
+    class_name: str | None
+    scientific_name: str | None
+    observation_type: str
+    probability: float | None
+    failure: str | None
+    votes_frames: int | None
+    votes_agreeing: int | None
+    pack: str
+    started_at: datetime | None
+    best_at: datetime | None
+    ended_at: datetime | None
+    first_received_at: datetime
+    received_at: datetime
+    media: tuple[MediaView, ...]
+
+    @property
+    def occurred_at(self) -> datetime | None:
+        """When it was seen best, else when it began."""
+        return self.best_at or self.started_at
+
+
+@dataclass(frozen=True)
+class DeviceView:
+    """A device as it last described itself, and which of its rows are missing."""
+
+    device_id: str
+    state: str | None
+    since: datetime | None
+    reason: str | None
+    deployment_id: str | None
+    camera_id: str | None
+    edgeclip_version: str | None
+    pack: str | None
+    backend: str | None
+    precision: str | None
+    source: str | None
+    machine: str | None
+    last_detection_at: datetime | None
+    gaps: tuple[Gap, ...]
+
+
+@dataclass(frozen=True)
+class Counts:
+    """How much is stored."""
+
+    detections: int
+    media: int
+    media_pending: int
+    devices: int
+    malformed: int
+
+
+@dataclass(frozen=True)
+class Picture:
+    """All that the live page shows of the store."""
+
+    detections: tuple[DetectionView, ...]
+    devices: tuple[DeviceView, ...]
+    counts: Counts
+
+
+def read_picture(engine: Engine, ledger: Ledger, *, newest: int) -> Picture:
+    """Return the newest detections, by when they first arrived, all devices and counts.
+
+    Args:
+        engine: The store's database.
+        ledger: Knows the gaps.
+        newest: How many detections, 1 or more.
+
+    Raises:
+        SQLAlchemyError: The database cannot be read.
+    """
+    with Session(engine) as session:
+        return Picture(
+            detections=read_detections(session, newest),
+            devices=_devices(session, ledger),
+            counts=_counts(session),
+        )
+
+
+def read_detections(session: Session, newest: int) -> tuple[DetectionView, ...]:
+    """Return the newest detections with their media, newest first."""
+    newest_first = (DetectionRow.first_received_at.desc(), DetectionRow.detection_id.desc())
+    rows = session.scalars(select(DetectionRow).order_by(*newest_first).limit(newest)).all()
+    media = _media(session, [row.detection_id for row in rows])
+    return tuple(_detection_view(row, media[row.detection_id]) for row in rows)
+
+
+def is_shown_media(session: Session, sha256: str) -> bool:
+    """Say whether a stored media file belongs to a detection; one that does not is not shown."""
+    query = select(Media.sha256).join(Announcement, Announcement.sha256 == Media.sha256)
+    return session.scalar(query.where(Media.sha256 == sha256).limit(1)) is not None
+
+
+def _detection_view(row: DetectionRow, media: list[MediaView]) -> DetectionView:
+    names = (name for name in DetectionView.__dataclass_fields__ if name != "media")
+    return DetectionView(**{name: getattr(row, name) for name in names}, media=tuple(media))
+
+
+def _media(session: Session, detection_ids: list[str]) -> dict[str, list[MediaView]]:
+    """Return the stored media of detections: of each number and kind the newest revision's."""
+    query = (
+        select(Announcement)
+        .join(Media, Media.sha256 == Announcement.sha256)
+        .where(Announcement.detection_id.in_(detection_ids))
+        .order_by(Announcement.rev)
+    )
+    newest: dict[str, dict[int, Announcement]] = defaultdict(dict)
+    for row in session.scalars(query):
+        newest[row.detection_id][row.n] = row
+    views: dict[str, list[MediaView]] = defaultdict(list)
+    for detection_id, rows in newest.items():
+        best_first = sorted(rows.values(), key=lambda row: (_KINDS.index(row.kind), row.n))
+        views[detection_id] = [
+            MediaView(row.n, row.kind, row.sha256, row.width, row.height) for row in best_first
+        ]
+    return views
+
+
+def _devices(session: Session, ledger: Ledger) -> tuple[DeviceView, ...]:
+    gaps: dict[str, list[Gap]] = defaultdict(list)
+    for gap in ledger.gaps():
+        gaps[gap.device_id].append(gap)
+    names = [name for name in DeviceView.__dataclass_fields__ if name != "gaps"]
+    return tuple(
+        DeviceView(**{name: getattr(row, name) for name in names}, gaps=tuple(gaps[row.device_id]))
+        for row in session.scalars(select(Device).order_by(Device.device_id))
+    )
+
+
+def _counts(session: Session) -> Counts:
+    def count(table: type[DetectionRow | Media | Device]) -> int:
+        return session.scalar(select(func.count()).select_from(table)) or 0
+
+    announced = select(Announcement.n).where(Announcement.sha256 == Media.sha256).exists()
+    pending = session.scalar(select(func.count()).select_from(Media).where(~announced))
+    return Counts(
+        detections=count(DetectionRow),
+        media=count(Media),
+        media_pending=pending or 0,
+        devices=count(Device),
+        malformed=int(session.get_one(Meta, "malformed").value),
+    )

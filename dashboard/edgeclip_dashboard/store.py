@@ -1,0 +1,144 @@
+"""Commit what arrived: detections by (id, revision), media by hash, devices; one batch, whole."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from sqlalchemy import Engine
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
+from sqlalchemy.orm import Session
+
+from edgeclip.errors import StoreError
+from edgeclip_dashboard.devices import note_info, note_status
+from edgeclip_dashboard.ledger import Outbox
+from edgeclip_dashboard.media_files import MediaFiles
+from edgeclip_dashboard.messages import (
+    DetectionMessage,
+    Incoming,
+    InfoMessage,
+    MalformedMessage,
+    MediaMessage,
+    StatusMessage,
+)
+from edgeclip_dashboard.writers import (
+    ConflictError,
+    keep_malformed,
+    store_detection,
+    store_media,
+)
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class Committed:
+    """What a batch changed for good, and what the devices are to be told.
+
+    Attributes:
+        stored: Rows that are stored now, whether or not they were before.
+        refused: Rows that will never be, and why.
+        media: Media files that are stored and belong to a stored detection.
+        malformed: How many messages were kept raw instead of stored.
+        duplicates: How many detections had been stored before.
+    """
+
+    stored: list[tuple[Outbox, int]] = field(default_factory=list)
+    refused: list[tuple[Outbox, int, str]] = field(default_factory=list)
+    media: list[tuple[Outbox, str]] = field(default_factory=list)
+    malformed: int = 0
+    duplicates: int = 0
+
+
+class Store:
+    """Writes batches of messages; for one thread."""
+
+    def __init__(self, engine: Engine, files: MediaFiles) -> None:
+        self._engine = engine
+        self._files = files
+
+    def commit(self, messages: Sequence[Incoming], at: datetime) -> Committed:
+        """Store a batch in one transaction and return what is now safe on disk.
+
+        A message that the database cannot hold is kept raw, and spoils none of the others.
+
+        Raises:
+            StoreError: The database or the media folder cannot be written; nothing was stored and
+                the same batch can be tried again.
+        """
+        try:
+            return self._commit(messages, at)
+        except (OperationalError, OSError) as error:
+            raise StoreError(f"cannot store: {error}: check disk space and permissions") from error
+        except (SQLAlchemyError, ValueError, OverflowError) as error:
+            if len(messages) == 1:
+                log.warning("a message cannot be stored and is kept raw: %s", error)
+                return self._commit([_as_malformed(messages[0], error)], at)
+            return _joined([self.commit([message], at) for message in messages])
+
+    def _commit(self, messages: Sequence[Incoming], at: datetime) -> Committed:
+        committed = Committed()
+        with Session(self._engine) as session, session.begin():
+            for message in messages:
+                try:
+                    self._store(session, message, at, committed)
+                except ConflictError as error:
+                    self._store(session, _as_malformed(message, error), at, committed)
+        return committed
+
+    def _store(
+        self, session: Session, message: Incoming, at: datetime, committed: Committed
+    ) -> None:
+        if isinstance(message, DetectionMessage):
+            _note_detection(committed, message, store_detection(session, message, at))
+        elif isinstance(message, MediaMessage):
+            sha256, outbox = store_media(session, message, at, self._files)
+            if outbox is not None:
+                committed.media.append((outbox, sha256))
+        elif isinstance(message, StatusMessage):
+            note_status(session, message, at)
+        elif isinstance(message, InfoMessage):
+            note_info(session, message)
+        elif isinstance(message, MalformedMessage):
+            keep_malformed(session, message, at)
+            committed.malformed += 1
+            if message.device_id and message.row:
+                epoch, seq = message.row
+                committed.refused.append(((message.device_id, epoch), seq, message.reason))
+
+
+def _note_detection(
+    committed: Committed, message: DetectionMessage, result: tuple[bool, list[str]]
+) -> None:
+    is_new, media = result
+    detection = message.detection
+    outbox = (detection.device_id, detection.epoch)
+    committed.stored.append((outbox, detection.seq))
+    committed.media.extend((outbox, sha256) for sha256 in media)
+    committed.duplicates += not is_new
+
+
+def _as_malformed(message: Incoming, error: Exception) -> MalformedMessage:
+    """Return a message that is to be kept raw, with its outbox row if it has one."""
+    reason = str(error).splitlines()[0][:200]
+    if isinstance(message, DetectionMessage):
+        detection = message.detection
+        row = (detection.epoch, detection.seq)
+        return MalformedMessage("detection", message.payload, reason, detection.device_id, row)
+    if isinstance(message, MediaMessage):
+        topic = f"media/{message.detection_id}/{message.n}"
+        return MalformedMessage(topic, message.data, reason, message.device_id)
+    return MalformedMessage(type(message).__name__, b"", reason)
+
+
+def _joined(parts: list[Committed]) -> Committed:
+    whole = Committed()
+    for part in parts:
+        whole.stored += part.stored
+        whole.refused += part.refused
+        whole.media += part.media
+        whole.malformed += part.malformed
+        whole.duplicates += part.duplicates
+    return whole

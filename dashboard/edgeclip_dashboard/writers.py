@@ -1,0 +1,235 @@
+"""Single messages into the tables; each function works inside the caller's transaction."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import delete, func, select
+from sqlalchemy.orm import Session
+
+from edgeclip.contract.detection import Detection, MediaRef
+from edgeclip_dashboard.devices import device_row
+from edgeclip_dashboard.ledger import Outbox
+from edgeclip_dashboard.media_files import MediaFiles
+from edgeclip_dashboard.messages import DetectionMessage, MalformedMessage, MediaMessage
+from edgeclip_dashboard.models import (
+    Announcement,
+    DetectionRow,
+    Malformed,
+    Media,
+    Meta,
+    OutboxRow,
+    Revision,
+)
+
+MOST_PENDING = 1000  # media without a detection; past it a device keeps its own
+MOST_MALFORMED = 1000  # raw messages kept
+_MOST_RAW_BYTES = 65_536
+
+
+class ConflictError(Exception):
+    """A valid message that contradicts what is stored."""
+
+
+def store_detection(
+    session: Session, message: DetectionMessage, at: datetime
+) -> tuple[bool, list[str]]:
+    """Store a revision and, if it is the highest, make it the detection.
+
+    Args:
+        session: An open transaction.
+        message: The detection and its bytes.
+        at: Now, aware UTC.
+
+    Returns:
+        Whether the revision was new; the SHA-256 of those of its media that are stored already.
+
+    Raises:
+        ConflictError: The detection belongs to another device.
+    """
+    detection = message.detection
+    row = session.get(DetectionRow, detection.detection_id)
+    if row is not None and row.device_id != detection.device_id:
+        raise ConflictError("the detection_id belongs to another device")
+    _note_row(session, (detection.device_id, detection.epoch), detection.seq, None)
+    is_new = session.get(Revision, (detection.detection_id, detection.rev)) is None
+    if is_new:
+        _add_revision(session, message, row, at)
+    return is_new, _stored_media(session, detection)
+
+
+def _add_revision(
+    session: Session, message: DetectionMessage, row: DetectionRow | None, at: datetime
+) -> None:
+    detection = message.detection
+    session.add(
+        Revision(
+            detection_id=detection.detection_id,
+            rev=detection.rev,
+            payload=message.payload.decode(),
+            received_at=at,
+        )
+    )
+    for ref in detection.media:
+        _announce(session, detection, ref)
+    device_row(session, detection.device_id).last_detection_at = at
+    if row is None:
+        values = _columns(detection)
+        row = DetectionRow(
+            detection_id=detection.detection_id, first_received_at=at, received_at=at, **values
+        )
+        session.add(row)
+    elif detection.rev > row.rev:
+        for name, value in _columns(detection).items():
+            setattr(row, name, value)
+        row.received_at = at
+
+
+def _columns(detection: Detection) -> dict[str, object]:
+    """Return what the table of detections takes from a revision."""
+    votes, pack = detection.votes, detection.pack
+    same = "rev device_id epoch deployment_id camera_id phase severity class_name scientific_name"
+    same += " observation_type probability failure"
+    return {name: getattr(detection, name) for name in same.split()} | {
+        "is_test": detection.test,
+        "is_historical": detection.historical,
+        "votes_frames": votes.frames if votes else None,
+        "votes_agreeing": votes.agreeing if votes else None,
+        "pack": f"{pack.task}@{pack.version} on {pack.backend} {pack.precision}",
+        "started_at": detection.time.started_at,
+        "best_at": detection.time.best_at,
+        "ended_at": detection.time.ended_at,
+    }
+
+
+def _announce(session: Session, detection: Detection, ref: MediaRef) -> None:
+    key = (detection.detection_id, ref.n, ref.sha256)
+    row = session.get(Announcement, key)
+    if row is not None:
+        row.rev = max(row.rev, detection.rev)
+        return
+    session.add(
+        Announcement(
+            detection_id=detection.detection_id,
+            n=ref.n,
+            sha256=ref.sha256,
+            rev=detection.rev,
+            kind=ref.kind,
+            width=ref.width,
+            height=ref.height,
+        )
+    )
+    session.flush()  # the same file may be named twice in one list
+
+
+def _stored_media(session: Session, detection: Detection) -> list[str]:
+    hashes = {ref.sha256 for ref in detection.media}
+    if not hashes:
+        return []
+    return sorted(session.scalars(select(Media.sha256).where(Media.sha256.in_(hashes))))
+
+
+def store_media(
+    session: Session, message: MediaMessage, at: datetime, files: MediaFiles
+) -> tuple[str, Outbox | None]:
+    """Check a media file's bytes and store them; without its detection it is pending.
+
+    Args:
+        session: An open transaction.
+        message: Detection id, number and bytes.
+        at: Now, aware UTC.
+        files: Where the bytes go, before the row.
+
+    Returns:
+        The SHA-256, and the outbox to send a receipt to; None while it is pending, because only
+        the detection tells the epoch that a receipt needs.
+
+    Raises:
+        ConflictError: Not a JPEG, too large, another device's detection, not the hash that was
+            announced, or too many pending.
+        OSError: The file cannot be written.
+    """
+    problem = files.problem(message.data)
+    if problem:
+        raise ConflictError(problem)
+    sha256 = files.sha256(message.data)
+    outbox = _owner(session, message)
+    if not _is_announced(session, message, sha256) and _pending(session) >= MOST_PENDING:
+        raise ConflictError(f"{MOST_PENDING} media already wait for their detections")
+    if session.get(Media, sha256) is None:
+        files.write(message.data, sha256)
+        size_bytes = len(message.data)
+        row = Media(
+            sha256=sha256, size_bytes=size_bytes, device_id=message.device_id, received_at=at
+        )
+        session.add(row)
+    return sha256, outbox if _is_announced(session, message, sha256) else None
+
+
+def _owner(session: Session, message: MediaMessage) -> Outbox | None:
+    """Return device and epoch of the detection that a media file belongs to, if it is known."""
+    row = session.get(DetectionRow, message.detection_id)
+    if row is None:
+        return None
+    if row.device_id != message.device_id:
+        raise ConflictError("the detection_id belongs to another device")
+    return row.device_id, row.epoch
+
+
+def _is_announced(session: Session, message: MediaMessage, sha256: str) -> bool:
+    """Say whether some revision named this file.
+
+    Raises:
+        ConflictError: Revisions named the number, all with another hash.
+    """
+    query = select(Announcement.n, Announcement.sha256).where(
+        Announcement.detection_id == message.detection_id
+    )
+    announced = session.execute(query).all()
+    if any(known == sha256 for _, known in announced):
+        return True
+    others = [known for n, known in announced if n == message.n]
+    if others:
+        raise ConflictError(
+            f"the bytes have hash {sha256[:12]}.., announced was {others[0][:12]}.."
+        )
+    return False
+
+
+def _pending(session: Session) -> int:
+    query = (
+        select(func.count())
+        .select_from(Media)
+        .where(~select(Announcement.n).where(Announcement.sha256 == Media.sha256).exists())
+    )
+    return session.scalar(query) or 0
+
+
+def keep_malformed(session: Session, message: MalformedMessage, at: datetime) -> None:
+    """Keep a message raw, count it, and note its outbox row as refused.
+
+    Args:
+        session: An open transaction.
+        message: Topic, bytes (the first 64 kB are kept) and reason.
+        at: Now, aware UTC.
+    """
+    raw = message.payload[:_MOST_RAW_BYTES]
+    row = Malformed(topic=message.topic, reason=message.reason, payload=raw, received_at=at)
+    session.add(row)
+    session.flush()
+    session.execute(delete(Malformed).where(Malformed.id <= row.id - MOST_MALFORMED))
+    count = session.get_one(Meta, "malformed")
+    count.value = str(int(count.value) + 1)
+    if message.device_id and message.row:
+        epoch, seq = message.row
+        _note_row(session, (message.device_id, epoch), seq, message.reason)
+
+
+def _note_row(session: Session, outbox: Outbox, seq: int, refused: str | None) -> None:
+    """Note a row of an outbox; what is stored stays stored, what was refused may come right."""
+    row = session.get(OutboxRow, (*outbox, seq))
+    if row is None:
+        session.add(OutboxRow(device_id=outbox[0], epoch=outbox[1], seq=seq, refused=refused))
+        session.flush()
+    elif refused is None:
+        row.refused = None
