@@ -16,6 +16,7 @@ from pydantic import AwareDatetime, Field, ValidationError, model_validator
 
 from edgeclip.contract.hashing import sha256_file
 from edgeclip.contract.pack import (
+    PACK_FILE,
     Base,
     PackManifest,
     Part,
@@ -98,6 +99,14 @@ class BundleManifest(Part):
             pure = PurePosixPath(path)
             if pure.is_absolute() or ".." in pure.parts or "\\" in path or not pure.parts:
                 raise ValueError(f"the path {path!r} leaves the bundle")
+        return self
+
+    @model_validator(mode="after")
+    def _what_is_used_is_hashed(self) -> BundleManifest:
+        used = [graph.file for graph in self.graphs]
+        used += [f"{pack.path}/{PACK_FILE}" for pack in self.packs]
+        if absent := [name for name in used if name not in self.files]:
+            raise ValueError(f"files lacks {', '.join(absent)}")
         return self
 
     def to_json(self) -> str:

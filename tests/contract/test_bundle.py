@@ -147,3 +147,11 @@ def test_a_manifest_that_cannot_be_right_is_refused(
     _change(bundle, **fields)
     with pytest.raises(BundleDamagedError, match=message):
         read_bundle(bundle)
+
+
+@pytest.mark.parametrize("used", ["model.onnx", f"{PACK_PATH}/pack.json"])
+def test_a_graph_or_pack_whose_hash_is_not_recorded_is_refused(used: str, bundle: Path) -> None:
+    files = json.loads((bundle / "manifest.json").read_text())["files"]
+    _change(bundle, files={name: record for name, record in files.items() if name != used})
+    with pytest.raises(BundleDamagedError, match=f"files lacks {used}"):
+        read_bundle(bundle)

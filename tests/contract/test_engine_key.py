@@ -1,0 +1,178 @@
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edgeclip.contract.bundle import BundleManifest, FileRecord, Graph, PackRef, Profile, Tolerance
+from edgeclip.contract.engine_key import (
+    EngineKey,
+    EngineSidecar,
+    Machine,
+    engine_file,
+    survey_engines,
+)
+from edgeclip.contract.gpu import Gpu
+from edgeclip.contract.hashing import sha256_bytes
+from support.samples import AT, HASH, base, preprocess_spec
+
+NANO = Machine.of("tensorrt", "10.3.0.30", Gpu("Orin", "8.7", 8))
+PROFILES = {"B": Profile(min=1, opt=1, max=4)}
+ENGINE = b"an engine"
+
+
+def _key(**changes: Any) -> EngineKey:
+    fields = {
+        "graph_sha256": HASH,
+        "machine": NANO,
+        "precision": "fp16",
+        "profiles": PROFILES,
+        "flags": ["STRONGLY_TYPED"],
+        "optimisation_level": 3,
+        "workspace_mb": 512,
+    }
+    return EngineKey.model_validate(fields | changes)
+
+
+def _manifest() -> BundleManifest:
+    record = FileRecord(sha256=HASH, size_bytes=1)
+    graph = Graph(
+        file="model.onnx", rung="fp16", runtime="tensorrt", opset=18, nodes=1, inputs=[], outputs=[]
+    )
+    return BundleManifest(
+        created_at=AT,
+        tool={},
+        base=base(),
+        preprocess=preprocess_spec(),
+        graphs=[graph],
+        profiles=PROFILES,
+        packs=[PackRef(task="leopard", version="1.0.0", path="packs/leopard/1.0.0")],
+        tolerance=Tolerance(one_minus_cosine=1e-3, mean_one_minus_cosine=2e-4, probability=0.02),
+        parity={},
+        files={"model.onnx": record, "packs/leopard/1.0.0/pack.json": record},
+    )
+
+
+def _build(bundle: Path, key: EngineKey, *, minutes: int = 0) -> Path:
+    path = engine_file(bundle, key.digest())
+    sidecar = EngineSidecar(
+        key=key.digest(),
+        made_from=key,
+        engine_sha256=sha256_bytes(ENGINE),
+        engine_size_bytes=len(ENGINE),
+        built_at=AT + timedelta(minutes=minutes),
+        build_s=1.0,
+        peak_rss_mb=1.0,
+    )
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(ENGINE)
+    path.with_suffix(".json").write_text(sidecar.to_json())
+    return path
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"graph_sha256": "b" * 64},
+        {"machine": Machine.of("tensorrt", "10.3.0.26", Gpu("Orin", "8.7", 8))},
+        {"machine": Machine.of("tensorrt", "10.3.0.30", Gpu("Orin", "8.7", 16))},
+        {"machine": Machine.of("tensorrt", "10.3.0.30", None)},
+        {"precision": "fp32"},
+        {"profiles": {"B": Profile(min=1, opt=1, max=8)}},
+        {"flags": ["STRONGLY_TYPED", "TF32"]},
+        {"optimisation_level": 2},
+        {"workspace_mb": 1024},
+    ],
+)
+def test_whatever_binds_an_engine_changes_its_key(changes: dict[str, Any]) -> None:
+    assert _key(**changes).digest() != _key().digest()
+
+
+def test_equal_keys_have_one_digest_whatever_the_order_of_their_fields() -> None:
+    fields = _key().model_dump(mode="json")
+    turned = EngineKey.model_validate(dict(reversed(fields.items())))
+    assert turned.digest() == _key().digest()
+
+
+def test_fitting_engines_come_fp16_first_and_newest_first(tmp_path: Path) -> None:
+    full = _build(tmp_path, _key(precision="fp32"), minutes=9)
+    old = _build(tmp_path, _key(workspace_mb=256), minutes=1)
+    new = _build(tmp_path, _key(), minutes=2)
+    survey = survey_engines(tmp_path, _manifest(), NANO)
+    assert [path for path, _ in survey.fitting] == [new, old, full]
+    assert survey.refused == {}
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"graph_sha256": "b" * 64}, "another graph"),
+        ({"profiles": {"B": Profile(min=1, opt=1, max=8)}}, "other sizes"),
+        (
+            {"machine": Machine.of("tensorrt", "10.3.0.30", Gpu("Orin", "8.7", 16))},
+            "built for sm_count 16, here it is 8",
+        ),
+        (
+            {"machine": Machine.of("tensorrt_rtx", "10.3.0.30", Gpu("Orin", "8.7", 8))},
+            "built for runtime 'tensorrt_rtx'",
+        ),
+    ],
+)
+def test_an_engine_made_elsewhere_is_refused_with_the_reason(
+    changes: dict[str, Any], reason: str, tmp_path: Path
+) -> None:
+    path = _build(tmp_path, _key(**changes))
+    survey = survey_engines(tmp_path, _manifest(), NANO)
+    assert survey.fitting == ()
+    assert reason in survey.refused[path.name]
+
+
+def _cut_short(engine: Path) -> None:
+    engine.write_bytes(ENGINE[:-1])
+
+
+def _lose_the_sidecar(engine: Path) -> None:
+    engine.with_suffix(".json").unlink()
+
+
+def _garble_the_sidecar(engine: Path) -> None:
+    engine.with_suffix(".json").write_text("{")
+
+
+def _claim_another_machine(engine: Path) -> None:
+    path = engine.with_suffix(".json")
+    content = json.loads(path.read_text())
+    content["made_from"]["machine"]["sm_count"] = 16
+    path.write_text(json.dumps(content))
+
+
+def _name_it_otherwise(engine: Path) -> None:
+    engine.with_suffix(".json").rename(engine.with_name("0" * 16 + ".json"))
+    engine.rename(engine.with_name("0" * 16 + ".engine"))
+
+
+@pytest.mark.parametrize(
+    ("damage", "reason"),
+    [
+        (_cut_short, "altered or cut short"),
+        (_lose_the_sidecar, "no readable"),
+        (_garble_the_sidecar, "Invalid JSON"),
+        (_claim_another_machine, "the key does not match"),
+        (_name_it_otherwise, "the key does not match"),
+    ],
+)
+def test_a_damaged_engine_is_refused_with_the_reason(
+    damage: Any, reason: str, tmp_path: Path
+) -> None:
+    damage(_build(tmp_path, _key()))
+    survey = survey_engines(tmp_path, _manifest(), NANO)
+    assert survey.fitting == ()
+    assert [reason in text for text in survey.refused.values()] == [True]
+
+
+def test_a_bundle_without_engines_has_none(tmp_path: Path) -> None:
+    survey = survey_engines(tmp_path, _manifest(), NANO)
+    assert (survey.fitting, survey.refused) == ((), {})
