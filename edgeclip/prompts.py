@@ -1,0 +1,105 @@
+"""Class names -> sentences for the text tower, and the columns of the class matrix they make."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from edgeclip.contract.hashing import sha256_bytes
+from edgeclip.errors import ConfigError
+from edgeclip.labels.classes import BLANK, is_blank_label, normal
+
+_TEMPLATES = (
+    "a photo of {}",
+    "a camera trap photo of {}",
+    "a trail camera photo of {} by day",
+    "an infrared night photo of {}",
+    "{} in the vegetation",
+    "{} partly hidden by grass and leaves",
+)
+_BLANK_COLUMNS = (
+    ("an empty camera trap photo", "an empty scene without any animal", "a photo of nothing"),
+    ("grass and bushes", "a camera trap photo of grass and bushes", "an empty grass scene"),
+    ("branches and leaves moving in the wind", "a photo of moving branches, no animal"),
+    ("sun spots and shadows on the ground", "an empty scene with sun spots, no animal"),
+    ("an empty infrared night photo", "an infrared night photo of an empty scene"),
+)
+"""Each is a prototype, with a column of its own: blanks look alike in several ways."""
+
+_MOST_LETTERS = 300  # CLIP reads 77 tokens and cuts the rest in silence
+
+
+@dataclass(frozen=True)
+class ClassPrompts:
+    """The sentences of one class.
+
+    Attributes:
+        columns: One list a column of the class matrix; the column is the mean of its sentences.
+    """
+
+    columns: tuple[tuple[str, ...], ...]
+
+    @property
+    def sentences(self) -> list[str]:
+        """All sentences, in order."""
+        return [sentence for column in self.columns for sentence in column]
+
+
+def parse_prompt_options(options: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """Return class name -> sentences from options such as `leopard=a spotted big cat`.
+
+    Raises:
+        ConfigError: An option has no `=`, no sentence, or one that is too long.
+    """
+    prompts: dict[str, tuple[str, ...]] = {}
+    for option in options:
+        name, _, sentence = (part.strip() for part in option.partition("="))
+        if not name or not sentence or len(sentence) > _MOST_LETTERS:
+            raise ConfigError(
+                f"--prompt {option[:60]!r}: write 'class=sentence' of at most 300 letters"
+            )
+        name = BLANK if is_blank_label(name) else name
+        prompts[name] = (*prompts.get(name, ()), sentence)
+    return prompts
+
+
+def class_prompts(
+    class_names: Sequence[str], extra: Mapping[str, Sequence[str]]
+) -> dict[str, ClassPrompts]:
+    """Return the prompts of each class, in order.
+
+    Args:
+        class_names: As the pack will have them.
+        extra: Sentences of the user. They join the class's own; for `blank` each is a column.
+
+    Raises:
+        ConfigError: A sentence for a class that does not exist.
+    """
+    if unknown := [name for name in extra if name not in class_names]:
+        raise ConfigError(
+            f"--prompt {unknown[0]}=...: no such class; classes are {', '.join(class_names)}"
+        )
+    return {name: _prompts(name, tuple(extra.get(name, ()))) for name in class_names}
+
+
+def column_class(prompts: Mapping[str, ClassPrompts]) -> list[int]:
+    """Return for each column of the class matrix the index of its class."""
+    return [index for index, item in enumerate(prompts.values()) for _ in item.columns]
+
+
+def prompts_sha256(prompts: Mapping[str, ClassPrompts]) -> str:
+    """Return the hash of classes, columns and sentences, in order."""
+    content = [[name, item.columns] for name, item in prompts.items()]
+    return sha256_bytes(json.dumps(content, ensure_ascii=False).encode())
+
+
+def _prompts(name: str, extra: tuple[str, ...]) -> ClassPrompts:
+    if name == BLANK:
+        return ClassPrompts(_BLANK_COLUMNS + tuple((sentence,) for sentence in extra))
+    noun = _with_article(normal(name))
+    return ClassPrompts((tuple(t.format(noun) for t in _TEMPLATES) + extra,))
+
+
+def _with_article(noun: str) -> str:
+    return f"{'an' if noun[:1] in 'aeiou' else 'a'} {noun}"

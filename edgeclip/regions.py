@@ -1,0 +1,142 @@
+"""What the encoder sees of an image: the whole frame, the crop around its box, and views of both.
+
+A blank has no box, but the device will crop the leaves that moved in it. So that a crop alone does
+not betray an animal, blanks get a box drawn from the boxes of the other images, seeded by content.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeclip.contract.preprocess import crop_square, prepare
+from edgeclip.contract.preprocess_spec import Box, PreprocessSpec
+from edgeclip.errors import DataError
+from edgeclip.labels.classes import BLANK
+from edgeclip.labels.dataset import LabelledImage
+
+VIEWS_VERSION = 1  # raise it when a view changes, or the cache would serve the old one
+_LEAST_SIDE = 0.8  # of a random view; less would cut distant animals off
+_GREY_SHARE = 0.2  # imitates infrared
+_BRIGHTNESS = (0.7, 1.3)
+
+
+@dataclass(frozen=True)
+class Strips:
+    """Rows with burned-in text, cut off before anything else: they tell the place and the hour."""
+
+    top_px: int = 0
+    bottom_px: int = 0
+
+
+@dataclass(frozen=True)
+class Region:
+    """One input of the encoder.
+
+    Attributes:
+        image: Index of the image.
+        box: None for the whole frame. Relative to the frame as stored, before strips are cut.
+        view: 0 as it is, 1 mirrored, from 2 on a random view.
+    """
+
+    image: int
+    box: Box | None
+    view: int
+
+
+def regions_of(
+    images: Sequence[LabelledImage], chosen: Sequence[int], *, views: int
+) -> list[Region]:
+    """Return the regions of the chosen images: frame, and crop where any image has a box.
+
+    Args:
+        images: All images, whose boxes blanks borrow.
+        chosen: Indices of those to return.
+        views: Views of each, >= 1.
+    """
+    known = sorted({image.box for image in images if image.box})
+    regions = []
+    for index in chosen:
+        image = images[index]
+        box = image.box or (_borrowed(image, known) if image.class_name == BLANK else None)
+        for area in (None, box) if box else (None,):
+            regions += [Region(index, area, view) for view in range(views)]
+    return regions
+
+
+def pixels_of(
+    frame: NDArray[np.uint8], region: Region, seed: str, *, spec: PreprocessSpec, strips: Strips
+) -> NDArray[np.uint8]:
+    """Return the encoder's input for a region.
+
+    Args:
+        frame: `(H, W, 3)` uint8, RGB, as stored.
+        region: Of this frame.
+        seed: Content of the image, for the random views.
+        spec: The encoder's preprocessing.
+        strips: Rows to cut.
+
+    Returns:
+        `(size, size, 3)` uint8, RGB.
+
+    Raises:
+        DataError: The strips leave nothing of the frame.
+    """
+    cut, box = _cut(frame, region.box, strips)
+    area = cut if box is None else crop_square(cut, box, spec.margin)
+    if region.view < 2:
+        pixels = prepare(area, spec)
+        return np.ascontiguousarray(pixels[:, ::-1]) if region.view == 1 else pixels
+    rng = np.random.default_rng(_number(f"{seed} {region.box} {region.view}"))
+    pixels = prepare(_zoomed(area, rng), spec)
+    return _recoloured(pixels[:, ::-1] if rng.random() < 0.5 else pixels, rng)
+
+
+def _cut(
+    frame: NDArray[np.uint8], box: Box | None, strips: Strips
+) -> tuple[NDArray[np.uint8], Box | None]:
+    height = frame.shape[0]
+    rest = height - strips.top_px - strips.bottom_px
+    if rest < 1:
+        raise DataError(
+            f"strips of {strips.top_px} and {strips.bottom_px} px leave nothing of {height} rows:"
+            " lower --strip-top-px and --strip-bottom-px"
+        )
+    cut = frame[strips.top_px : strips.top_px + rest]
+    if box is None or rest == height:
+        return cut, box
+    x, y, width, box_height = box
+    top = min(max((y * height - strips.top_px) / rest, 0.0), 1.0)
+    end = min(max(((y + box_height) * height - strips.top_px) / rest, top), 1.0)
+    return cut, (x, top, width, end - top)
+
+
+def _zoomed(area: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+    height, width = area.shape[:2]
+    tall, wide = (max(round(side * rng.uniform(_LEAST_SIDE, 1)), 1) for side in (height, width))
+    top, left = rng.integers(0, height - tall + 1), rng.integers(0, width - wide + 1)
+    return area[top : top + tall, left : left + wide]
+
+
+def _recoloured(pixels: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+    values = pixels.astype(np.float32) * rng.uniform(*_BRIGHTNESS)
+    if rng.random() < _GREY_SHARE:
+        values = np.repeat(values.mean(axis=2, keepdims=True), 3, axis=2)
+    return np.ascontiguousarray(np.clip(values.round(), 0, 255), np.uint8)
+
+
+def _borrowed(image: LabelledImage, known: Sequence[Box]) -> Box | None:
+    """Return another image's box, moved to a place that this image's content decides."""
+    if not known:
+        return None
+    rng = np.random.default_rng(_number(image.facts.sha256))
+    _, _, width, height = known[rng.integers(len(known))]
+    return float(rng.uniform(0, 1 - width)), float(rng.uniform(0, 1 - height)), width, height
+
+
+def _number(text: str) -> int:
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")

@@ -1,0 +1,230 @@
+"""Train, validation and test: whole locations, then whole sequences, never single images.
+
+The finest honest split is searched for: locations apart for all three parts; else test locations
+apart and validation by sequence; else sequences alone, and then nothing is known about other
+places. The search is seeded, so the same data and seed give the same split.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import io
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from edgeclip.contract.hashing import sha256_bytes
+from edgeclip.errors import ConfigError, DataError
+from edgeclip.labels.classes import BLANK
+from edgeclip.labels.dataset import LabelledImage
+from edgeclip.split_search import assign_groups
+
+Part = Literal["train", "validation", "test"]
+Level = Literal["location", "location, validation by sequence", "sequence"]
+PARTS: Final[tuple[Part, ...]] = ("train", "validation", "test")
+LEVELS: Final[tuple[Level, ...]] = ("location", "location, validation by sequence", "sequence")
+_SHARES = (0.6, 0.2, 0.2)
+_NESTED_SHARES = (0.75, 0.25)
+
+Images = Sequence[LabelledImage]
+
+
+@dataclass(frozen=True)
+class Split:
+    """Which part each image is in.
+
+    Attributes:
+        parts: One a image, in the images' order.
+        level: What is kept apart.
+        warnings: What a reader of the figures must know.
+    """
+
+    parts: tuple[Part, ...]
+    level: Level
+    warnings: tuple[str, ...]
+
+    def indices(self, part: Part) -> list[int]:
+        """Return the positions of a part's images."""
+        return [index for index, own in enumerate(self.parts) if own == part]
+
+    def to_csv(self, images: Images) -> str:
+        """Return the split as a table: sha256, part, class, location, sequence, file name."""
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(["sha256", "part", "class", "location", "sequence", "file"])
+        rows = zip(images, self.parts, strict=True)
+        writer.writerows(
+            sorted(
+                (i.facts.sha256, part, i.class_name, i.location or "", i.sequence, i.path.name)
+                for i, part in rows
+            )
+        )
+        return text.getvalue()
+
+    def sha256(self, images: Images) -> str:
+        """Return the hash of the table."""
+        return sha256_bytes(self.to_csv(images).encode())
+
+
+def split_images(
+    images: Images, targets: Sequence[str], *, seed: int, levels: Sequence[Level] = LEVELS
+) -> Split:
+    """Return the finest split in which each part holds each target and something else.
+
+    Args:
+        images: All usable images.
+        targets: Classes that are scored.
+        seed: Of the search.
+        levels: What may be tried, finest first.
+
+    Raises:
+        DataError: Even by sequence there are too few images; the message counts them.
+    """
+    places = _locations(images)
+    bursts = _sequences(images, places)
+    has_places = any(image.location for image in images)
+    for level in levels:
+        parts: list[Part] | None = None
+        if level == "sequence":
+            parts = _assign(images, bursts, targets, seed)
+        elif has_places and level == "location":
+            parts = _assign(images, places, targets, seed)
+        elif has_places:
+            parts = _nested(images, places, bursts, targets, seed)
+        if parts is not None:
+            return Split(tuple(parts), level, tuple(_warnings(images, level)))
+    raise DataError(_too_few(images, bursts, targets))
+
+
+def plan_split(
+    images: Images, class_names: Sequence[str], targets: Sequence[str], *, seed: int
+) -> tuple[tuple[str, ...], Split]:
+    """Return the targets and a split in which they can be scored.
+
+    Args:
+        images: All usable images.
+        class_names: Of the data set.
+        targets: As asked for; where empty, every class but blank for which a split exists.
+        seed: Of the search.
+
+    Raises:
+        ConfigError: A target is no class of the data.
+        DataError: No split exists.
+    """
+    if unknown := [name for name in targets if name not in class_names]:
+        raise ConfigError(
+            f"--target {unknown[0]} is no class of the data: classes are {', '.join(class_names)}"
+        )
+    if targets:
+        return tuple(targets), split_images(images, targets, seed=seed)
+    bursts = _bursts_by_class(images, _sequences(images, _locations(images)))
+    wanted = sorted(set(class_names) - {BLANK}, key=lambda name: (-len(bursts[name]), name))
+    enough = [name for name in wanted if len(bursts[name]) >= len(PARTS)]
+    for level in LEVELS:  # places apart matter more than many targets
+        for count in range(len(enough), 0, -1):  # the rarest class gives way first
+            with contextlib.suppress(DataError):
+                chosen = enough[:count]
+                return tuple(chosen), split_images(images, chosen, seed=seed, levels=[level])
+    most = enough[:1] or wanted[:1]
+    return tuple(most), split_images(images, most, seed=seed)
+
+
+def _bursts_by_class(images: Images, bursts: Sequence[str]) -> dict[str, set[str]]:
+    found: dict[str, set[str]] = defaultdict(set)
+    for image, burst in zip(images, bursts, strict=True):
+        found[image.class_name].add(burst)
+    return found
+
+
+def _locations(images: Images) -> list[str]:
+    """Return the group that must stay together: a location, and those that share a sequence."""
+    leader: dict[str, str] = {}
+
+    def find(name: str) -> str:
+        while leader.setdefault(name, name) != name:
+            name = leader[name]
+        return name
+
+    first: dict[str, str] = {}
+    keys = [image.location or f"? {image.sequence}" for image in images]
+    for image, key in zip(images, keys, strict=True):
+        if image.seq_id and not _counts_within_a_place(image.seq_id):
+            leader[find(key)] = find(first.setdefault(image.seq_id, key))
+    return [find(key) for key in keys]
+
+
+def _counts_within_a_place(seq_id: str) -> bool:
+    """Short numbers start again at each camera; longer ids name one moment everywhere."""
+    return seq_id.isdigit() and len(seq_id) <= 5
+
+
+def _sequences(images: Images, places: Sequence[str]) -> list[str]:
+    """Return the sequence of each image; an id that spans two places is one sequence."""
+    return [
+        f"{place} {image.seq_id}" if image.seq_id else image.sequence
+        for image, place in zip(images, places, strict=True)
+    ]
+
+
+def _assign(
+    images: Images, groups: Sequence[str], targets: Sequence[str], seed: int
+) -> list[Part] | None:
+    """Put whole groups into the three parts, or return None where a target is missing in one."""
+    classes = [image.class_name for image in images]
+    found = assign_groups(groups, classes, targets, seed=seed, shares=_SHARES)
+    return None if found is None else [PARTS[found[group]] for group in groups]
+
+
+def _nested(
+    images: Images, places: Sequence[str], bursts: Sequence[str], targets: Sequence[str], seed: int
+) -> list[Part] | None:
+    """Hold out places for the test, then sequences of the other places for validation."""
+    classes = [image.class_name for image in images]
+    outer = assign_groups(places, classes, targets, seed=seed, shares=_NESTED_SHARES)
+    if outer is None:
+        return None
+    rest = [index for index, place in enumerate(places) if outer[place] == 0]
+    inner = assign_groups(
+        [bursts[i] for i in rest],
+        [classes[i] for i in rest],
+        targets,
+        seed=seed,
+        shares=_NESTED_SHARES,
+    )
+    if inner is None:
+        return None
+    parts: list[Part] = ["test"] * len(images)
+    for index in rest:
+        parts[index] = PARTS[inner[bursts[index]]]
+    return parts
+
+
+def _warnings(images: Images, level: Level) -> list[str]:
+    unknown = sum(image.location is None for image in images)
+    warnings = []
+    if level == "sequence":
+        warnings.append(
+            "the split is by sequence, not by place: nothing is known about other places"
+        )
+    if level == "location, validation by sequence":
+        warnings.append("too few places for three parts: validation shares places with training")
+    if unknown > 0:
+        warnings.append(f"{unknown} of {len(images)} images have no location: split by sequence")
+    alone = sum(image.sequence.startswith("?/file ") for image in images)
+    if alone:
+        warnings.append(
+            f"{alone} images have neither place, sequence nor time: bursts may lie on both sides"
+        )
+    return warnings
+
+
+def _too_few(images: Images, bursts: Sequence[str], targets: Sequence[str]) -> str:
+    by_class = _bursts_by_class(images, bursts)
+    counted = [f"{name} {len(by_class[name])}" for name in targets]
+    others = set().union(*(own for name, own in by_class.items() if name not in targets), set())
+    return (
+        f"too few sequences to train, validate and test: {', '.join(counted)}, others"
+        f" {len(others)}; three of each target and of the rest are needed: add images or targets"
+    )
