@@ -134,7 +134,7 @@ def _borrowed(image: LabelledImage, known: Sequence[Box]) -> Box | None:
     if not known:
         return None
     rng = np.random.default_rng(_number(image.facts.sha256))
-    _, _, width, height = known[rng.integers(len(known))]
+    _, _, width, height = known[int(rng.integers(len(known)))]
     return float(rng.uniform(0, 1 - width)), float(rng.uniform(0, 1 - height)), width, height
 
 

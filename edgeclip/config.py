@@ -1,0 +1,55 @@
+"""The training configuration: what is learned from, how, and what is asked of the result."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field
+
+from edgeclip.contract.hashing import sha256_bytes
+from edgeclip.contract.pack import Probability, TaskName, Version
+from edgeclip.contract.settings import Settings
+from edgeclip.labels.folder import Layout
+
+
+class Recipe(Settings):
+    """How the adapter is fitted; two runs with one recipe and one data set give one pack."""
+
+    steps: int = Field(500, ge=0, le=100_000, description="Optimiser steps; no early stop.")
+    batch: int = Field(256, ge=2, le=65_536, description="Regions a step.")
+    learning_rate: float = Field(1e-3, gt=0, le=1)
+    weight_decay: float = Field(1e-2, ge=0, le=1, description="On matrices.")
+    warmup: float = Field(0.05, ge=0, lt=1, description="Share of the steps.")
+    ema: float = Field(0.999, ge=0, lt=1, description="Of the weights; the average is the result.")
+    anchor: float = Field(1.0, ge=0, description="Weight of the pull to the text features.")
+    ratio: float = Field(0.2, gt=0, le=1, description="Of the visual branch while training.")
+    reduction: int = Field(4, ge=1, description="Embedding width / hidden width.")
+    views: int = Field(4, ge=1, le=50, description="Of each training region.")
+    strip_top_px: int = Field(0, ge=0, description="Rows of burned-in text, cut off.")
+    strip_bottom_px: int = Field(0, ge=0)
+    seed: int = Field(1, ge=0, lt=2**31)
+
+    @property
+    def sha256(self) -> str:
+        """Hash of all values: the recipe's id in the pack."""
+        return sha256_bytes(self.model_dump_json().encode())
+
+
+class TrainConfig(Settings):
+    """All of one `edgeclip train`."""
+
+    data: Path = Field(strict=False)
+    data_dir: Path | None = Field(None, strict=False)
+    layout: Layout | None = None
+    classes: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    prompts: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    targets: tuple[str, ...] = ()
+    backbone: str
+    pretrained: str | None = None
+    task: TaskName | None = None
+    version: Version = "1.0.0"
+    out: Path = Field(strict=False)
+    overwrite: bool = False
+    cache: Path | None = Field(None, strict=False, description="None: features are not kept.")
+    min_precision: Probability | None = None
+    recipe: Recipe = Recipe()
