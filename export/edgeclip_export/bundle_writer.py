@@ -1,0 +1,152 @@
+"""Pack and encoder -> bundle: graphs, gates, manifest last; written whole or not at all."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from edgeclip.contract.bundle import (
+    MANIFEST_FILE,
+    BundleManifest,
+    FileRecord,
+    PackRef,
+    Tolerance,
+    read_bundle,
+)
+from edgeclip.contract.files import new_folder, write_text
+from edgeclip.contract.hashing import sha256_file
+from edgeclip.contract.pack import PACK_FILE
+from edgeclip.contract.profiles import check_pack_fits, default_profiles
+from edgeclip.contract.slots import filled_slots
+from edgeclip.errors import ConfigError, ParityError
+from edgeclip.packs import Pack, load_pack
+from edgeclip_export.checks import Check, Checklist
+from edgeclip_export.config import BundleConfig
+from edgeclip_export.encoder import load_encoder
+from edgeclip_export.gates import run_gates
+from edgeclip_export.graph_files import builder_check, write_graphs
+from edgeclip_export.ort_graph import OrtGraph, load_onnxruntime
+
+_TOLERANCE = Tolerance(one_minus_cosine=1e-3, mean_one_minus_cosine=2e-4, probability=0.02)
+_TOOLS = (
+    "edgeclip",
+    "onnx",
+    "onnxruntime",
+    "onnxruntime-gpu",
+    "onnxscript",
+    "open_clip_torch",
+    "torch",
+)
+
+
+@dataclass(frozen=True)
+class BundleResult:
+    """A bundle that was written.
+
+    Attributes:
+        folder: Where it lies.
+        manifest: Its manifest.
+        checks: All that were made.
+    """
+
+    folder: Path
+    manifest: BundleManifest
+    checks: tuple[Check, ...]
+
+
+def write_bundle(config: BundleConfig, on_check: Callable[[Check], None]) -> BundleResult:
+    """Export a pack; nothing is written unless every check passes.
+
+    Args:
+        config: The pack, the folder to make, the encoder.
+        on_check: Called with each check as it is made.
+
+    Raises:
+        ConfigError: An option is wrong, or `out` is there and is not to be replaced.
+        PackError: The pack is damaged, too large, or for another encoder.
+        SetupError: ONNX Runtime or the encoder's weights are missing.
+        GateError: A graph is not as it must be.
+        ParityError: A computation differs beyond tolerance.
+    """
+    load_onnxruntime()  # asked first: without it the work would be for nothing
+    profiles = default_profiles(config.max_batch)
+    _refuse_to_replace(config)
+    pack = load_pack(config.pack)
+    backbone = load_encoder(pack.manifest, config)
+    base = pack.manifest.base
+    slots = filled_slots(pack.tensors, width=base.width, embed_dim=base.embed_dim)
+    check_pack_fits(slots, profiles)
+    checklist = Checklist(on_check)
+    with new_folder(config.out, overwrite=config.overwrite) as folder:
+        graphs = write_graphs(folder, backbone, checklist)
+        cpu, tensorrt = (folder / graph.file for graph in graphs)
+        parity = run_gates(backbone, slots, pack.golden, OrtGraph(cpu), checklist)
+        checklist.require(
+            ParityError, "nothing was written; train the pack again with this version"
+        )
+        checklist.add(builder_check(tensorrt, profiles))
+        checklist.require(ParityError, "nothing was written; choose another --backbone")
+        manifest = BundleManifest(
+            created_at=datetime.now(timezone.utc),
+            tool=_tools(),
+            base=base,
+            preprocess=pack.manifest.preprocess,
+            graphs=graphs,
+            profiles=profiles,
+            packs=[_copy_pack(config.pack, pack, folder)],
+            tolerance=_TOLERANCE,
+            parity=parity,
+            files=_files(folder),
+        )
+        write_text(folder / MANIFEST_FILE, manifest.to_json())
+        read_bundle(folder)
+    return BundleResult(config.out, manifest, tuple(checklist.checks))
+
+
+def _refuse_to_replace(config: BundleConfig) -> None:
+    """`--overwrite` replaces a bundle, and never a folder that holds something else."""
+    out = config.out
+    is_bundle = (out / MANIFEST_FILE).is_file()
+    if config.overwrite and out.is_dir() and any(out.iterdir()) and not is_bundle:
+        raise ConfigError(
+            f"{out} holds no {MANIFEST_FILE}, so it is no bundle: --overwrite would delete what is"
+            " there; choose another --out"
+        )
+    if out.resolve() in [config.pack.resolve(), *config.pack.resolve().parents]:
+        raise ConfigError(f"--out {out} holds the pack: choose another folder")
+
+
+def _copy_pack(source: Path, pack: Pack, folder: Path) -> PackRef:
+    """Copy what the device needs of a pack; its report stays with the trainer."""
+    manifest = pack.manifest
+    path = f"packs/{manifest.task}/{manifest.version}"
+    target = folder / path
+    target.mkdir(parents=True)
+    for name in (PACK_FILE, *manifest.files):
+        shutil.copyfile(source / name, target / name)
+    return PackRef(task=manifest.task, version=manifest.version, path=path)
+
+
+def _tools() -> dict[str, str]:
+    """Return the versions of what took part; one of the two ONNX Runtimes is not installed."""
+    versions = {}
+    for name in _TOOLS:
+        try:
+            versions[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return versions
+
+
+def _files(folder: Path) -> dict[str, FileRecord]:
+    return {
+        path.relative_to(folder).as_posix(): FileRecord(
+            sha256=sha256_file(path), size_bytes=path.stat().st_size
+        )
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }

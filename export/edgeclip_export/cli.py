@@ -1,0 +1,206 @@
+"""The command `edgeclip-export`: make a bundle, build its engine, prove it, look into it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Optional
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from edgeclip.errors import ConfigError, run_command_line
+
+if TYPE_CHECKING:
+    from edgeclip.contract.engine_key import Precision
+    from edgeclip_export.checks import Check
+    from edgeclip_export.engine_files import EngineResult
+
+app = typer.Typer(
+    name="edgeclip-export",
+    help="Turn an adapter pack into a bundle that a device runs.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+_COLUMNS = (
+    *("file", "rung", "runtime", "nodes", "task", "version", "classes"),
+    *("precision", "device", "built_at", "size_bytes", "problem"),
+)
+"""What a table shows; `--json` has the rest."""
+
+Bundle = Annotated[Path, typer.Argument(help="The bundle's folder.", show_default=False)]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a machine.")]
+
+
+@app.command()
+def bundle(
+    pack: Annotated[Path, typer.Option(help="The adapter pack's folder.", show_default=False)],
+    out: Annotated[Path, typer.Option(help="The bundle's folder, to be made.", show_default=False)],
+    backbone: Annotated[
+        Optional[str],  # noqa: UP045  # typer evaluates it on Python 3.10 too
+        typer.Option(help="The encoder, where the pack's name for it is not known here."),
+    ] = None,
+    pretrained: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(help="Its weights: open_clip's tag, or a checkpoint file."),
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite/--no-overwrite", help="Replace the bundle at --out.")
+    ] = False,
+    max_batch: Annotated[int, typer.Option(help="Images an engine takes at once, 1 to 64.")] = 4,
+    as_json: AsJson = False,
+) -> None:
+    """Fuse encoder and pack into ONNX, check it against torch, and write the bundle."""
+    from edgeclip_export.bundle_writer import write_bundle
+    from edgeclip_export.config import BundleConfig
+
+    config = BundleConfig(pack, out, backbone, pretrained, overwrite, max_batch)
+    result = write_bundle(config, _show(as_json))
+    size = sum(record.size_bytes for record in result.manifest.files.values())
+    if as_json:
+        checks = [check.to_dict() for check in result.checks]
+        _print_json({"bundle": str(out), "size_bytes": size, "checks": checks})
+        return
+    print(f"wrote {out} ({_megabytes(size)})")
+    print(f"next: edgeclip-export engine {out}, or copy it to the device")
+
+
+@app.command()
+def engine(
+    bundle: Bundle,
+    precision: Annotated[str, typer.Option(help="fp16 or fp32.")] = "fp16",
+    workspace_mb: Annotated[
+        int, typer.Option(min=16, max=65536, help="The builder's scratch memory, MiB.")
+    ] = 512,
+    optimisation_level: Annotated[
+        int, typer.Option(min=0, max=5, help="0 builds fast, 5 searches for an hour.")
+    ] = 3,
+    rebuild: Annotated[
+        bool, typer.Option("--rebuild/--no-rebuild", help="Build even where an engine fits.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Build the bundle's TensorRT engine for this machine, or find it built."""
+    from edgeclip_export.config import EngineConfig
+    from edgeclip_export.engine_files import prepare_engine
+    from edgeclip_export.progress import BarProgress
+
+    config = EngineConfig(_precision(precision), workspace_mb, optimisation_level, rebuild)
+    with BarProgress(Console(stderr=True)) as progress:
+        result = prepare_engine(bundle, config, progress)
+    _print_engine(result, as_json)
+
+
+@app.command()
+def verify(
+    bundle: Bundle,
+    backend: Annotated[str, typer.Option(help="Which runtime computes: ort.")] = "ort",
+    as_json: AsJson = False,
+) -> None:
+    """Check all hashes, and the golden frames against the golden outputs."""
+    from edgeclip_export.verify import verify_bundle
+
+    if backend != "ort":
+        raise ConfigError(f"--backend is {backend!r}: only ort (ONNX Runtime) is there")
+    checks = verify_bundle(bundle, _show(as_json))
+    if as_json:
+        _print_json({"bundle": str(bundle), "checks": [check.to_dict() for check in checks]})
+        return
+    print(f"{bundle} is whole, and computes what its packs promise")
+
+
+@app.command()
+def inspect(bundle: Bundle, as_json: AsJson = False) -> None:
+    """Show what is inside a bundle."""
+    from edgeclip_export.describe import describe_bundle
+
+    facts = describe_bundle(bundle)
+    if as_json:
+        _print_json(facts)
+        return
+    console = Console()
+    console.print(_table(facts))
+    for name in ("graphs", "packs", "engines"):
+        if facts[name]:
+            console.print(_items(name, facts[name]))
+
+
+def _show(as_json: bool) -> Any:
+    """Return what prints a check: people read them as they come, machines at the end."""
+
+    def show(check: Check) -> None:
+        if not as_json:
+            print(check.line(), flush=True)
+
+    return show
+
+
+def _precision(text: str) -> Precision:
+    if text == "fp16":
+        return "fp16"
+    if text == "fp32":
+        return "fp32"
+    raise ConfigError(f"--precision is {text!r}: give fp16 or fp32")
+
+
+def _print_engine(result: EngineResult, as_json: bool) -> None:
+    from edgeclip_export.describe import engine_facts
+
+    facts = engine_facts(result.sidecar)
+    if as_json:
+        _print_json({"engine": str(result.path), "was_there": result.was_there, **facts})
+        return
+    size = _megabytes(facts["size_bytes"])
+    if result.was_there:
+        print(f"already built: {result.path} ({facts['precision']}, {size})")
+    else:
+        peak = f"peak memory {facts['peak_rss_mb']} MB"
+        print(f"built {result.path} ({facts['precision']}, {size}, {facts['build_s']} s, {peak})")
+    print(f"by {facts['runtime']} for {facts['device']}")
+    if result.is_for_no_gpu:
+        print("built, not run here: no GPU; build on the device for an engine that it can use")
+
+
+def _table(facts: dict[str, Any]) -> Table:
+    table = Table(show_header=False, box=None)
+    base = facts["base"]
+    rows = {
+        "bundle": f"{facts['bundle']} ({_megabytes(facts['size_bytes'])}, {facts['created_at']})",
+        "encoder": f"{base['arch']}, {base['pretrained']}, {base['params']:,} parameters",
+        "input": f"{base['image_size']} px, RGB, uint8",
+        "sizes": ", ".join(f"{k} {p['min']}-{p['max']}" for k, p in facts["profiles"].items()),
+        "parity": ", ".join(f"{name} {value:.3g}" for name, value in facts["parity"].items()),
+    }
+    for name, text in rows.items():
+        table.add_row(name, escape(text))
+    return table
+
+
+def _items(title: str, items: list[dict[str, Any]]) -> Table:
+    """Return one table of graphs, packs or engines; a damaged engine has other columns."""
+    names = list(dict.fromkeys(name for item in items for name in item if name in _COLUMNS))
+    table = Table(*names, title=title, title_justify="left")
+    for item in items:
+        table.add_row(*(escape(str(item.get(name, ""))) for name in names))
+    return table
+
+
+def _megabytes(size_bytes: int) -> str:
+    return f"{size_bytes / 1e6:.1f} MB"
+
+
+def _print_json(content: dict[str, Any]) -> None:
+    print(json.dumps(content, indent=2))
+
+
+def main() -> None:
+    """Run the command line."""
+    run_command_line(app)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,84 @@
+"""What is inside a bundle, for people and as JSON. No torch, no onnx."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from edgeclip.contract.bundle import ENGINES_FOLDER, BundleManifest, read_bundle, read_bundled_pack
+from edgeclip.contract.engine_key import EngineSidecar, checked_sidecar
+from edgeclip.contract.pack import PackManifest
+from edgeclip.errors import BundleDamagedError
+
+
+def describe_bundle(bundle: Path) -> dict[str, Any]:
+    """Return the bundle's content as JSON values.
+
+    Args:
+        bundle: The folder; its hashes are checked.
+
+    Raises:
+        BundleMissingError: There is no bundle.
+        BundleDamagedError: A file was altered or is missing.
+        BundleMismatchError: Another version, or a pack of another encoder.
+        PackError: A pack is damaged.
+    """
+    manifest = read_bundle(bundle)
+    return {
+        "bundle": str(bundle),
+        "created_at": manifest.created_at.isoformat(),
+        "size_bytes": sum(record.size_bytes for record in manifest.files.values()),
+        "base": manifest.base.model_dump(),
+        "profiles": {name: item.model_dump() for name, item in manifest.profiles.items()},
+        "parity": manifest.parity,
+        "graphs": [_graph(graph.file, manifest) for graph in manifest.graphs],
+        "packs": [_pack(read_bundled_pack(bundle, manifest, p.task)) for p in manifest.packs],
+        "engines": [_engine(path) for path in sorted((bundle / ENGINES_FOLDER).glob("*.engine"))],
+    }
+
+
+def _graph(file: str, manifest: BundleManifest) -> dict[str, Any]:
+    graph = next(item for item in manifest.graphs if item.file == file)
+    record = manifest.files[file]
+    return {
+        "file": file,
+        "rung": graph.rung,
+        "runtime": graph.runtime,
+        "opset": graph.opset,
+        "nodes": graph.nodes,
+        "size_bytes": record.size_bytes,
+        "sha256": record.sha256,
+    }
+
+
+def _pack(pack: PackManifest) -> dict[str, Any]:
+    return {
+        "task": pack.task,
+        "version": pack.version,
+        "method": pack.method,
+        "classes": pack.class_names,
+        "thresholds": {name: limits.model_dump() for name, limits in pack.thresholds.items()},
+        "metrics": pack.metrics,
+    }
+
+
+def _engine(path: Path) -> dict[str, Any]:
+    try:
+        sidecar = checked_sidecar(path)
+    except BundleDamagedError as error:
+        return {"file": path.name, "problem": str(error)}
+    return {"file": path.name, **engine_facts(sidecar)}
+
+
+def engine_facts(sidecar: EngineSidecar) -> dict[str, Any]:
+    """Return what a reader wants to know of an engine, as JSON values."""
+    machine = sidecar.made_from.machine
+    return {
+        "precision": sidecar.made_from.precision,
+        "runtime": f"{machine.runtime} {machine.runtime_version}",
+        "device": machine.device_name,
+        "size_bytes": sidecar.engine_size_bytes,
+        "build_s": sidecar.build_s,
+        "peak_rss_mb": round(sidecar.peak_rss_mb),
+        "built_at": sidecar.built_at.isoformat(),
+    }

@@ -1,0 +1,60 @@
+"""Frozen encoder and head as one module: uint8 frames and a pack's tensors in, outputs out."""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+from torch import Tensor, nn
+
+from edgeclip.adapters.head_graph import HeadGraph
+from edgeclip.clip import Backbone
+from edgeclip.contract.engine_key import Precision
+
+
+class FusedModel(nn.Module):
+    """What becomes the graph.
+
+    Mean, deviation and 255 are folded into one multiplication and one addition, in NHWC and before
+    the transposition, since TensorRT refuses to transpose uint8. With `fp16` the tower runs in half
+    precision, and everything after it (projection, adapters, logits) in single: under 0.5 % of the
+    operations, while a logit scale of 100 would make steps of 0.03 in half precision.
+
+    Args:
+        backbone: The frozen encoder; it is not changed.
+        precision: Of the tower.
+    """
+
+    pixel_scale: Tensor
+    pixel_shift: Tensor
+
+    def __init__(self, backbone: Backbone, precision: Precision) -> None:
+        super().__init__()
+        visual = copy.deepcopy(backbone.tower.visual).cpu().eval()
+        self.dtype = torch.float16 if precision == "fp16" else torch.float32
+        self.visual = visual.to(self.dtype)
+        self.projection = nn.Parameter(
+            backbone.tower.projection.detach().cpu().clone(), requires_grad=False
+        )
+        mean, std = (
+            torch.tensor(values, dtype=torch.float64)
+            for values in (backbone.preprocess.mean, backbone.preprocess.std)
+        )
+        self.register_buffer("pixel_scale", (1 / (255 * std)).float())
+        self.register_buffer("pixel_shift", (-mean / std).float())
+        self.head = HeadGraph()
+
+    def forward(self, images: Tensor, *slots: Tensor) -> tuple[Tensor, ...]:
+        """Return the graph's outputs, in the order of `contract.slots.GRAPH_OUTPUTS`.
+
+        Args:
+            images: `(B, S, S, 3)` uint8, RGB, from the contract's preprocessing.
+            slots: All of `contract.slots.HEAD_SLOTS` in their order, float32.
+        """
+        pixels = (images.float() * self.pixel_scale + self.pixel_shift).permute(0, 3, 1, 2)
+        z = self.visual(pixels.to(self.dtype)).float()
+        return tuple(self.head(z, z @ self.projection, *slots))
+
+    def layer_norms(self) -> int:
+        """Return how many LayerNorms the tower has: each must stay one node of the graph."""
+        return sum(isinstance(module, nn.LayerNorm) for module in self.visual.modules())

@@ -1,0 +1,95 @@
+"""Checks of a graph before it is shipped: valid, the contract's interface, nothing unexpected."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import onnx
+
+from edgeclip.contract.profiles import DIMENSION_NAMES
+from edgeclip.contract.slots import GRAPH_OUTPUTS, HEAD_SLOTS
+from edgeclip_export.checks import Check
+from edgeclip_export.onnx_graph import INPUTS, IR_VERSION, OPSET, node_histogram
+
+_MOST_CASTS = 4
+_UNWANTED = ("Attention", "If", "Loop", "Resize", "Scan", "Upsample")
+"""TensorRT resizes without antialiasing; the rest hinders or breaks its fusions."""
+
+_Interface = list[tuple[str, int, tuple[object, ...]]]
+"""Name, element type and shape of each input or output."""
+
+
+def graph_checks(model: onnx.ModelProto, *, size: int, layer_norms: int) -> list[Check]:
+    """Return the checks of one graph.
+
+    Args:
+        model: With its weights inside.
+        size: Side of the input, px.
+        layer_norms: How many the encoder's tower has.
+    """
+    return [_valid(model), _same_interface(model, size), _operators(model, layer_norms)]
+
+
+def _valid(model: onnx.ModelProto) -> Check:
+    """Run ONNX's own full check, with shape inference."""
+    opset = model.opset_import[0].version
+    note = f"opset {opset}, ir {model.ir_version}, {len(model.graph.node)} nodes"
+    try:
+        onnx.checker.check_model(model, full_check=True)
+    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
+        return Check("graph is valid ONNX", False, note=" ".join(str(error).split())[:200])
+    fits = opset == OPSET and model.ir_version <= IR_VERSION and not model.functions
+    return Check("graph is valid ONNX", fits, note=note)
+
+
+def _same_interface(model: onnx.ModelProto, size: int) -> Check:
+    name = "inputs and outputs are the contract's"
+    graph = model.graph
+    widths = {entry.name: entry for entry in graph.input}
+    if tuple(widths) != INPUTS or tuple(entry.name for entry in graph.output) != GRAPH_OUTPUTS:
+        found = ", ".join([*widths, *(entry.name for entry in graph.output)])
+        return Check(name, False, note=f"found {found}")
+    width, embed_dim = (_dims(widths["projection_delta"])[axis] for axis in (0, 1))
+    sizes = {"1": 1, "D": width, "E": embed_dim, **DIMENSION_NAMES}
+    expected: _Interface = [("images", onnx.TensorProto.UINT8, (sizes["B"], size, size, 3))]
+    expected += [
+        (slot, onnx.TensorProto.FLOAT, tuple(sizes[letter] for letter in HEAD_SLOTS[slot].dims))
+        for slot in HEAD_SLOTS
+    ]
+    expected += [
+        (output, onnx.TensorProto.FLOAT, (sizes["B"], sizes[letter]))
+        for output, letter in zip(GRAPH_OUTPUTS, "EEKK", strict=True)
+    ]
+    found_ports = _interface([*graph.input, *graph.output])
+    wrong = [port[0] for port in expected if port not in found_ports]
+    note = f"type or shape of {', '.join(wrong)}" if wrong else f"{len(INPUTS)} inputs"
+    return Check(name, not wrong, note=note)
+
+
+def _interface(ports: Sequence[onnx.ValueInfoProto]) -> _Interface:
+    return [(port.name, port.type.tensor_type.elem_type, _dims(port)) for port in ports]
+
+
+def _dims(port: onnx.ValueInfoProto) -> tuple[object, ...]:
+    dims = port.type.tensor_type.shape.dim
+    return tuple(dim.dim_param or dim.dim_value for dim in dims)
+
+
+def _operators(model: onnx.ModelProto, layer_norms: int) -> Check:
+    counts = node_histogram(model)
+    problems = [f"{counts[name]} {name}" for name in _UNWANTED if name in counts]
+    if counts.get("LayerNormalization", 0) != layer_norms:
+        problems.append(f"{counts.get('LayerNormalization', 0)} of {layer_norms} LayerNorms")
+    if counts.get("Cast", 0) > _MOST_CASTS:
+        problems.append(f"{counts['Cast']} Casts, at most {_MOST_CASTS}")
+    if not all(_statistics_in_single(node) for node in model.graph.node):
+        problems.append("a LayerNorm with statistics in half precision")
+    note = ", ".join(problems) or f"{layer_norms} LayerNorms, {counts.get('Cast', 0)} Casts"
+    return Check("operators are as expected", not problems, note=note)
+
+
+def _statistics_in_single(node: onnx.NodeProto) -> bool:
+    """In half precision a LayerNorm's squares overflow; `stash_type` 1, the default, is FP32."""
+    return node.op_type != "LayerNormalization" or all(
+        entry.i == onnx.TensorProto.FLOAT for entry in node.attribute if entry.name == "stash_type"
+    )

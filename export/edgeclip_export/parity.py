@@ -1,0 +1,175 @@
+"""Gates: the graph computes what torch computes, and a neutral pack is the frozen CLIP."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from edgeclip.adapters.head_graph import HeadGraph
+from edgeclip.clip import Backbone
+from edgeclip.contract.slots import GRAPH_OUTPUTS, HEAD_SLOTS, filled_slots
+from edgeclip_export.checks import Check
+from edgeclip_export.fuse import FusedModel
+
+Outputs = Mapping[str, NDArray[np.float32]]
+"""A graph's outputs by name: `contract.slots.GRAPH_OUTPUTS`."""
+
+COSINE_LIMIT = 1e-6
+LOGIT_LIMIT = 5e-3
+PROBABILITY_LIMIT = 1e-4
+NEUTRAL_LIMIT = 1e-5
+GOLDEN_COSINE_LIMIT = 1e-5  # looser: another machine's torch may have computed the golden outputs
+
+
+@dataclass(frozen=True)
+class Differences:
+    """How far outputs lie from a reference, the worst of all images.
+
+    Attributes:
+        one_minus_cosine: Of `image_features` and `base_embedding`.
+        logits: Absolute.
+        probabilities: Absolute, in 0..1.
+        is_finite: No NaN and no infinity on either side.
+        worst: Index of the image with the largest difference in logits.
+    """
+
+    one_minus_cosine: float
+    logits: float
+    probabilities: float
+    is_finite: bool
+    worst: int
+
+
+def check_images(golden: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return the golden frames and four more: black, white, noise and saturated colours.
+
+    Args:
+        golden: `(n, S, S, 3)` uint8.
+
+    Returns:
+        `(n + 4, S, S, 3)` uint8.
+    """
+    shape = golden.shape[1:]
+    rng = np.random.default_rng(0)
+    synthetic = [
+        np.zeros(shape, np.uint8),
+        np.full(shape, 255, np.uint8),
+        rng.integers(0, 256, shape, np.uint8),
+        rng.integers(0, 2, shape, np.uint8) * np.uint8(255),
+    ]
+    return np.concatenate([golden, np.stack(synthetic)])
+
+
+def torch_outputs(backbone: Backbone, images: NDArray[np.uint8], slots: Outputs) -> Outputs:
+    """Return what torch computes in FP32, by the path that training takes, not the fused one.
+
+    Args:
+        backbone: The frozen encoder.
+        images: `(B, S, S, 3)` uint8, RGB.
+        slots: What `contract.slots.filled_slots` gave.
+    """
+    z, f = backbone.embed_images(images)
+    with torch.inference_mode():
+        outputs = HeadGraph()(z, f, *_tensors(slots))
+    return {name: value.numpy() for name, value in zip(GRAPH_OUTPUTS, outputs, strict=True)}
+
+
+def fused_outputs(fused: FusedModel, images: NDArray[np.uint8], slots: Outputs) -> Outputs:
+    """Return what the fused module computes in torch, before it becomes a graph.
+
+    Args:
+        fused: Encoder and head.
+        images: `(B, S, S, 3)` uint8, RGB.
+        slots: What `contract.slots.filled_slots` gave.
+    """
+    with torch.inference_mode():
+        outputs = fused(torch.from_numpy(images), *_tensors(slots))
+    return {name: value.numpy() for name, value in zip(GRAPH_OUTPUTS, outputs, strict=True)}
+
+
+def _tensors(slots: Outputs) -> list[Tensor]:
+    return [torch.from_numpy(np.array(slots[name], np.float32)) for name in HEAD_SLOTS]
+
+
+def compare(reference: Outputs, found: Outputs) -> Differences:
+    """Return how far `found` lies from `reference`, both with the same images and columns."""
+    pairs = [(reference[name], found[name]) for name in GRAPH_OUTPUTS]
+    logits = np.abs(_double(found["logits"]) - _double(reference["logits"])).max(axis=1)
+    probabilities = np.abs(_double(found["probabilities"]) - _double(reference["probabilities"]))
+    features = [_one_minus_cosine(a, b).max() for a, b in pairs[:2]]
+    return Differences(
+        one_minus_cosine=float(np.max(features)),  # np.max keeps a NaN, Python's max may lose it
+        logits=float(logits.max()),
+        probabilities=float(probabilities.max()),
+        is_finite=all(bool(np.isfinite(array).all()) for pair in pairs for array in pair),
+        worst=int(logits.argmax()),
+    )
+
+
+def difference_checks(
+    subject: str, found: Differences, images: int, *, cosine_limit: float = COSINE_LIMIT
+) -> list[Check]:
+    """Return the checks of one comparison.
+
+    Args:
+        subject: What was compared, for the start of each line.
+        found: The differences.
+        images: How many images were compared.
+        cosine_limit: Largest 1 - cosine.
+    """
+    note = f"{images} images, worst logits in image {found.worst}"
+    return [
+        Check(f"{subject}: outputs are finite", found.is_finite),
+        Check.at_most(f"{subject}: 1 - cosine", found.one_minus_cosine, cosine_limit),
+        Check.at_most(f"{subject}: logits", found.logits, LOGIT_LIMIT, note),
+        Check.at_most(f"{subject}: probabilities", found.probabilities, PROBABILITY_LIMIT),
+    ]
+
+
+def neutral_check(backbone: Backbone, images: NDArray[np.uint8], found: Outputs) -> Check:
+    """Return whether a neutral pack's features are those of the frozen CLIP.
+
+    Args:
+        backbone: The frozen encoder.
+        images: `(B, S, S, 3)` uint8, RGB.
+        found: The graph's outputs with the slots of `neutral_slots`.
+    """
+    _, f = backbone.embed_images(images)
+    frozen = functional.normalize(f, dim=-1).numpy()
+    difference = np.abs(_double(found["image_features"]) - _double(frozen)).max()
+    return Check.at_most("neutral pack = frozen CLIP", float(difference), NEUTRAL_LIMIT)
+
+
+def neutral_slots(slots: Outputs) -> dict[str, NDArray[np.float32]]:
+    """Return a pack's class matrix and scale with every adapter switched off."""
+    width, embed_dim = slots["projection_delta"].shape
+    kept = {name: slots[name] for name in ("class_weights", "logit_scale")}
+    return filled_slots(kept, width=width, embed_dim=embed_dim)
+
+
+def other_slots(width: int, embed_dim: int) -> dict[str, NDArray[np.float32]]:
+    """Return random tensors for every slot, of sizes that no real pack has: all adapters on."""
+    sizes = {"1": 1, "D": width, "E": embed_dim, "H": 11, "d": 6, "M": 9, "K": 13, "C": 17}
+    rng = np.random.default_rng(1)
+    slots = {
+        name: rng.normal(0, 0.1, [sizes[letter] for letter in slot.dims]).astype(np.float32)
+        for name, slot in HEAD_SLOTS.items()
+    }
+    return slots | {"temperature": np.array([1.5], np.float32)}
+
+
+def _one_minus_cosine(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float64]:
+    x, y = _double(a), _double(b)
+    norms = np.linalg.norm(x, axis=1) * np.linalg.norm(y, axis=1)
+    with np.errstate(invalid="ignore", divide="ignore"):  # a zero row gives NaN, which fails a gate
+        return np.asarray(1 - (x * y).sum(axis=1) / norms, np.float64)
+
+
+def _double(array: NDArray[np.float32]) -> NDArray[np.float64]:
+    return np.asarray(array, np.float64)

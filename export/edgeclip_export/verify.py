@@ -1,0 +1,46 @@
+"""Prove a bundle again: hashes, then its packs' golden frames through ONNX Runtime."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from edgeclip.contract.bundle import read_bundle, read_bundled_pack
+from edgeclip.contract.slots import filled_slots
+from edgeclip.errors import ParityError
+from edgeclip.packs import load_pack
+from edgeclip_export.checks import Check, Checklist
+from edgeclip_export.gates import golden_checks
+from edgeclip_export.ort_graph import OrtGraph
+
+
+def verify_bundle(bundle: Path, on_check: Callable[[Check], None]) -> tuple[Check, ...]:
+    """Return the checks of a bundle, all passed.
+
+    Args:
+        bundle: The folder.
+        on_check: Called with each check as it is made.
+
+    Raises:
+        BundleMissingError: There is no bundle.
+        BundleDamagedError: A file was altered or is missing.
+        BundleMismatchError: Another version, or a pack of another encoder.
+        PackError: A pack is damaged.
+        SetupError: ONNX Runtime is not installed.
+        BackendError: ONNX Runtime cannot run the graph.
+        ParityError: The outputs are not the golden ones.
+    """
+    manifest = read_bundle(bundle)
+    checklist = Checklist(on_check)
+    checklist.add(Check("hashes of all files", True, note=f"{len(manifest.files)} files"))
+    graph = OrtGraph(bundle / manifest.graph_for("onnxruntime").file)
+    for reference in manifest.packs:
+        read_bundled_pack(bundle, manifest, reference.task)
+        pack = load_pack(bundle / reference.path)
+        base = manifest.base
+        slots = filled_slots(pack.tensors, width=base.width, embed_dim=base.embed_dim)
+        found = graph.run(pack.golden.images, slots)
+        subject = f"{reference.task} {reference.version}, ONNX Runtime"
+        checklist.add(*golden_checks(subject, pack.golden, found))
+    checklist.require(ParityError, "do not ship this bundle; export it again")
+    return tuple(checklist.checks)

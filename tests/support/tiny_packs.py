@@ -1,0 +1,122 @@
+"""A small CLIP with random weights, saved and loaded as a real one is, and packs for it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors.torch import save_file
+
+from edgeclip import clip
+from edgeclip.contract.pack import PackClass, PackManifest, Thresholds
+from edgeclip.contract.slots import HEAD_SLOTS
+from edgeclip.packs import golden_outputs, pack_files, write_pack
+from support.samples import pack_manifest
+
+LAYERS = 2
+SIZE = 32
+WIDTH = 48
+EMBED_DIM = 24
+
+Tensors = dict[str, NDArray[np.float32]]
+
+
+@dataclass(frozen=True)
+class TinyEncoder:
+    """A CLIP's files: the model configuration and the weights."""
+
+    config: Path
+    weights: Path
+
+    def load(self) -> clip.Backbone:
+        """Return it, loaded the way every encoder is."""
+        return clip.load_backbone(str(self.config), str(self.weights))
+
+
+def write_encoder(folder: Path, *, seed: int = 0, quick_gelu: bool = False) -> TinyEncoder:
+    """Write a ViT of two layers with random weights.
+
+    Args:
+        folder: Is made.
+        seed: Of the weights.
+        quick_gelu: Which activation.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    config = folder / "tiny-vit.json"
+    vision = {
+        "image_size": SIZE,
+        "layers": LAYERS,
+        "width": WIDTH,
+        "patch_size": 8,
+        "head_width": 16,
+    }
+    text = {"context_length": 77, "vocab_size": 49408, "width": 16, "heads": 2, "layers": 1}
+    content = {"embed_dim": EMBED_DIM, "vision_cfg": vision, "text_cfg": text}
+    config.write_text(json.dumps(content | {"quick_gelu": quick_gelu}))
+    model, _ = clip.untrained_model(config, seed)
+    weights = folder / "tiny-vit.safetensors"
+    save_file(model.state_dict(), weights)
+    return TinyEncoder(config, weights)
+
+
+def random_tensors(seed: int, *, columns: int, hidden: int = 6, names: tuple[str, ...]) -> Tensors:
+    """Return random values for some slots, with a logit scale and whatever else a pack must have.
+
+    Args:
+        seed: Of the values.
+        columns: K.
+        hidden: H.
+        names: Slots beside `class_weights` and `logit_scale`.
+    """
+    sizes = {"1": 1, "D": WIDTH, "E": EMBED_DIM, "H": hidden, "d": 3, "M": 4, "K": columns, "C": 5}
+    rng = np.random.default_rng(seed)
+    tensors = {
+        name: rng.normal(0, 0.3, [sizes[letter] for letter in HEAD_SLOTS[name].dims])
+        for name in ("class_weights", *names)
+    }
+    tensors["logit_scale"] = np.array([20.0])
+    return {name: value.astype(np.float32) for name, value in tensors.items()}
+
+
+def write_tiny_pack(
+    folder: Path,
+    backbone: clip.Backbone,
+    tensors: Tensors,
+    *,
+    version: str = "1.0.0",
+    golden_change: float = 0.0,
+) -> PackManifest:
+    """Write a pack with golden outputs that torch computed.
+
+    Args:
+        folder: Is made.
+        backbone: The encoder.
+        tensors: By slot.
+        version: Of the pack.
+        golden_change: Added to the golden logits, to make them wrong.
+    """
+    size = backbone.base.image_size
+    images = np.random.default_rng(5).integers(0, 256, (8, size, size, 3), np.uint8)
+    golden = golden_outputs(images, backbone, tensors)
+    golden.logits[0, 0] += golden_change
+    columns = tensors["class_weights"].shape[1]
+    classes = [
+        PackClass(name=f"species {index}", observation_type="animal", prompts=["an animal"])
+        for index in range(columns - 1)
+    ]
+    blank = PackClass(name="blank", observation_type="blank", prompts=["grass"])
+    manifest = pack_manifest().model_copy(
+        update={
+            "version": version,
+            "base": backbone.base,
+            "preprocess": backbone.preprocess,
+            "slots": {name: list(value.shape) for name, value in tensors.items()},
+            "classes": [*classes, blank],
+            "column_class": list(range(columns)),
+            "thresholds": {"species 0": Thresholds(on=0.6, off=0.4, peak=0.7)},
+        }
+    )
+    return write_pack(folder, manifest, pack_files(tensors, golden), report={})
