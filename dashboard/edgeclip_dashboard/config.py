@@ -104,15 +104,11 @@ def parse_broker_url(url: str) -> tuple[str, int, bool]:
     """Return host, port and whether TLS is used.
 
     Raises:
-        ValueError: Another scheme, no host, a bad port, a path, or credentials in the URL.
+        ValueError: Another scheme, no host, a bad port, or something after the port.
     """
     parts = urlsplit(url)
     if parts.scheme not in _PORTS or not parts.hostname:
         raise ValueError("a broker is mqtt://HOST[:PORT] or mqtts://HOST[:PORT]")
-    if parts.username is not None or parts.password is not None:
-        raise ValueError(
-            f"no credentials in the URL: set {USERNAME_VARIABLE} and {PASSWORD_VARIABLE}"
-        )
     if parts.path not in ("", "/") or parts.query or parts.fragment:
         raise ValueError("a broker's URL ends after the port")
     return parts.hostname, parts.port or _PORTS[parts.scheme], parts.scheme == "mqtts"
@@ -135,6 +131,7 @@ def load_settings(file: Path | None, options: dict[str, Any]) -> DashboardSettin
             table.update(value)
         else:
             tables[key] = value
+    _refuse_credentials(tables)
     settings = settings_from(tables, DashboardSettings, source=str(file or "options"))
     _check_files(settings.broker)
     return settings
@@ -161,6 +158,17 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def _refuse_credentials(tables: dict[str, Any]) -> None:
+    """Refuse a user name in the broker's URL before any message can show the URL."""
+    broker = tables.get("broker")
+    url = broker.get("url") if isinstance(broker, dict) else None
+    if isinstance(url, str) and "@" in url:
+        raise ConfigError(
+            f"[broker].url: no credentials in the URL: set {USERNAME_VARIABLE}"
+            f" and {PASSWORD_VARIABLE}"
+        )
 
 
 def _check_files(broker: BrokerSettings) -> None:

@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 
 _MOST_UNACKNOWLEDGED = 100
 _LARGEST_PACKET = 64_000_000  # what is larger the broker drops; the device's row stays queued
-_CONNECT_S = 10.0
+_CONNECT_S = 5.0
 _FAREWELL_S = 2.0
 _RECEIPT_EXPIRY_S = 86_400
 
@@ -160,7 +160,12 @@ class BrokerLink:
                 event = events.get(timeout=0.2)
             except queue.Empty:
                 if self._client is None and time.monotonic() > deadline:
-                    return "the broker does not answer"
+                    hint = (
+                        "; does it speak MQTT 5? else --protocol 3.1.1"
+                        if self._is_version_5
+                        else ""
+                    )
+                    return f"the broker does not answer{hint}"
                 if self._client is not None and not client.is_connected():
                     return "the connection was lost"
                 continue

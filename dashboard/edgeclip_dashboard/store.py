@@ -25,12 +25,15 @@ from edgeclip_dashboard.messages import (
 )
 from edgeclip_dashboard.writers import (
     ConflictError,
+    Limits,
     keep_malformed,
     store_detection,
     store_media,
 )
 
 log = logging.getLogger(__name__)
+
+_LIMITS = Limits()
 
 
 @dataclass
@@ -55,9 +58,10 @@ class Committed:
 class Store:
     """Writes batches of messages; for one thread."""
 
-    def __init__(self, engine: Engine, files: MediaFiles) -> None:
+    def __init__(self, engine: Engine, files: MediaFiles, limits: Limits = _LIMITS) -> None:
         self._engine = engine
         self._files = files
+        self._limits = limits
 
     def commit(self, messages: Sequence[Incoming], at: datetime) -> Committed:
         """Store a batch in one transaction and return what is now safe on disk.
@@ -94,7 +98,9 @@ class Store:
         if isinstance(message, DetectionMessage):
             _note_detection(committed, message, store_detection(session, message, at))
         elif isinstance(message, MediaMessage):
-            sha256, outbox = store_media(session, message, at, self._files)
+            sha256, outbox = store_media(
+                session, message, at, files=self._files, most_pending=self._limits.pending
+            )
             if outbox is not None:
                 committed.media.append((outbox, sha256))
         elif isinstance(message, StatusMessage):
@@ -102,7 +108,7 @@ class Store:
         elif isinstance(message, InfoMessage):
             note_info(session, message)
         elif isinstance(message, MalformedMessage):
-            keep_malformed(session, message, at)
+            keep_malformed(session, message, at, most=self._limits.malformed)
             committed.malformed += 1
             if message.device_id and message.row:
                 epoch, seq = message.row

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import delete, func, select
@@ -22,9 +23,20 @@ from edgeclip_dashboard.models import (
     Revision,
 )
 
-MOST_PENDING = 1000  # media without a detection; past it a device keeps its own
-MOST_MALFORMED = 1000  # raw messages kept
 _MOST_RAW_BYTES = 65_536
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a device can make the store keep beside detections.
+
+    Attributes:
+        pending: Media without a detection; past it a device keeps its own.
+        malformed: Raw messages; the oldest go first.
+    """
+
+    pending: int = 1000
+    malformed: int = 1000
 
 
 class ConflictError(Exception):
@@ -130,7 +142,7 @@ def _stored_media(session: Session, detection: Detection) -> list[str]:
 
 
 def store_media(
-    session: Session, message: MediaMessage, at: datetime, files: MediaFiles
+    session: Session, message: MediaMessage, at: datetime, *, files: MediaFiles, most_pending: int
 ) -> tuple[str, Outbox | None]:
     """Check a media file's bytes and store them; without its detection it is pending.
 
@@ -139,6 +151,7 @@ def store_media(
         message: Detection id, number and bytes.
         at: Now, aware UTC.
         files: Where the bytes go, before the row.
+        most_pending: How many may wait for their detections.
 
     Returns:
         The SHA-256, and the outbox to send a receipt to; None while it is pending, because only
@@ -154,8 +167,8 @@ def store_media(
         raise ConflictError(problem)
     sha256 = files.sha256(message.data)
     outbox = _owner(session, message)
-    if not _is_announced(session, message, sha256) and _pending(session) >= MOST_PENDING:
-        raise ConflictError(f"{MOST_PENDING} media already wait for their detections")
+    if not _is_announced(session, message, sha256) and _pending(session) >= most_pending:
+        raise ConflictError(f"{most_pending} media already wait for their detections")
     if session.get(Media, sha256) is None:
         files.write(message.data, sha256)
         size_bytes = len(message.data)
@@ -205,19 +218,20 @@ def _pending(session: Session) -> int:
     return session.scalar(query) or 0
 
 
-def keep_malformed(session: Session, message: MalformedMessage, at: datetime) -> None:
+def keep_malformed(session: Session, message: MalformedMessage, at: datetime, *, most: int) -> None:
     """Keep a message raw, count it, and note its outbox row as refused.
 
     Args:
         session: An open transaction.
         message: Topic, bytes (the first 64 kB are kept) and reason.
         at: Now, aware UTC.
+        most: How many are kept.
     """
     raw = message.payload[:_MOST_RAW_BYTES]
     row = Malformed(topic=message.topic, reason=message.reason, payload=raw, received_at=at)
     session.add(row)
     session.flush()
-    session.execute(delete(Malformed).where(Malformed.id <= row.id - MOST_MALFORMED))
+    session.execute(delete(Malformed).where(Malformed.id <= row.id - most))
     count = session.get_one(Meta, "malformed")
     count.value = str(int(count.value) + 1)
     if message.device_id and message.row:

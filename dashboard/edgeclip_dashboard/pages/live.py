@@ -60,7 +60,7 @@ class LivePage:
                 self._grid = ui.element("div").classes("grid")
                 self._grid.props.update({"role": "feed", "aria-label": "Newest detections"})
             devices = ui.element("aside").classes("devices")
-            devices.props["aria-label"] = "Devices"
+            devices.props.update({"aria-label": "Devices", "id": "devices"})
             with devices:
                 with ui.element("h2"):
                     ui.label("Devices")
@@ -98,9 +98,13 @@ class LivePage:
                 ui.label(self._context.project).classes("project")
             self._link = ui.label("").classes("link")
             self._link.props["role"] = "status"
-            self._counts = ui.label("").classes("counts")
+            totals = ui.element("a").classes("counts row inline")
+            totals.props["href"] = "#devices"
+            with totals:
+                self._counts = ui.label("")
+                self._online = ui.label("")
             dark = ui.dark_mode(_THEMES[self._context.theme])
-            button = ui.button(icon="contrast", on_click=lambda: _switch(dark))
+            button = ui.button(icon="contrast", on_click=lambda: _switch(dark), color=None)
             button.props("flat round dense")
             button.props["aria-label"] = "Switch between light and dark"
 
@@ -132,7 +136,10 @@ class LivePage:
 
     def _show_counts(self, picture: Picture) -> None:
         counts = picture.counts
-        self._counts.set_text(f"{counts.detections} detections · {counts.media} snapshots")
+        self._counts.set_text(f"{counts.detections} detections · {counts.media} snapshots · ")
+        online = sum(view.state == "online" for view in picture.devices)
+        self._online.set_text(f"{online} of {counts.devices} devices online")
+        self._online.classes(replace="bad" if online < counts.devices else "good")
         kept = "Messages that could not be read or stored, kept raw in the database"
         self._malformed.set_text(f"{kept}: {counts.malformed}")
         self._malformed.set_visibility(bool(counts.malformed))

@@ -1,0 +1,59 @@
+"""A store on a real SQLite file, and a real broker, for the dashboard's tests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine
+
+from edgeclip.contract.detection import Detection
+from edgeclip_dashboard.database import database_url, open_database
+from edgeclip_dashboard.ledger import Ledger
+from edgeclip_dashboard.media_files import MediaFiles
+from edgeclip_dashboard.messages import DetectionMessage, Incoming
+from edgeclip_dashboard.queries import DetectionView, Picture, read_picture
+from edgeclip_dashboard.store import Committed, Store
+
+NOW = datetime(2026, 5, 1, 12, tzinfo=timezone.utc)
+
+
+@dataclass
+class Desk:
+    """A store without a network: what a test commits and reads."""
+
+    engine: Engine
+    files: MediaFiles
+    store: Store
+    minutes: int = 0
+
+    def commit(self, *messages: Detection | Incoming) -> Committed:
+        """Commit a batch, a minute after the one before."""
+        self.minutes += 1
+        incoming = [
+            DetectionMessage(message, message.to_json())
+            if isinstance(message, Detection)
+            else message
+            for message in messages
+        ]
+        return self.store.commit(incoming, NOW + timedelta(minutes=self.minutes))
+
+    def picture(self) -> Picture:
+        """Return what the page would show."""
+        return read_picture(self.engine, Ledger.from_database(self.engine), newest=60)
+
+    def only(self) -> DetectionView:
+        """Return the one detection that is stored."""
+        [view] = self.picture().detections
+        return view
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    """A store in a fresh folder."""
+    with open_database(database_url(str(tmp_path / "d.sqlite")), project="demo") as engine:
+        files = MediaFiles(tmp_path / "media", most_bytes=1_000_000)
+        yield Desk(engine, files, Store(engine, files))

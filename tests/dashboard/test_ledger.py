@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edgeclip.contract.receipts import compress
+from edgeclip_dashboard.ledger import Gap, Ledger, RowNumbers
+
+OUTBOX = ("jetson-1", "epoch")
+
+
+@given(st.lists(st.integers(1, 60)), st.lists(st.integers(1, 60)))
+def test_row_numbers_added_one_by_one_equal_those_compressed_at_once(
+    first: list[int], then: list[int]
+) -> None:
+    rows = RowNumbers(first)
+    for seq in then:
+        rows.add(seq)
+    assert rows.ranges() == compress(first + then)
+
+
+@given(st.sets(st.integers(1, 60), min_size=1))
+def test_gaps_are_what_is_missing_below_the_highest(seqs: set[int]) -> None:
+    missing = {n for first, last in RowNumbers(seqs).gaps() for n in range(first, last + 1)}
+    assert missing == set(range(1, max(seqs))) - seqs
+
+
+def test_a_refused_row_is_no_gap_and_is_not_stored() -> None:
+    ledger = Ledger()
+    ledger.add(OUTBOX, 1)
+    ledger.add(OUTBOX, 2, is_refused=True)
+    ledger.add(OUTBOX, 5)
+    assert ledger.gaps() == [Gap("jetson-1", "epoch", 3, 4)]
+    assert ledger.stored(OUTBOX).ranges() == (1, [(5, 5)])
+
+
+def test_gaps_are_listed_by_device_and_epoch() -> None:
+    ledger = Ledger()
+    ledger.add(("b", "e"), 2)
+    ledger.add(("a", "e"), 3)
+    assert ledger.gaps() == [Gap("a", "e", 1, 2), Gap("b", "e", 1, 1)]
