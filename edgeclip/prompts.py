@@ -19,7 +19,7 @@ _TEMPLATES = (
     "{} partly hidden by grass and leaves",
 )
 _BLANK_COLUMNS = (
-    ("an empty camera trap photo", "an empty scene without any animal", "a photo of nothing"),
+    ("a blank camera trap photo", "an empty camera trap photo", "an empty scene, no animal"),
     ("grass and bushes", "a camera trap photo of grass and bushes", "an empty grass scene"),
     ("branches and leaves moving in the wind", "a photo of moving branches, no animal"),
     ("sun spots and shadows on the ground", "an empty scene with sun spots, no animal"),

@@ -52,6 +52,18 @@ def write_text(path: Path, text: str) -> None:
     write_bytes(path, text.encode())
 
 
+def refuse_filled(path: Path, *, overwrite: bool = False) -> None:
+    """Check that an output folder may be made, before the work that fills it.
+
+    Raises:
+        ConfigError: `path` is a file, or is not empty and `overwrite` is false.
+    """
+    if path.exists() and not path.is_dir():
+        raise ConfigError(f"{path} is a file: name a folder for the output")
+    if path.exists() and any(path.iterdir()) and not overwrite:
+        raise ConfigError(f"{path} is not empty: choose another --out, or add --overwrite")
+
+
 @contextmanager
 def new_folder(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
     """Yield a temporary folder that becomes `path` when the block ends without an error.
@@ -66,10 +78,7 @@ def new_folder(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
     Raises:
         ConfigError: `path` exists, is not empty, and `overwrite` is false.
     """
-    if path.exists() and not path.is_dir():
-        raise ConfigError(f"{path} is a file: name a folder for the output")
-    if path.exists() and any(path.iterdir()) and not overwrite:
-        raise ConfigError(f"{path} is not empty: choose another --out, or add --overwrite")
+    refuse_filled(path, overwrite=overwrite)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
     try:

@@ -1,0 +1,147 @@
+"""What a training leaves behind, put into a pack's manifest and golden inputs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from importlib.metadata import version
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeclip.config import TrainConfig
+from edgeclip.contract.pack import Base, PackClass, PackManifest, Thresholds, Training
+from edgeclip.contract.preprocess import decode_image
+from edgeclip.contract.preprocess_spec import PreprocessSpec
+from edgeclip.evaluation import Evaluation
+from edgeclip.labels.classes import observation_type
+from edgeclip.labels.dataset import Dataset
+from edgeclip.labels.scan import read_image_file
+from edgeclip.prompts import ClassPrompts, column_class, prompts_sha256
+from edgeclip.regions import Region, Strips, pixels_of
+from edgeclip.selection import Choice
+from edgeclip.splits import Split
+
+_GOLDEN_FRAMES = 5  # beside black, white and noise
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A finished training.
+
+    Attributes:
+        config: All of the run.
+        dataset: What it was trained on.
+        split: Of its images.
+        base: The frozen encoder.
+        preprocess: Of the encoder.
+        prompts: By class, in order.
+        choice: What validation decided.
+        thresholds: By target, of the chosen head.
+        evaluations: `zero-shot` and `adapter`, on the test part.
+        trainable_params: Of the adapter.
+    """
+
+    config: TrainConfig
+    dataset: Dataset
+    split: Split
+    base: Base
+    preprocess: PreprocessSpec
+    prompts: Mapping[str, ClassPrompts]
+    choice: Choice
+    thresholds: Mapping[str, Thresholds]
+    evaluations: Mapping[str, Evaluation]
+    trainable_params: int
+
+
+def make_manifest(trained: Trained, created_at: datetime) -> PackManifest:
+    """Return the pack's manifest, still without the hashes of its files.
+
+    Args:
+        trained: The finished training.
+        created_at: Aware UTC.
+    """
+    config, chosen = trained.config, trained.choice.chosen
+    zero_shot = trained.choice.kept_zero_shot
+    return PackManifest(
+        task=config.task or task_name(list(trained.thresholds)),
+        version=config.version,
+        created_at=created_at,
+        tool={name: version(name) for name in ("edgeclip", "torch", "open_clip_torch")},
+        method="zero_shot" if zero_shot else "visual",
+        recipe_sha256=config.recipe.sha256,
+        fusion_class="F0" if zero_shot else "F1",
+        graph="head",
+        slots={name: list(chosen.tensors[name].shape) for name in sorted(chosen.tensors)},
+        base=trained.base,
+        preprocess=trained.preprocess,
+        classes=[_pack_class(name, item) for name, item in trained.prompts.items()],
+        column_class=column_class(trained.prompts),
+        prompts_sha256=prompts_sha256(trained.prompts),
+        thresholds=dict(trained.thresholds),
+        temperature=chosen.temperature,
+        training=_training(trained),
+        metrics=_metrics(trained),
+        files={},
+    )
+
+
+def golden_images(
+    dataset: Dataset, split: Split, spec: PreprocessSpec, strips: Strips
+) -> NDArray[np.uint8]:
+    """Return golden inputs `(n, S, S, 3)` uint8: black, white, noise, and training frames.
+
+    The frames are spread over the training part; none shows people, because packs travel.
+    """
+    noise = np.random.default_rng(0).integers(0, 256, (spec.size, spec.size, 3), np.uint8)
+    images = [np.zeros_like(noise), np.full_like(noise, 255), noise]
+    shown = [
+        index
+        for index in split.indices("train")
+        if observation_type(dataset.images[index].class_name) in ("animal", "blank")
+    ]
+    for place in np.linspace(0, len(shown) - 1, min(_GOLDEN_FRAMES, len(shown))):
+        index = shown[int(place)]
+        frame = decode_image(read_image_file(dataset.images[index].path))
+        images.append(pixels_of(frame, Region(index, None, 0), "", spec=spec, strips=strips))
+    return np.stack(images)
+
+
+def task_name(targets: Sequence[str]) -> str:
+    """Return a pack's task for its targets: `spotted-cat`, or `spotted-cat-and-2-more`."""
+    first = re.sub(r"[^a-z0-9]+", "-", targets[0].casefold()).strip("-")[:20].strip("-") or "task"
+    return first if len(targets) == 1 else f"{first}-and-{len(targets) - 1}-more"
+
+
+def _pack_class(name: str, prompts: ClassPrompts) -> PackClass:
+    return PackClass(name=name, observation_type=observation_type(name), prompts=prompts.sentences)
+
+
+def _training(trained: Trained) -> Training:
+    split, images, recipe = trained.split, trained.dataset.images, trained.config.recipe
+    return Training(
+        images=len(images),
+        labels_used=len(split.indices("train")) + len(split.indices("validation")),
+        steps=recipe.steps,
+        seed=recipe.seed,
+        trainable_params=0 if trained.choice.kept_zero_shot else trained.trainable_params,
+        data_sha256=trained.dataset.sha256,
+        split_sha256=split.sha256(images),
+    )
+
+
+def _metrics(trained: Trained) -> dict[str, float]:
+    choice = trained.choice
+    metrics = {
+        "validation/adapter/average_precision": choice.chosen.average_precision,
+        "validation/zero-shot/average_precision": choice.zero_shot.average_precision,
+        "validation/adapter/log_loss": choice.chosen.log_loss,
+        "validation/zero-shot/log_loss": choice.zero_shot.log_loss,
+        "validation/ratio": choice.chosen.ratio,
+    }
+    rounded = {name: round(value, 6) for name, value in metrics.items()}
+    for name, result in trained.evaluations.items():
+        rounded |= result.flat(f"test/{name}")
+    return rounded

@@ -1,0 +1,69 @@
+"""One part of a split with its features: what fit, choice and evaluation look at."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeclip.features import Features
+from edgeclip.labels.dataset import LabelledImage
+from edgeclip.regions import Region
+from edgeclip.scoring import image_probabilities, region_probabilities
+from edgeclip.training import TrainingRows
+
+UNKNOWN_PLACE = "unknown place"
+
+
+@dataclass(frozen=True)
+class PartData:
+    """Regions of some images, and what the frozen encoder says of them.
+
+    Attributes:
+        images: All images; `regions` point into them.
+        regions: n regions.
+        features: Of the n regions.
+        class_names: C names.
+    """
+
+    images: Sequence[LabelledImage]
+    regions: Sequence[Region]
+    features: Features
+    class_names: Sequence[str]
+
+    @property
+    def classes(self) -> NDArray[np.int64]:
+        """The class of each region, `(n,)` int64."""
+        return self.classes_of([region.image for region in self.regions])
+
+    def classes_of(self, indices: Sequence[int]) -> NDArray[np.int64]:
+        """Return the class of images by index, int64."""
+        numbers = {name: number for number, name in enumerate(self.class_names)}
+        return np.asarray([numbers[self.images[i].class_name] for i in indices], np.int64)
+
+    def locations_of(self, indices: Sequence[int]) -> list[str]:
+        """Return the location of images by index."""
+        return [self.images[index].location or UNKNOWN_PLACE for index in indices]
+
+    def training_rows(self) -> TrainingRows:
+        """Return what the fit takes."""
+        places = self.locations_of([region.image for region in self.regions])
+        return TrainingRows(self.features, self.classes, places)
+
+    def score(
+        self,
+        tensors: Mapping[str, NDArray[np.float32]],
+        column_class: Sequence[int],
+        targets: Sequence[int],
+    ) -> tuple[list[int], NDArray[np.float32]]:
+        """Return the indices of the images and their `(images, C)` probabilities.
+
+        Args:
+            tensors: A pack's, temperature included.
+            column_class: The class of each column.
+            targets: Indices of the target classes.
+        """
+        rows = region_probabilities(self.features, tensors, column_class)
+        return image_probabilities(self.regions, rows, targets)

@@ -1,0 +1,233 @@
+"""The whole of `edgeclip train`: labels in, a pack with its report out.
+
+In this order, so that nothing of the test part can reach a choice: encode training and validation,
+fit on training, choose ratio, temperature and thresholds on validation, then encode the test part
+and evaluate once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from edgeclip.adapters.class_head import ZeroShot
+from edgeclip.clip import Backbone, hash_weights, load_backbone
+from edgeclip.config import TrainConfig
+from edgeclip.contract.files import refuse_filled
+from edgeclip.contract.pack import PackManifest, Thresholds
+from edgeclip.errors import ArtefactError, GateError
+from edgeclip.evaluation import Evaluation, evaluate
+from edgeclip.feature_cache import FeatureCache
+from edgeclip.features import cache_folder, encode_regions
+from edgeclip.labels.classes import require_two_classes
+from edgeclip.labels.dataset import Dataset, load_dataset, read_labels
+from edgeclip.pack_making import Trained, golden_images, make_manifest
+from edgeclip.packs import golden_outputs, pack_files, write_pack
+from edgeclip.parts import PartData
+from edgeclip.progress import Bars
+from edgeclip.prompts import class_prompts, column_class
+from edgeclip.regions import Strips, regions_of
+from edgeclip.report import ReportData, report_files
+from edgeclip.selection import Candidate, Choice, choose_ratio, thresholds_of
+from edgeclip.splits import Part, Split, plan_split
+from edgeclip.summary import DataSummary, summary_of
+from edgeclip.training import fit
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """What a training gave.
+
+    Attributes:
+        manifest: Of the written pack.
+        evaluations: `zero-shot` and `adapter`, on the test part.
+        summary: Of the data.
+        notes: What must be read first.
+        cache_hits: Regions whose features were known.
+        cache_misses: Regions that were encoded.
+    """
+
+    manifest: PackManifest
+    evaluations: Mapping[str, Evaluation]
+    summary: DataSummary
+    notes: tuple[str, ...]
+    cache_hits: int
+    cache_misses: int
+
+
+def train(config: TrainConfig, *, created_at: datetime, bars: Bars) -> TrainResult:
+    """Train an adapter and write its pack.
+
+    Args:
+        config: All of the run.
+        created_at: Aware UTC; stands in the pack.
+        bars: Progress.
+
+    Raises:
+        ConfigError: A class, target, backbone or output folder is wrong.
+        DataError: The images do not suffice.
+        GateError: No threshold reaches the asked precision.
+        SetupError: The backbone's weights are not at hand.
+    """
+    refuse_filled(config.out, overwrite=config.overwrite)  # before minutes of work
+    dataset = read_dataset(config, bars)
+    require_two_classes(dataset.class_names)
+    seed = config.recipe.seed
+    targets, split = plan_split(dataset.images, dataset.class_names, config.targets, seed=seed)
+    run = _Run(config, dataset, split, targets, bars)
+    trained, tested = run.train()
+    manifest = make_manifest(trained, created_at)
+    images = golden_images(dataset, split, trained.preprocess, run.strips)
+    tensors = trained.choice.chosen.tensors
+    files = pack_files(tensors, golden_outputs(images, run.backbone, tensors))
+    notes = (*_notes(trained), *split.warnings)
+    summary = summary_of(dataset, targets, split)
+    evaluations = trained.evaluations
+    report = ReportData(manifest, summary, split, dataset.images, tested, evaluations, notes)
+    written = write_pack(
+        config.out, manifest, files, report=report_files(report), overwrite=config.overwrite
+    )
+    return TrainResult(written, evaluations, summary, notes, run.cache.hits, run.cache.misses)
+
+
+def read_dataset(config: TrainConfig, bars: Bars) -> Dataset:
+    """Return the usable images of a configuration's labels, with a progress bar.
+
+    Raises:
+        ConfigError: A label that was asked for does not occur.
+        DataError: There are no labels, or no image can be used.
+    """
+    table = read_labels(config.data, data_dir=config.data_dir, layout=config.layout)
+    advance: list[Callable[[int], None]] = []
+    return load_dataset(
+        table,
+        config.classes,
+        started=lambda total: advance.append(bars.add("opening images", total)),
+        advance=lambda: advance[0](1),
+    )
+
+
+class _Run:
+    """One training: what its steps share."""
+
+    def __init__(
+        self,
+        config: TrainConfig,
+        dataset: Dataset,
+        split: Split,
+        targets: Sequence[str],
+        bars: Bars,
+    ) -> None:
+        self._config, self._dataset, self._split, self._bars = config, dataset, split, bars
+        self._recipe = config.recipe
+        self._targets = [dataset.class_names.index(name) for name in targets]
+        self._prompts = class_prompts(dataset.class_names, config.prompts)
+        self._column_class = column_class(self._prompts)
+        self.strips = Strips(self._recipe.strip_top_px, self._recipe.strip_bottom_px)
+        self.backbone: Backbone = load_backbone(config.backbone, config.pretrained)
+        self.cache = FeatureCache(cache_folder(config.cache, self.backbone.base.weights_sha256))
+
+    def train(self) -> tuple[Trained, list[int]]:
+        """Fit, choose, and only then look at the test part.
+
+        Returns:
+            The training, and the indices of the test images in the evaluations' order.
+        """
+        training = self._part("train", views=self._recipe.views)
+        validation = self._part("validation", views=1)
+        choice, trainable = self._fit(training, validation)
+        thresholds = self._thresholds(choice, validation)
+        evaluations, tested = self._evaluate_test(choice, thresholds)
+        trained = Trained(
+            config=self._config,
+            dataset=self._dataset,
+            split=self._split,
+            base=self.backbone.base,
+            preprocess=self.backbone.preprocess,
+            prompts=self._prompts,
+            choice=choice,
+            thresholds=thresholds["adapter"],
+            evaluations=evaluations,
+            trainable_params=trainable,
+        )
+        return trained, tested
+
+    def _fit(self, training: PartData, validation: PartData) -> tuple[Choice, int]:
+        columns = [column for item in self._prompts.values() for column in item.columns]
+        text = self.backbone.embed_prompts(columns)
+        start = ZeroShot.of(text, self._column_class, self.backbone.logit_scale)
+        before = hash_weights(self.backbone.tower.state_dict())
+        advance = self._bars.add("training", self._recipe.steps)
+        rows = training.training_rows()
+        model = fit(rows, start, self._recipe, advance=lambda _: advance(1))
+        if hash_weights(self.backbone.tower.state_dict()) != before:
+            raise ArtefactError("the encoder's weights changed in the fit: nothing was written")
+        trainable = sum(parameter.numel() for parameter in model.parameters())
+        return choose_ratio(model, validation, self._column_class, self._targets), trainable
+
+    def _thresholds(self, choice: Choice, validation: PartData) -> dict[str, dict[str, Thresholds]]:
+        """Return each head's thresholds; only the pack's own must reach the asked precision."""
+
+        def chosen(head: Candidate, precision: float | None) -> dict[str, Thresholds]:
+            return thresholds_of(
+                head, validation, self._column_class, self._targets, min_precision=precision
+            )
+
+        asked = self._config.min_precision
+        adapter = chosen(choice.chosen, asked)
+        try:
+            zero_shot = chosen(choice.zero_shot, asked)
+        except GateError:  # zero-shot may fall short of it: then it is shown at its best F1
+            zero_shot = chosen(choice.zero_shot, None)
+        return {"zero-shot": zero_shot, "adapter": adapter}
+
+    def _evaluate_test(
+        self, choice: Choice, thresholds: Mapping[str, Mapping[str, Thresholds]]
+    ) -> tuple[dict[str, Evaluation], list[int]]:
+        part = self._part("test", views=1)
+        heads = {"zero-shot": choice.zero_shot, "adapter": choice.chosen}
+        evaluations: dict[str, Evaluation] = {}
+        tested: list[int] = []
+        for name, head in heads.items():
+            tested, probabilities = part.score(head.tensors, self._column_class, self._targets)
+            evaluations[name] = evaluate(
+                probabilities,
+                part.classes_of(tested),
+                part.locations_of(tested),
+                class_names=self._dataset.class_names,
+                on={target: item.on for target, item in thresholds[name].items()},
+            )
+        return evaluations, tested
+
+    def _part(self, part: Part, *, views: int) -> PartData:
+        images = self._dataset.images
+        regions = regions_of(images, self._split.indices(part), views=views)
+        features = encode_regions(
+            images,
+            regions,
+            self.backbone,
+            cache=self.cache,
+            strips=self.strips,
+            advance=self._bars.add(f"encoding {part}", len(regions)),
+        )
+        return PartData(images, regions, features, self._dataset.class_names)
+
+
+def _notes(trained: Trained) -> list[str]:
+    choice, notes = trained.choice, []
+    if choice.kept_zero_shot:
+        notes.append(
+            "ZERO-SHOT KEPT: on validation the trained adapter was not better than zero-shot, so"
+            " the pack holds the prompts alone (ratio 0)"
+        )
+    for name, scores in trained.evaluations["adapter"].targets.items():
+        zero_shot = trained.evaluations["zero-shot"].targets[name]
+        if scores.f1 < zero_shot.f1:
+            notes.append(
+                f"{name}: on the test part F1 {scores.f1:.3f} is below zero-shot's"
+                f" {zero_shot.f1:.3f}: more places or images are needed"
+            )
+        if scores.support < 10:
+            notes.append(f"{name}: only {scores.support} test images: read its figures with care")
+    return notes
