@@ -70,6 +70,7 @@ def _open(browser: Browser, dashboard: Dashboard, width: int = 1400, height: int
     browser.set_window_size(width, height)
     size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    browser.get("about:blank")  # the page before would go on looking for its own dashboard
     _log(browser, "browser")  # reading it empties it
     _log(browser, "performance")
     browser.get(dashboard.url)
