@@ -132,7 +132,7 @@ def train(
     version: Annotated[str, typer.Option(help="The pack's version, three numbers.")] = "1.0.0",
     data_dir: DataDirOption = None,
     layout: LayoutOption = None,
-    steps: Annotated[int, typer.Option(min=0, max=100_000)] = 500,
+    steps: Annotated[int, typer.Option(min=0, max=100_000)] = 300,
     views: Annotated[int, typer.Option(min=1, max=50, help="Of each training image.")] = 4,
     strip_top_px: Annotated[int, typer.Option(min=0, help="Rows of burned-in text.")] = 0,
     strip_bottom_px: Annotated[int, typer.Option(min=0)] = 0,
@@ -237,8 +237,12 @@ def main() -> None:
 
 
 def _layout(text: str | None) -> Layout | None:
-    if text is None or text == "label" or text == "location/label":
-        return text
+    if text is None:
+        return None
+    if text == "label":
+        return "label"
+    if text == "location/label":
+        return "location/label"
     raise ConfigError(f"--layout {text!r} is not known: use 'label' or 'location/label'")
 
 

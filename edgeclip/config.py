@@ -15,7 +15,7 @@ from edgeclip.labels.folder import Layout
 class Recipe(Settings):
     """How the adapter is fitted; two runs with one recipe and one data set give one pack."""
 
-    steps: int = Field(500, ge=0, le=100_000, description="Optimiser steps; no early stop.")
+    steps: int = Field(300, ge=0, le=100_000, description="Optimiser steps; no early stop.")
     batch: int = Field(256, ge=2, le=65_536, description="Regions a step.")
     learning_rate: float = Field(1e-3, gt=0, le=1)
     weight_decay: float = Field(1e-2, ge=0, le=1, description="On matrices.")

@@ -17,6 +17,7 @@ from edgeclip.thresholds import choose_thresholds
 
 RATIOS = tuple(step / 10 for step in range(11))
 _AS_GOOD = 0.01  # average precision on a small validation part is not finer than this
+_SAME = 1e-6  # rounding of an area
 
 Tensors = dict[str, NDArray[np.float32]]
 
@@ -83,7 +84,7 @@ def choose_ratio(
     close = [c for c in candidates if c.average_precision >= best - _AS_GOOD]
     chosen = min(close, key=lambda candidate: candidate.log_loss)
     gain = chosen.average_precision - zero_shot.average_precision
-    better = gain > 0 or (gain == 0 and chosen.log_loss < zero_shot.log_loss)
+    better = gain > _SAME or (abs(gain) <= _SAME and chosen.log_loss < zero_shot.log_loss)
     return Choice(chosen if better else zero_shot, zero_shot)
 
 

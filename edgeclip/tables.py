@@ -111,10 +111,11 @@ def _classes(summary: DataSummary) -> Table:
 
 
 def _facts(summary: DataSummary) -> Text:
-    lines = [
-        f"{summary.rows} labelled files named, {summary.usable} usable,"
-        f" {summary.infrared_share:.0%} infrared, {summary.small_images} thumbnails"
-    ]
+    first = (
+        f"{summary.rows} labelled files named, {summary.usable} usable, "
+        f"{summary.infrared_share:.0%} infrared, {summary.small_images} thumbnails"
+    )
+    lines = [first]
     if summary.left_out:
         labels = ", ".join(
             f"{label} {count}" for label, count in list(summary.left_out.items())[:8]
