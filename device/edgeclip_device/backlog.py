@@ -1,0 +1,226 @@
+"""The outbox as uplink sees it: what goes next, what was acknowledged, what a receipt deletes.
+
+Commits here are not flushed to disk one by one: what a power cut takes back is only sent again,
+and the dashboard removes duplicates.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from pathlib import Path
+
+from edgeclip.contract.receipts import Receipt
+from edgeclip_device import database, space
+from edgeclip_device.database import ACKNOWLEDGED, IN_FLIGHT, QUEUED
+from edgeclip_device.running import RUNNING, Running
+
+
+@dataclass(frozen=True)
+class Row:
+    """A detection that is due.
+
+    Attributes:
+        attempts: How often it was published before.
+    """
+
+    seq: int
+    topic: str
+    payload: bytes
+    created_boot_ns: int
+    boot_id: str
+    attempts: int
+
+
+@dataclass(frozen=True)
+class MediaRow:
+    """A snapshot that is due."""
+
+    sha256: str
+    detection_id: str
+    n: int
+    path: Path
+    attempts: int
+
+
+@dataclass(frozen=True)
+class Released:
+    """What a receipt took out of the outbox.
+
+    Attributes:
+        refused: Number and reason of rows that the dashboard will never store.
+    """
+
+    seqs: list[int] = field(default_factory=list)
+    media: list[str] = field(default_factory=list)
+    refused: list[tuple[int, str]] = field(default_factory=list)
+
+
+class Backlog:
+    """The outbox of one state folder, opened to work it off.
+
+    Args:
+        state: The state folder.
+
+    Raises:
+        OutboxError: It is damaged or cannot be opened.
+    """
+
+    def __init__(self, state: Path) -> None:
+        self._state = state
+        self._path = state / database.DATABASE_FILE
+        self._connection = database.open_database(state)
+        self._connection.execute("PRAGMA synchronous = NORMAL")
+        self._inode = self._path.stat().st_ino
+        self.epoch = str(database.read_meta(self._connection, "epoch"))
+        with database.transaction(self._connection) as connection:
+            _set_all_due(connection, (IN_FLIGHT, ACKNOWLEDGED))
+
+    def is_replaced(self) -> bool:
+        """Say whether detect has set the file aside since it was opened here."""
+        try:
+            return self._path.stat().st_ino != self._inode
+        except FileNotFoundError:
+            return True
+
+    def due_rows(self, most: int, now_ns: int) -> list[Row]:
+        """Return the next detections: alerts first, then by age.
+
+        Args:
+            most: At most so many.
+            now_ns: On the boot-time clock.
+        """
+        rows = database.query(
+            self._connection,
+            "SELECT seq, topic, payload, created_boot_ns, boot_id, attempts FROM outbox"
+            " WHERE state IN (?, ?) AND next_try_ns <= ? ORDER BY priority DESC, seq LIMIT ?",
+            (QUEUED, ACKNOWLEDGED, now_ns, most),
+        )
+        return [Row(*row) for row in rows]
+
+    def due_media(self, most: int, now_ns: int) -> list[MediaRow]:
+        """Return the next snapshots, by age; arguments as of `due_rows`."""
+        rows = database.query(
+            self._connection,
+            "SELECT sha256, detection_id, n, path, attempts FROM media"
+            " WHERE state IN (?, ?) AND next_try_ns <= ? ORDER BY added, n LIMIT ?",
+            (QUEUED, ACKNOWLEDGED, now_ns, most),
+        )
+        folder = self._state / database.MEDIA_FOLDER
+        return [MediaRow(a, b, c, folder / path, d) for a, b, c, path, d in rows]
+
+    def mark_sent(self, seqs: Sequence[int], media: Sequence[str]) -> None:
+        """Note that these were handed to the broker."""
+        change = f"state = {IN_FLIGHT}, attempts = attempts + 1"
+        with database.transaction(self._connection) as connection:
+            connection.executemany(
+                f"UPDATE outbox SET {change} WHERE seq = ?", [(seq,) for seq in seqs]
+            )
+            connection.executemany(
+                f"UPDATE media SET {change} WHERE sha256 = ?", [(item,) for item in media]
+            )
+
+    def settle(
+        self, key: int | str, *, acknowledged: bool, reason: str | None, next_try_ns: int
+    ) -> None:
+        """Note the broker's answer.
+
+        Args:
+            key: A row's number, or a snapshot's hash.
+            acknowledged: Whether the broker took it.
+            reason: Its words, where they are worth keeping.
+            next_try_ns: When to send it again unless a receipt comes; boot-time clock.
+        """
+        state = ACKNOWLEDGED if acknowledged else QUEUED
+        where = (
+            "outbox SET {} WHERE seq = ?"
+            if isinstance(key, int)
+            else ("media SET {} WHERE sha256 = ?")
+        )
+        change = "state = ?, reason = ?, next_try_ns = ?"
+        with database.transaction(self._connection) as connection:
+            connection.execute(f"UPDATE {where.format(change)}", (state, reason, next_try_ns, key))
+
+    def connection_lost(self) -> None:
+        """Make due at once what the broker had not answered."""
+        with database.transaction(self._connection) as connection:
+            _set_all_due(connection, (IN_FLIGHT,))
+
+    def dashboard_is_back(self) -> None:
+        """Make due at once what has no receipt yet."""
+        with database.transaction(self._connection) as connection:
+            _set_all_due(connection, (ACKNOWLEDGED,))
+
+    def release(self, receipt: Receipt) -> Released:
+        """Delete what a receipt of our epoch names, and nothing that was never sent.
+
+        Args:
+            receipt: Of any epoch; another's deletes nothing.
+        """
+        if receipt.epoch != self.epoch:
+            return Released()
+        ranges = [(0, receipt.received_upto), *receipt.ranges]
+        with database.transaction(self._connection) as connection:
+            seqs = [seq for first, last in ranges for seq in _delete_rows(connection, first, last)]
+            refused = [
+                (item.seq, item.reason)
+                for item in receipt.refused
+                if _delete_rows(connection, item.seq, item.seq)
+            ]
+            if refused:
+                now = datetime.now(timezone.utc)
+                database.count_dropped(connection, "refused", len(refused), now)
+            media = [item for item in receipt.media if _delete_media(connection, item)]
+        space.unlink(self._state / database.MEDIA_FOLDER, media)
+        return Released(seqs, media, refused)
+
+    def media_is_gone(self, sha256: str) -> None:
+        """Forget a snapshot whose file is missing, and count it."""
+        with database.transaction(self._connection) as connection:
+            if _delete_media(connection, sha256):
+                now = datetime.now(timezone.utc)
+                database.count_dropped(connection, "media_missing", 1, now)
+
+    def next_bdseq(self) -> int:
+        """Return a number that grows with every connection, also over restarts."""
+        with database.transaction(self._connection) as connection:
+            bdseq = int(database.read_meta(connection, "next_bdseq") or 1)
+            database.write_meta(connection, "next_bdseq", str(bdseq + 1))
+        return bdseq
+
+    def running(self) -> Running | None:
+        """Return what detect runs; None where it has not run yet."""
+        return Running.from_json(database.read_meta(self._connection, RUNNING))
+
+    def waiting(self) -> tuple[int, int]:
+        """Return how many detections and how many snapshots have no receipt yet."""
+        counts = "SELECT (SELECT count(*) FROM outbox), (SELECT count(*) FROM media)"
+        rows, media = database.query(self._connection, counts)[0]
+        return int(rows), int(media)
+
+    def close(self) -> None:
+        """Close the database."""
+        self._connection.close()
+
+
+def _set_all_due(connection: sqlite3.Connection, states: tuple[int, ...]) -> None:
+    for table in ("outbox", "media"):
+        connection.executemany(
+            f"UPDATE {table} SET state = {QUEUED}, next_try_ns = 0 WHERE state = ?",
+            [(state,) for state in states],
+        )
+
+
+def _delete_rows(connection: sqlite3.Connection, first: int, last: int) -> list[int]:
+    rows = connection.execute(
+        "DELETE FROM outbox WHERE seq BETWEEN ? AND ? AND attempts > 0 RETURNING seq",
+        (first, last),
+    )
+    return sorted(row[0] for row in rows)
+
+
+def _delete_media(connection: sqlite3.Connection, sha256: str) -> bool:
+    cursor = connection.execute("DELETE FROM media WHERE sha256 = ?", (sha256,))
+    return cursor.rowcount > 0

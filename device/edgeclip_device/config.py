@@ -1,0 +1,244 @@
+"""The device's configuration: TOML tables, options over them; secrets are in `credentials`."""
+
+from __future__ import annotations
+
+import re
+import socket
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from edgeclip.contract.detection import Identifier
+from edgeclip.contract.pack import Probability, TaskName
+from edgeclip.contract.settings import Settings, read_toml, settings_from
+from edgeclip.errors import ConfigError
+from edgeclip_device.urls import parse_broker_url, refuse_password
+
+LaxPath = Annotated[Path, Field(strict=False)]
+Percent = Annotated[float, Field(ge=0, le=100)]
+
+
+def _host_name() -> str:
+    """Return this machine's name as an id, for a desk; a fleet sets `device_id`."""
+    return re.sub(r"[^a-z0-9-]+", "-", socket.gethostname().lower())[:32].strip("-") or "device"
+
+
+class CameraSettings(Settings):
+    """Table `[camera]`: what to watch."""
+
+    camera_id: Identifier = Field("camera", description="The camera's name in every detection.")
+    source: str | None = Field(
+        None,
+        min_length=1,
+        description="An image, a folder of images, a video, a camera's number or device file, "
+        "rtsp://HOST/PATH, or a GStreamer string that ends in appsink.",
+    )
+    max_fps: float = Field(
+        5.0, gt=0, le=60, description="Frames a second that are looked at; others are passed over."
+    )
+    strip_top_px: int = Field(
+        0, ge=0, le=1000, description="Height of a burned-in strip at the top, cut off everywhere."
+    )
+    strip_bottom_px: int = Field(0, ge=0, le=1000, description="The same at the bottom.")
+    still_interval_s: float = Field(
+        1.0, gt=0, le=3600, description="Time between two images of a folder."
+    )
+    timeout_s: float = Field(
+        10.0, ge=1, le=45, description="How long opening or reading a stream may take."
+    )
+
+
+class MotionSettings(Settings):
+    """Table `[motion]`: the gate in front of the classifier."""
+
+    algorithm: Literal["mog2", "average", "difference", "off"] = Field(
+        "mog2", description="How the background is known; off classifies every frame."
+    )
+    min_blob_pct: float = Field(
+        0.02, ge=0, le=100, description="Smallest connected change that counts, % of the frame."
+    )
+    max_changed_pct: Percent = Field(
+        60.0, description="More change than this is a change of light: the gate calibrates anew."
+    )
+    max_luminance_jump: float = Field(
+        25.0, gt=0, le=255, description="A larger jump of the mean grey level is one, too."
+    )
+    forced_every_s: float = Field(
+        60.0, gt=0, description="Classify a frame at least this often, motion or not."
+    )
+    masks: list[list[list[Probability]]] = Field(
+        default_factory=list,
+        max_length=16,
+        description="Polygons [[x, y], ...] in 0..1 in which nothing counts as motion.",
+    )
+
+    @field_validator("masks")
+    @classmethod
+    def _are_polygons(cls, masks: list[list[list[float]]]) -> list[list[list[float]]]:
+        if any(len(mask) < 3 or any(len(point) != 2 for point in mask) for mask in masks):
+            raise ValueError("a mask is a list of at least three points [x, y]")
+        return masks
+
+
+class ThresholdSettings(Settings):
+    """Table `[inference.thresholds.CLASS]`: in place of the pack's, where given."""
+
+    on: Probability | None = Field(None, description="A frame supports the class from here on.")
+    off: Probability | None = Field(None, description="A visit lasts while frames reach this.")
+    peak: Probability | None = Field(None, description="The best frame must reach this.")
+
+
+class InferenceSettings(Settings):
+    """Table `[inference]`: which bundle decides, and on what it runs."""
+
+    bundle: LaxPath | None = Field(None, description="Folder made by `edgeclip-export bundle`.")
+    task: TaskName | None = Field(None, description="Which of its packs; the first where absent.")
+    backend: Literal["auto", "onnxruntime", "tensorrt"] = Field(
+        "auto", description="auto takes a fitting TensorRT engine, else ONNX Runtime, and says so."
+    )
+    threads: int = Field(2, ge=1, le=64, description="CPU threads of ONNX Runtime.")
+    thresholds: dict[str, ThresholdSettings] = Field(
+        default_factory=dict, description="By class name; each use is logged."
+    )
+
+
+class VisitSettings(Settings):
+    """Table `[visits]`: how frames become one detection."""
+
+    frames: int = Field(2, ge=1, le=60, description="N: so many frames must agree ...")
+    of: int = Field(3, ge=1, le=60, description="M: ... among the last M classified ones.")
+    quiet_s: float = Field(
+        10.0, gt=0, le=3600, description="A visit ends after so long without support."
+    )
+    cooldown_s: float = Field(
+        120.0, ge=0, le=86_400, description="A sighting within it extends the last detection."
+    )
+    realert_s: float = Field(
+        1800.0, gt=0, le=86_400, description="A visit that lasts longer raises a new detection."
+    )
+    update_s: float = Field(
+        10.0, ge=0, le=3600, description="Shortest time between two revisions with better media."
+    )
+    routine_classes: list[str] = Field(
+        default_factory=list, description="Classes that are no alert, only routine."
+    )
+
+    @model_validator(mode="after")
+    def _n_of_m(self) -> VisitSettings:
+        if self.frames > self.of:
+            raise ValueError(f"frames = {self.frames} of {self.of} can never agree: lower frames")
+        return self
+
+
+class MediaSettings(Settings):
+    """Table `[media]`: the snapshots."""
+
+    max_bytes: int = Field(64_000, ge=4_000, le=2_000_000, description="Largest JPEG, in bytes.")
+    max_side_px: int = Field(1280, ge=64, le=4096, description="Longest side of a snapshot.")
+    quality: int = Field(80, ge=20, le=95, description="JPEG quality to begin with.")
+
+
+class OutboxSettings(Settings):
+    """Table `[outbox]`: how much may wait for the dashboard."""
+
+    max_rows: int = Field(100_000, ge=10, description="Most detections; see dropped when reached.")
+    max_mb: int = Field(2_000, ge=1, description="Most megabytes of detections and media.")
+
+
+class MqttSettings(Settings):
+    """Table `[mqtt]`: the broker. User name and password are no keys: see `credentials`."""
+
+    url: str | None = Field(None, description="mqtt://HOST[:1883], or mqtts://HOST[:8883] for TLS.")
+    protocol: Literal["5", "3.1.1"] = Field(
+        "5", description="3.1.1 only for brokers without 5: a refusal is not seen then."
+    )
+    ca_file: LaxPath | None = Field(
+        None, description="CA certificates (PEM) for mqtts; the system's where absent."
+    )
+    certificate_file: LaxPath | None = Field(None, description="The device's certificate (PEM).")
+    key_file: LaxPath | None = Field(None, description="The certificate's private key (PEM).")
+    keepalive_s: int = Field(60, ge=5, le=3600, description="MQTT keep-alive; 300 on LTE.")
+    session_expiry_s: int = Field(
+        604_800, ge=60, le=4_294_967_295, description="How long the broker keeps our MQTT session."
+    )
+    will_delay_s: int = Field(
+        30, ge=0, le=3600, description="How long after a lost connection `offline` appears."
+    )
+    retry_max_s: float = Field(300.0, ge=1, le=86_400, description="Longest wait before a retry.")
+    max_in_flight: int = Field(20, ge=1, le=200, description="Messages without PUBACK at a time.")
+
+    @field_validator("url")
+    @classmethod
+    def _is_a_broker(cls, value: str | None) -> str | None:
+        if value is not None:
+            parse_broker_url(value)
+        return value
+
+
+class UplinkSettings(Settings):
+    """Table `[uplink]`: how the outbox is worked off."""
+
+    resend_s: float = Field(
+        60.0, ge=0.1, le=3600, description="A row without receipt is sent again; doubles to 1 h."
+    )
+    poll_s: float = Field(
+        1.0, ge=0.05, le=60, description="How often the outbox is looked at without being woken."
+    )
+
+
+class DeviceSettings(Settings):
+    """The whole file `device.toml`."""
+
+    device_id: Identifier = Field(
+        default_factory=_host_name, description="This device's name; also its MQTT client id."
+    )
+    project: Identifier = Field("demo", description="The project that the device belongs to.")
+    deployment_id: Identifier = Field(
+        "unplaced", description="One camera, one place, one period: where the device stands now."
+    )
+    state: LaxPath = Field(Path("edgeclip-state"), description="Folder of the outbox and media.")
+    camera: CameraSettings = CameraSettings()
+    motion: MotionSettings = MotionSettings()
+    inference: InferenceSettings = InferenceSettings()
+    visits: VisitSettings = VisitSettings()
+    media: MediaSettings = MediaSettings()
+    outbox: OutboxSettings = OutboxSettings()
+    mqtt: MqttSettings = MqttSettings()
+    uplink: UplinkSettings = UplinkSettings()
+
+
+def load_settings(file: Path | None, options: dict[str, Any]) -> DeviceSettings:
+    """Return the settings: option over file over default.
+
+    Args:
+        file: `device.toml`, or None.
+        options: Options of the command line, as nested tables; None stands for not given.
+
+    Raises:
+        ConfigError: The file cannot be read, or a key or value is wrong.
+    """
+    tables = read_toml(file) if file else {}
+    _merge(tables, options)
+    settings = settings_from(tables, DeviceSettings, source=str(file or "options"))
+    if settings.camera.source:
+        refuse_password(settings.camera.source)
+    _check_certificates(settings.mqtt)
+    return settings
+
+
+def _merge(tables: dict[str, Any], options: dict[str, Any]) -> None:
+    for key, value in options.items():
+        if isinstance(value, dict) and isinstance(tables.setdefault(key, {}), dict):
+            _merge(tables[key], value)
+        elif value is not None:
+            tables[key] = value
+
+
+def _check_certificates(mqtt: MqttSettings) -> None:
+    for key in ("ca_file", "certificate_file", "key_file"):
+        path: Path | None = getattr(mqtt, key)
+        if path is not None and not path.is_file():
+            raise ConfigError(f"[mqtt].{key}: {path} is not a file: check the path")
+    if (mqtt.certificate_file is None) != (mqtt.key_file is None):
+        raise ConfigError("[mqtt]: certificate_file and key_file belong together: give both")

@@ -1,0 +1,218 @@
+"""The outbox's database file: its tables, how it is opened, and what happens if it is damaged."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sqlite3
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from edgeclip.contract.files import sync_folder
+from edgeclip.errors import OutboxError
+
+log = logging.getLogger(__name__)
+
+DATABASE_FILE = "outbox.sqlite"
+MEDIA_FOLDER = "media"
+SCHEMA_VERSION = "1"
+_BUSY_S = 5.0
+
+# state of a row: 0 queued, 1 in flight, 2 acknowledged by the broker. A receipt deletes the row.
+QUEUED, IN_FLIGHT, ACKNOWLEDGED = 0, 1, 2
+
+_TABLES = """
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE outbox (
+  seq INTEGER PRIMARY KEY AUTOINCREMENT, message_id TEXT NOT NULL UNIQUE, kind TEXT NOT NULL,
+  priority INTEGER NOT NULL, topic TEXT NOT NULL, payload BLOB NOT NULL, qos INTEGER NOT NULL,
+  retain INTEGER NOT NULL, created_at TEXT NOT NULL, created_boot_ns INTEGER NOT NULL,
+  boot_id TEXT NOT NULL, expires_at TEXT, size_bytes INTEGER NOT NULL,
+  state INTEGER NOT NULL DEFAULT 0, reason TEXT, attempts INTEGER NOT NULL DEFAULT 0,
+  next_try_ns INTEGER NOT NULL DEFAULT 0);
+CREATE INDEX outbox_next ON outbox (state, priority DESC, seq, size_bytes);
+CREATE TABLE media (
+  sha256 TEXT PRIMARY KEY, detection_id TEXT NOT NULL, n INTEGER NOT NULL, path TEXT NOT NULL,
+  size_bytes INTEGER NOT NULL, kind TEXT NOT NULL, added INTEGER NOT NULL,
+  state INTEGER NOT NULL DEFAULT 0, reason TEXT, attempts INTEGER NOT NULL DEFAULT 0,
+  next_try_ns INTEGER NOT NULL DEFAULT 0);
+CREATE INDEX media_next ON media (state, added, size_bytes);
+CREATE TABLE dropped (
+  kind TEXT PRIMARY KEY, count INTEGER NOT NULL, first_at TEXT NOT NULL, last_at TEXT NOT NULL);
+CREATE TABLE visits (detection_id TEXT PRIMARY KEY, payload BLOB NOT NULL);
+"""
+
+
+def open_database(state: Path) -> sqlite3.Connection:
+    """Return a connection to a state folder's database, which is made if it is missing.
+
+    Args:
+        state: The state folder, made if missing.
+
+    Raises:
+        OutboxError: It is damaged, of another version, or cannot be read and written.
+    """
+    path = state / DATABASE_FILE
+    try:
+        state.mkdir(parents=True, exist_ok=True)
+        connection = _connect(path)
+    except (OSError, sqlite3.Error) as error:
+        raise OutboxError(
+            f"{path} cannot be opened ({error}): check the folder's rights, its space, and that"
+            " detect has set a damaged one aside"
+        ) from error
+    try:
+        _check_version(connection, path)
+    except OutboxError:
+        connection.close()
+        raise
+    return connection
+
+
+def set_aside_if_damaged(state: Path) -> Path | None:
+    """Rename a database that SQLite finds damaged; return its new name, or None if it is whole.
+
+    Only the process that writes detections may call this: another one could rename a file that
+    is being written.
+    """
+    path = state / DATABASE_FILE
+    if not path.exists() or (reason := _damage(path)) is None:
+        return None
+    stamp = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%S%fZ")
+    aside = state / f"{DATABASE_FILE}.damaged-{stamp}"
+    for suffix in ("", "-wal", "-shm"):
+        part = path.with_name(path.name + suffix)
+        if part.exists():
+            part.replace(aside.with_name(aside.name + suffix))
+    sync_folder(state)
+    log.error(
+        "the outbox was damaged (%s): it now lies at %s, and a new one begins; what the dashboard"
+        " had not received is in that file alone",
+        reason,
+        aside,
+    )
+    return aside
+
+
+@contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
+    """Run a block in one transaction that takes the write lock at its start.
+
+    Raises:
+        OutboxError: The database cannot be written; nothing of the block is kept.
+    """
+    try:
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield connection
+        except BaseException:
+            connection.execute("ROLLBACK")
+            raise
+        connection.execute("COMMIT")
+    except sqlite3.Error as error:
+        if connection.in_transaction:
+            connection.rollback()
+        raise OutboxError(
+            f"the outbox cannot be written ({error}): check the disk's space and rights"
+        ) from error
+
+
+def query(
+    connection: sqlite3.Connection, statement: str, values: Sequence[int | str] = ()
+) -> list[tuple[Any, ...]]:
+    """Return all rows that a statement gives.
+
+    Raises:
+        OutboxError: The database cannot be read.
+    """
+    try:
+        return connection.execute(statement, values).fetchall()
+    except sqlite3.Error as error:
+        raise OutboxError(
+            f"the outbox cannot be read ({error}): restart detect, which sets a damaged one aside"
+        ) from error
+
+
+def read_meta(connection: sqlite3.Connection, key: str) -> str | None:
+    """Return a value of the table `meta`, or None."""
+    rows = query(connection, "SELECT value FROM meta WHERE key = ?", (key,))
+    return str(rows[0][0]) if rows else None
+
+
+def write_meta(connection: sqlite3.Connection, key: str, value: str) -> None:
+    """Set a value of the table `meta`, in the caller's transaction."""
+    connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
+
+
+def count_dropped(connection: sqlite3.Connection, kind: str, count: int, at: datetime) -> None:
+    """Count what was dropped, in the caller's transaction."""
+    connection.execute(
+        "INSERT INTO dropped VALUES (?1, ?2, ?3, ?3) ON CONFLICT (kind)"
+        " DO UPDATE SET count = count + ?2, last_at = ?3",
+        (kind, count, at.isoformat()),
+    )
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    _make_file(path)
+    connection = sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None)
+    try:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")  # a commit survives a power cut
+        if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'meta'").fetchone():
+            _create(connection)
+    except sqlite3.Error:
+        connection.close()
+        raise
+    return connection
+
+
+def _create(connection: sqlite3.Connection) -> None:
+    """Make the tables; two processes may try at once, and one of them finds them made."""
+    with transaction(connection):
+        if connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'meta'").fetchone():
+            return
+        for statement in _TABLES.split(";\n"):
+            if statement.strip():
+                connection.execute(statement)
+        write_meta(connection, "schema", SCHEMA_VERSION)
+        write_meta(connection, "epoch", str(uuid.uuid4()))
+        write_meta(connection, "next_bdseq", "1")
+
+
+def _make_file(path: Path) -> None:
+    """Make an empty file that the group may write: SQLite gives its own files the same rights.
+
+    detect and uplink run as two users of one group.
+    """
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o660))
+
+
+def _check_version(connection: sqlite3.Connection, path: Path) -> None:
+    found = read_meta(connection, "schema")
+    if found != SCHEMA_VERSION:
+        raise OutboxError(
+            f"{path} has version {found}, this software has {SCHEMA_VERSION}: use the software"
+            " that made it, or move the file aside"
+        )
+
+
+def _damage(path: Path) -> str | None:
+    """Return what is wrong with a database, or None."""
+    try:
+        connection = sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None)
+    except sqlite3.Error as error:
+        raise OutboxError(f"{path} cannot be opened ({error}): check its rights") from error
+    try:
+        found = str(connection.execute("PRAGMA quick_check(1)").fetchone()[0])
+    except sqlite3.OperationalError as error:  # locked, unreadable: no damage
+        raise OutboxError(f"{path} cannot be read ({error}): check its rights") from error
+    except sqlite3.DatabaseError as error:
+        return str(error)
+    finally:
+        connection.close()
+    return None if found == "ok" else found

@@ -1,0 +1,242 @@
+"""The link to the broker, and the one import of paho-mqtt on the device.
+
+paho's callbacks put into a queue and do nothing else: a lock of ours inside them can deadlock, and
+an exception ends paho's thread while `is_connected()` stays true. Each connection has a client of
+its own, so that an acknowledgement never reaches another connection's message of the same number.
+"""
+
+from __future__ import annotations
+
+import queue
+import ssl
+import threading
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from paho.mqtt.client import (
+    Client,
+    ConnectFlags,
+    DisconnectFlags,
+    MQTTMessage,
+)
+from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
+
+from edgeclip.errors import ConfigError, PublishError
+from edgeclip_device.config import MqttSettings
+from edgeclip_device.credentials import Credentials
+from edgeclip_device.events import (
+    Answered,
+    Arrived,
+    Connected,
+    Disconnected,
+    Event,
+    SubscriptionRefused,
+)
+from edgeclip_device.urls import BrokerAddress, parse_broker_url
+
+_CONNECT_S = 10.0
+_FAREWELL_S = 2.0
+
+EventQueue = queue.SimpleQueue[Event]
+
+
+@dataclass(frozen=True)
+class Will:
+    """What the broker publishes for us, retained, when we are gone without a word."""
+
+    topic: str
+    payload: bytes
+
+
+class Link:
+    """One connection to the broker; a new one is made for every try.
+
+    Args:
+        settings: Broker, protocol, TLS.
+        credentials: User name and password.
+        client_id: The device's id.
+        events: Takes everything that happens.
+    """
+
+    def __init__(
+        self, settings: MqttSettings, credentials: Credentials, client_id: str, events: EventQueue
+    ) -> None:
+        self._settings = settings
+        self._address = broker_address(settings)
+        self._client = _new_client(settings, client_id)
+        if credentials.username:
+            password = credentials.password
+            self._client.username_pw_set(
+                credentials.username, password.get_secret_value() if password else None
+            )
+        if self._address.uses_tls:
+            self._client.tls_set_context(tls_context(settings))
+        self._events = events
+        _attach(self._client, events)
+
+    def connect(self, will: Will) -> None:
+        """Begin to connect; `Connected` or `Disconnected` follows in the queue.
+
+        Args:
+            will: Published by the broker, retained, `will_delay_s` after a lost connection.
+        """
+        properties = None
+        if self._is_version_5:
+            properties = _properties(PacketTypes.WILLMESSAGE)
+            properties.WillDelayInterval = self._settings.will_delay_s
+        self._client.will_set(will.topic, will.payload, qos=1, retain=True, properties=properties)
+        threading.Thread(target=self._dial, name="dial", daemon=True).start()
+
+    def subscribe(self, *topics: str) -> None:
+        """Subscribe at QoS 1; a refusal comes as an event."""
+        self._client.subscribe([(topic, 1) for topic in topics])
+
+    def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> int:
+        """Publish at QoS 1 and return the message's number; `Answered` follows.
+
+        Raises:
+            PublishError: There is no connection: paho would queue it without telling.
+        """
+        if not self._client.is_connected():
+            raise PublishError("there is no connection to the broker")
+        info = self._client.publish(topic, payload, qos=1, retain=retain)
+        if info.rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
+            raise PublishError(f"the connection to the broker failed: {info.rc.name}")
+        return int(info.mid)
+
+    def is_connected(self) -> bool:
+        """Say whether messages can be published."""
+        return bool(self._client.is_connected())
+
+    def close(self, farewell: tuple[str, bytes] | None = None) -> None:
+        """Disconnect; the will is not published then.
+
+        Args:
+            farewell: Topic and payload of a last retained message, given 2 s at most.
+        """
+        if farewell and self._client.is_connected():
+            topic, payload = farewell
+            info = self._client.publish(topic, payload, qos=1, retain=True)
+            with suppress(RuntimeError, ValueError):  # the connection went: the will speaks for us
+                info.wait_for_publish(_FAREWELL_S)
+        self._client.disconnect()  # ends paho's thread; loop_stop() could block for ever
+
+    @property
+    def _is_version_5(self) -> bool:
+        return self._settings.protocol == "5"
+
+    def _dial(self) -> None:
+        """Open the connection: in a thread, since name resolution can block for long."""
+        keepalive_s = self._settings.keepalive_s
+        try:
+            self._client.connect(
+                self._address.host, self._address.port, keepalive_s, **self._arguments()
+            )
+        except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
+            self._events.put(Disconnected(f"cannot connect: {error}"))
+        else:
+            self._client.loop_start()
+
+    def _arguments(self) -> dict[str, Any]:
+        if not self._is_version_5:
+            return {}
+        properties = _properties(PacketTypes.CONNECT)
+        properties.SessionExpiryInterval = self._settings.session_expiry_s
+        return {"clean_start": False, "properties": properties}
+
+
+def broker_address(settings: MqttSettings) -> BrokerAddress:
+    """Return where the broker listens.
+
+    Raises:
+        ConfigError: No broker is named.
+    """
+    if settings.url is None:
+        raise ConfigError("[mqtt].url is missing: name the broker there, as mqtt://HOST[:PORT]")
+    return parse_broker_url(settings.url)
+
+
+def tls_context(settings: MqttSettings) -> ssl.SSLContext:
+    """Return the context for mqtts: the broker's certificate is checked, always.
+
+    Raises:
+        ConfigError: A certificate or key cannot be used.
+    """
+    try:
+        context = ssl.create_default_context(cafile=settings.ca_file)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        if settings.certificate_file:
+            context.load_cert_chain(settings.certificate_file, settings.key_file)
+    except (OSError, ValueError) as error:
+        raise ConfigError(
+            f"[mqtt]: the certificates cannot be used ({error}): check ca_file,"
+            " certificate_file and key_file"
+        ) from error
+    return context
+
+
+def _new_client(settings: MqttSettings, client_id: str) -> Client:
+    version_5 = settings.protocol == "5"
+    client = Client(
+        CallbackAPIVersion.VERSION2,
+        client_id=client_id,
+        clean_session=None if version_5 else False,
+        protocol=MQTTProtocolVersion.MQTTv5 if version_5 else MQTTProtocolVersion.MQTTv311,
+        reconnect_on_failure=False,  # the back-off is ours
+    )
+    client.suppress_exceptions = True
+    client.connect_timeout = _CONNECT_S
+    # detections and media are bounded by us; beside them only status, info and the farewell
+    client.max_inflight_messages_set(settings.max_in_flight + 5)
+    client.max_queued_messages_set(settings.max_in_flight + 10)
+    return client
+
+
+def _properties(packet: int) -> Any:
+    return Properties(packet)  # type: ignore[no-untyped-call]  # paho 2.2.0 has no types there
+
+
+def _attach(client: Client, events: EventQueue) -> None:
+    client.on_connect = partial(_on_connect, events)
+    client.on_disconnect = partial(_on_disconnect, events)
+    client.on_publish = partial(_on_publish, events)
+    client.on_subscribe = partial(_on_subscribe, events)
+    client.on_message = partial(_on_message, events)
+
+
+def _on_connect(
+    events: EventQueue, _c: Client, _d: Any, flags: ConnectFlags, code: ReasonCode, _p: Any
+) -> None:
+    if code.is_failure:
+        events.put(Disconnected(f"the broker refuses: {code}", code.value))
+    else:
+        events.put(Connected(flags.session_present))
+
+
+def _on_disconnect(
+    events: EventQueue, _c: Client, _d: Any, _f: DisconnectFlags, code: ReasonCode, _p: Any
+) -> None:
+    events.put(Disconnected(f"the connection ended: {code}", code.value))
+
+
+def _on_publish(
+    events: EventQueue, _c: Client, _d: Any, mid: int, code: ReasonCode, _p: Any
+) -> None:
+    events.put(Answered(mid, code.value, str(code)))
+
+
+def _on_subscribe(
+    events: EventQueue, _c: Client, _d: Any, _m: int, codes: list[ReasonCode], _p: Any
+) -> None:
+    for code in codes:
+        if code.is_failure:
+            events.put(SubscriptionRefused(str(code)))
+
+
+def _on_message(events: EventQueue, _c: Client, _d: Any, message: MQTTMessage) -> None:
+    events.put(Arrived(message.topic, bytes(message.payload)))

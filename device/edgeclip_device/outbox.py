@@ -1,0 +1,237 @@
+"""The outbox as detect sees it: a detection is on disk when `emit` returns.
+
+SQLite in WAL mode with full synchronisation; one writer, short transactions. Media lie beside the
+database as files, written and flushed before the row that names them.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+
+from edgeclip.contract.detection import Detection, MediaRef
+from edgeclip.contract.topics import DeviceTopics
+from edgeclip.errors import OutboxError
+from edgeclip_device import database, media, space
+from edgeclip_device.clock import WallClock, boot_id
+from edgeclip_device.config import OutboxSettings
+from edgeclip_device.media import Snapshot
+
+log = logging.getLogger(__name__)
+
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_PRIORITY = {"alert": 2, "routine": 1}
+
+
+@dataclass(frozen=True)
+class Attachment:
+    """A snapshot of a detection and its number in it."""
+
+    n: int
+    snapshot: Snapshot
+
+    @property
+    def ref(self) -> MediaRef:
+        """How the detection names it."""
+        return self.snapshot.ref(self.n)
+
+
+class Outbox:
+    """The outbox of one state folder, opened to write detections.
+
+    A damaged database is set aside first, and a new epoch begins.
+
+    Args:
+        state: The state folder.
+        settings: Caps.
+        clock: Gives the times that are written beside the rows.
+
+    Raises:
+        OutboxError: It cannot be opened.
+    """
+
+    def __init__(self, state: Path, settings: OutboxSettings, clock: WallClock) -> None:
+        self._state = state
+        self._settings = settings
+        self._clock = clock
+        self._boot_id = boot_id()
+        aside = database.set_aside_if_damaged(state)
+        self._connection = database.open_database(state)
+        self.epoch = str(database.read_meta(self._connection, "epoch"))
+        if aside is not None:
+            with database.transaction(self._connection) as connection:
+                database.count_dropped(connection, "outbox_reset", 1, clock.now())
+        space.remove_orphans(self._connection, self.media_folder)
+
+    @property
+    def media_folder(self) -> Path:
+        """Where the JPEGs lie."""
+        return self._state / database.MEDIA_FOLDER
+
+    @property
+    def boot_id(self) -> str:
+        """The kernel's id of this boot."""
+        return self._boot_id
+
+    def emit(self, detection: Detection, attachments: Sequence[Attachment] = ()) -> int:
+        """Commit a revision and its media; they survive a power cut from here on.
+
+        Args:
+            detection: Its `epoch` and `seq` are replaced by this outbox's.
+            attachments: New media. Those that find no space are left out and counted as dropped.
+
+        Returns:
+            The row's number.
+
+        Raises:
+            OutboxError: The row could not be written.
+        """
+        kept, lost = self._store(attachments)
+        try:
+            return self._commit(detection, kept, lost)
+        except OutboxError as error:
+            if not _is_full(error):
+                raise
+            self._free_space(str(error))
+            return self._commit(detection, kept, lost)
+
+    def beat(self) -> None:
+        """Take and give back the write lock: proof, for the watchdog, that writing works.
+
+        Raises:
+            OutboxError: It does not.
+        """
+        with database.transaction(self._connection):
+            pass
+
+    def open_visits(self) -> list[Detection]:
+        """Return the last revision of each visit that has not ended: after a restart, all such."""
+        rows = database.query(self._connection, "SELECT payload FROM visits ORDER BY detection_id")
+        return [Detection.model_validate_json(row[0]) for row in rows]
+
+    def anchor(self) -> datetime | None:
+        """Return the last wall time that was believed, or None."""
+        text = database.read_meta(self._connection, "anchor")
+        return datetime.fromisoformat(text) if text else None
+
+    def note(self, key: str, value: str) -> None:
+        """Leave a word for the uplink in `meta`, for example what runs.
+
+        Raises:
+            OutboxError: It could not be written.
+        """
+        with database.transaction(self._connection) as connection:
+            database.write_meta(connection, key, value)
+
+    def close(self) -> None:
+        """Close the database; what is committed stays."""
+        self._connection.close()
+
+    def _store(self, attachments: Sequence[Attachment]) -> tuple[list[Attachment], set[int]]:
+        """Write the files; return what is on disk, and the numbers of what found no space."""
+        kept, lost = [], set()
+        for item in attachments:
+            try:
+                media.store(self.media_folder, item.snapshot)
+            except OSError as error:
+                if error.errno not in _FULL:
+                    raise OutboxError(
+                        f"{self.media_folder} cannot be written ({error.strerror}): check its"
+                        " rights and the disk"
+                    ) from error
+                log.error("no space for a snapshot (%s): it is dropped", error.strerror)
+                lost.add(item.n)
+            else:
+                kept.append(item)
+        return kept, lost
+
+    def _commit(self, detection: Detection, kept: Sequence[Attachment], lost: set[int]) -> int:
+        with database.transaction(self._connection) as connection:
+            seq = _next_seq(connection)
+            refs = [ref for ref in detection.media if ref.n not in lost]
+            final = detection.model_copy(update={"epoch": self.epoch, "seq": seq, "media": refs})
+            self._insert(connection, final)
+            for item in kept:
+                _insert_media(connection, final.detection_id, item, seq)
+            if lost:
+                database.count_dropped(connection, "media", len(lost), self._clock.now())
+            doomed = space.keep_caps(connection, self._settings, self._clock.now())
+        space.unlink(self.media_folder, doomed)
+        return seq
+
+    def _insert(self, connection: sqlite3.Connection, detection: Detection) -> None:
+        payload = detection.to_json()
+        now = self._clock.now()
+        topics = DeviceTopics(detection.project, detection.device_id)
+        kind = "detection" if detection.phase == "new" else "update"
+        connection.execute(
+            "INSERT INTO outbox (seq, message_id, kind, priority, topic, payload, qos, retain,"
+            " created_at, created_boot_ns, boot_id, size_bytes)"
+            " VALUES (?, ?, ?, ?, ?, ?, 1, 0, ?, ?, ?, ?)",
+            (
+                detection.seq,
+                f"{detection.detection_id}/{detection.rev}",
+                kind,
+                _PRIORITY[detection.severity],
+                topics.detection(detection.severity),
+                payload,
+                now.astimezone(timezone.utc).isoformat(),
+                self._clock.boot_ns(),
+                self._boot_id,
+                len(payload),
+            ),
+        )
+        _keep_journal(connection, detection, payload)
+        if self._clock.trust().trusted:
+            database.write_meta(connection, "anchor", now.isoformat())
+
+    def _free_space(self, reason: str) -> None:
+        log.error("the disk is full (%s): the oldest media are dropped", reason)
+        doomed = space.oldest_media(self._connection)
+        space.unlink(self.media_folder, doomed)  # first: the row's deletion needs space, too
+        with database.transaction(self._connection) as connection:
+            space.forget_media(connection, doomed, self._clock.now())
+
+
+def _next_seq(connection: sqlite3.Connection) -> int:
+    row = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'outbox'").fetchone()
+    return int(row[0]) + 1 if row else 1
+
+
+def _insert_media(
+    connection: sqlite3.Connection, detection_id: str, item: Attachment, seq: int
+) -> None:
+    snapshot = item.snapshot
+    connection.execute(
+        "INSERT OR IGNORE INTO media (sha256, detection_id, n, path, size_bytes, kind, added)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?)",
+        (
+            snapshot.sha256,
+            detection_id,
+            item.n,
+            f"{snapshot.sha256}.jpg",
+            len(snapshot.data),
+            snapshot.kind,
+            seq,
+        ),
+    )
+
+
+def _keep_journal(connection: sqlite3.Connection, detection: Detection, payload: bytes) -> None:
+    """Remember an open visit, forget one that ended: a restart closes what it finds."""
+    if detection.phase in ("end", "retract"):
+        connection.execute("DELETE FROM visits WHERE detection_id = ?", (detection.detection_id,))
+    else:
+        connection.execute(
+            "INSERT OR REPLACE INTO visits VALUES (?, ?)", (detection.detection_id, payload)
+        )
+
+
+def _is_full(error: OutboxError) -> bool:
+    cause = error.__cause__
+    return isinstance(cause, sqlite3.OperationalError) and "full" in str(cause)
