@@ -53,9 +53,11 @@ def parse_class_options(options: Sequence[str]) -> dict[str, tuple[str, ...]]:
     classes: dict[str, tuple[str, ...]] = {}
     owner: dict[str, str] = {}
     for option in options:
-        name, _, listed = option.partition("=")
+        name, equals, listed = option.partition("=")
         name = BLANK if is_blank_label(name) else " ".join(name.split())
-        labels = tuple(part.strip() for part in (listed or name).split(",") if part.strip())
+        labels = tuple(
+            part.strip() for part in (listed if equals else name).split(",") if part.strip()
+        )
         if not name or not labels:
             raise ConfigError(f"--class {option!r} names no class: write 'name=label,label'")
         for label in labels:

@@ -23,7 +23,7 @@ MOST_PIXELS = 120_000_000  # 100 megapixels is the largest camera; decoded this 
 INFRARED_SATURATION = 14.0  # mean HSV saturation of 255: 127 real night frames <= 9, day >= 23
 _DRAFT_PX = 320  # JPEGs are decoded at an eighth for the statistics
 _THREADS = 4
-_FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "BMP", "TIFF")
+_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF")
 _EXIF_TIMES = (ExifTags.Base.DateTimeOriginal, ExifTags.Base.DateTimeDigitized)
 
 

@@ -1,0 +1,70 @@
+"""One tiny encoder, one drawn image set and one pack trained on it; nobody changes them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timezone
+from pathlib import Path
+
+import pytest
+
+from edgeclip.clip import Backbone
+from edgeclip.config import Recipe, TrainConfig
+from edgeclip.labels.dataset import Dataset, load_dataset, read_labels
+from edgeclip.progress import Bars
+from edgeclip.trainer import TrainResult, train
+from support.drawn_images import DrawnSet, write_set
+from support.tiny_packs import TinyEncoder, write_encoder
+
+CREATED_AT = datetime(2026, 5, 1, tzinfo=timezone.utc)
+Trainer = Callable[..., TrainResult]
+
+
+@pytest.fixture(scope="session")
+def encoder(tmp_path_factory: pytest.TempPathFactory) -> TinyEncoder:
+    return write_encoder(tmp_path_factory.mktemp("encoder"))
+
+
+@pytest.fixture(scope="session")
+def backbone(encoder: TinyEncoder) -> Backbone:
+    return encoder.load()
+
+
+@pytest.fixture(scope="session")
+def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The table of 72 drawn images: leopard, zebra and blank at six places, in bursts of two."""
+    drawn = DrawnSet({"leopard": 2, "zebra": 2, "blank": 2}, with_boxes=True)
+    return write_set(tmp_path_factory.mktemp("images"), drawn)
+
+
+@pytest.fixture(scope="session")
+def dataset(table: Path) -> Dataset:
+    return load_dataset(read_labels(table), {})
+
+
+@pytest.fixture(scope="session")
+def run_training(encoder: TinyEncoder, table: Path) -> Trainer:
+    """Train on the drawn images; fields of the configuration may be given."""
+
+    def run(out: Path, **fields: object) -> TrainResult:
+        usual: dict[str, object] = {
+            "data": table,
+            "out": out,
+            "targets": ("leopard",),
+            "backbone": str(encoder.config),
+            "pretrained": str(encoder.weights),
+            "recipe": Recipe(steps=60, views=2, batch=64, learning_rate=0.01, seed=3),
+        }
+        config = TrainConfig.model_validate(usual | fields)
+        return train(config, created_at=CREATED_AT, bars=Bars(quiet=True))
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def trained(
+    tmp_path_factory: pytest.TempPathFactory, run_training: Trainer
+) -> tuple[Path, TrainResult]:
+    """A pack's folder, and what its training gave."""
+    out = tmp_path_factory.mktemp("packs") / "pack"
+    return out, run_training(out)

@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from edgeclip.errors import DataError
+from edgeclip.labels.folder import read_folder
+from support.drawn_images import draw, save
+
+
+def _fill(root: Path, *names: str) -> Path:
+    for number, name in enumerate(names):
+        save(root / name, draw("leopard", number))
+    return root
+
+
+def test_a_folder_a_class_is_read(tmp_path: Path) -> None:
+    table = read_folder(_fill(tmp_path, "leopard/a.JPG", "leopard/deep/b.png", "empty/c.jpg"))
+    assert [(s.label, s.location) for s in table.samples] == [
+        ("empty", None), ("leopard", None), ("leopard", None),
+    ]  # fmt: skip
+    assert "layout label (guessed" in table.notes[0]
+
+
+def test_a_location_above_the_class_is_guessed_from_names_that_repeat(tmp_path: Path) -> None:
+    table = read_folder(_fill(tmp_path, "A/leopard/a.jpg", "B/leopard/b.jpg", "B/civet/c.jpg"))
+    assert {(s.location, s.label) for s in table.samples} == {
+        ("A", "leopard"), ("B", "leopard"), ("B", "civet"),
+    }  # fmt: skip
+    assert "leopard stands below the first level" in table.notes[0]
+
+
+def test_a_layout_that_is_asked_for_is_taken(tmp_path: Path) -> None:
+    root = _fill(tmp_path, "A/leopard/a.jpg", "B/leopard/b.jpg")
+    labels = {sample.label for sample in read_folder(root, layout="label").samples}
+    assert labels == {"A", "B"}
+
+
+def test_hidden_files_and_other_files_are_skipped(tmp_path: Path) -> None:
+    root = _fill(tmp_path, "leopard/a.jpg", "leopard/._a.jpg", ".trash/leopard/b.jpg")
+    (root / "leopard/Thumbs.db").write_bytes(b"x")
+    table = read_folder(root)
+    assert len(table.samples) == 1
+    assert "1 files are no images by their suffix: skipped" in table.notes
+
+
+def test_an_image_beside_the_labels_has_no_label(tmp_path: Path) -> None:
+    table = read_folder(_fill(tmp_path, "leopard/a.jpg", "stray.jpg"))
+    assert [(p.kind, p.where) for p in table.problems] == [("label", "stray.jpg")]
+
+
+def test_names_that_differ_only_in_case_are_named(tmp_path: Path) -> None:
+    table = read_folder(_fill(tmp_path, "leopard/a.jpg", "leopard/A.jpg"))
+    assert "differs only in case" in table.problems[0].what
+
+
+@pytest.mark.parametrize("names", [[], ["stray.jpg"]], ids=["nothing", "no label folder"])
+def test_a_folder_without_labelled_images_says_what_is_expected(
+    tmp_path: Path, names: list[str]
+) -> None:
+    with pytest.raises(DataError, match="expected"):
+        read_folder(_fill(tmp_path, *names))

@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from edgeclip.contract.hashing import sha256_file
+from edgeclip.errors import DataError
+from edgeclip.labels.scan import ImageFacts, scan_image, scan_images
+from support.drawn_images import draw, save
+
+
+def _huge_png(width: int, height: int) -> bytes:
+    """A PNG whose header claims a size that its content never has."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        body = kind + data
+        return struct.pack(">I", len(data)) + body + struct.pack(">I", zlib.crc32(body))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IEND", b"")
+
+
+def _gif() -> bytes:
+    out = io.BytesIO()
+    Image.fromarray(draw("leopard", 0)).save(out, "GIF")
+    return out.getvalue()
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "png", "webp", "bmp", "tif"])
+def test_a_readable_image_gives_its_facts(tmp_path: Path, suffix: str) -> None:
+    path = save(tmp_path / f"a.{suffix}", draw("leopard", 0))
+    facts = scan_image(path)
+    assert (facts.width, facts.height, facts.sha256) == (64, 48, sha256_file(path))
+    assert not facts.is_infrared
+
+
+def test_a_frame_without_colour_is_infrared(tmp_path: Path) -> None:
+    grey = np.repeat(draw("zebra", 0).mean(axis=2, keepdims=True), 3, axis=2).astype(np.uint8)
+    assert scan_image(save(tmp_path / "night.jpg", grey)).is_infrared
+
+
+def test_the_time_comes_from_exif_before_the_name(tmp_path: Path) -> None:
+    image = Image.fromarray(draw("leopard", 0))
+    exif = image.getexif()
+    exif[0x0132] = "2023:01:02 03:04:05"
+    path = tmp_path / "ridge_20240512_213405.jpg"
+    image.save(path, exif=exif)
+    assert str(scan_image(path).taken_at) == "2023-01-02 03:04:05+00:00"
+    image.save(path)
+    assert str(scan_image(path).taken_at) == "2024-05-12 21:34:05+00:00"
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"", "0 bytes"),
+        (b"this is text", "not of a known image format"),
+        (_gif(), "not of a known image format"),
+        (_huge_png(60_000, 60_000), "too large|cut short"),
+        (_huge_png(20_000, 8_000), "too large"),
+        (_huge_png(64, 64), "cut short"),
+    ],
+    ids=["empty", "text", "gif named jpg", "bomb", "huge", "no pixels"],
+)
+def test_a_file_that_cannot_be_used_says_why(tmp_path: Path, data: bytes, message: str) -> None:
+    path = tmp_path / "a.jpg"
+    path.write_bytes(data)
+    with pytest.raises(DataError, match=message):
+        scan_image(path)
+
+
+def test_a_truncated_jpeg_is_refused(tmp_path: Path) -> None:
+    path = save(tmp_path / "a.jpg", draw("leopard", 0))
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(DataError, match="damaged or cut short"):
+        scan_image(path)
+
+
+def test_bad_files_among_good_ones_stop_nothing(tmp_path: Path) -> None:
+    good = save(tmp_path / "a.jpg", draw("leopard", 0))
+    bad = tmp_path / "b.jpg"
+    bad.write_bytes(b"")
+    done: list[int] = []
+    found = scan_images([good, bad, tmp_path / "gone.jpg"], advance=lambda: done.append(1))
+    assert [type(item) for item in found] == [ImageFacts, DataError, DataError]
+    assert len(done) == 3
