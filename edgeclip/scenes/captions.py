@@ -24,15 +24,26 @@ _LIGHT_WORDS = {
     "dusk": ("at dusk",),
     "infrared": ("at night", "in infrared", "in the dark"),
 }
-_SCENE_WORDS = ("moving branches", "sun spots")
+_SCENERY = {
+    "moving branches": ("moving branches", "branches and leaves moving in the wind"),
+    "sun spots": ("sun spots", "sun spots and shadows on the ground"),
+}
+_MANNERS = {
+    "near": ("near the camera", "near"),
+    "far away": ("far away",),
+    "partly hidden": ("partly hidden by grass and leaves", "partly hidden behind plants"),
+    "feeding": ("feeding",),
+}
 _MEDIUM = (
     "a photo of", "a camera trap photo of", "a camera trap image of", "a trail camera photo of",
     "an image of", "",
 )  # fmt: skip
+_NIGHT_MEDIUM = "an infrared night photo of"
 _EMPTY = (
     "an empty scene", "a blank camera trap photo", "no animal", "a blank camera trap image",
-    "a photo of a blank", "an empty camera trap image", "blank", "a photo of nothing",
-    "a camera trap photo of an empty scene", "an image without any animal",
+    "a photo of a blank", "an empty camera trap photo", "blank", "a photo of nothing",
+    "a camera trap photo of an empty scene", "an empty scene, no animal", "grass and bushes",
+    "a camera trap photo of grass and bushes", "an empty grass scene",
 )  # fmt: skip
 _KINDS = tuple(SPECIES.values())
 _VOCABULARY: tuple[Facts, ...] = (
@@ -104,35 +115,37 @@ def describe(facts: Facts, rng: np.random.Generator) -> Caption:
         return _describe_blank(facts, rng)
     noun, stated = _noun(facts, rng)
     said = [noun]
-    manner = [w for w in ("near", "far away", "partly hidden", "feeding") if w in facts]
+    manner = [word for word in _MANNERS if word in facts]
     if manner and rng.random() < 0.3:
-        word = str(rng.choice(manner))
-        said.append("partly hidden behind plants" if word == "partly hidden" else word)
-        stated.add(word)
-    if rng.random() < 0.4:
-        light, words = _light(facts)
-        said.append(str(rng.choice(words)))
-        stated.add(light)
-    medium = str(rng.choice(_MEDIUM))
-    return Caption(" ".join([medium, *said]).strip(), frozenset(stated))
+        stated.add(word := str(rng.choice(manner)))
+        said.append(str(rng.choice(_MANNERS[word])))
+    elif rng.random() < 0.12:
+        said.append("in the vegetation")
+    return _with_light(said, stated, str(rng.choice(_MEDIUM)), facts, rng)
 
 
 def _describe_blank(facts: Facts, rng: np.random.Generator) -> Caption:
     said, stated = [str(rng.choice(_EMPTY))], {BLANK}
-    scenery = [word for word in _SCENE_WORDS if word in facts]
+    scenery = [word for word in _SCENERY if word in facts]
     if scenery and rng.random() < 0.5:
-        word = str(rng.choice(scenery))
-        said = [f"{word}, no animal"] if rng.random() < 0.5 else [*said, "with", word]
-        stated.add(word)
+        stated.add(word := str(rng.choice(scenery)))
+        phrase = str(rng.choice(_SCENERY[word]))
+        said = [f"{phrase}, no animal"] if rng.random() < 0.5 else [phrase]
+    return _with_light(said, stated, "", facts, rng)
+
+
+def _with_light(
+    said: list[str], stated: set[str], medium: str, facts: Facts, rng: np.random.Generator
+) -> Caption:
+    """Return the caption; four times in ten it says what the light is."""
     if rng.random() < 0.4:
-        light, words = _light(facts)
-        said.append(str(rng.choice(words)))
+        light = next(kind for kind in _LIGHT_WORDS if kind in facts)
         stated.add(light)
-    return Caption(" ".join(said), frozenset(stated))
-
-
-def _light(facts: Facts) -> tuple[str, tuple[str, ...]]:
-    return next((kind, words) for kind, words in _LIGHT_WORDS.items() if kind in facts)
+        if light == "infrared" and rng.random() < 0.5:
+            medium = _NIGHT_MEDIUM
+        else:
+            said.append(str(rng.choice(_LIGHT_WORDS[light])))
+    return Caption(" ".join([medium, *said]).strip(), frozenset(stated))
 
 
 def _noun(facts: Facts, rng: np.random.Generator) -> tuple[str, set[str]]:

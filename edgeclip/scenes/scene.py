@@ -15,6 +15,7 @@ from edgeclip.scenes.species import BLANK
 from edgeclip.scenes.strip import draw_strip, strip_height
 from edgeclip.scenes.subjects import Box, SceneSpec
 from edgeclip.scenes.vegetation import stage
+from edgeclip.scenes.wind import drifted
 
 DEFAULT_SIZE = (360, 640)
 _LEAST_VISIBLE = 0.06  # of a figure; less cannot be labelled by a person either
@@ -63,7 +64,8 @@ def render(spec: SceneSpec, *, size: tuple[int, int] = DEFAULT_SIZE) -> Scene:
         raise ValueError(f"size is {size}: height and width are at least 32 px")
     canvas, placed = compose(spec, size)
     place, rng = location(spec.location), np.random.default_rng([spec.seed, 5])
-    lit = illuminate(canvas, spec.light, place, stage(spec.location, size).dapples)
+    spots = drifted(stage(spec.location, size).dapples, wind=spec.wind, time_s=spec.time_s)
+    lit = illuminate(canvas, spec.light, place, spots)
     if spec.light.is_infrared:
         _shine(lit, placed, size)
     image = expose(lit, spec.light, rng)

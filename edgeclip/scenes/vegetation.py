@@ -110,7 +110,7 @@ def _tree_line(place: Location, size: tuple[int, int], purpose: int) -> Layer:
         plants.trunk(
             brush, rng.uniform(0, width), foot_row, width * rng.uniform(0.008, 0.028), bark
         )
-    flex = _rooted_flex(size, foot, tall, height * 0.012)
+    flex = _rooted_flex(size, foot, tall, height * 0.018)
     return Layer(far, brush.pixels, flex, float(encode_nearness(16.0)))
 
 
@@ -125,7 +125,7 @@ def _thicket(place: Location, size: tuple[int, int], purpose: int) -> Layer:
         plants.bush(brush, (rng.uniform(0, width), foot), radius, pair, leaf=max(2.6, metre * 0.13))
     roots = _roots(rng, int(250 * place.density), width, (foot - 2, foot + height * 0.05))
     plants.grass(brush, roots, metre * 0.7, _tinted(place.palette.grass, far, place))
-    flex = _rooted_flex(size, foot + height * 0.03, metre * 1.4, height * 0.03)
+    flex = _rooted_flex(size, foot + height * 0.03, metre * 1.4, height * 0.05)
     return Layer(far, brush.pixels, flex, float(encode_nearness(far)))
 
 
@@ -144,7 +144,7 @@ def _tufts(place: Location, size: tuple[int, int], purpose: int) -> Layer:
         root = (rng.uniform(0, width), foot)
         plants.bush(brush, root, metre * rng.uniform(0.2, 0.45), place.palette.leaves,
                     leaf=metre * 0.07)  # fmt: skip
-    flex = _rooted_flex(size, foot + height * 0.03, metre * 0.5, height * 0.05)
+    flex = _rooted_flex(size, foot + height * 0.03, metre * 0.5, height * 0.08)
     return Layer(near, brush.pixels, flex, float(encode_nearness(near)))
 
 
@@ -159,7 +159,7 @@ def _foreground(place: Location, size: tuple[int, int], purpose: int) -> Layer:
     roots = np.stack([columns, np.full(count, foot)], 1).astype(np.float32)
     plants.grass(brush, roots, min(metre * rng.uniform(0.25, 0.5), height * 0.5),
                  place.palette.grass)  # fmt: skip
-    flex = _rooted_flex(size, foot, height * 0.4, height * 0.07)
+    flex = _rooted_flex(size, foot, height * 0.4, height * 0.13)
     if place.has_branch:
         flex = np.maximum(flex, _hang_branch(brush, place, size))
     blurred = cv2.GaussianBlur(brush.pixels, (0, 0), max(0.6, height * 0.0035))
@@ -177,7 +177,7 @@ def _hang_branch(brush: Brush, place: Location, size: tuple[int, int]) -> Field:
         plants.branch(brush, start, end, leaf, place.palette.leaves)
     away = np.abs(np.arange(width, dtype=np.float32) - start[0])[None, :] / (0.34 * width)
     above = np.arange(height, dtype=np.float32)[:, None] < 0.5 * height
-    return np.asarray(np.clip(away, 0, 1.2) * above * height * 0.06, np.float32)
+    return np.asarray(np.clip(away, 0, 1.2) * above * height * 0.11, np.float32)
 
 
 def _roots(

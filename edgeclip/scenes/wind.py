@@ -10,7 +10,8 @@ from edgeclip.scenes.noise import Field
 from edgeclip.scenes.vegetation import Layer
 
 _COARSE = 8  # the movement is computed on every eighth pixel and enlarged
-_WAVES = ((0.45, 1.0, 0.55), (1.1, 2.6, 0.3), (2.7, 9.0, 0.22))  # Hz, waves a frame width, weight
+_WAVES = ((0.45, 1.0, 0.5), (1.1, 2.6, 0.35), (2.4, 9.0, 0.22))  # Hz, waves a frame width, weight
+_DRIFT = 0.02  # frame widths that sun spots wander in strong wind
 _CALM = 0.06  # plants are never quite still
 
 
@@ -36,13 +37,29 @@ def swayed(layer: Layer, *, wind: float, time_s: float, phase: float) -> NDArray
     return np.asarray(moved, np.uint8)
 
 
+def drifted(dapples: Field, *, wind: float, time_s: float) -> Field:
+    """Return sun spots as they wander when the leaves that let them through move.
+
+    Args:
+        dapples: `(H, W)` float32, at rest.
+        wind: 0 calm .. 1 strong.
+        time_s: Moment.
+    """
+    height, width = dapples.shape
+    right = wind * _DRIFT * width * np.sin(2 * np.pi * 0.4 * time_s)
+    down = wind * _DRIFT * 0.5 * height * np.sin(2 * np.pi * 0.7 * time_s + 1)
+    shift = np.array([[1, 0, right], [0, 1, down]], np.float32)
+    moved = cv2.warpAffine(dapples, shift, (width, height), borderMode=cv2.BORDER_REFLECT)
+    return np.asarray(moved, np.float32)
+
+
 def _push(size: tuple[int, int], wind: float, time_s: float, phase: float) -> tuple[Field, Field]:
     """Return how far tips are pushed right and down, relative to their reach; about -1..1."""
     height, width = size
     coarse = (max(2, height // _COARSE), max(2, width // _COARSE))
     x = np.linspace(0, 1, coarse[1], dtype=np.float32)[None, :]
     y = np.linspace(0, 1, coarse[0], dtype=np.float32)[:, None]
-    gust = 0.65 + 0.35 * np.sin(2 * np.pi * 0.13 * time_s + phase)
+    gust = 0.75 + 0.25 * np.sin(2 * np.pi * 0.13 * time_s + phase)
     across = np.zeros(coarse, np.float32)
     down = np.zeros(coarse, np.float32)
     for i, (rate, waves, weight) in enumerate(_WAVES):
