@@ -7,8 +7,9 @@ many images do not outvote the others.
 
 from __future__ import annotations
 
+import contextlib
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -50,7 +51,7 @@ def fit(
 ) -> AdapterModel:
     """Return the fitted adapter, the average of its weights over the last steps.
 
-    The same rows, start and recipe give the same bits on a CPU with the same number of threads.
+    The same rows, start and recipe give the same bits on a CPU.
 
     Args:
         rows: Of the training part alone.
@@ -63,6 +64,24 @@ def fit(
     """
     if not len(rows.classes):
         raise DataError("no training images: nothing to fit")
+    with _one_thread():
+        return _fit(rows, start, recipe, advance)
+
+
+@contextlib.contextmanager
+def _one_thread() -> Iterator[None]:
+    """Sums then do not depend on how many cores there are, and small steps are no slower."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _fit(
+    rows: TrainingRows, start: ZeroShot, recipe: Recipe, advance: Callable[[float], None]
+) -> AdapterModel:
     torch.manual_seed(recipe.seed)
     width = rows.features.z.shape[1]
     reduction = min(recipe.reduction, start.weights.shape[0])

@@ -1,0 +1,142 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from torch.nn.functional import normalize
+
+from edgeclip.adapters.class_head import ClassHead, ZeroShot
+from edgeclip.adapters.model import AdapterModel, run_head
+from edgeclip.adapters.visual import VisualAdapter
+
+WIDTH, EMBED_DIM = 10, 12
+COLUMNS = [0, 1, 1, 2]
+
+
+@pytest.fixture
+def start() -> ZeroShot:
+    text = normalize(torch.randn(4, EMBED_DIM, generator=torch.Generator().manual_seed(0)), dim=1)
+    return ZeroShot.of(text, COLUMNS, 20.0)
+
+
+@pytest.fixture
+def model(start: ZeroShot) -> AdapterModel:
+    """A model as after some training: nothing is zero."""
+    torch.manual_seed(1)
+    model = AdapterModel(start, WIDTH, reduction=4, ratio=0.2)
+    for parameter in model.parameters():
+        parameter.data.add_(0.3 * torch.randn_like(parameter))
+    return model
+
+
+@pytest.fixture
+def features() -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    rng = np.random.default_rng(2)
+    z, f = rng.normal(size=(7, WIDTH)), rng.normal(size=(7, EMBED_DIM))
+    return z.astype(np.float32), f.astype(np.float32)
+
+
+def _logits(
+    features: tuple[NDArray[np.float32], NDArray[np.float32]], model: AdapterModel, ratio: float
+) -> NDArray[np.float32]:
+    return np.asarray(run_head(*features, model.pack_tensors(ratio)).logits.numpy())
+
+
+def test_a_fresh_model_is_zero_shot_bit_for_bit(
+    start: ZeroShot, features: tuple[NDArray[np.float32], NDArray[np.float32]]
+) -> None:
+    model = AdapterModel(start, WIDTH, reduction=4, ratio=0.2)
+    np.testing.assert_array_equal(_logits(features, model, 1), _logits(features, model, 0))
+    with torch.no_grad():
+        live = model(*map(torch.from_numpy, features)).logits.numpy()
+    np.testing.assert_array_equal(live, _logits(features, model, 0))
+
+
+def test_ratio_zero_is_zero_shot_for_any_weights(
+    model: AdapterModel, start: ZeroShot, features: tuple[NDArray[np.float32], NDArray[np.float32]]
+) -> None:
+    fresh = AdapterModel(start, WIDTH, reduction=4, ratio=0.2)
+    np.testing.assert_array_equal(_logits(features, model, 0), _logits(features, fresh, 0))
+    assert set(model.pack_tensors(0)) == {"class_weights", "class_bias", "logit_scale"}
+
+
+def test_ratio_one_is_what_was_trained(
+    model: AdapterModel, features: tuple[NDArray[np.float32], NDArray[np.float32]]
+) -> None:
+    with torch.no_grad():
+        live = model(*map(torch.from_numpy, features)).logits.numpy()
+    np.testing.assert_array_equal(live, _logits(features, model, 1))
+
+
+def test_the_way_between_is_continuous_and_leads_away_from_zero_shot(
+    model: AdapterModel, features: tuple[NDArray[np.float32], NDArray[np.float32]]
+) -> None:
+    zero_shot = _logits(features, model, 0)
+    ratios = [0.001, 0.1, 0.2, 0.3, 0.4, 0.5]
+    moves = [np.linalg.norm(_logits(features, model, ratio) - zero_shot) for ratio in ratios]
+    assert moves[0] < 0.05
+    assert moves == sorted(moves)
+
+
+def test_the_branch_scales_with_its_input(model: AdapterModel) -> None:
+    z, f = torch.randn(3, WIDTH), torch.randn(3, EMBED_DIM)
+    with torch.no_grad():
+        once, longer = model(z, f).logits, model(z, 5 * f).logits
+    torch.testing.assert_close(once, longer, atol=1e-4, rtol=0)
+
+
+def test_columns_of_one_class_add_no_prior(start: ZeroShot) -> None:
+    assert start.classes == 3
+    torch.testing.assert_close(start.bias, -torch.log(torch.tensor([1.0, 2.0, 2.0, 1.0])))
+
+
+def test_first_only_the_up_projection_has_a_gradient_then_all_have(start: ZeroShot) -> None:
+    torch.manual_seed(0)
+    model = AdapterModel(start, WIDTH, reduction=4, ratio=0.2)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    z, f = torch.randn(8, WIDTH), torch.randn(8, EMBED_DIM)
+    gradients = []
+    for _ in range(2):
+        optimizer.zero_grad()
+        loss = model(z, f).logits.logsumexp(1).sum()
+        loss.backward()
+        gradients.append(
+            {
+                n: float(p.grad.abs().sum())
+                for n, p in model.named_parameters()
+                if p.grad is not None
+            }
+        )
+        optimizer.step()
+    assert gradients[0]["visual.down"] == 0
+    assert gradients[0]["visual.up"] > 0
+    assert all(value > 0 for value in gradients[1].values())
+    assert len(gradients[1]) == 3
+
+
+def test_gradients_equal_finite_differences_in_double_precision(start: ZeroShot) -> None:
+    torch.manual_seed(0)
+    head = ClassHead(start).double()
+    head.delta.data.normal_()
+    strengths = torch.rand(3, dtype=torch.float64)
+
+    def loss(delta: torch.Tensor) -> torch.Tensor:
+        head.delta.data = delta
+        return head.anchor(strengths)
+
+    step, point = 1e-6, head.delta.detach().clone()
+    head.anchor(strengths).backward()  # type: ignore[no-untyped-call]
+    assert head.delta.grad is not None
+    for row, column in ((0, 0), (3, 1), (11, 3)):
+        shift = torch.zeros_like(point)
+        shift[row, column] = step
+        with torch.no_grad():
+            slope = (loss(point + shift) - loss(point - shift)) / (2 * step)
+        assert float(head.delta.grad[row, column]) == pytest.approx(float(slope), rel=1e-5)
+
+
+@pytest.mark.parametrize(("reduction", "ratio"), [(4, 0.0), (4, 1.5), (0, 0.2), (99, 0.2)])
+def test_an_adapter_that_could_not_learn_is_refused(reduction: int, ratio: float) -> None:
+    with pytest.raises(ValueError, match="is not in"):
+        VisualAdapter(EMBED_DIM, reduction=reduction, ratio=ratio)

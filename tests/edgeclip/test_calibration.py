@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from edgeclip.calibration import expected_calibration_error, fit_temperature, log_loss
+from edgeclip.contract.postprocess import softmax
+
+
+def _sampled(scale: float, *, images: int = 4000) -> tuple[np.ndarray, np.ndarray]:
+    """Logits, and classes drawn from the softmax of logits / scale."""
+    rng = np.random.default_rng(0)
+    logits = (scale * rng.normal(0, 1.5, (images, 3))).astype(np.float32)
+    probabilities = softmax(logits, scale)
+    classes = np.asarray([rng.choice(3, p=p / p.sum()) for p in probabilities.astype(np.float64)])
+    return logits, classes
+
+
+@pytest.mark.parametrize("scale", [0.5, 1.0, 4.0])
+def test_the_temperature_that_made_the_labels_is_found(scale: float) -> None:
+    logits, classes = _sampled(scale)
+    assert fit_temperature(logits, classes, [0, 1, 2]) == pytest.approx(scale, rel=0.15)
+
+
+def test_calibration_lowers_the_error() -> None:
+    logits, classes = _sampled(4.0)
+    temperature = fit_temperature(logits, classes, [0, 1, 2])
+    before, after = (
+        expected_calibration_error(softmax(logits, t), classes) for t in (1.0, temperature)
+    )
+    assert before > 0.1
+    assert after < 0.03
+
+
+def test_a_few_images_that_are_all_right_do_not_make_it_certain() -> None:
+    logits = np.asarray([[3, -3], [2, -2], [-3, 3], [-2, 2]], np.float32)
+    temperature = fit_temperature(logits, np.asarray([0, 0, 1, 1]), [0, 1])
+    assert 0.5 < float(softmax(logits, temperature)[:2, 0].min()) < 0.95
+
+
+def test_columns_of_one_class_are_summed() -> None:
+    logits = np.log(np.asarray([[0.2, 0.3, 0.5]], np.float32))
+    split, whole = (
+        log_loss(given, np.asarray([1]), columns, 1.0)
+        for given, columns in (
+            (logits, [0, 1, 1]),
+            (np.log(np.asarray([[0.2, 0.8]], np.float32)), [0, 1]),
+        )
+    )
+    assert split == pytest.approx(whole, rel=1e-5)
+
+
+def test_the_error_of_perfect_and_of_boastful_probabilities() -> None:
+    sure = np.asarray([[1.0, 0.0]] * 10, np.float32)
+    assert expected_calibration_error(sure, np.zeros(10, np.int64)) == 0
+    assert expected_calibration_error(sure, np.ones(10, np.int64)) == 1

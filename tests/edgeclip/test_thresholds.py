@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edgeclip.errors import GateError
+from edgeclip.thresholds import HIGHEST, LOWEST, choose_thresholds
+
+
+def _arrays(values: list[float], truth: list[bool]) -> tuple[np.ndarray, np.ndarray]:
+    return np.asarray(values, np.float32), np.asarray(truth)
+
+
+def test_a_clean_gap_is_cut_in_its_middle() -> None:
+    chosen = choose_thresholds(*_arrays([0.1, 0.2, 0.8, 0.9], [False, False, True, True]))
+    assert chosen.on == pytest.approx(0.5)
+    assert chosen.off < chosen.on < chosen.peak < 1
+
+
+def test_the_best_f1_wins() -> None:
+    values = [0.1, 0.3, 0.55, 0.6, 0.7, 0.9]
+    chosen = choose_thresholds(*_arrays(values, [False, True, False, True, True, True]))
+    assert 0.1 < chosen.on <= 0.3
+
+
+def test_a_wanted_precision_takes_the_lowest_threshold_that_reaches_it() -> None:
+    values, truth = _arrays([0.1, 0.3, 0.55, 0.6, 0.9], [False, True, False, True, True])
+    assert choose_thresholds(values, truth, min_precision=1.0).on == pytest.approx(0.575)
+    assert choose_thresholds(values, truth, min_precision=0.7).on == pytest.approx(0.2)
+
+
+def test_a_precision_that_nothing_reaches_is_an_error_with_the_best_one() -> None:
+    values, truth = _arrays([0.2, 0.9], [True, False])
+    with pytest.raises(GateError, match=r"precision of 0.9 on validation: the best is 0.500"):
+        choose_thresholds(values, truth, min_precision=0.9)
+
+
+@given(st.lists(st.tuples(st.floats(0, 1, width=32), st.booleans()), min_size=1, max_size=30))
+def test_thresholds_are_always_in_order_and_in_bounds(rows: list[tuple[float, bool]]) -> None:
+    chosen = choose_thresholds(*_arrays([v for v, _ in rows], [t for _, t in rows]))
+    assert LOWEST <= chosen.on <= HIGHEST
+    assert chosen.off <= chosen.on <= chosen.peak

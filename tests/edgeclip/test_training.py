@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch.nn.functional import normalize
+
+from edgeclip.adapters.class_head import ZeroShot
+from edgeclip.adapters.model import AdapterModel, run_head
+from edgeclip.config import Recipe
+from edgeclip.errors import DataError
+from edgeclip.features import Features
+from edgeclip.training import TrainingRows, anchor_strengths, class_loss, fit, sampling_weights
+
+WIDTH, EMBED_DIM = 16, 24
+RECIPE = Recipe(steps=300, batch=32, learning_rate=0.01, seed=1)
+
+
+def _rows(seed: int, *, images: int = 16, classes: int = 2) -> TrainingRows:
+    """Random features with random labels: all that can be learned is these very images."""
+    rng = np.random.default_rng(seed)
+    z = rng.normal(size=(images, WIDTH)).astype(np.float32)
+    f = rng.normal(size=(images, EMBED_DIM)).astype(np.float32)
+    labels = np.concatenate([np.arange(classes), rng.integers(0, classes, images - classes)])
+    return TrainingRows(
+        Features(z, f), labels.astype(np.int64), [f"P{i % 3}" for i in range(images)]
+    )
+
+
+def _start(columns: list[int]) -> ZeroShot:
+    generator = torch.Generator().manual_seed(7)
+    text = normalize(torch.randn(len(columns), EMBED_DIM, generator=generator), dim=1)
+    return ZeroShot.of(text, columns, 20.0)
+
+
+def _right(rows: TrainingRows, model: AdapterModel, columns: list[int]) -> float:
+    tensors = model.pack_tensors(1.0)
+    likeliest = run_head(rows.features.z, rows.features.f, tensors).logits.numpy().argmax(1)
+    return float((np.asarray(columns)[likeliest] == rows.classes).mean())
+
+
+@pytest.mark.parametrize("columns", [[0, 1], [0, 1, 1, 1]], ids=["plain", "prototypes"])
+def test_any_labels_of_sixteen_images_are_learned_in_300_steps(columns: list[int]) -> None:
+    rows = _rows(0)
+    assert _right(rows, fit(rows, _start(columns), RECIPE), columns) == 1.0
+
+
+def test_no_steps_give_zero_shot_bit_for_bit() -> None:
+    rows, start = _rows(0), _start([0, 1])
+    model = fit(rows, start, RECIPE.model_copy(update={"steps": 0}))
+    np.testing.assert_array_equal(model.pack_tensors(1.0)["class_weights"], start.weights.numpy())
+    assert not model.pack_tensors(1.0)["va_up"].any()
+
+
+def test_the_same_seed_gives_the_same_bits_and_another_seed_others() -> None:
+    rows, start = _rows(0), _start([0, 1])
+    recipe = RECIPE.model_copy(update={"steps": 20})
+    first, second = (fit(rows, start, recipe).pack_tensors(1.0) for _ in range(2))
+    other = fit(rows, start, recipe.model_copy(update={"seed": 2})).pack_tensors(1.0)
+    assert all((first[name] == second[name]).all() for name in first)
+    assert (first["va_up"] != other["va_up"]).any()
+
+
+def test_an_endless_anchor_keeps_the_text_features() -> None:
+    start = _start([0, 1])
+    model = fit(_rows(0), start, RECIPE.model_copy(update={"anchor": 1e6}))
+    moved = model.pack_tensors(1.0)["class_weights"] - start.weights.numpy()
+    assert np.abs(moved).max() < 1e-2
+
+
+def test_every_step_is_reported_with_its_loss() -> None:
+    losses: list[float] = []
+    fit(_rows(0), _start([0, 1]), RECIPE, advance=losses.append)
+    assert len(losses) == 300
+    assert losses[-1] < losses[0] / 10
+
+
+def test_no_rows_are_refused() -> None:
+    with pytest.raises(DataError, match="no training images"):
+        fit(
+            TrainingRows(_rows(0).features.rows([]), np.zeros(0, np.int64), []),
+            _start([0, 1]),
+            RECIPE,
+        )
+
+
+def test_features_that_are_not_finite_stop_the_fit() -> None:
+    rows = _rows(0)
+    rows.features.f[:] = np.nan
+    with pytest.raises(DataError, match="the loss is nan at step 0"):
+        fit(rows, _start([0, 1]), RECIPE)
+
+
+def test_classes_and_their_places_are_drawn_alike() -> None:
+    places = ["A"] * 90 + ["B"] * 10 + ["A"] * 5
+    classes = np.asarray([0] * 100 + [1] * 5, np.int64)
+    features = Features(np.zeros((105, 2), np.float32), np.zeros((105, 2), np.float32))
+    weights = sampling_weights(TrainingRows(features, classes, places))
+    sums = [weights[:90].sum(), weights[90:100].sum(), weights[100:].sum()]
+    np.testing.assert_allclose(sums, [0.25, 0.25, 0.5])
+
+
+def test_the_loss_sums_the_columns_of_a_class() -> None:
+    logits = torch.tensor([[1.0, 2.0, 3.0], [0.5, 0.1, -1.0]])
+    classes, columns = torch.tensor([1, 0]), torch.tensor([0, 1, 1])
+    probabilities = torch.softmax(logits, dim=1)
+    expected = -(torch.log(probabilities[0, 1:].sum()) + torch.log(probabilities[1, 0])) / 2
+    torch.testing.assert_close(class_loss(logits, classes, columns), expected)
+
+
+def test_the_anchor_is_strong_where_zero_shot_is_right_and_lets_go_where_it_is_wrong() -> None:
+    start = _start([0, 1, 2])
+    f = start.weights.T.numpy()[[0, 0]].copy()  # class 0 looks as its text says, class 1 too
+    rows = TrainingRows(
+        Features(np.zeros((2, WIDTH), np.float32), f), np.asarray([0, 1], np.int64), ["A", "A"]
+    )
+    strengths = anchor_strengths(rows, start)
+    assert strengths[0] > 0.9
+    assert strengths[1] < 0.1
+    assert strengths[2] == 1.0
