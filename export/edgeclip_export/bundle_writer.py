@@ -13,13 +13,15 @@ from edgeclip.contract.bundle import (
     MANIFEST_FILE,
     BundleManifest,
     FileRecord,
+    Graph,
     PackRef,
+    Profile,
     Tolerance,
     read_bundle,
 )
 from edgeclip.contract.files import new_folder, write_text
 from edgeclip.contract.hashing import sha256_file
-from edgeclip.contract.pack import PACK_FILE
+from edgeclip.contract.pack import PACK_FILE, PackManifest
 from edgeclip.contract.profiles import check_pack_fits, default_profiles
 from edgeclip.contract.slots import filled_slots
 from edgeclip.errors import ConfigError, ParityError
@@ -27,7 +29,7 @@ from edgeclip.packs import Pack, load_pack
 from edgeclip_export.checks import Check, Checklist
 from edgeclip_export.config import BundleConfig
 from edgeclip_export.encoder import load_encoder
-from edgeclip_export.gates import run_gates
+from edgeclip_export.gates import encoder_gates, graph_gates
 from edgeclip_export.graph_files import builder_check, write_graphs
 from edgeclip_export.ort_graph import OrtGraph, load_onnxruntime
 
@@ -82,29 +84,39 @@ def write_bundle(config: BundleConfig, on_check: Callable[[Check], None]) -> Bun
     check_pack_fits(slots, profiles)
     checklist = Checklist(on_check)
     with new_folder(config.out, overwrite=config.overwrite) as folder:
+        reference = encoder_gates(backbone, slots, pack.golden, checklist)
+        checklist.require(ParityError, "nothing was written; train the pack again")
         graphs = write_graphs(folder, backbone, checklist)
         cpu, tensorrt = (folder / graph.file for graph in graphs)
-        parity = run_gates(backbone, slots, pack.golden, OrtGraph(cpu), checklist)
-        checklist.require(
-            ParityError, "nothing was written; train the pack again with this version"
-        )
+        parity = graph_gates(backbone, slots, reference, OrtGraph(cpu), checklist)
         checklist.add(builder_check(tensorrt, profiles))
         checklist.require(ParityError, "nothing was written; choose another --backbone")
-        manifest = BundleManifest(
-            created_at=datetime.now(timezone.utc),
-            tool=_tools(),
-            base=base,
-            preprocess=pack.manifest.preprocess,
-            graphs=graphs,
-            profiles=profiles,
-            packs=[_copy_pack(config.pack, pack, folder)],
-            tolerance=_TOLERANCE,
-            parity=parity,
-            files=_files(folder),
-        )
+        _copy_pack(config.pack, pack, folder)
+        manifest = _manifest(pack.manifest, graphs, profiles, parity, folder)
         write_text(folder / MANIFEST_FILE, manifest.to_json())
         read_bundle(folder)
     return BundleResult(config.out, manifest, tuple(checklist.checks))
+
+
+def _manifest(
+    pack: PackManifest,
+    graphs: list[Graph],
+    profiles: dict[str, Profile],
+    parity: dict[str, float],
+    folder: Path,
+) -> BundleManifest:
+    return BundleManifest(
+        created_at=datetime.now(timezone.utc),
+        tool=_tools(),
+        base=pack.base,
+        preprocess=pack.preprocess,
+        graphs=graphs,
+        profiles=profiles,
+        packs=[PackRef(task=pack.task, version=pack.version, path=_pack_path(pack))],
+        tolerance=_TOLERANCE,
+        parity=parity,
+        files=_files(folder),
+    )
 
 
 def _refuse_to_replace(config: BundleConfig) -> None:
@@ -120,15 +132,16 @@ def _refuse_to_replace(config: BundleConfig) -> None:
         raise ConfigError(f"--out {out} holds the pack: choose another folder")
 
 
-def _copy_pack(source: Path, pack: Pack, folder: Path) -> PackRef:
+def _pack_path(pack: PackManifest) -> str:
+    return f"packs/{pack.task}/{pack.version}"
+
+
+def _copy_pack(source: Path, pack: Pack, folder: Path) -> None:
     """Copy what the device needs of a pack; its report stays with the trainer."""
-    manifest = pack.manifest
-    path = f"packs/{manifest.task}/{manifest.version}"
-    target = folder / path
+    target = folder / _pack_path(pack.manifest)
     target.mkdir(parents=True)
-    for name in (PACK_FILE, *manifest.files):
+    for name in (PACK_FILE, *pack.manifest.files):
         shutil.copyfile(source / name, target / name)
-    return PackRef(task=manifest.task, version=manifest.version, path=path)
 
 
 def _tools() -> dict[str, str]:

@@ -148,6 +148,8 @@ def _build(
     parser = trt.OnnxParser(network, logger)
     if not parser.parse_from_file(str(graph)):
         raise BackendError(_message(f"{graph} was refused by the parser", lines))
+    if network.num_outputs == 0:  # the parser takes an empty file for an empty graph
+        raise BackendError(_message(f"{graph} holds no graph: export the bundle again", lines))
     settings = _settings(builder, config, lines)
     monitor = _monitor(watch)
     settings.progress_monitor = monitor

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -13,12 +15,14 @@ from edgeclip_export.fuse import FusedModel
 from edgeclip_export.ort_graph import OrtGraph
 from edgeclip_export.parity import (
     GOLDEN_COSINE_LIMIT,
+    NEUTRAL_LIMIT,
+    Differences,
     Outputs,
     check_images,
     compare,
     difference_checks,
     fused_outputs,
-    neutral_check,
+    neutral_difference,
     neutral_slots,
     other_slots,
     torch_outputs,
@@ -27,35 +31,68 @@ from edgeclip_export.parity import (
 HALF_COSINE_LIMIT = 1e-3  # as far as an engine may lie from the golden outputs on a device
 
 
-def run_gates(
-    backbone: Backbone, slots: Outputs, golden: Golden, graph: OrtGraph, checklist: Checklist
-) -> dict[str, float]:
-    """Compare stored outputs, torch and ONNX Runtime; return what the manifest states of it.
+@dataclass(frozen=True)
+class Reference:
+    """What a graph is held against.
+
+    Attributes:
+        images: `(n, S, S, 3)` uint8: the golden frames and four synthetic ones.
+        outputs: What torch computes for them with the pack's tensors.
+        parity: What was measured so far, for the manifest.
+    """
+
+    images: NDArray[np.uint8]
+    outputs: Outputs
+    parity: dict[str, float]
+
+
+def encoder_gates(
+    backbone: Backbone, slots: Outputs, golden: Golden, checklist: Checklist
+) -> Reference:
+    """Compare stored outputs, torch, and torch with the FP16 tower: all that needs no graph.
 
     Args:
-        backbone: The frozen encoder, in torch.
+        backbone: The frozen encoder.
         slots: The pack's tensors: what `contract.slots.filled_slots` gave.
         golden: The pack's golden frames and outputs.
-        graph: The bundle's FP32 graph.
         checklist: Takes the checks.
     """
     images = check_images(golden.images)
-    reference = torch_outputs(backbone, images, slots)
-    checklist.add(*golden_checks("golden outputs, torch", golden, reference))
-    found = compare(reference, graph.run(images, slots))
-    checklist.add(*difference_checks("ONNX Runtime, torch", found, len(images)))
-    neutral = _neutral(backbone, slots, images, graph)
-    checklist.add(neutral, *_other_sizes(backbone, images, graph))
-    half = _half(backbone, slots, images, reference)
-    checklist.add(*half)
-    return {
+    outputs = torch_outputs(backbone, images, slots)
+    checklist.add(*golden_checks("golden outputs, torch", golden, outputs))
+    half = compare(outputs, fused_outputs(FusedModel(backbone, "fp16").eval(), images, slots))
+    checklist.add(*_half_checks(half))
+    parity = {
         "images": float(len(images)),
+        "fp16_one_minus_cosine": half.one_minus_cosine,
+        "fp16_logits": half.logits,
+    }
+    return Reference(images, outputs, parity)
+
+
+def graph_gates(
+    backbone: Backbone, slots: Outputs, reference: Reference, graph: OrtGraph, checklist: Checklist
+) -> dict[str, float]:
+    """Compare ONNX Runtime with torch; return all that the manifest states of it.
+
+    Args:
+        backbone: The frozen encoder.
+        slots: The pack's tensors: what `contract.slots.filled_slots` gave.
+        reference: What `encoder_gates` gave.
+        graph: The bundle's FP32 graph.
+        checklist: Takes the checks.
+    """
+    images = reference.images
+    found = compare(reference.outputs, graph.run(images, slots))
+    checklist.add(*difference_checks("ONNX Runtime, torch", found, len(images)))
+    neutral = neutral_difference(backbone, images, graph.run(images, neutral_slots(slots)))
+    checklist.add(Check.at_most("neutral pack = frozen CLIP", neutral, NEUTRAL_LIMIT))
+    checklist.add(*_other_sizes(backbone, images, graph))
+    return reference.parity | {
         "one_minus_cosine": found.one_minus_cosine,
         "logits": found.logits,
         "probabilities": found.probabilities,
-        "neutral": _value(neutral),
-        "fp16_one_minus_cosine": _value(half[1]),
-        "fp16_logits": _value(half[2]),
+        "neutral": neutral,
     }
 
 
@@ -75,12 +112,6 @@ def golden_checks(subject: str, golden: Golden, found: Outputs) -> list[Check]:
     )
 
 
-def _neutral(
-    backbone: Backbone, slots: Outputs, images: NDArray[np.uint8], graph: OrtGraph
-) -> Check:
-    return neutral_check(backbone, images, graph.run(images, neutral_slots(slots)))
-
-
 def _other_sizes(backbone: Backbone, images: NDArray[np.uint8], graph: OrtGraph) -> list[Check]:
     """All adapters on, with sizes that the export never saw: free dimensions are really free."""
     slots = other_slots(backbone.base.width, backbone.base.embed_dim)
@@ -89,18 +120,11 @@ def _other_sizes(backbone: Backbone, images: NDArray[np.uint8], graph: OrtGraph)
     return difference_checks("other sizes, all adapters", found, len(few))
 
 
-def _half(
-    backbone: Backbone, slots: Outputs, images: NDArray[np.uint8], reference: Outputs
-) -> list[Check]:
-    """Run the FP16 tower in torch: what half precision costs, before any TensorRT is at hand."""
-    found = compare(reference, fused_outputs(FusedModel(backbone, "fp16").eval(), images, slots))
+def _half_checks(found: Differences) -> list[Check]:
+    """State what half precision costs, before any TensorRT is at hand."""
     subject = "FP16 tower in torch"
     return [
         Check(f"{subject}: outputs are finite", found.is_finite),
         Check.at_most(f"{subject}: 1 - cosine", found.one_minus_cosine, HALF_COSINE_LIMIT),
         Check(f"{subject}: logits", None, found.logits, note="stated, not judged"),
     ]
-
-
-def _value(check: Check) -> float:
-    return float("nan") if check.value is None else check.value

@@ -20,24 +20,27 @@ from edgeclip_export.fuse import FusedModel
 OPSET = 18  # the parser of TensorRT 10.3 takes 9 to 20; from 17 on a LayerNorm is one node
 IR_VERSION = 10  # the newest that ONNX Runtime 1.18 reads
 INPUTS = ("images", *HEAD_SLOTS)
-_MOST_PARAMETERS = 450_000_000  # a protobuf holds 2 GB; weights of their own file come later
+MOST_PARAMETERS = 450_000_000  # a protobuf holds 2 GB; weights of their own file come later
 _SCOPES = "pkg.torch.onnx.name_scopes"
 
 
-def export_graph(model: FusedModel, size: int) -> onnx.ModelProto:
+def export_graph(
+    model: FusedModel, size: int, *, most_parameters: int = MOST_PARAMETERS
+) -> onnx.ModelProto:
     """Return the ONNX graph of a fused module, with its weights inside.
 
     Args:
         model: Encoder and head.
         size: Side of the encoder's input, px.
+        most_parameters: That one file holds.
 
     Raises:
         ConfigError: The encoder is too large for one file, or torch cannot export it.
     """
     parameters = sum(parameter.numel() for parameter in model.parameters())
-    if parameters > _MOST_PARAMETERS:
+    if parameters > most_parameters:
         raise ConfigError(
-            f"the encoder has {parameters:,} parameters, one file holds {_MOST_PARAMETERS:,}:"
+            f"the encoder has {parameters:,} parameters, one file holds {most_parameters:,}:"
             " choose a smaller --backbone"
         )
     width, embed_dim = model.projection.shape

@@ -36,17 +36,24 @@ class TinyEncoder:
         return clip.load_backbone(str(self.config), str(self.weights))
 
 
-def write_encoder(folder: Path, *, seed: int = 0, quick_gelu: bool = False) -> TinyEncoder:
-    """Write a ViT of two layers with random weights.
+def write_encoder(
+    folder: Path,
+    *,
+    seed: int = 0,
+    quick_gelu: bool = False,
+    vision: dict[str, object] | None = None,
+) -> TinyEncoder:
+    """Write a CLIP with random weights: a ViT of two layers, or another image tower.
 
     Args:
         folder: Is made.
         seed: Of the weights.
         quick_gelu: Which activation.
+        vision: open_clip's `vision_cfg` of another image tower.
     """
     folder.mkdir(parents=True, exist_ok=True)
     config = folder / "tiny-vit.json"
-    vision = {
+    vision = vision or {
         "image_size": SIZE,
         "layers": LAYERS,
         "width": WIDTH,
@@ -62,16 +69,26 @@ def write_encoder(folder: Path, *, seed: int = 0, quick_gelu: bool = False) -> T
     return TinyEncoder(config, weights)
 
 
-def random_tensors(seed: int, *, columns: int, hidden: int = 6, names: tuple[str, ...]) -> Tensors:
+def random_tensors(
+    seed: int,
+    *,
+    columns: int,
+    names: tuple[str, ...],
+    hidden: int = 6,
+    width: int = WIDTH,
+    embed_dim: int = EMBED_DIM,
+) -> Tensors:
     """Return random values for some slots, with a logit scale and whatever else a pack must have.
 
     Args:
         seed: Of the values.
         columns: K.
-        hidden: H.
         names: Slots beside `class_weights` and `logit_scale`.
+        hidden: H.
+        width: D of the encoder.
+        embed_dim: E of the encoder.
     """
-    sizes = {"1": 1, "D": WIDTH, "E": EMBED_DIM, "H": hidden, "d": 3, "M": 4, "K": columns, "C": 5}
+    sizes = {"1": 1, "D": width, "E": embed_dim, "H": hidden, "d": 3, "M": 4, "K": columns, "C": 5}
     rng = np.random.default_rng(seed)
     tensors = {
         name: rng.normal(0, 0.3, [sizes[letter] for letter in HEAD_SLOTS[name].dims])

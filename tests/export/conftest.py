@@ -1,0 +1,73 @@
+"""One tiny encoder, one pack and one bundle for all tests of the exporter; nobody changes them."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from edgeclip.clip import Backbone
+from edgeclip.contract.bundle import BundleManifest, read_bundle
+from edgeclip_export.bundle_writer import BundleResult, write_bundle
+from edgeclip_export.checks import Check
+from edgeclip_export.config import BundleConfig
+from support.tiny_packs import TinyEncoder, random_tensors, write_encoder, write_tiny_pack
+
+ADAPTER = ("va_down", "va_up", "va_ratio", "class_bias")
+
+
+@pytest.fixture(scope="session")
+def encoder(tmp_path_factory: pytest.TempPathFactory) -> TinyEncoder:
+    return write_encoder(tmp_path_factory.mktemp("encoder"))
+
+
+@pytest.fixture(scope="session")
+def backbone(encoder: TinyEncoder) -> Backbone:
+    return encoder.load()
+
+
+@pytest.fixture(scope="session")
+def pack_folder(tmp_path_factory: pytest.TempPathFactory, backbone: Backbone) -> Path:
+    folder = tmp_path_factory.mktemp("packs") / "pack"
+    write_tiny_pack(folder, backbone, random_tensors(1, columns=3, names=ADAPTER))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def export(
+    tmp_path_factory: pytest.TempPathFactory, encoder: TinyEncoder, pack_folder: Path
+) -> BundleResult:
+    out = tmp_path_factory.mktemp("bundles") / "bundle"
+    shown: list[Check] = []
+    result = write_bundle(config_for(pack_folder, out, encoder), shown.append)
+    assert tuple(shown) == result.checks
+    return result
+
+
+@pytest.fixture
+def bundle(export: BundleResult, tmp_path: Path) -> Path:
+    """A copy of the bundle that a test may damage, and build engines in."""
+    return Path(shutil.copytree(export.folder, tmp_path / "bundle"))
+
+
+@pytest.fixture(scope="session")
+def manifest(export: BundleResult) -> BundleManifest:
+    return read_bundle(export.folder)
+
+
+@pytest.fixture(scope="session")
+def cpu_graph(export: BundleResult, manifest: BundleManifest) -> Path:
+    return export.folder / manifest.graph_for("onnxruntime").file
+
+
+@pytest.fixture(scope="session")
+def tensorrt_graph(export: BundleResult, manifest: BundleManifest) -> Path:
+    return export.folder / manifest.graph_for("tensorrt").file
+
+
+def config_for(
+    pack: Path, out: Path, encoder: TinyEncoder, *, overwrite: bool = False
+) -> BundleConfig:
+    """Return what exports a pack of the tiny encoder, which is known by its files only."""
+    return BundleConfig(pack, out, str(encoder.config), str(encoder.weights), overwrite)
