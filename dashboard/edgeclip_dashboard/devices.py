@@ -4,32 +4,30 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy.orm import Session
-
+from edgeclip_dashboard.batch import Batch
 from edgeclip_dashboard.messages import InfoMessage, StatusMessage
 from edgeclip_dashboard.models import Device
 
 
-def device_row(session: Session, device_id: str) -> Device:
+def device_row(batch: Batch, device_id: str) -> Device:
     """Return a device's row, made if it is new."""
-    row = session.get(Device, device_id)
+    row = batch.find(Device, device_id)
     if row is None:
         row = Device(device_id=device_id)
-        session.add(row)
-        session.flush()
+        batch.add(row, device_id)
     return row
 
 
-def note_status(session: Session, message: StatusMessage, at: datetime) -> None:
+def note_status(batch: Batch, message: StatusMessage, at: datetime) -> None:
     """Store a status; the will of a connection that has been replaced is no news.
 
     Args:
-        session: An open transaction.
+        batch: An open transaction.
         message: Device and status.
         at: Now, aware UTC: a will does not know when it is sent.
     """
     status = message.status
-    row = device_row(session, message.device_id)
+    row = device_row(batch, message.device_id)
     if status.state == "offline" and row.bdseq is not None and status.bdseq < row.bdseq:
         return
     has_changed = row.state != status.state or row.bdseq != status.bdseq
@@ -38,10 +36,10 @@ def note_status(session: Session, message: StatusMessage, at: datetime) -> None:
     row.state, row.bdseq, row.reason = status.state, status.bdseq, status.reason
 
 
-def note_info(session: Session, message: InfoMessage) -> None:
+def note_info(batch: Batch, message: InfoMessage) -> None:
     """Store a birth certificate."""
     info = message.info
-    row = device_row(session, info.device_id)
+    row = device_row(batch, info.device_id)
     row.deployment_id, row.camera_id = info.deployment_id, info.camera_id
     row.edgeclip_version, row.machine = info.edgeclip_version, info.machine
     row.pack, row.backend, row.precision = info.pack, info.backend, info.precision

@@ -24,25 +24,36 @@ class Delivery:
 
 
 class Inbox:
-    """A queue that refuses what does not fit: the broker, then the device, keeps it.
+    """A queue that refuses what does not fit: the broker keeps it and delivers it again.
+
+    MQTT's own flow control is no bound: mosquitto 2.0.11 was seen to deliver hundreds beyond the
+    receive maximum once acknowledgements and publishes cross.
 
     Args:
         most_messages: Deliveries held at once.
         most_bytes: Their payloads' size together.
     """
 
-    def __init__(self, *, most_messages: int = 2000, most_bytes: int = 128_000_000) -> None:
+    def __init__(self, *, most_messages: int = 20_000, most_bytes: int = 128_000_000) -> None:
         self._most_messages = most_messages
         self._most_bytes = most_bytes
         self._deliveries: deque[Delivery] = deque()
         self._bytes = 0
         self._dropped = 0
+        self._owed = False
         self._changed = threading.Condition()
 
     @property
     def dropped(self) -> int:
         """How many deliveries did not fit since the start."""
         return self._dropped
+
+    def ask_again(self) -> bool:
+        """Say, once, that there is room again for what did not fit."""
+        with self._changed:
+            has_room = self._owed and not self._deliveries
+            self._owed = self._owed and not has_room
+            return has_room
 
     def __len__(self) -> int:
         return len(self._deliveries)
@@ -54,6 +65,7 @@ class Inbox:
             is_full = len(self._deliveries) >= self._most_messages
             if is_full or (self._bytes and self._bytes + size_bytes > self._most_bytes):
                 self._dropped += 1
+                self._owed = True
                 return False
             self._deliveries.append(delivery)
             self._bytes += size_bytes

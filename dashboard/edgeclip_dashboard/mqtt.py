@@ -32,7 +32,7 @@ from edgeclip_dashboard.inbox import Delivery, Inbox
 
 log = logging.getLogger(__name__)
 
-_MOST_UNACKNOWLEDGED = 100
+_MOST_UNACKNOWLEDGED = 200  # as many as one batch of the receiver
 _LARGEST_PACKET = 64_000_000  # what is larger the broker drops; the device's row stays queued
 _CONNECT_S = 5.0
 _FAREWELL_S = 2.0
@@ -159,6 +159,8 @@ class BrokerLink:
             try:
                 event = events.get(timeout=0.2)
             except queue.Empty:
+                if self._inbox.ask_again():
+                    return "more arrived than fits: a new connection delivers it again"
                 if self._client is None and time.monotonic() > deadline:
                     hint = (
                         "; does it speak MQTT 5? else --protocol 3.1.1"

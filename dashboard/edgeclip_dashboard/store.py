@@ -12,6 +12,7 @@ from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from edgeclip.errors import StoreError
+from edgeclip_dashboard.batch import Batch
 from edgeclip_dashboard.devices import note_info, note_status
 from edgeclip_dashboard.ledger import Outbox
 from edgeclip_dashboard.media_files import MediaFiles
@@ -84,31 +85,31 @@ class Store:
 
     def _commit(self, messages: Sequence[Incoming], at: datetime) -> Committed:
         committed = Committed()
-        with Session(self._engine) as session, session.begin():
+        with Session(self._engine, autoflush=False) as session, session.begin():
+            batch = Batch(session)
+            batch.look_up(messages)
             for message in messages:
                 try:
-                    self._store(session, message, at, committed)
+                    self._store(batch, message, at, committed)
                 except ConflictError as error:
-                    self._store(session, _as_malformed(message, error), at, committed)
+                    self._store(batch, _as_malformed(message, error), at, committed)
         return committed
 
-    def _store(
-        self, session: Session, message: Incoming, at: datetime, committed: Committed
-    ) -> None:
+    def _store(self, batch: Batch, message: Incoming, at: datetime, committed: Committed) -> None:
         if isinstance(message, DetectionMessage):
-            _note_detection(committed, message, store_detection(session, message, at))
+            _note_detection(committed, message, store_detection(batch, message, at))
         elif isinstance(message, MediaMessage):
             sha256, outbox = store_media(
-                session, message, at, files=self._files, most_pending=self._limits.pending
+                batch, message, at, files=self._files, most_pending=self._limits.pending
             )
             if outbox is not None:
                 committed.media.append((outbox, sha256))
         elif isinstance(message, StatusMessage):
-            note_status(session, message, at)
+            note_status(batch, message, at)
         elif isinstance(message, InfoMessage):
-            note_info(session, message)
+            note_info(batch, message)
         elif isinstance(message, MalformedMessage):
-            keep_malformed(session, message, at, most=self._limits.malformed)
+            keep_malformed(batch, message, at, most=self._limits.malformed)
             committed.malformed += 1
             if message.device_id and message.row:
                 epoch, seq = message.row

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import delete, func, select
-from sqlalchemy.orm import Session
 
 from edgeclip.contract.detection import Detection, MediaRef
+from edgeclip_dashboard.batch import Batch
 from edgeclip_dashboard.devices import device_row
 from edgeclip_dashboard.ledger import Outbox
 from edgeclip_dashboard.media_files import MediaFiles
@@ -44,12 +44,12 @@ class ConflictError(Exception):
 
 
 def store_detection(
-    session: Session, message: DetectionMessage, at: datetime
+    batch: Batch, message: DetectionMessage, at: datetime
 ) -> tuple[bool, list[str]]:
     """Store a revision and, if it is the highest, make it the detection.
 
     Args:
-        session: An open transaction.
+        batch: An open transaction.
         message: The detection and its bytes.
         at: Now, aware UTC.
 
@@ -60,37 +60,36 @@ def store_detection(
         ConflictError: The detection belongs to another device.
     """
     detection = message.detection
-    row = session.get(DetectionRow, detection.detection_id)
+    row = batch.find(DetectionRow, detection.detection_id)
     if row is not None and row.device_id != detection.device_id:
         raise ConflictError("the detection_id belongs to another device")
-    _note_row(session, (detection.device_id, detection.epoch), detection.seq, None)
-    is_new = session.get(Revision, (detection.detection_id, detection.rev)) is None
+    _note_row(batch, (detection.device_id, detection.epoch), detection.seq, None)
+    is_new = batch.find(Revision, detection.detection_id, detection.rev) is None
     if is_new:
-        _add_revision(session, message, row, at)
-    return is_new, _stored_media(session, detection)
+        _add_revision(batch, message, row, at)
+    return is_new, _stored_media(batch, detection)
 
 
 def _add_revision(
-    session: Session, message: DetectionMessage, row: DetectionRow | None, at: datetime
+    batch: Batch, message: DetectionMessage, row: DetectionRow | None, at: datetime
 ) -> None:
     detection = message.detection
-    session.add(
-        Revision(
-            detection_id=detection.detection_id,
-            rev=detection.rev,
-            payload=message.payload.decode(),
-            received_at=at,
-        )
+    revision = Revision(
+        detection_id=detection.detection_id,
+        rev=detection.rev,
+        payload=message.payload.decode(),
+        received_at=at,
     )
+    batch.add(revision, detection.detection_id, detection.rev)
     for ref in detection.media:
-        _announce(session, detection, ref)
-    device_row(session, detection.device_id).last_detection_at = at
+        _announce(batch, detection, ref)
+    device_row(batch, detection.device_id).last_detection_at = at
     if row is None:
         values = _columns(detection)
         row = DetectionRow(
             detection_id=detection.detection_id, first_received_at=at, received_at=at, **values
         )
-        session.add(row)
+        batch.add(row, detection.detection_id)
     elif detection.rev > row.rev:
         for name, value in _columns(detection).items():
             setattr(row, name, value)
@@ -114,40 +113,36 @@ def _columns(detection: Detection) -> dict[str, object]:
     }
 
 
-def _announce(session: Session, detection: Detection, ref: MediaRef) -> None:
+def _announce(batch: Batch, detection: Detection, ref: MediaRef) -> None:
     key = (detection.detection_id, ref.n, ref.sha256)
-    row = session.get(Announcement, key)
+    row = batch.find(Announcement, *key)
     if row is not None:
         row.rev = max(row.rev, detection.rev)
         return
-    session.add(
-        Announcement(
-            detection_id=detection.detection_id,
-            n=ref.n,
-            sha256=ref.sha256,
-            rev=detection.rev,
-            kind=ref.kind,
-            width=ref.width,
-            height=ref.height,
-        )
+    row = Announcement(
+        detection_id=detection.detection_id,
+        n=ref.n,
+        sha256=ref.sha256,
+        rev=detection.rev,
+        kind=ref.kind,
+        width=ref.width,
+        height=ref.height,
     )
-    session.flush()  # the same file may be named twice in one list
+    batch.add(row, *key)
 
 
-def _stored_media(session: Session, detection: Detection) -> list[str]:
+def _stored_media(batch: Batch, detection: Detection) -> list[str]:
     hashes = {ref.sha256 for ref in detection.media}
-    if not hashes:
-        return []
-    return sorted(session.scalars(select(Media.sha256).where(Media.sha256.in_(hashes))))
+    return sorted(sha256 for sha256 in hashes if batch.find(Media, sha256))
 
 
 def store_media(
-    session: Session, message: MediaMessage, at: datetime, *, files: MediaFiles, most_pending: int
+    batch: Batch, message: MediaMessage, at: datetime, *, files: MediaFiles, most_pending: int
 ) -> tuple[str, Outbox | None]:
     """Check a media file's bytes and store them; without its detection it is pending.
 
     Args:
-        session: An open transaction.
+        batch: An open transaction.
         message: Detection id, number and bytes.
         at: Now, aware UTC.
         files: Where the bytes go, before the row.
@@ -166,22 +161,23 @@ def store_media(
     if problem:
         raise ConflictError(problem)
     sha256 = files.sha256(message.data)
-    outbox = _owner(session, message)
-    if not _is_announced(session, message, sha256) and _pending(session) >= most_pending:
+    outbox = _owner(batch, message)
+    is_announced = _is_announced(batch, message, sha256)
+    if not is_announced and _pending(batch) >= most_pending:
         raise ConflictError(f"{most_pending} media already wait for their detections")
-    if session.get(Media, sha256) is None:
+    if batch.find(Media, sha256) is None:
         files.write(message.data, sha256)
         size_bytes = len(message.data)
         row = Media(
             sha256=sha256, size_bytes=size_bytes, device_id=message.device_id, received_at=at
         )
-        session.add(row)
-    return sha256, outbox if _is_announced(session, message, sha256) else None
+        batch.add(row, sha256)
+    return sha256, outbox if is_announced else None
 
 
-def _owner(session: Session, message: MediaMessage) -> Outbox | None:
+def _owner(batch: Batch, message: MediaMessage) -> Outbox | None:
     """Return device and epoch of the detection that a media file belongs to, if it is known."""
-    row = session.get(DetectionRow, message.detection_id)
+    row = batch.find(DetectionRow, message.detection_id)
     if row is None:
         return None
     if row.device_id != message.device_id:
@@ -189,7 +185,7 @@ def _owner(session: Session, message: MediaMessage) -> Outbox | None:
     return row.device_id, row.epoch
 
 
-def _is_announced(session: Session, message: MediaMessage, sha256: str) -> bool:
+def _is_announced(batch: Batch, message: MediaMessage, sha256: str) -> bool:
     """Say whether some revision named this file.
 
     Raises:
@@ -198,7 +194,8 @@ def _is_announced(session: Session, message: MediaMessage, sha256: str) -> bool:
     query = select(Announcement.n, Announcement.sha256).where(
         Announcement.detection_id == message.detection_id
     )
-    announced = session.execute(query).all()
+    batch.session.flush()
+    announced = batch.session.execute(query).all()
     if any(known == sha256 for _, known in announced):
         return True
     others = [known for n, known in announced if n == message.n]
@@ -209,41 +206,42 @@ def _is_announced(session: Session, message: MediaMessage, sha256: str) -> bool:
     return False
 
 
-def _pending(session: Session) -> int:
+def _pending(batch: Batch) -> int:
     query = (
         select(func.count())
         .select_from(Media)
         .where(~select(Announcement.n).where(Announcement.sha256 == Media.sha256).exists())
     )
-    return session.scalar(query) or 0
+    batch.session.flush()
+    return batch.session.scalar(query) or 0
 
 
-def keep_malformed(session: Session, message: MalformedMessage, at: datetime, *, most: int) -> None:
+def keep_malformed(batch: Batch, message: MalformedMessage, at: datetime, *, most: int) -> None:
     """Keep a message raw, count it, and note its outbox row as refused.
 
     Args:
-        session: An open transaction.
+        batch: An open transaction.
         message: Topic, bytes (the first 64 kB are kept) and reason.
         at: Now, aware UTC.
         most: How many are kept.
     """
     raw = message.payload[:_MOST_RAW_BYTES]
     row = Malformed(topic=message.topic, reason=message.reason, payload=raw, received_at=at)
-    session.add(row)
-    session.flush()
-    session.execute(delete(Malformed).where(Malformed.id <= row.id - most))
-    count = session.get_one(Meta, "malformed")
+    batch.session.add(row)
+    batch.session.flush()
+    batch.session.execute(delete(Malformed).where(Malformed.id <= row.id - most))
+    count = batch.session.get_one(Meta, "malformed")
     count.value = str(int(count.value) + 1)
     if message.device_id and message.row:
         epoch, seq = message.row
-        _note_row(session, (message.device_id, epoch), seq, message.reason)
+        _note_row(batch, (message.device_id, epoch), seq, message.reason)
 
 
-def _note_row(session: Session, outbox: Outbox, seq: int, refused: str | None) -> None:
+def _note_row(batch: Batch, outbox: Outbox, seq: int, refused: str | None) -> None:
     """Note a row of an outbox; what is stored stays stored, what was refused may come right."""
-    row = session.get(OutboxRow, (*outbox, seq))
+    row = batch.find(OutboxRow, *outbox, seq)
     if row is None:
-        session.add(OutboxRow(device_id=outbox[0], epoch=outbox[1], seq=seq, refused=refused))
-        session.flush()
+        row = OutboxRow(device_id=outbox[0], epoch=outbox[1], seq=seq, refused=refused)
+        batch.add(row, *outbox, seq)
     elif refused is None:
         row.refused = None

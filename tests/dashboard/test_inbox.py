@@ -33,6 +33,16 @@ def test_what_does_not_fit_by_bytes_is_refused_until_there_is_room() -> None:
     assert inbox.put(_delivery(8))
 
 
+def test_what_did_not_fit_is_asked_for_once_when_all_is_taken() -> None:
+    inbox = Inbox(most_messages=1)
+    assert not inbox.ask_again()
+    inbox.put(_delivery())
+    inbox.put(_delivery())
+    assert not inbox.ask_again()
+    inbox.take(1, wait_s=0)
+    assert [inbox.ask_again(), inbox.ask_again()] == [True, False]
+
+
 def test_one_delivery_larger_than_the_bound_passes_alone() -> None:
     assert Inbox(most_bytes=10).put(_delivery(20))
 

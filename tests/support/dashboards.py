@@ -21,7 +21,7 @@ from typing import Any
 
 import cv2
 import numpy as np
-from paho.mqtt.client import Client, MQTTMessage  # noqa: TID251 - the far end of our own link
+from paho.mqtt.client import Client, MQTTMessage, MQTTMessageInfo  # noqa: TID251 - the far end of our link
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion  # noqa: TID251 - likewise
 
 from edgeclip.contract.detection import Detection, MediaRef, new_id
@@ -201,8 +201,11 @@ class FieldDevice:
 
     def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> None:
         """Publish at QoS 1 and wait for the broker's acknowledgement."""
-        info = self._client.publish(topic, payload, qos=1, retain=retain)
-        info.wait_for_publish(PATIENCE_S)
+        self.publish_soon(topic, payload, retain=retain).wait_for_publish(PATIENCE_S)
+
+    def publish_soon(self, topic: str, payload: bytes, *, retain: bool = False) -> MQTTMessageInfo:
+        """Publish at QoS 1; what is returned can be waited for."""
+        return self._client.publish(topic, payload, qos=1, retain=retain)
 
     def sample(self, **changes: Any) -> Detection:
         """Return a leopard's alert of this device with a fresh id and the given fields changed."""

@@ -1,0 +1,83 @@
+"""One transaction over many messages: each row is looked up once, all together at the start."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from typing import TypeVar
+
+from sqlalchemy import ColumnElement, and_, or_, select
+from sqlalchemy.orm import Session
+
+from edgeclip.contract.detection import Detection
+from edgeclip_dashboard.ledger import Outbox
+from edgeclip_dashboard.messages import DetectionMessage, Incoming
+from edgeclip_dashboard.models import Base, DetectionRow, Media, OutboxRow, Revision
+
+RowT = TypeVar("RowT", bound=Base)
+Key = tuple[str | int, ...]
+
+
+class Batch:
+    """The rows that a batch of messages touches, inside the caller's transaction.
+
+    What is added is written at the next flush, in one statement a table.
+
+    Args:
+        session: An open transaction, without autoflush.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self._known: dict[tuple[type[Base], Key], Base | None] = {}
+
+    def find(self, model: type[RowT], *key: str | int) -> RowT | None:
+        """Return the row of a primary key, also one that was added just now, or None."""
+        at = (model, key)
+        if at not in self._known:
+            self._known[at] = self.session.get(model, key)
+        row = self._known[at]
+        return row if isinstance(row, model) else None
+
+    def add(self, row: Base, *key: str | int) -> None:
+        """Add a new row under its primary key."""
+        self._known[type(row), key] = row
+        self.session.add(row)
+
+    def look_up(self, messages: Sequence[Incoming]) -> None:
+        """Load what the detections among the messages will ask for, a statement a table."""
+        detections = [m.detection for m in messages if isinstance(m, DetectionMessage)]
+        if not detections:
+            return
+        ids = {detection.detection_id for detection in detections}
+        hashes = {ref.sha256 for detection in detections for ref in detection.media}
+        revisions = {(detection.detection_id, detection.rev) for detection in detections}
+        rows = {(d.device_id, d.epoch, d.seq) for d in detections}
+        self._load(DetectionRow, DetectionRow.detection_id.in_(ids), {(key,) for key in ids})
+        self._load(Revision, Revision.detection_id.in_(ids), revisions)
+        if hashes:
+            self._load(Media, Media.sha256.in_(hashes), {(key,) for key in hashes})
+        self._load(OutboxRow, _any_row(detections), rows)
+
+    def _load(self, model: type[Base], condition: ColumnElement[bool], keys: Iterable[Key]) -> None:
+        self._known.update({(model, key): None for key in keys})
+        columns = [column.key for column in model.__table__.primary_key]
+        for row in self.session.scalars(select(model).where(condition)):
+            self._known[model, tuple(getattr(row, name) for name in columns)] = row
+
+
+def _any_row(detections: Sequence[Detection]) -> ColumnElement[bool]:
+    """Return the condition for the outbox rows of all detections."""
+    seqs: dict[Outbox, list[int]] = defaultdict(list)
+    for detection in detections:
+        seqs[detection.device_id, detection.epoch].append(detection.seq)
+    return or_(
+        *(
+            and_(
+                OutboxRow.device_id == device_id,
+                OutboxRow.epoch == epoch,
+                OutboxRow.seq.in_(numbers),
+            )
+            for (device_id, epoch), numbers in seqs.items()
+        )
+    )
