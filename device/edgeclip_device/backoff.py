@@ -6,6 +6,10 @@ import random
 from collections.abc import Callable
 
 _FIRST_S = 1.0
+_REFUSED_LOGIN = {0x86, 0x87, 0x8A}  # bad user name or password, not authorized, banned
+_TAKEN_OVER = 0x8E
+_LOGIN_WAIT_S = 900.0
+_TWIN_WAIT_S = 600.0
 _LONG_ENOUGH_S = 30.0  # a connection that lasted less counts as another failure
 
 
@@ -37,3 +41,40 @@ class Backoff:
     def reset(self) -> None:
         """Forget the failures."""
         self._ceiling_s = _FIRST_S
+
+
+class RetryPolicy:
+    """When to try the broker again, by what ended the last try.
+
+    Args:
+        most_s: The longest wait after a failure of the network.
+    """
+
+    def __init__(self, most_s: float) -> None:
+        self._backoff = Backoff(most_s)
+        self._takeovers = 0
+
+    def wait_s(self, code: int | None, lived_s: float) -> float:
+        """Return the wait.
+
+        Args:
+            code: MQTT 5 reason code, or None where the network failed.
+            lived_s: How long the connection stood.
+        """
+        if login_was_refused(code):
+            return _LOGIN_WAIT_S
+        if id_was_taken_over(code):
+            self._takeovers += 1
+            if self._takeovers >= 2:  # two devices with one id: they would throw out each other
+                return _TWIN_WAIT_S
+        return self._backoff.next_wait_s(lived_s)
+
+
+def login_was_refused(code: int | None) -> bool:
+    """Say whether the broker does not accept who we are; trying harder does not help."""
+    return code in _REFUSED_LOGIN
+
+
+def id_was_taken_over(code: int | None) -> bool:
+    """Say whether another client has connected with our id."""
+    return code == _TAKEN_OVER

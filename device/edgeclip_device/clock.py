@@ -44,12 +44,17 @@ class SystemClock:
 
     def boot_ns(self) -> int:
         """Return nanoseconds since boot, suspension included."""
-        return time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+        return boot_now_ns()
 
     def trust(self) -> Clock:
         """Return whether NTP holds the kernel's clock."""
         trusted = _SYNCHRONISED.exists() or _kernel_is_synchronised()
         return Clock(trusted=trusted, source="ntp" if trusted else "none")
+
+
+def boot_now_ns() -> int:
+    """Return nanoseconds since boot, suspension included."""
+    return time.clock_gettime_ns(time.CLOCK_BOOTTIME)
 
 
 def believed(now: datetime, anchor: datetime | None) -> datetime | None:

@@ -69,4 +69,15 @@ class Arrived:
     payload: bytes
 
 
-Event = Woken | StopAsked | Connected | Disconnected | Answered | SubscriptionRefused | Arrived
+LinkEvent = Connected | Disconnected | Answered | SubscriptionRefused | Arrived
+
+
+@dataclass(frozen=True)
+class FromLink:
+    """What happened on one connection; those of a connection that was given up are passed over."""
+
+    link_id: int
+    event: LinkEvent
+
+
+Event = Woken | StopAsked | FromLink

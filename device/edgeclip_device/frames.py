@@ -20,6 +20,7 @@ class Frame:
             clock, for a clip its beginning plus number / fps. Cool-downs count on it.
         captured_at: Aware UTC, or None while the wall clock is not to be believed.
         read_ns: `time.monotonic_ns()` when it was read; latencies count from here.
+        boot_ns: The boot-time clock at that moment.
     """
 
     image: NDArray[np.uint8]
@@ -27,3 +28,4 @@ class Frame:
     at_s: float
     captured_at: datetime | None
     read_ns: int
+    boot_ns: int

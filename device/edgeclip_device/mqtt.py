@@ -10,6 +10,7 @@ from __future__ import annotations
 import queue
 import ssl
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -35,6 +36,8 @@ from edgeclip_device.events import (
     Connected,
     Disconnected,
     Event,
+    FromLink,
+    LinkEvent,
     SubscriptionRefused,
 )
 from edgeclip_device.urls import BrokerAddress, parse_broker_url
@@ -43,6 +46,22 @@ _CONNECT_S = 10.0
 _FAREWELL_S = 2.0
 
 EventQueue = queue.SimpleQueue[Event]
+Report = Callable[[LinkEvent], None]
+
+
+@dataclass(frozen=True)
+class LinkConfig:
+    """What all connections of a device share.
+
+    Attributes:
+        settings: Broker, protocol, TLS.
+        credentials: User name and password.
+        client_id: The device's id.
+    """
+
+    settings: MqttSettings
+    credentials: Credentials
+    client_id: str
 
 
 @dataclass(frozen=True)
@@ -57,27 +76,26 @@ class Link:
     """One connection to the broker; a new one is made for every try.
 
     Args:
-        settings: Broker, protocol, TLS.
-        credentials: User name and password.
-        client_id: The device's id.
+        config: What all connections share.
+        link_id: Number of this connection; stands in all its events.
         events: Takes everything that happens.
     """
 
-    def __init__(
-        self, settings: MqttSettings, credentials: Credentials, client_id: str, events: EventQueue
-    ) -> None:
-        self._settings = settings
-        self._address = broker_address(settings)
-        self._client = _new_client(settings, client_id)
-        if credentials.username:
-            password = credentials.password
+    def __init__(self, config: LinkConfig, link_id: int, events: EventQueue) -> None:
+        self._settings = config.settings
+        self._address = broker_address(config.settings)
+        self._client = _new_client(config.settings, config.client_id)
+        if config.credentials.username:
+            password = config.credentials.password
             self._client.username_pw_set(
-                credentials.username, password.get_secret_value() if password else None
+                config.credentials.username, password.get_secret_value() if password else None
             )
         if self._address.uses_tls:
-            self._client.tls_set_context(tls_context(settings))
+            self._client.tls_set_context(tls_context(config.settings))
+        self._closed = threading.Event()
+        self._link_id = link_id
         self._events = events
-        _attach(self._client, events)
+        _attach(self._client, self._report)
 
     def connect(self, will: Will) -> None:
         """Begin to connect; `Connected` or `Disconnected` follows in the queue.
@@ -119,6 +137,7 @@ class Link:
         Args:
             farewell: Topic and payload of a last retained message, given 2 s at most.
         """
+        self._closed.set()
         if farewell and self._client.is_connected():
             topic, payload = farewell
             info = self._client.publish(topic, payload, qos=1, retain=True)
@@ -138,9 +157,14 @@ class Link:
                 self._address.host, self._address.port, keepalive_s, **self._arguments()
             )
         except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
-            self._events.put(Disconnected(f"cannot connect: {error}"))
-        else:
-            self._client.loop_start()
+            self._report(Disconnected(f"cannot connect: {error}"))
+            return
+        self._client.loop_start()
+        if self._closed.is_set():  # given up in the meantime: it must not take over the session
+            self._client.disconnect()
+
+    def _report(self, event: LinkEvent) -> None:
+        self._events.put(FromLink(self._link_id, event))
 
     def _arguments(self) -> dict[str, Any]:
         if not self._is_version_5:
@@ -201,42 +225,40 @@ def _properties(packet: int) -> Any:
     return Properties(packet)  # type: ignore[no-untyped-call]  # paho 2.2.0 has no types there
 
 
-def _attach(client: Client, events: EventQueue) -> None:
-    client.on_connect = partial(_on_connect, events)
-    client.on_disconnect = partial(_on_disconnect, events)
-    client.on_publish = partial(_on_publish, events)
-    client.on_subscribe = partial(_on_subscribe, events)
-    client.on_message = partial(_on_message, events)
+def _attach(client: Client, report: Report) -> None:
+    client.on_connect = partial(_on_connect, report)
+    client.on_disconnect = partial(_on_disconnect, report)
+    client.on_publish = partial(_on_publish, report)
+    client.on_subscribe = partial(_on_subscribe, report)
+    client.on_message = partial(_on_message, report)
 
 
 def _on_connect(
-    events: EventQueue, _c: Client, _d: Any, flags: ConnectFlags, code: ReasonCode, _p: Any
+    report: Report, _c: Client, _d: Any, flags: ConnectFlags, code: ReasonCode, _p: Any
 ) -> None:
     if code.is_failure:
-        events.put(Disconnected(f"the broker refuses: {code}", code.value))
+        report(Disconnected(f"the broker refuses: {code}", code.value))
     else:
-        events.put(Connected(flags.session_present))
+        report(Connected(flags.session_present))
 
 
 def _on_disconnect(
-    events: EventQueue, _c: Client, _d: Any, _f: DisconnectFlags, code: ReasonCode, _p: Any
+    report: Report, _c: Client, _d: Any, _f: DisconnectFlags, code: ReasonCode, _p: Any
 ) -> None:
-    events.put(Disconnected(f"the connection ended: {code}", code.value))
+    report(Disconnected(f"the connection ended: {code}", code.value))
 
 
-def _on_publish(
-    events: EventQueue, _c: Client, _d: Any, mid: int, code: ReasonCode, _p: Any
-) -> None:
-    events.put(Answered(mid, code.value, str(code)))
+def _on_publish(report: Report, _c: Client, _d: Any, mid: int, code: ReasonCode, _p: Any) -> None:
+    report(Answered(mid, code.value, str(code)))
 
 
 def _on_subscribe(
-    events: EventQueue, _c: Client, _d: Any, _m: int, codes: list[ReasonCode], _p: Any
+    report: Report, _c: Client, _d: Any, _m: int, codes: list[ReasonCode], _p: Any
 ) -> None:
     for code in codes:
         if code.is_failure:
-            events.put(SubscriptionRefused(str(code)))
+            report(SubscriptionRefused(str(code)))
 
 
-def _on_message(events: EventQueue, _c: Client, _d: Any, message: MQTTMessage) -> None:
-    events.put(Arrived(message.topic, bytes(message.payload)))
+def _on_message(report: Report, _c: Client, _d: Any, message: MQTTMessage) -> None:
+    report(Arrived(message.topic, bytes(message.payload)))

@@ -1,0 +1,1 @@
+"""What computes the graph. Import the module that owns a name."""

@@ -1,0 +1,62 @@
+"""What every backend can do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """What the graph computes for a batch.
+
+    Attributes:
+        image_features: `(B, E)` float32, after the adapters.
+        base_embedding: `(B, E)` float32, before them.
+        logits: `(B, K)` float32.
+        probabilities: `(B, K)` float32 in [0, 1] over the columns; rows sum to 1.
+    """
+
+    image_features: NDArray[np.float32]
+    base_embedding: NDArray[np.float32]
+    logits: NDArray[np.float32]
+    probabilities: NDArray[np.float32]
+
+
+class Backend(Protocol):
+    """Runs one graph with the pack that was bound last."""
+
+    @property
+    def name(self) -> str:
+        """What detections and `info` call it: onnxruntime or tensorrt."""
+
+    @property
+    def precision(self) -> str:
+        """What it computes in: fp16 or fp32."""
+
+    def bind(self, slots: Mapping[str, NDArray[np.float32]]) -> None:
+        """Take a pack's tensors; they stay bound until others are.
+
+        Args:
+            slots: All of `HEAD_SLOTS`, float32.
+
+        Raises:
+            BackendError: The graph does not take them.
+        """
+
+    def run(self, images: NDArray[np.uint8]) -> Outputs:
+        """Return what the graph computes.
+
+        Args:
+            images: `(B, S, S, 3)` uint8, RGB, by `edgeclip.contract.preprocess.prepare`.
+
+        Raises:
+            BackendError: It failed; the message names the batch.
+        """
+
+    def close(self) -> None:
+        """Give memory back."""

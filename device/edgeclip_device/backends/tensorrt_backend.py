@@ -1,0 +1,216 @@
+"""TensorRT: runs an engine that was built on this machine. The one import of tensorrt here.
+
+Inputs and outputs go by name. TensorRT answers a failure with None or False, so each result is
+checked at once. Buffers are as large as the engine's profile allows, so that neither another batch
+nor another pack moves them.
+"""
+
+from __future__ import annotations
+
+import importlib
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeclip.contract.engine_key import Machine
+from edgeclip.contract.gpu import find_gpu
+from edgeclip.contract.slots import GRAPH_OUTPUTS, HEAD_SLOTS
+from edgeclip.contract.tensorrt_api import TensorRtApi
+from edgeclip.errors import BackendError, SetupError
+from edgeclip_device.backends.base import Outputs
+from edgeclip_device.backends.cuda_memory import CudaMemory
+
+_KEPT_LINES = 3
+_FLOAT_BYTES = 4
+
+ResultT = TypeVar("ResultT")
+
+
+def load_tensorrt() -> ModuleType:
+    """Return TensorRT's module.
+
+    Raises:
+        SetupError: It cannot be imported.
+    """
+    try:
+        return importlib.import_module("tensorrt")
+    except (ImportError, OSError) as error:
+        reason = " ".join(str(error).split())[:120]
+        raise SetupError(
+            f"TensorRT cannot be imported ({reason}): a Jetson has it from JetPack, visible to a"
+            " venv made with --system-site-packages"
+        ) from error
+
+
+if TYPE_CHECKING:
+    import tensorrt as trt  # type: ignore[import-not-found, unused-ignore]  # stubs may be absent
+else:
+    trt = TensorRtApi(load_tensorrt)
+
+
+def this_machine(api: Any = trt) -> Machine:
+    """Return what an engine must have been built for to run here.
+
+    Raises:
+        SetupError: TensorRT cannot be imported, or there is no GPU.
+    """
+    version = str(api.__version__)
+    gpu = find_gpu()
+    if gpu is None:
+        raise SetupError("TensorRT is installed, but there is no GPU that its driver knows")
+    return Machine.of("tensorrt", version, gpu)
+
+
+@dataclass
+class _Buffer:
+    """One input or output on the GPU."""
+
+    address: int
+    size_bytes: int
+
+
+class TensorRtBackend:
+    """Runs one engine.
+
+    Args:
+        engine: The engine file, which was found to fit this machine.
+        precision: Of its sidecar.
+        api: TensorRT, or what stands in for it.
+        memory: The GPU's memory.
+
+    Raises:
+        SetupError: TensorRT or the GPU is missing.
+        BackendError: The engine cannot be loaded, or has other inputs than this software's.
+    """
+
+    name = "tensorrt"
+
+    def __init__(
+        self, engine: Path, precision: str, *, api: Any = trt, memory: CudaMemory | None = None
+    ) -> None:
+        self.precision = precision
+        self._api = api
+        self._memory = memory if memory is not None else CudaMemory()
+        self._lines: list[str] = []
+        self._logger = _logger(api, self._lines)
+        self._runtime: trt.Runtime = api.Runtime(self._logger)
+        self._engine: trt.ICudaEngine = self._given(
+            self._runtime.deserialize_cuda_engine(engine.read_bytes()), f"load {engine}"
+        )
+        self._context: trt.IExecutionContext = self._given(
+            self._engine.create_execution_context(), "make a context"
+        )
+        self._check_names(engine)
+        self._buffers = {name: self._allocate_input(name) for name in ("images", *HEAD_SLOTS)}
+        self._outputs: dict[str, _Buffer] = {}
+        self._slots: dict[str, NDArray[np.float32]] = {}
+
+    def bind(self, slots: Mapping[str, NDArray[np.float32]]) -> None:
+        """Take a pack's tensors; see `Backend`."""
+        kept = {}
+        for name in HEAD_SLOTS:
+            if name not in slots:
+                raise BackendError(f"the pack gives no {name}: load it with `filled_slots`")
+            kept[name] = np.ascontiguousarray(slots[name], np.float32)
+            self._upload(name, kept[name])
+        self._memory.wait()
+        self._slots = kept
+
+    def run(self, images: NDArray[np.uint8]) -> Outputs:
+        """Return what the graph computes; see `Backend`."""
+        if not self._slots:
+            raise BackendError("no pack is bound: call bind first")
+        batch = np.ascontiguousarray(images, np.uint8)
+        self._upload("images", batch)
+        results = {name: self._output(name) for name in GRAPH_OUTPUTS}
+        done = self._context.execute_async_v3(self._memory.stream)
+        self._given(done, f"run a batch {images.shape}")
+        for name, array in results.items():
+            self._memory.download(array, self._outputs[name].address)
+        self._memory.wait()
+        return Outputs(*(results[name] for name in GRAPH_OUTPUTS))
+
+    def close(self) -> None:
+        """Give memory back."""
+        self._memory.close()
+
+    def _check_names(self, path: Path) -> None:
+        """Refuse an engine whose inputs and outputs are not the contract's."""
+        engine, types = self._engine, self._api.DataType
+        names = {engine.get_tensor_name(index) for index in range(engine.num_io_tensors)}
+        expected = {"images", *HEAD_SLOTS, *GRAPH_OUTPUTS}
+        if names != expected:
+            raise BackendError(
+                f"{path} has other inputs or outputs than this software's"
+                f" ({', '.join(sorted(names ^ expected))}): build it again"
+            )
+        for name in sorted(names):
+            wanted = types.UINT8 if name == "images" else types.FLOAT
+            if engine.get_tensor_dtype(name) != wanted:
+                raise BackendError(f"{path}: {name} has another type than {wanted}: build it again")
+
+    def _allocate_input(self, name: str) -> _Buffer:
+        largest = _sizes(self._engine.get_tensor_profile_shape(name, 0)[2])
+        buffer = self._allocate(name, largest)
+        self._given(self._context.set_tensor_address(name, buffer.address), f"bind {name}")
+        return buffer
+
+    def _allocate(self, name: str, shape: tuple[int, ...]) -> _Buffer:
+        size_bytes = math.prod(shape) * (1 if name == "images" else _FLOAT_BYTES)
+        return _Buffer(self._memory.allocate(size_bytes), size_bytes)
+
+    def _upload(self, name: str, array: NDArray[np.generic]) -> None:
+        if array.nbytes > self._buffers[name].size_bytes:
+            raise BackendError(
+                f"{name} {array.shape} is larger than the engine's profile: build it again with"
+                " larger sizes"
+            )
+        self._given(self._context.set_input_shape(name, array.shape), f"take {name} {array.shape}")
+        self._memory.upload(self._buffers[name].address, array)
+
+    def _output(self, name: str) -> NDArray[np.float32]:
+        """Return an array for an output, with room for it on the GPU."""
+        shape = _sizes(self._context.get_tensor_shape(name))
+        if any(size < 0 for size in shape):
+            raise BackendError(f"the engine does not know the size of {name}: {shape}")
+        array = np.empty(shape, np.float32)
+        known = self._outputs.get(name)
+        if known is None or known.size_bytes < array.nbytes:
+            if known is not None:
+                self._memory.free(known.address)
+            self._outputs[name] = self._allocate(name, shape)
+            address = self._outputs[name].address
+            self._given(self._context.set_tensor_address(name, address), f"bind {name}")
+        return array
+
+    def _given(self, result: ResultT | None, doing: str) -> ResultT:
+        """Return a result of TensorRT, unless it says that it failed."""
+        if result is None or result is False:
+            reason = "; ".join(self._lines[-_KEPT_LINES:]) or "it gave no reason"
+            raise BackendError(f"TensorRT could not {doing}: {reason}")
+        return result
+
+
+def _sizes(dims: trt.Dims) -> tuple[int, ...]:
+    return tuple(int(dims[index]) for index in range(len(dims)))
+
+
+def _logger(api: Any, lines: list[str]) -> trt.ILogger:
+    """Return a logger that keeps errors: TensorRT's reasons are nowhere else."""
+
+    class Logger(api.ILogger):  # type: ignore[misc]  # its base comes from what was loaded
+        def __init__(self) -> None:
+            api.ILogger.__init__(self)
+
+        def log(self, severity: trt.ILogger.Severity, msg: str) -> None:
+            if severity <= api.ILogger.Severity.ERROR:
+                lines.append(" ".join(msg.split())[:200])
+                del lines[:-_KEPT_LINES]
+
+    return Logger()

@@ -1,0 +1,1 @@
+"""The motion gate. Import the module that owns a name."""

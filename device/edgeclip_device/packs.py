@@ -1,0 +1,123 @@
+"""The bundle and the pack that decide, loaded and checked."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import safetensors.numpy
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+
+from edgeclip.contract.bundle import BundleManifest, find_pack, read_bundle, read_bundled_pack
+from edgeclip.contract.hashing import sha256_file
+from edgeclip.contract.pack import PACK_FILE, TENSORS_FILE, PackManifest, Thresholds
+from edgeclip.contract.slots import filled_slots
+from edgeclip.errors import ConfigError, PackError
+from edgeclip_device.config import InferenceSettings, ThresholdSettings
+
+log = logging.getLogger(__name__)
+
+Slots = dict[str, NDArray[np.float32]]
+
+
+@dataclass(frozen=True)
+class LoadedPack:
+    """A pack of a bundle, ready to be bound.
+
+    Attributes:
+        bundle: The bundle's folder.
+        bundle_manifest: What it holds.
+        manifest: The pack's classes, thresholds and preprocessing.
+        manifest_sha256: Of `pack.json`, for the detections.
+        folder: The pack's folder in the bundle.
+        slots: A tensor for every slot of the graph.
+        thresholds: As applied, by class name.
+    """
+
+    bundle: Path
+    bundle_manifest: BundleManifest
+    manifest: PackManifest
+    manifest_sha256: str
+    folder: Path
+    slots: Slots
+    thresholds: dict[str, Thresholds]
+
+    @property
+    def name(self) -> str:
+        """task@version."""
+        return f"{self.manifest.task}@{self.manifest.version}"
+
+
+def load_pack(settings: InferenceSettings) -> LoadedPack:
+    """Return the pack that the configuration names, with all hashes checked.
+
+    Args:
+        settings: The table `[inference]`.
+
+    Raises:
+        ConfigError: No bundle is named, or a threshold cannot be applied.
+        BundleMissingError: There is no bundle.
+        BundleDamagedError: A file of it is missing or altered.
+        BundleMismatchError: It has no such task, or is for other software.
+        PackError: The pack is damaged.
+    """
+    if settings.bundle is None:
+        raise ConfigError("[inference].bundle is missing: name it there, or with --bundle")
+    bundle_manifest = read_bundle(settings.bundle)
+    manifest = read_bundled_pack(settings.bundle, bundle_manifest, settings.task)
+    folder = settings.bundle / find_pack(bundle_manifest, settings.task).path
+    base = manifest.base
+    return LoadedPack(
+        bundle=settings.bundle,
+        bundle_manifest=bundle_manifest,
+        manifest=manifest,
+        manifest_sha256=sha256_file(folder / PACK_FILE),
+        folder=folder,
+        slots=filled_slots(
+            _read_tensors(folder / TENSORS_FILE), width=base.width, embed_dim=base.embed_dim
+        ),
+        thresholds=_applied(manifest, settings.thresholds),
+    )
+
+
+def _read_tensors(path: Path) -> Slots:
+    try:
+        tensors = safetensors.numpy.load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise PackError(f"{path} cannot be read ({error}): copy the bundle again") from error
+    wrong = sorted(name for name, tensor in tensors.items() if tensor.dtype != np.float32)
+    if wrong:
+        raise PackError(f"{path}: {', '.join(wrong)} are not float32: export the bundle again")
+    return tensors
+
+
+def _applied(
+    manifest: PackManifest, overrides: dict[str, ThresholdSettings]
+) -> dict[str, Thresholds]:
+    """Return the pack's thresholds with the configuration's over them, each logged."""
+    if unknown := sorted(set(overrides) - set(manifest.targets)):
+        raise ConfigError(
+            f"[inference.thresholds]: the pack decides on {', '.join(manifest.targets)}, not on"
+            f" {', '.join(unknown)}"
+        )
+    return {
+        name: _override(name, thresholds, overrides.get(name))
+        for name, thresholds in manifest.thresholds.items()
+    }
+
+
+def _override(name: str, ours: Thresholds, override: ThresholdSettings | None) -> Thresholds:
+    changes = override.model_dump(exclude_none=True) if override else {}
+    if not changes:
+        return ours
+    final = {**ours.model_dump(), **changes}
+    if not final["off"] <= final["on"] <= final["peak"]:
+        raise ConfigError(
+            f"[inference.thresholds.{name}]: off {final['off']} <= on {final['on']} <= peak"
+            f" {final['peak']} does not hold: the pack has {ours.off}, {ours.on}, {ours.peak}"
+        )
+    log.warning("thresholds of %s: %s in place of the pack's %s", name, final, ours.model_dump())
+    return Thresholds(**final)

@@ -1,0 +1,250 @@
+"""One camera's frames: gate, classifier, visits, commit."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeclip.contract.detection import Detection
+from edgeclip.errors import BackendError, ConfigError
+from edgeclip_device.classifier import Classifier
+from edgeclip_device.config import CameraSettings, VisitSettings
+from edgeclip_device.detections import (
+    DetectionWriter,
+    FailureCode,
+    Seen,
+    closed_after_restart,
+    ended_failure,
+)
+from edgeclip_device.frames import Frame
+from edgeclip_device.motion.gate import GateResult, MotionGate
+from edgeclip_device.outbox import Attachment, Outbox
+from edgeclip_device.packs import LoadedPack
+from edgeclip_device.visits import EndReason, Revision, Sighting, VisitTracker
+
+log = logging.getLogger(__name__)
+
+_SMALLEST_PX = 16
+
+
+@dataclass(frozen=True)
+class Committed:
+    """A detection that is on disk now.
+
+    Attributes:
+        detection: With its row number.
+        at_s: The time of the newest frame.
+        read_ns: Monotonic clock when that frame was read; None for a failure.
+        committed_ns: Monotonic clock after the commit.
+    """
+
+    detection: Detection
+    at_s: float
+    read_ns: int | None
+    committed_ns: int
+
+
+@dataclass
+class PipelineCounts:
+    """What a pipeline has done so far."""
+
+    classified: int = 0
+    failures: int = 0
+    detections: int = 0
+    revisions: int = 0
+
+
+CommitHook = Callable[[Committed], None]
+
+
+@dataclass(frozen=True)
+class Stages:
+    """What a pipeline joins."""
+
+    gate: MotionGate
+    classifier: Classifier
+    writer: DetectionWriter
+    outbox: Outbox
+
+
+class Pipeline:
+    """Takes frames in, and leaves detections in the outbox.
+
+    Args:
+        stages: What it joins.
+        pack: Thresholds.
+        camera: Strips.
+        visits: The table `[visits]`.
+        on_commit: Told of every revision that is on disk.
+
+    Raises:
+        ConfigError: A routine class is none of the pack's targets.
+    """
+
+    def __init__(
+        self,
+        stages: Stages,
+        pack: LoadedPack,
+        camera: CameraSettings,
+        visits: VisitSettings,
+        *,
+        on_commit: CommitHook,
+    ) -> None:
+        targets = pack.manifest.targets
+        if unknown := sorted(set(visits.routine_classes) - set(targets)):
+            raise ConfigError(
+                f"[visits].routine_classes: {', '.join(unknown)}: the pack decides on"
+                f" {', '.join(targets)}"
+            )
+        self.counts = PipelineCounts()
+        self._stages = stages
+        self._thresholds = pack.thresholds
+        self._camera = camera
+        self._hold_frames = visits.of
+        self._on_commit = on_commit
+        self._tracker: VisitTracker[Seen] = VisitTracker(pack.thresholds, visits)
+        self._failures: dict[FailureCode, Detection] = {}
+        self._newest: Seen | None = None
+        self._at_s = 0.0
+
+    def close_journal(self) -> None:
+        """End the visits that were open when the last process ended, however it did.
+
+        Raises:
+            OutboxError: They could not be written.
+        """
+        for detection in self._stages.outbox.open_visits():
+            log.info("visit %s was open at the last end: closed", detection.detection_id)
+            self._commit(closed_after_restart(detection), [], None)
+
+    def process(self, frame: Frame) -> None:
+        """Take one frame in.
+
+        Args:
+            frame: With the burned-in strips still on it.
+
+        Raises:
+            ConfigError: The strips leave nothing of the frame.
+            OutboxError: A detection could not be written.
+        """
+        self._at_s = frame.at_s
+        self.recover("camera_failed", frame.captured_at)
+        self.recover("decode_failed", frame.captured_at)
+        image = self._without_strips(frame.image)
+        began = time.perf_counter()
+        gate = self._stages.gate.judge(image, frame.at_s)
+        gate_ms = (time.perf_counter() - began) * 1000
+        if gate.opens:
+            self._classify(frame, image, gate, gate_ms)
+        self._commit_all(self._tracker.expire(frame.at_s), 0.0)
+
+    def fail(self, code: FailureCode, at: datetime | None) -> None:
+        """Commit a failure once; it lasts until `recover`.
+
+        Args:
+            code: What failed.
+            at: When; None while the clock is not believed.
+
+        Raises:
+            OutboxError: It could not be written.
+        """
+        self.counts.failures += 1
+        if code == "camera_failed":
+            self._commit_all(self._tracker.close("camera_fault"), 0.0)
+        if code not in self._failures:
+            self._failures[code] = self._stages.writer.of_failure(code, at)
+            self._commit(self._failures[code], [], None)
+
+    def recover(self, code: FailureCode, at: datetime | None) -> None:
+        """End a failure, if it stands.
+
+        Args:
+            code: What works again.
+            at: When.
+
+        Raises:
+            OutboxError: It could not be written.
+        """
+        failure = self._failures.pop(code, None)
+        if failure is not None:
+            self._commit(ended_failure(failure, at), [], None)
+
+    def close(self, reason: EndReason) -> None:
+        """End all open visits.
+
+        Raises:
+            OutboxError: They could not be written.
+        """
+        self._commit_all(self._tracker.close(reason), 0.0)
+
+    def _classify(
+        self, frame: Frame, image: NDArray[np.uint8], gate: GateResult, gate_ms: float
+    ) -> None:
+        try:
+            found = self._stages.classifier.classify(image, gate.crop)
+        except BackendError:
+            log.exception("a frame could not be classified")
+            self.fail("engine_failed", frame.captured_at)
+            return
+        self.recover("engine_failed", frame.captured_at)
+        self.counts.classified += 1
+        began = time.perf_counter()
+        seen = Seen(
+            image=image,
+            crop=gate.crop,
+            captured_at=frame.captured_at,
+            boot_ns=frame.boot_ns,
+            read_ns=frame.read_ns,
+            gate=gate.report,
+            gate_ms=gate_ms,
+            classification=found,
+        )
+        self._newest = seen
+        revisions: list[Revision[Seen]] = []
+        for name, thresholds in self._thresholds.items():
+            sighting = Sighting(frame.at_s, found.probability(name), seen)
+            if sighting.probability >= thresholds.off:
+                self._stages.gate.hold(self._hold_frames)
+            revisions += self._tracker.take(name, sighting, self._stages.writer.wall_ms())
+        self._commit_all(revisions, (time.perf_counter() - began) * 1000)
+
+    def _without_strips(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        top, bottom = self._camera.strip_top_px, self._camera.strip_bottom_px
+        height = image.shape[0]
+        if height - top - bottom < _SMALLEST_PX:
+            raise ConfigError(
+                f"[camera]: strips of {top} + {bottom} px leave nothing of a frame {height} px"
+                " high: lower strip_top_px or strip_bottom_px"
+            )
+        return image[top : height - bottom]
+
+    def _commit_all(self, revisions: list[Revision[Seen]], decide_ms: float) -> None:
+        for revision in revisions:
+            newest = self._newest or revision.visit.last.what
+            detection, attachments = self._stages.writer.of_visit(revision, newest, decide_ms)
+            self._commit(detection, attachments, newest.read_ns)
+
+    def _commit(
+        self, detection: Detection, attachments: list[Attachment], read_ns: int | None
+    ) -> None:
+        outbox = self._stages.outbox
+        seq = outbox.emit(detection, attachments)
+        committed_ns = time.monotonic_ns()
+        self.counts.revisions += 1
+        self.counts.detections += detection.phase == "new" and detection.failure is None
+        final = detection.model_copy(update={"epoch": outbox.epoch, "seq": seq})
+        log.info(
+            "%s %s rev %d: %s, row %d",
+            detection.phase,
+            detection.class_name or detection.failure,
+            detection.rev,
+            detection.detection_id,
+            seq,
+        )
+        self._on_commit(Committed(final, self._at_s, read_ns, committed_ns))

@@ -1,0 +1,85 @@
+"""From the one string that names a source to the source."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+
+from edgeclip.errors import ConfigError, SourceError
+from edgeclip_device.clock import WallClock
+from edgeclip_device.config import CameraSettings
+from edgeclip_device.credentials import Credentials
+from edgeclip_device.sources.base import Source
+from edgeclip_device.sources.live import (
+    CameraAddress,
+    LiveSource,
+    gstreamer_camera,
+    rtsp_camera,
+    v4l2_camera,
+)
+from edgeclip_device.sources.stills import IMAGE_SUFFIXES, Pace, StillsSource
+from edgeclip_device.sources.video import VideoSource, VideoTiming
+from edgeclip_device.urls import with_credentials
+
+
+@dataclass(frozen=True)
+class Opening:
+    """What opening a source needs beside its string.
+
+    Attributes:
+        camera: The table `[camera]`.
+        credentials: Of a network camera.
+        clock: The machine's clocks.
+        start: When a file's first frame was taken; None takes the file's time of change.
+    """
+
+    camera: CameraSettings
+    credentials: Credentials
+    clock: WallClock
+    start: datetime | None = None
+
+
+def open_source(opening: Opening) -> Source:
+    """Return the opened source.
+
+    Raises:
+        ConfigError: No source is named.
+        SourceError: It cannot be opened; the message says what to do.
+    """
+    text = opening.camera.source
+    if text is None:
+        raise ConfigError("[camera].source is missing: name it there, or with --source")
+    if " ! " in text:
+        return _live(opening, gstreamer_camera(text))
+    if text.startswith(("rtsp://", "rtsps://")):
+        return _rtsp(opening, text)
+    if "://" in text:
+        raise SourceError(f"{text.split('://')[0]}:// is no source: use rtsp:// or a file")
+    if text.isdigit() or text.startswith("/dev/"):
+        return _live(opening, v4l2_camera(text))
+    return _file(opening, Path(text))
+
+
+def _live(opening: Opening, address: CameraAddress) -> Source:
+    return LiveSource(address, opening.camera.max_fps, clock=opening.clock)
+
+
+def _rtsp(opening: Opening, url: str) -> Source:
+    username, password = opening.credentials.username, opening.credentials.password
+    full = url
+    if username:
+        full = with_credentials(url, username, password.get_secret_value() if password else "")
+    return _live(opening, rtsp_camera(url, full, opening.camera.timeout_s))
+
+
+def _file(opening: Opening, path: Path) -> Source:
+    if not path.exists():
+        raise SourceError(
+            f"there is no {path}: name an image, a folder, a video, a camera's number, /dev/...,"
+            " rtsp://... or a GStreamer string"
+        )
+    start = opening.start or datetime.fromtimestamp(path.stat().st_mtime, timezone.utc)
+    if path.is_dir() or path.suffix.lower() in IMAGE_SUFFIXES:
+        return StillsSource(path, Pace(start, opening.camera.still_interval_s))
+    return VideoSource(path, VideoTiming(start, opening.camera.max_fps))

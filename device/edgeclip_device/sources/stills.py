@@ -1,0 +1,102 @@
+"""Image files: one, or a folder of them in the order of their names."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from edgeclip.contract.preprocess import decode_image
+from edgeclip.errors import DataError, SourceError
+from edgeclip_device.clock import boot_now_ns
+from edgeclip_device.frames import Frame
+
+IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"}
+_LARGEST_BYTES = 100_000_000  # no camera writes a larger image
+
+
+@dataclass(frozen=True)
+class Pace:
+    """When the frames of files were taken.
+
+    Attributes:
+        start: Of the first frame; aware UTC, or None where it is not known.
+        interval_s: Between two images.
+    """
+
+    start: datetime | None
+    interval_s: float
+
+    def frame_time(self, index: int) -> tuple[float, datetime | None]:
+        """Return seconds since the start, and the wall time, of the image with this index."""
+        at_s = index * self.interval_s
+        return at_s, self.start + timedelta(seconds=at_s) if self.start else None
+
+
+class StillsSource:
+    """Reads images.
+
+    Args:
+        path: An image file, or a folder; files in it that are named like no image are passed over.
+        pace: When they were taken.
+
+    Raises:
+        SourceError: There is no image.
+    """
+
+    is_live = False
+
+    def __init__(self, path: Path, pace: Pace) -> None:
+        self.name = str(path)
+        self._pace = pace
+        self._paths = list_images(path)
+        self._next = 0
+
+    def read(self) -> Frame | None:
+        """Return the next image, or None after the last.
+
+        Raises:
+            SourceError: A file holds no image; reading again goes on with the next.
+        """
+        if self._next >= len(self._paths):
+            return None
+        index, self._next = self._next, self._next + 1
+        path = self._paths[index]
+        read_ns = time.monotonic_ns()
+        at_s, captured_at = self._pace.frame_time(index)
+        try:
+            if path.stat().st_size > _LARGEST_BYTES:
+                raise SourceError(f"{path} is larger than 100 MB: that is no camera's image")
+            image = decode_image(path.read_bytes())
+        except OSError as error:
+            raise SourceError(f"{path} cannot be read ({error.strerror}): check it") from error
+        except DataError as error:
+            raise SourceError(f"{path}: {error}: remove or replace it") from error
+        return Frame(image, index, at_s, captured_at, read_ns, boot_now_ns())
+
+    def close(self) -> None:
+        """Nothing is open between two images."""
+
+
+def list_images(path: Path) -> list[Path]:
+    """Return the images that a path names, sorted by name.
+
+    Raises:
+        SourceError: There are none, or the folder cannot be read.
+    """
+    try:
+        if path.is_file():
+            return [path]
+        paths = sorted(
+            item
+            for item in path.iterdir()
+            if item.suffix.lower() in IMAGE_SUFFIXES and not item.name.startswith(".")
+        )
+    except OSError as error:
+        raise SourceError(f"{path} cannot be read ({error.strerror}): check the path") from error
+    if not paths:
+        raise SourceError(
+            f"{path} holds no image: expected files ending in {', '.join(sorted(IMAGE_SUFFIXES))}"
+        )
+    return paths

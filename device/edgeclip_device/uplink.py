@@ -1,0 +1,274 @@
+"""The uplink: joins the outbox to the broker, for as long as it runs."""
+
+from __future__ import annotations
+
+import logging
+import queue
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import Literal
+
+from pydantic import ValidationError
+
+from edgeclip.contract.reports import Status
+from edgeclip.contract.topics import DeviceTopics, dashboard_status
+from edgeclip.errors import PublishError
+from edgeclip_device import events as ev
+from edgeclip_device.backlog import Backlog, Released
+from edgeclip_device.backoff import RetryPolicy, id_was_taken_over, login_was_refused
+from edgeclip_device.clock import WallClock, boot_id
+from edgeclip_device.config import DeviceSettings
+from edgeclip_device.credentials import Credentials
+from edgeclip_device.drain import Drain, DrainCounts
+from edgeclip_device.mqtt import EventQueue, Link, LinkConfig, Will, broker_address, tls_context
+from edgeclip_device.notify import Notifier
+from edgeclip_device.running import Running, info
+
+log = logging.getLogger(__name__)
+
+_CONNECT_S = 15.0  # from the first packet to CONNACK
+_COUNT_EVERY_S = 0.2
+
+ReleasedHook = Callable[[Released], None]
+
+
+@dataclass
+class LinkReport:
+    """How the connection does: for the status line and for a replay's table."""
+
+    state: Literal["offline", "connecting", "online"] = "offline"
+    error: str | None = None
+    connections: int = 0
+    login_refused: bool = False
+
+
+class Uplink:
+    """Publishes what is in the outbox and deletes what the dashboard has stored.
+
+    Everything that happens comes through `events`; the loop is the one thread that acts.
+
+    Args:
+        settings: The device's configuration.
+        credentials: Of the broker.
+        clock: The machine's clocks.
+        notifier: To systemd.
+        on_released: Told what each receipt deleted.
+
+    Raises:
+        ConfigError: No broker is named, or its certificates cannot be used.
+        OutboxError: The outbox cannot be opened.
+    """
+
+    def __init__(
+        self,
+        settings: DeviceSettings,
+        credentials: Credentials,
+        *,
+        clock: WallClock,
+        notifier: Notifier,
+        on_released: ReleasedHook | None = None,
+    ) -> None:
+        if broker_address(settings.mqtt).uses_tls:
+            tls_context(settings.mqtt)  # a wrong certificate shows now, not at the first try
+        self.events: EventQueue = queue.SimpleQueue()
+        self.report = LinkReport()
+        self._settings = settings
+        self._link_config = LinkConfig(settings.mqtt, credentials, settings.device_id)
+        self._clock = clock
+        self._notifier = notifier
+        self._on_released = on_released
+        self._topics = DeviceTopics(settings.project, settings.device_id)
+        self._boot_id = boot_id()
+        self._link: Link | None = None
+        self._bdseq = 0
+        self._retry = RetryPolicy(settings.mqtt.retry_max_s)
+        self._next_try_at = 0.0
+        self._connected_at = 0.0
+        self._counted_at = 0.0
+        self._told: Running | None = None
+        self._dashboard: Status | None = None
+        self._open()
+
+    @property
+    def counts(self) -> DrainCounts:
+        """What was sent and receipted so far."""
+        return self._drain.counts
+
+    @property
+    def waiting(self) -> tuple[int, int]:
+        """How many detections and snapshots have no receipt yet, by the loop's last look."""
+        return self._waiting
+
+    def run(self) -> None:
+        """Work until `StopAsked` comes, then say goodbye to the broker.
+
+        Raises:
+            OutboxError: The outbox failed.
+        """
+        self._notifier.ready()
+        try:
+            while not self._take_events():
+                self._tick()
+        finally:
+            self._say_goodbye()
+            self._backlog.close()
+
+    def _open(self) -> None:
+        self._backlog = Backlog(self._settings.state)
+        self._drain = Drain(
+            self._backlog,
+            self._topics,
+            resend_s=self._settings.uplink.resend_s,
+            max_in_flight=self._settings.mqtt.max_in_flight,
+        )
+        self._waiting = self._backlog.waiting()
+
+    def _take_events(self) -> bool:
+        """Wait for something to happen, at most one poll; say whether to stop."""
+        try:
+            event = self.events.get(timeout=self._settings.uplink.poll_s)
+            while True:
+                if isinstance(event, ev.StopAsked):
+                    return True
+                if isinstance(event, ev.FromLink) and event.link_id == self._bdseq:
+                    self._handle(event.event)
+                event = self.events.get_nowait()
+        except queue.Empty:
+            return False
+
+    def _handle(self, event: ev.LinkEvent) -> None:
+        if isinstance(event, ev.Answered):
+            self._drain.on_answer(event, self._clock.boot_ns())
+        elif isinstance(event, ev.Arrived):
+            self._on_message(event)
+        elif isinstance(event, ev.Connected):
+            self._on_connected(event)
+        elif isinstance(event, ev.Disconnected):
+            self._on_disconnected(event)
+        elif isinstance(event, ev.SubscriptionRefused):
+            log.error("the broker refuses a subscription: %s: check its ACL", event.reason)
+
+    def _tick(self) -> None:
+        if self._backlog.is_replaced():
+            self._reopen()
+        if self.report.state == "online":
+            self._work()
+        elif self.report.state == "offline" and time.monotonic() >= self._next_try_at:
+            self._connect()
+        elif self.report.state == "connecting" and self._connect_took_too_long():
+            self._on_disconnected(ev.Disconnected("the broker does not answer"))
+        if time.monotonic() - self._counted_at >= _COUNT_EVERY_S:
+            self._count()
+        self._notifier.feed()  # by the loop, never by the link: a dead broker restarts nothing
+
+    def _count(self) -> None:
+        self._counted_at = time.monotonic()
+        self._waiting = self._backlog.waiting()
+        rows, media = self._waiting
+        self._notifier.status(f"{self.report.state}; {rows} detections, {media} snapshots wait")
+
+    def _work(self) -> None:
+        if self._link is None:
+            return
+        if not self._link.is_connected():
+            self._on_disconnected(ev.Disconnected("the connection was lost"))
+            return
+        try:
+            self._tell_info(self._link)
+            self._drain.fill(self._link, self._clock.boot_ns(), self._boot_id)
+        except PublishError as error:
+            self._on_disconnected(ev.Disconnected(str(error)))
+
+    def _reopen(self) -> None:
+        log.warning("detect has begun a new outbox: it is opened")
+        self._backlog.close()
+        counts = self._drain.counts
+        self._open()
+        self._drain.counts = counts
+
+    def _connect(self) -> None:
+        self._bdseq = self._backlog.next_bdseq()
+        self.report.state = "connecting"
+        self._connected_at = time.monotonic()
+        self._link = Link(self._link_config, self._bdseq, self.events)
+        self._link.connect(Will(self._topics.status, self._status("offline").to_json()))
+
+    def _connect_took_too_long(self) -> bool:
+        return time.monotonic() - self._connected_at > _CONNECT_S
+
+    def _on_connected(self, event: ev.Connected) -> None:
+        if self._link is None or self.report.state != "connecting":
+            return
+        log.info("connected to %s", self._settings.mqtt.url)
+        self.report.state, self.report.error = "online", None
+        self.report.connections += 1
+        self.report.login_refused = False
+        self._told = None
+        self._connected_at = time.monotonic()
+        self._link.subscribe(self._topics.receipt, dashboard_status(self._settings.project))
+        if not event.session_present:
+            self._backlog.dashboard_is_back()  # the broker forgot us, and what it had taken
+        try:
+            self._link.publish(self._topics.status, self._status("online").to_json(), retain=True)
+            self._link.publish(self._topics.info, self._info(), retain=True)
+        except PublishError as error:
+            self._on_disconnected(ev.Disconnected(str(error)))
+
+    def _on_disconnected(self, event: ev.Disconnected) -> None:
+        if self._link is None:
+            return
+        link, self._link = self._link, None
+        was_online = self.report.state == "online"
+        lived_s = time.monotonic() - self._connected_at if was_online else 0.0
+        link.close()
+        self._drain.on_disconnect()
+        wait_s = self._retry.wait_s(event.code, lived_s)
+        self._next_try_at = time.monotonic() + wait_s
+        self.report.state, self.report.error = "offline", event.reason
+        self.report.login_refused = login_was_refused(event.code)
+        level = logging.ERROR if self.report.login_refused else logging.WARNING
+        url = self._settings.mqtt.url
+        log.log(level, "%s: %s; next try in %.1f s", url, event.reason, wait_s)
+        if id_was_taken_over(event.code):
+            log.error("another client uses our id: give each device its own device_id")
+
+    def _on_message(self, message: ev.Arrived) -> None:
+        if message.topic == self._topics.receipt:
+            released = self._drain.on_receipt(message.payload)
+            self._count()
+            if self._on_released is not None:
+                self._on_released(released)
+        elif message.topic == dashboard_status(self._settings.project):
+            self._on_dashboard(message.payload)
+
+    def _on_dashboard(self, payload: bytes) -> None:
+        """A dashboard that came back gets at once what has no receipt yet."""
+        try:
+            status = Status.model_validate_json(payload)
+        except ValidationError:
+            log.warning("the dashboard's status cannot be read")
+            return
+        known, self._dashboard = self._dashboard, status
+        if status.state == "online" and known is not None and known.bdseq != status.bdseq:
+            self._backlog.dashboard_is_back()
+
+    def _tell_info(self, link: Link) -> None:
+        running = self._backlog.running()
+        if running != self._told:
+            link.publish(self._topics.info, self._info(), retain=True)
+
+    def _info(self) -> bytes:
+        self._told = self._backlog.running()
+        return info(self._settings, self._told).to_json()
+
+    def _status(self, state: Literal["online", "stopped", "offline"]) -> Status:
+        since = None if state == "offline" else datetime.now(timezone.utc)
+        return Status(state=state, since=since, bdseq=self._bdseq, boot_id=self._boot_id)
+
+    def _say_goodbye(self) -> None:
+        self._notifier.stopping()
+        if self._link is not None:
+            self._link.close((self._topics.status, self._status("stopped").to_json()))
+            self._link = None
