@@ -7,9 +7,8 @@ many images do not outvote the others.
 
 from __future__ import annotations
 
-import contextlib
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +19,7 @@ from torch.nn.utils import clip_grad_norm_
 
 from edgeclip.adapters.class_head import ZeroShot
 from edgeclip.adapters.model import AdapterModel
+from edgeclip.adapters.threads import one_thread
 from edgeclip.config import Recipe
 from edgeclip.errors import DataError
 from edgeclip.features import Features
@@ -64,19 +64,8 @@ def fit(
     """
     if not len(rows.classes):
         raise DataError("no training images: nothing to fit")
-    with _one_thread():
+    with one_thread():
         return _fit(rows, start, recipe, advance)
-
-
-@contextlib.contextmanager
-def _one_thread() -> Iterator[None]:
-    """Sums then do not depend on how many cores there are, and small steps are no slower."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _fit(

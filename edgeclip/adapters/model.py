@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from edgeclip.adapters.class_head import ClassHead, ZeroShot
 from edgeclip.adapters.head_graph import HeadGraph, HeadOutputs, slot_tensors
+from edgeclip.adapters.threads import one_thread
 from edgeclip.adapters.visual import VisualAdapter
 from edgeclip.contract.slots import filled_slots
 
@@ -75,7 +76,7 @@ def run_head(
         PackError: The tensors do not fit the encoder's sizes.
     """
     filled = filled_slots(tensors, width=z.shape[1], embed_dim=f.shape[1])
-    with torch.inference_mode():
+    with torch.inference_mode(), one_thread():
         outputs: HeadOutputs = HeadGraph()(
             torch.from_numpy(np.array(z)), torch.from_numpy(np.array(f)), **slot_tensors(filled)
         )

@@ -7,6 +7,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
+import torch
 
 from edgeclip.clip import Backbone
 from edgeclip.config import Recipe, TrainConfig
@@ -18,6 +19,9 @@ from support.tiny_packs import TinyEncoder, write_encoder
 
 CREATED_AT = datetime(2026, 5, 1, tzinfo=timezone.utc)
 Trainer = Callable[..., TrainResult]
+
+
+torch.set_num_threads(1)  # the encoder is tiny: threads would only wait for one another
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,253 @@
+from __future__ import annotations
+
+import json
+import re
+from collections import defaultdict
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from pydantic import ValidationError
+
+from edgeclip.config import Recipe, TrainConfig
+from edgeclip.contract.hashing import sha256_file
+from edgeclip.errors import ConfigError, DataError, GateError, SetupError
+from edgeclip.labels.dataset import load_dataset, read_labels
+from edgeclip.pack_making import golden_images, task_name
+from edgeclip.packs import load_pack
+from edgeclip.regions import Strips
+from edgeclip.selection import Choice, choose_ratio
+from edgeclip.splits import split_images
+from edgeclip.trainer import TrainResult
+from support.drawn_images import DrawnSet, draw, save, write_set
+from support.samples import preprocess_spec
+
+QUICK = Recipe(steps=5, views=1, seed=3)
+Trainer = Callable[..., TrainResult]
+
+
+def test_the_adapter_learns_what_the_random_encoder_does_not_know(
+    trained: tuple[Path, TrainResult],
+) -> None:
+    evaluations = trained[1].evaluations
+    assert evaluations["adapter"].targets["leopard"].f1 > 0.9
+    assert (
+        evaluations["zero-shot"].targets["leopard"].f1
+        < evaluations["adapter"].targets["leopard"].f1
+    )
+    assert trained[1].manifest.method == "visual"
+
+
+def test_the_pack_says_what_it_was_made_from(trained: tuple[Path, TrainResult]) -> None:
+    folder, result = trained
+    manifest = result.manifest
+    assert manifest.class_names == ["leopard", "zebra", "blank"]
+    assert manifest.targets == ["leopard"]
+    assert manifest.column_class[:3] == [0, 1, 2]
+    assert (manifest.training.images, manifest.training.steps) == (72, 60)
+    assert manifest.training.split_sha256 == sha256_file(folder / "report/split.csv")
+    assert manifest.slots["va_up"] == [6, 24]
+    assert manifest.metrics["test/adapter/leopard/f1"] == pytest.approx(
+        result.evaluations["adapter"].targets["leopard"].f1, abs=1e-6
+    )
+
+
+def test_no_place_is_in_two_parts_of_the_written_split(trained: tuple[Path, TrainResult]) -> None:
+    rows = [line.split(",") for line in (trained[0] / "report/split.csv").read_text().splitlines()]
+    parts: dict[str, set[str]] = defaultdict(set)
+    for _, part, _, place, *_ in rows[1:]:
+        parts[place].add(part)
+    assert len(parts) == 6
+    assert all(len(own) == 1 for own in parts.values())
+
+
+def test_the_same_seed_gives_the_same_pack_also_from_a_warm_cache(
+    run_training: Trainer, tmp_path: Path
+) -> None:
+    results = [
+        run_training(tmp_path / name, recipe=QUICK, cache=tmp_path / "cache")
+        for name in ("cold", "warm")
+    ]
+    first, second = ((tmp_path / name / "pack.json").read_bytes() for name in ("cold", "warm"))
+    assert first == second
+    report = "report/index.html"
+    assert (tmp_path / "cold" / report).read_bytes() == (tmp_path / "warm" / report).read_bytes()
+    assert (results[0].cache_hits, results[1].cache_misses) == (0, 0)
+
+
+def test_another_seed_gives_another_pack(run_training: Trainer, tmp_path: Path) -> None:
+    run_training(tmp_path / "a", recipe=QUICK)
+    run_training(tmp_path / "b", recipe=QUICK.model_copy(update={"seed": 4}))
+    first, second = (load_pack(tmp_path / name).manifest for name in "ab")
+    assert first.recipe_sha256 != second.recipe_sha256
+
+
+def test_nothing_of_the_test_part_is_opened_before_the_choices_are_made(
+    run_training: Trainer, table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from edgeclip import features, trainer
+
+    dataset = load_dataset(read_labels(table), {})
+    split = split_images(dataset.images, ["leopard"], seed=QUICK.seed)
+    tested = {dataset.images[index].path for index in split.indices("test")}
+    opened: list[Path] = []
+    chosen_after: list[int] = []
+
+    def reading(path: Path) -> bytes:
+        opened.append(path)
+        return path.read_bytes()
+
+    monkeypatch.setattr(features, "read_image_file", reading)
+
+    def choosing(*arguments: Any) -> Choice:
+        chosen_after.append(len(opened))
+        return choose_ratio(*arguments)
+
+    monkeypatch.setattr(trainer, "choose_ratio", choosing)
+    run_training(tmp_path / "pack", recipe=QUICK)
+    assert not tested & set(opened[: chosen_after[0]])
+    assert tested <= set(opened[chosen_after[0] :])
+
+
+def test_without_better_training_zero_shot_is_kept_and_said_loudly(
+    run_training: Trainer, tmp_path: Path
+) -> None:
+    result = run_training(tmp_path / "pack", recipe=Recipe(steps=0, views=1, seed=3))
+    assert result.manifest.method == "zero_shot"
+    assert result.manifest.training.trainable_params == 0
+    assert any(note.startswith("ZERO-SHOT KEPT") for note in result.notes)
+    assert "va_up" not in result.manifest.slots
+    page = (tmp_path / "pack/report/index.html").read_text()
+    assert "ZERO-SHOT KEPT" in page
+
+
+def test_a_class_map_makes_the_pack_s_classes(run_training: Trainer, tmp_path: Path) -> None:
+    result = run_training(
+        tmp_path / "pack",
+        recipe=QUICK,
+        classes={"striped or spotted": ("leopard", "zebra"), "blank": ("blank",)},
+        targets=(),
+        prompts={"blank": ("green noise",)},
+    )
+    assert result.manifest.class_names == ["striped or spotted", "blank"]
+    assert result.manifest.task == "striped-or-spotted"
+    assert "green noise" in result.manifest.classes[1].prompts
+
+
+def test_one_place_trains_and_says_that_nothing_is_known_about_others(
+    run_training: Trainer, tmp_path: Path
+) -> None:
+    table = write_set(tmp_path / "images", DrawnSet({"leopard": 5, "blank": 5}, locations=1))
+    result = run_training(tmp_path / "pack", data=table, recipe=QUICK)
+    assert any("nothing is known about other places" in note for note in result.notes)
+    page = (tmp_path / "pack/report/index.html").read_text()
+    assert "nothing is known about other places" in page
+
+
+def test_an_asked_precision_is_reached_or_refused(run_training: Trainer, tmp_path: Path) -> None:
+    recipe = Recipe(steps=60, views=1, batch=64, learning_rate=0.01, seed=3)
+    result = run_training(tmp_path / "a", recipe=recipe, min_precision=0.9)
+    assert result.manifest.thresholds["leopard"].on > 0
+    with pytest.raises(GateError, match=r"no threshold reaches a precision of 1\.0"):
+        run_training(
+            tmp_path / "b", recipe=Recipe(steps=0, views=1, seed=3), min_precision=1.0,
+            targets=("zebra",), prompts={"leopard": ("a zebra",)},
+        )  # fmt: skip
+    assert not (tmp_path / "b").exists()
+
+
+def test_one_class_alone_is_refused_before_any_work(run_training: Trainer, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="at least two classes are needed, found leopard"):
+        run_training(tmp_path / "pack", classes={"leopard": ("leopard",)})
+
+
+def test_a_filled_folder_is_refused_before_any_work(run_training: Trainer, tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").write_text("mine")
+    with pytest.raises(ConfigError, match="add --overwrite"):
+        run_training(tmp_path, data=tmp_path / "no such table.csv")
+    run_training(tmp_path, recipe=QUICK, overwrite=True)
+    assert not (tmp_path / "mine.txt").exists()
+    assert load_pack(tmp_path).manifest.targets == ["leopard"]
+
+
+def test_weights_that_are_none_are_refused(run_training: Trainer, tmp_path: Path) -> None:
+    (tmp_path / "w.safetensors").write_bytes(b"no weights")
+    with pytest.raises(SetupError, match="is no checkpoint"):
+        run_training(tmp_path / "pack", pretrained=str(tmp_path / "w.safetensors"))
+
+
+def test_a_failed_training_leaves_no_folder(run_training: Trainer, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="--target tiger"):
+        run_training(tmp_path / "pack", targets=("tiger",))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_unreadable_files_are_counted_in_the_report(run_training: Trainer, tmp_path: Path) -> None:
+    table = write_set(tmp_path / "images", DrawnSet({"leopard": 2, "blank": 2}, locations=4))
+    broken = tmp_path / "images/place0/leopard_0_0.jpg"
+    broken.write_bytes(b"")
+    run_training(tmp_path / "pack", data=table, recipe=QUICK)
+    metrics = json.loads((tmp_path / "pack/report/metrics.json").read_text())
+    assert (metrics["data"]["rows"], metrics["data"]["usable"]) == (32, 31)
+    assert metrics["data"]["problems"][0]["what"] == "empty file: 0 bytes"
+    assert "empty file: 0 bytes" in (tmp_path / "pack/report/index.html").read_text()
+
+
+def test_the_report_needs_nothing_from_elsewhere(trained: tuple[Path, TrainResult]) -> None:
+    page = (trained[0] / "report/index.html").read_text()
+    assert not re.search(r'(src|href)="(?!data:)', page)
+    assert page.count("data:image/png;base64,") == 3
+    assert "data:image/jpeg;base64," in page
+    assert page.index("False alarms") < page.index("Missed") < page.index("Right")
+
+
+def test_names_in_the_report_are_text_and_never_markup(
+    run_training: Trainer, tmp_path: Path
+) -> None:
+    table = write_set(tmp_path / "images", DrawnSet({"leopard": 2, "blank": 2}, locations=4))
+    text = table.read_text().replace(",place0,", ",<script>alert(1)</script>,")
+    table.write_text(text)
+    run_training(tmp_path / "pack", data=table, recipe=QUICK)
+    assert "<script>" not in (tmp_path / "pack/report/index.html").read_text()
+
+
+def test_people_are_never_among_the_golden_frames(tmp_path: Path) -> None:
+    colors = {"leopard": 60, "person": 200}
+    for label, level in colors.items():
+        for number in range(6):
+            frame = np.clip(draw("blank", number).astype(int) // 8 + level, 0, 255)
+            save(tmp_path / label / f"{number}.png", frame.astype(np.uint8))
+    dataset = load_dataset(read_labels(tmp_path), {})
+    split = split_images(dataset.images, ["leopard"], seed=0)
+    images = golden_images(dataset, split, preprocess_spec(32), Strips())
+    assert all(image.mean() < 120 for image in images[3:])
+
+
+@pytest.mark.parametrize(
+    ("targets", "name"),
+    [
+        (["spotted cat"], "spotted-cat"),
+        (["Löwe"], "l-we"),
+        (["猫"], "task"),
+        (["a", "b"], "a-and-1-more"),
+    ],
+)
+def test_the_task_is_named_after_the_targets(targets: list[str], name: str) -> None:
+    assert task_name(targets) == name
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"steps": -1}, {"batch": 1}, {"learning_rate": 0}, {"ratio": 0}, {"surprise": 1}]
+)
+def test_a_recipe_out_of_range_is_refused(wrong: dict[str, object]) -> None:
+    with pytest.raises(ValidationError):
+        Recipe.model_validate(wrong)
+
+
+def test_a_version_that_is_none_is_refused(table: Path) -> None:
+    with pytest.raises(ValidationError, match="version"):
+        TrainConfig.model_validate(
+            {"data": table, "backbone": "demo", "out": table, "version": "newest"}
+        )
