@@ -37,6 +37,7 @@ _LARGEST_PACKET = 64_000_000  # what is larger the broker drops; the device's ro
 _CONNECT_S = 5.0
 _FAREWELL_S = 2.0
 _RECEIPT_EXPIRY_S = 86_400
+_UNSPECIFIED = 0x80  # what paho says of a socket that closed without a word
 
 
 @dataclass(frozen=True)
@@ -262,7 +263,8 @@ def _attach(client: Client, events: queue.SimpleQueue[_Event], inbox: Inbox) -> 
     def on_disconnect(
         _client: Client, _data: object, _flags: DisconnectFlags, code: ReasonCode, _more: object
     ) -> None:
-        events.put(_Event("disconnected", f"the connection ended: {code}"))
+        reason = "was lost" if code.value == _UNSPECIFIED else f"was ended by the broker: {code}"
+        events.put(_Event("disconnected", f"the connection {reason}"))
 
     def on_subscribe(
         _client: Client, _data: object, _mid: int, codes: list[ReasonCode], _more: object

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import ssl
 import subprocess
 import sys
@@ -14,6 +15,10 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from edgeclip_dashboard.config import BrokerSettings, Credentials
+from edgeclip_dashboard.health import LinkState
+from edgeclip_dashboard.inbox import Inbox
+from edgeclip_dashboard.mqtt import BrokerLink, LinkConfig
 from support.brokers import Broker, free_port, running_broker
 from support.dashboards import (
     eventually,
@@ -125,3 +130,57 @@ def test_an_unknown_authority_is_refused_and_shown(
     with running_dashboard(tmp_path, address) as dashboard:
         error = eventually(lambda: dashboard.health()["link"]["error"], what="an error is shown")
     assert ssl.SSLCertVerificationError.__name__ in error or "certificate verify failed" in error
+
+
+@pytest.mark.broker
+def test_what_does_not_fit_the_inbox_is_delivered_again(tmp_path: Path) -> None:
+    inbox = Inbox(most_messages=5)
+    states: list[LinkState] = []
+    with running_broker(tmp_path / "broker") as broker:
+        settings = BrokerSettings(url=broker.url)
+        config = LinkConfig(settings, "demo", "dashboard", Credentials())
+        link = BrokerLink(config, inbox, states.append)
+        link.start()
+        eventually(lambda: link.is_online, what="the link is up")
+        with field_device(broker.url) as device:
+            for seq in range(1, 21):
+                device.send(sample(seq=seq))
+        arrived: set[int] = set()
+
+        def take() -> bool:
+            for delivery in inbox.take(5, wait_s=0.1):
+                arrived.add(json.loads(delivery.payload)["seq"])
+                delivery.acknowledge()
+            return len(arrived) == 20
+
+        eventually(take, what="all have arrived", patience_s=60)
+        link.stop()
+    assert inbox.dropped > 0
+    assert states[-1].name == "stopped"
+
+
+@pytest.mark.broker
+def test_an_acknowledgement_of_an_ended_connection_reaches_nobody(tmp_path: Path) -> None:
+    inbox = Inbox()
+    with running_broker(tmp_path / "broker") as broker, field_device(broker.url) as device:
+        config = LinkConfig(BrokerSettings(url=broker.url), "demo", "dashboard", Credentials())
+        with _link(config, inbox):
+            device.send(sample(seq=1))
+            [first] = inbox.take(1, wait_s=10)
+        with _link(config, inbox):
+            first.acknowledge()
+            [again] = inbox.take(1, wait_s=10)
+            again.acknowledge()
+    assert again.payload == first.payload
+
+
+@contextmanager
+def _link(config: LinkConfig, inbox: Inbox) -> Iterator[BrokerLink]:
+    """Yield a link that is up, and stop it."""
+    link = BrokerLink(config, inbox, lambda _: None)
+    link.start()
+    try:
+        eventually(lambda: link.is_online, what="the link is up")
+        yield link
+    finally:
+        link.stop()

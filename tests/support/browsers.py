@@ -1,0 +1,106 @@
+"""A real headless Chromium, and what tests ask of a page in it."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from selenium import webdriver
+from selenium.webdriver.common.by import By
+from selenium.webdriver.remote.webelement import WebElement
+
+_FLAGS = (
+    "headless=new", "no-sandbox", "disable-gpu", "disable-background-networking",
+    "disable-component-update", "disable-sync", "no-first-run", "hide-scrollbars",
+    "disable-dev-shm-usage",
+)  # fmt: skip
+
+
+class Browser:
+    """A browser with one page open.
+
+    Args:
+        driver: Chromium's driver.
+        kept: The folder that screenshots go to.
+    """
+
+    def __init__(self, driver: webdriver.Chrome, kept: Path) -> None:
+        self._driver = driver
+        self._kept = kept
+
+    def open(self, url: str, *, width: int = 1400, height: int = 900) -> None:
+        """Open a page at a size, in CSS pixels, with empty logs."""
+        self._driver.get("about:blank")  # the page before would go on looking for its server
+        self._log("browser")  # reading it empties it
+        self._log("performance")
+        size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
+        self._driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+        self._driver.get(url)
+
+    def texts(self, selector: str) -> list[str]:
+        """Return the visible text of each element of a selector."""
+        script = "return [...document.querySelectorAll(arguments[0])].map(e => e.innerText)"
+        texts: list[str] = self._driver.execute_script(script, selector)
+        return texts
+
+    def text(self, selector: str) -> str:
+        """Return all of them in one line."""
+        return " | ".join(self.texts(selector))
+
+    def value(self, expression: str) -> Any:
+        """Return the value of a JavaScript expression."""
+        return self._driver.execute_script(f"return {expression}")
+
+    def elements(self, selector: str) -> list[WebElement]:
+        """Return the elements of a selector."""
+        return self._driver.find_elements(By.CSS_SELECTOR, selector)
+
+    @property
+    def title(self) -> str:
+        """The page's title."""
+        return self._driver.title
+
+    def keep(self, name: str) -> None:
+        """Keep a screenshot."""
+        self._kept.mkdir(exist_ok=True)
+        self._driver.save_screenshot(str(self._kept / f"{name}.png"))
+
+    def console(self) -> list[str]:
+        """Return what the console has shown since the page was opened."""
+        return self._log("browser")
+
+    def requested(self) -> list[str]:
+        """Return the addresses that were requested since the page was opened."""
+        return [
+            message.split('"url":"')[1].split('"')[0]
+            for message in self._log("performance")
+            if '"Network.requestWillBeSent"' in message and '"url":"' in message
+        ]
+
+    def _log(self, kind: str) -> list[str]:
+        entries: list[dict[str, str]] = self._driver.get_log(kind)  # type: ignore[no-untyped-call]  # selenium
+        return [entry["message"] for entry in entries]
+
+
+@contextmanager
+def chromium(kept: Path) -> Iterator[Browser]:
+    """Yield a browser with a fresh profile.
+
+    Args:
+        kept: The folder that screenshots go to; made when the first is kept.
+    """
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
+        options = webdriver.ChromeOptions()
+        for flag in (*_FLAGS, f"user-data-dir={profile}"):
+            options.add_argument(f"--{flag}")
+        options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+        service = webdriver.ChromeService(shutil.which("chromedriver"))
+        driver = webdriver.Chrome(options=options, service=service)
+        try:
+            yield Browser(driver, kept)
+        finally:
+            driver.quit()
