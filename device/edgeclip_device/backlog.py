@@ -196,9 +196,7 @@ class Backlog:
 
     def waiting(self) -> tuple[int, int]:
         """Return how many detections and how many snapshots have no receipt yet."""
-        counts = "SELECT (SELECT count(*) FROM outbox), (SELECT count(*) FROM media)"
-        rows, media = database.query(self._connection, counts)[0]
-        return int(rows), int(media)
+        return database.count_waiting(self._connection)
 
     def close(self) -> None:
         """Close the database."""

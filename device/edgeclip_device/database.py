@@ -157,6 +157,13 @@ def count_dropped(connection: sqlite3.Connection, kind: str, count: int, at: dat
     )
 
 
+def count_waiting(connection: sqlite3.Connection) -> tuple[int, int]:
+    """Return how many detections and how many snapshots have no receipt yet."""
+    counts = "SELECT (SELECT count(*) FROM outbox), (SELECT count(*) FROM media)"
+    rows, media = query(connection, counts)[0]
+    return int(rows), int(media)
+
+
 def _connect(path: Path) -> sqlite3.Connection:
     _make_file(path)
     connection = sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None)

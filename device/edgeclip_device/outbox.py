@@ -128,6 +128,10 @@ class Outbox:
         with database.transaction(self._connection) as connection:
             database.write_meta(connection, key, value)
 
+    def waiting(self) -> tuple[int, int]:
+        """Return how many detections and how many snapshots have no receipt yet."""
+        return database.count_waiting(self._connection)
+
     def close(self) -> None:
         """Close the database; what is committed stays."""
         self._connection.close()

@@ -1,0 +1,333 @@
+"""`edgeclip-device`: detect, uplink, run, replay, outbox status, check-config."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from edgeclip.errors import ConfigError, PublishError, run_command_line
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from edgeclip_device.config import DeviceSettings
+
+app = typer.Typer(
+    help="Watch a camera, and keep each detection on disk until the dashboard has it.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,  # a bug's traceback, without locals: they hold secrets
+)
+outbox_app = typer.Typer(help="Look at what waits for the dashboard.", no_args_is_help=True)
+app.add_typer(outbox_app, name="outbox")
+
+ConfigFile = Annotated[
+    Path | None, typer.Option("--config", help="device.toml; options go over it.")
+]
+Source = Annotated[
+    str | None,
+    typer.Option(help="Image, folder, video, camera number, /dev/..., rtsp://... or GStreamer."),
+]
+Bundle = Annotated[Path | None, typer.Option(help="Folder made by `edgeclip-export bundle`.")]
+Task = Annotated[str | None, typer.Option(help="Which pack of the bundle.")]
+Backend = Annotated[str | None, typer.Option(help="auto, onnxruntime or tensorrt.")]
+State = Annotated[Path | None, typer.Option(help="Folder of the outbox and its media.")]
+DeviceId = Annotated[str | None, typer.Option(help="This device's name.")]
+Project = Annotated[str | None, typer.Option(help="The project it belongs to.")]
+DeploymentId = Annotated[str | None, typer.Option(help="One camera, one place, one period.")]
+CameraId = Annotated[str | None, typer.Option(help="The camera's name.")]
+Broker = Annotated[str | None, typer.Option(help="mqtt://HOST[:PORT] or mqtts://HOST[:PORT].")]
+Protocol = Annotated[str | None, typer.Option(help="MQTT version: 5 or 3.1.1.")]
+Motion = Annotated[str | None, typer.Option(help="mog2, average, difference or off.")]
+Votes = Annotated[str | None, typer.Option(help="N/M: N of the last M frames must agree.")]
+MaxFps = Annotated[float | None, typer.Option(help="Frames a second that are looked at.")]
+StripTop = Annotated[int | None, typer.Option(help="Burned-in strip at the top, px.")]
+StripBottom = Annotated[int | None, typer.Option(help="Burned-in strip at the bottom, px.")]
+AsJson = Annotated[bool, typer.Option("--json/--no-json", help="JSON on stdout, for machines.")]
+Verbose = Annotated[bool, typer.Option("--verbose/--no-verbose", help="Log every change.")]
+
+
+@app.command()
+def detect(
+    config: ConfigFile = None,
+    source: Source = None,
+    bundle: Bundle = None,
+    task: Task = None,
+    backend: Backend = None,
+    state: State = None,
+    device_id: DeviceId = None,
+    project: Project = None,
+    deployment_id: DeploymentId = None,
+    camera_id: CameraId = None,
+    motion: Motion = None,
+    votes: Votes = None,
+    max_fps: MaxFps = None,
+    strip_top_px: StripTop = None,
+    strip_bottom_px: StripBottom = None,
+) -> None:
+    """Watch a camera and write detections into the outbox; needs no network."""
+    settings = _settings(
+        config,
+        {
+            **_identity(device_id, project, deployment_id, state),
+            **_watching(source, camera_id, (bundle, task, backend), (motion, votes)),
+        },
+        (max_fps, strip_top_px, strip_bottom_px),
+    )
+    _log_to_stderr(logging.INFO)
+    from edgeclip_device.services import run_detect
+
+    run_detect(settings)
+
+
+@app.command()
+def uplink(
+    config: ConfigFile = None,
+    broker: Broker = None,
+    protocol: Protocol = None,
+    state: State = None,
+    device_id: DeviceId = None,
+    project: Project = None,
+    deployment_id: DeploymentId = None,
+    camera_id: CameraId = None,
+) -> None:
+    """Publish what is in the outbox; delete what the dashboard has stored."""
+    settings = _settings(
+        config,
+        {
+            **_identity(device_id, project, deployment_id, state),
+            "camera": {"camera_id": camera_id},
+            "mqtt": {"url": broker, "protocol": protocol},
+        },
+    )
+    _log_to_stderr(logging.INFO)
+    from edgeclip_device.services import run_uplink
+
+    run_uplink(settings)
+
+
+@app.command()
+def run(
+    config: ConfigFile = None,
+    source: Source = None,
+    bundle: Bundle = None,
+    broker: Broker = None,
+    protocol: Protocol = None,
+    task: Task = None,
+    backend: Backend = None,
+    state: State = None,
+    device_id: DeviceId = None,
+    project: Project = None,
+    deployment_id: DeploymentId = None,
+    camera_id: CameraId = None,
+    motion: Motion = None,
+    votes: Votes = None,
+    max_fps: MaxFps = None,
+    strip_top_px: StripTop = None,
+    strip_bottom_px: StripBottom = None,
+) -> None:
+    """Run detect and uplink in one process, for a desk."""
+    settings = _settings(
+        config,
+        {
+            **_identity(device_id, project, deployment_id, state),
+            **_watching(source, camera_id, (bundle, task, backend), (motion, votes)),
+            "mqtt": {"url": broker, "protocol": protocol},
+        },
+        (max_fps, strip_top_px, strip_bottom_px),
+    )
+    _log_to_stderr(logging.INFO)
+    from edgeclip_device.services import run_both
+
+    run_both(settings)
+
+
+@app.command()
+def replay(
+    clip: Annotated[str, typer.Argument(help="A video, an image or a folder of images.")],
+    bundle: Bundle = None,
+    config: ConfigFile = None,
+    broker: Broker = None,
+    protocol: Protocol = None,
+    speed: Annotated[
+        float, typer.Option(min=0, max=1000, help="0 as fast as possible, 1 the clip's own time.")
+    ] = 0.0,
+    start: Annotated[
+        str | None,
+        typer.Option(help="When the clip begins, RFC 3339; the file's time where absent."),
+    ] = None,
+    wait_s: Annotated[
+        float, typer.Option(min=0, max=3600, help="How long to wait for receipts at the end.")
+    ] = 60.0,
+    task: Task = None,
+    backend: Backend = None,
+    state: State = None,
+    device_id: DeviceId = None,
+    project: Project = None,
+    deployment_id: DeploymentId = None,
+    camera_id: CameraId = None,
+    motion: Motion = None,
+    votes: Votes = None,
+    max_fps: MaxFps = None,
+    strip_top_px: StripTop = None,
+    strip_bottom_px: StripBottom = None,
+    as_json: AsJson = False,
+    verbose: Verbose = False,
+) -> None:
+    """Run detect over a clip, send what it finds where a broker is named, and print a table."""
+    settings = _settings(
+        config,
+        {
+            **_identity(device_id, project, deployment_id, state),
+            **_watching(clip, camera_id, (bundle, task, backend), (motion, votes)),
+            "mqtt": {"url": broker, "protocol": protocol},
+        },
+        (max_fps, strip_top_px, strip_bottom_px),
+    )
+    _log_to_stderr(logging.INFO if verbose else logging.WARNING)
+    from edgeclip_device.replay import ReplayOptions
+    from edgeclip_device.replay import replay as replay_clip
+
+    result = replay_clip(settings, ReplayOptions(_time(start), speed, wait_s))
+    _print_replay(result, as_json)
+
+
+@outbox_app.command("status")
+def outbox_status(
+    state: Annotated[Path, typer.Option(help="Folder of the outbox.")], as_json: AsJson = False
+) -> None:
+    """Say what waits, since when, and what was dropped."""
+    import json
+    from dataclasses import asdict
+
+    from edgeclip_device.outbox_status import read_status
+
+    status = read_status(state)
+    if as_json:
+        print(json.dumps(asdict(status), indent=2))
+        return
+    from rich.console import Console
+
+    from edgeclip_device.status_tables import status_table
+
+    Console().print(status_table(status))
+
+
+@app.command("check-config")
+def check_config(
+    file: Annotated[Path, typer.Argument(help="device.toml")],
+) -> None:
+    """Print the settings as they would be used, without secrets."""
+    from edgeclip_device.config import load_settings
+    from edgeclip_device.credentials import broker_credentials, camera_credentials
+
+    settings = load_settings(file, {})
+    print(settings.model_dump_json(indent=2))
+    for kind, credentials in (("mqtt", broker_credentials()), ("camera", camera_credentials())):
+        shown = credentials.username or "none"
+        password = "set, not shown" if credentials.password else "none"
+        print(f"{kind} user name: {shown}; password: {password}")
+
+
+def _settings(
+    config: Path | None,
+    options: dict[str, Any],
+    frames: tuple[float | None, int | None, int | None] = (None, None, None),
+) -> DeviceSettings:
+    from edgeclip_device.config import load_settings
+
+    max_fps, top, bottom = frames
+    options.setdefault("camera", {}).update(
+        {"max_fps": max_fps, "strip_top_px": top, "strip_bottom_px": bottom}
+    )
+    return load_settings(config, options)
+
+
+def _identity(
+    device_id: str | None, project: str | None, deployment_id: str | None, state: Path | None
+) -> dict[str, Any]:
+    return {
+        "device_id": device_id,
+        "project": project,
+        "deployment_id": deployment_id,
+        "state": state,
+    }
+
+
+def _watching(
+    source: str | None,
+    camera_id: str | None,
+    decides: tuple[Path | None, str | None, str | None],
+    judging: tuple[str | None, str | None],
+) -> dict[str, Any]:
+    bundle, task, backend = decides
+    motion, votes = judging
+    frames, of = _votes(votes)
+    return {
+        "camera": {"source": source, "camera_id": camera_id},
+        "inference": {"bundle": bundle, "task": task, "backend": backend},
+        "motion": {"algorithm": motion},
+        "visits": {"frames": frames, "of": of},
+    }
+
+
+def _votes(text: str | None) -> tuple[int | None, int | None]:
+    if text is None:
+        return None, None
+    frames, slash, of = text.partition("/")
+    if not (slash and frames.isdigit() and of.isdigit()):
+        raise ConfigError(f"--votes {text}: expected N/M, for example 2/3")
+    return int(frames), int(of)
+
+
+def _time(text: str | None) -> datetime | None:
+    if text is None:
+        return None
+    from datetime import datetime, timezone
+
+    try:
+        at = datetime.fromisoformat(text.replace("Z", "+00:00"))  # 3.10 does not know Z
+    except ValueError as error:
+        raise ConfigError(f"--start {text}: expected a time like 2026-05-01T02:03:04Z") from error
+    if at.tzinfo is None:
+        raise ConfigError(f"--start {text}: add the time zone, for example {text}Z for UTC")
+    return at.astimezone(timezone.utc)
+
+
+def _print_replay(result: Any, as_json: bool) -> None:
+    from rich.console import Console
+
+    from edgeclip_device.replay_tables import detections_table, replay_json, summary_table
+
+    if as_json:
+        print(replay_json(result))
+    else:
+        console = Console()
+        console.print(detections_table(result))
+        console.print(summary_table(result))
+    rows, media = result.waiting
+    if result.broker is not None and not result.is_delivered:
+        reason = f" ({result.last_error})" if result.last_error else ""
+        raise PublishError(
+            f"{rows} revisions and {media} snapshots have no receipt{reason}: is a dashboard of"
+            f" this project connected to {result.broker}? They stay in {result.state}"
+        )
+
+
+def _log_to_stderr(level: int) -> None:
+    logging.basicConfig(
+        level=level, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s"
+    )
+
+
+def main() -> None:
+    """Run the command line.
+
+    Raises:
+        SystemExit: Always; with the exit codes of `edgeclip.errors`.
+    """
+    run_command_line(app)

@@ -1,0 +1,71 @@
+"""The services as commands run them: signals, locks, the socket; and both at once for a desk."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable
+
+from edgeclip_device.clock import SystemClock
+from edgeclip_device.config import DeviceSettings
+from edgeclip_device.credentials import broker_credentials
+from edgeclip_device.detect import detect
+from edgeclip_device.events import StopAsked, Woken
+from edgeclip_device.locks import only_process
+from edgeclip_device.mqtt import broker_address
+from edgeclip_device.notify import Notifier
+from edgeclip_device.uplink import Uplink
+from edgeclip_device.uplink_thread import UplinkThread
+from edgeclip_device.wakeup import Listener
+
+
+def run_detect(settings: DeviceSettings) -> None:
+    """Run detect until the source ends, SIGTERM or SIGINT.
+
+    Raises:
+        EdgeclipError: It cannot begin or go on.
+    """
+    stop = threading.Event()
+    _on_signals(stop.set)
+    detect(settings, stop)
+
+
+def run_uplink(settings: DeviceSettings) -> None:
+    """Run the uplink until SIGTERM or SIGINT.
+
+    Raises:
+        EdgeclipError: It cannot begin or go on.
+    """
+    broker_address(settings.mqtt)
+    notifier = Notifier()
+    with only_process(settings.state, "uplink"):
+        uplink = Uplink(settings, broker_credentials(), clock=SystemClock(), notifier=notifier)
+        _on_signals(lambda: uplink.events.put(StopAsked()))
+        listener = Listener(settings.state, lambda: uplink.events.put(Woken()))
+        try:
+            uplink.run()
+        finally:
+            listener.close()
+            notifier.close()
+
+
+def run_both(settings: DeviceSettings) -> None:
+    """Run detect, and the uplink in a thread, until the source ends, SIGTERM or SIGINT.
+
+    Raises:
+        EdgeclipError: One of them cannot begin or go on.
+    """
+    broker_address(settings.mqtt)
+    stop = threading.Event()
+    _on_signals(stop.set)
+    uplink = UplinkThread(settings, broker_credentials())
+    uplink.start()
+    try:
+        detect(settings, stop)
+    finally:
+        uplink.stop()
+
+
+def _on_signals(react: Callable[[], None]) -> None:
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda _number, _frame: react())

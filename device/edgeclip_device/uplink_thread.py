@@ -1,0 +1,131 @@
+"""The uplink in a thread, beside a detector in the same process: for a desk and for replays."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+
+from edgeclip.errors import EdgeclipError, PublishError
+from edgeclip_device.clock import SystemClock
+from edgeclip_device.config import DeviceSettings
+from edgeclip_device.credentials import Credentials
+from edgeclip_device.events import StopAsked, Woken
+from edgeclip_device.locks import only_process
+from edgeclip_device.notify import Notifier
+from edgeclip_device.uplink import ReleasedHook, Uplink
+from edgeclip_device.wakeup import Listener
+
+log = logging.getLogger(__name__)
+
+_GOODBYE_S = 10.0
+_LOOK_S = 0.05
+
+
+class UplinkThread:
+    """Runs an uplink.
+
+    Args:
+        settings: The device's configuration.
+        credentials: Of the broker.
+        on_released: Told, in the uplink's thread, what each receipt deleted.
+    """
+
+    def __init__(
+        self,
+        settings: DeviceSettings,
+        credentials: Credentials,
+        on_released: ReleasedHook | None = None,
+    ) -> None:
+        self._settings = settings
+        self._credentials = credentials
+        self._on_released = on_released
+        self._uplink: Uplink | None = None
+        self._error: BaseException | None = None
+        self._is_open = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="uplink", daemon=True)
+
+    @property
+    def uplink(self) -> Uplink:
+        """The uplink, for its counts.
+
+        Raises:
+            EdgeclipError: It has failed.
+        """
+        self._raise()
+        if self._uplink is None:
+            raise PublishError("the uplink was not started")
+        return self._uplink
+
+    def start(self) -> None:
+        """Start it, and wait until the outbox is open.
+
+        Raises:
+            EdgeclipError: It cannot be opened.
+        """
+        self._thread.start()
+        self._is_open.wait()
+        self._raise()
+
+    def wait_until_empty(self, limit_s: float) -> bool:
+        """Wait until everything has its receipt; say whether it has.
+
+        Args:
+            limit_s: At most so long.
+
+        Raises:
+            PublishError: The broker refuses our login: waiting would not help.
+            EdgeclipError: The uplink failed.
+        """
+        deadline = time.monotonic() + limit_s
+        self.uplink.events.put(Woken())
+        while time.monotonic() < deadline:
+            if self.uplink.waiting == (0, 0):
+                return True
+            if self.uplink.report.login_refused:
+                raise PublishError(
+                    f"{self._settings.mqtt.url}: {self.uplink.report.error}: check"
+                    " EDGECLIP_MQTT_USERNAME and EDGECLIP_MQTT_PASSWORD"
+                )
+            time.sleep(_LOOK_S)
+        return self.uplink.waiting == (0, 0)
+
+    def stop(self) -> None:
+        """Say goodbye to the broker and end the thread."""
+        if self._uplink is not None:
+            self._uplink.events.put(StopAsked())
+        self._thread.join(_GOODBYE_S)
+
+    def _run(self) -> None:
+        try:
+            with only_process(self._settings.state, "uplink"):
+                self._work()
+        except EdgeclipError as error:
+            self._error = error
+        except Exception as error:  # the thread's one supervised boundary
+            log.exception("the uplink failed")
+            self._error = error
+        finally:
+            self._is_open.set()
+
+    def _work(self) -> None:
+        notifier = Notifier()
+        uplink = Uplink(
+            self._settings,
+            self._credentials,
+            clock=SystemClock(),
+            notifier=notifier,
+            on_released=self._on_released,
+        )
+        listener = Listener(self._settings.state, lambda: uplink.events.put(Woken()))
+        self._uplink = uplink
+        self._is_open.set()
+        try:
+            uplink.run()
+        finally:
+            listener.close()
+            notifier.close()
+
+    def _raise(self) -> None:
+        if self._error is not None:
+            raise self._error
