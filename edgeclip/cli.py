@@ -156,7 +156,6 @@ def train(
     from edgeclip.labels.classes import parse_class_options
     from edgeclip.progress import Bars
     from edgeclip.prompts import parse_prompt_options
-    from edgeclip.trainer import train as train_pack
 
     tables: dict[str, Any] = {
         "data": data,
@@ -182,6 +181,8 @@ def train(
         },
     }
     config = settings_from(tables, TrainConfig, source="edgeclip train")
+    from edgeclip.trainer import train as train_pack  # torch: after what can be refused at once
+
     with Bars(quiet=as_json) as bars:
         result = train_pack(config, created_at=datetime.now(timezone.utc), bars=bars)
     _show_result(result, out, as_json=as_json)

@@ -1,0 +1,126 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from edgeclip.labels.dataset import read_labels
+from edgeclip.packs import load_pack
+from support.drawn_images import DrawnSet, draw, save, write_set
+from support.tiny_packs import TinyEncoder
+
+
+def _edgeclip(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "edgeclip.cli", *map(str, arguments)]
+    usual = {"PATH": "/usr/bin:/bin", "HOME": str(cwd), "COLUMNS": "200", "OMP_NUM_THREADS": "1"}
+    return subprocess.run(command, cwd=cwd, env=usual, capture_output=True, text=True, check=False)
+
+
+def _train(encoder: TinyEncoder, table: Path, out: Path) -> list[object]:
+    return [
+        "train", "--data", table, "--out", out, "--target", "leopard", "--backbone", encoder.config,
+        "--pretrained", encoder.weights, "--steps", "20", "--views", "1",
+    ]  # fmt: skip
+
+
+def test_a_training_ends_with_a_table_and_names_the_next_command(
+    encoder: TinyEncoder, table: Path, tmp_path: Path
+) -> None:
+    done = _edgeclip(*_train(encoder, table, Path("pack")), cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "zero-shot" in done.stdout
+    assert "adapter" in done.stdout
+    assert done.stdout.splitlines()[-1] == "next: edgeclip-export bundle --pack pack --out bundle/"
+    assert load_pack(tmp_path / "pack").manifest.task == "leopard"
+    assert list((tmp_path / ".cache/edgeclip/features").glob("*/*.safetensors"))
+
+
+def test_json_is_all_that_a_machine_gets(encoder: TinyEncoder, table: Path, tmp_path: Path) -> None:
+    done = _edgeclip(*_train(encoder, table, Path("pack")), "--json", cwd=tmp_path)
+    content = json.loads(done.stdout)
+    assert content["task"] == "leopard"
+    assert 0 <= content["metrics"]["test/adapter/leopard/f1"] <= 1
+    measured = _edgeclip(
+        "evaluate", "--pack", "pack", "--data", table, "--backbone", encoder.config,
+        "--pretrained", encoder.weights, "--json", cwd=tmp_path,
+    )  # fmt: skip
+    assert json.loads(measured.stdout)["metrics"]["pack/images"] == 72
+
+
+def test_a_check_shows_classes_places_problems_and_the_split(tmp_path: Path) -> None:
+    write_set(tmp_path / "images", DrawnSet({"leopard": 2, "blank": 2}, locations=4))
+    (tmp_path / "images/place1/leopard_0_0.jpg").write_bytes(b"")
+    done = _edgeclip("data", "check", "images/labels.csv", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    for text in ("place3", "Split by location", "unreadable 1", "empty file: 0 bytes", "warning:"):
+        assert text in done.stdout
+    as_json = _edgeclip("data", "check", "images/labels.csv", "--json", cwd=tmp_path)
+    content = json.loads(as_json.stdout)
+    assert (content["rows"], content["usable"]) == (32, 31)
+
+
+def test_a_check_of_folders_says_which_layout_it_assumed(tmp_path: Path) -> None:
+    for number, label in enumerate(("leopard", "leopard", "blank", "blank")):
+        save(tmp_path / f"images/{label}/{number}.jpg", draw(label, number))
+    done = _edgeclip("data", "check", "images", cwd=tmp_path)
+    assert "assumed: layout label (guessed" in done.stdout
+    assert "no split: too few sequences" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["data", "check", "none"], 6, "error: none: no such folder or file"),
+        (["data", "check", "labels.csv"], 6, "empty: a header and a row an image"),
+        (["data", "check", "images", "--layout", "odd"], 2, "--layout 'odd' is not known"),
+        (["data", "check", "images", "--class", "=x"], 2, "names no class"),
+        (["data", "check", "images", "--class", "cat=lepard"], 2, "did you mean leopard?"),
+        (["data", "check", "empty"], 6, "no image found: expected empty/<label>/"),
+        (["data", "check", "corrupt"], 6, "none of 2 labelled files can be used"),
+        (["train", "--data", "images", "--out", "p", "--backbone", "ViT-B-33"], 6, "too few"),
+        (
+            ["train", "--data", "images", "--out", "p", "--backbone", "demo", "--task", "../x"],
+            2,
+            "task: ",
+        ),
+        (["evaluate", "--pack", "images", "--data", "images"], 5, "no readable pack.json"),
+        (["data", "render", "out", "--species", "dodo"], 2, "'dodo' cannot be rendered"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_what_cannot_be_done_is_one_line_and_an_exit_code(
+    tmp_path: Path, arguments: list[str], code: int, message: str
+) -> None:
+    for number, label in enumerate(("leopard", "blank")):
+        save(tmp_path / f"images/{label}/{number}.jpg", draw(label, number))
+        (tmp_path / "corrupt" / label).mkdir(parents=True)
+        (tmp_path / "corrupt" / label / "a.jpg").write_bytes(b"junk")
+    (tmp_path / "labels.csv").write_bytes(b"")
+    (tmp_path / "empty").mkdir()
+    done = _edgeclip(*arguments, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (code, "")
+    assert message in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_drawn_set_can_be_read(tmp_path: Path) -> None:
+    done = _edgeclip(
+        "data", "render", "out", "--species", "leopard", "--images", "3", "--locations", "1",
+        cwd=tmp_path,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert [s.label for s in read_labels(tmp_path / "out/labels.csv").samples] == (
+        ["leopard"] * 3 + ["blank"] * 3
+    )
+
+
+def test_the_layout_is_a_choice_of_two(tmp_path: Path) -> None:
+    for place in "AB":
+        save(tmp_path / f"images/{place}/leopard/a.jpg", draw("leopard", ord(place)))
+        save(tmp_path / f"images/{place}/civet/a.jpg", draw("zebra", ord(place)))
+    for layout, names in (("label", ["A", "B"]), ("location/label", ["civet", "leopard"])):
+        done = _edgeclip("data", "check", "images", "--layout", layout, "--json", cwd=tmp_path)
+        assert [line["name"] for line in json.loads(done.stdout)["classes"]] == names
