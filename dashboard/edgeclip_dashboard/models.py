@@ -64,7 +64,7 @@ class DetectionRow(Base):
     failure: Mapped[str | None] = mapped_column(String(64))
     votes_frames: Mapped[int | None] = mapped_column(BigInteger)
     votes_agreeing: Mapped[int | None] = mapped_column(BigInteger)
-    pack: Mapped[str] = mapped_column(String(200))
+    pack: Mapped[str] = mapped_column(Text)
     started_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     best_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     ended_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
