@@ -10,8 +10,7 @@ import importlib
 import threading
 from collections import deque
 from collections.abc import Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
-from concurrent.futures import TimeoutError as StillRunningError
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Protocol, SupportsInt, TypeVar
@@ -119,11 +118,9 @@ def build_engine(
 
 
 def _wait_for(future: Future[bytes]) -> bytes:
-    while True:  # in slices, since a wait without a limit would not see Ctrl-C everywhere
-        try:
-            return future.result(timeout=_POLL_S)
-        except StillRunningError:
-            continue
+    while wait([future], timeout=_POLL_S).not_done:
+        continue  # in slices, since a wait without a limit would not see Ctrl-C everywhere
+    return future.result()
 
 
 class _Watch:

@@ -169,6 +169,17 @@ def test_without_any_tensorrt_the_error_names_the_extras(bundle: Path, tmp_path:
     assert done.stderr.count("\n") == 1
 
 
+@pytest.mark.rtx
+def test_an_engine_is_built_where_no_torch_and_no_onnx_is_as_on_a_jetson(
+    bundle: Path, tmp_path: Path
+) -> None:
+    for name in ("cv2", "onnx", "onnxruntime", "open_clip", "safetensors", "torch"):
+        (tmp_path / f"{name}.py").write_text(f"raise ImportError('{name} is not on a Jetson')")
+    for command in ("engine", "inspect"):
+        done = _process(command, bundle, path=tmp_path)
+        assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_a_tensorrt_without_a_driver_is_a_one_line_error(bundle: Path, tmp_path: Path) -> None:
     (tmp_path / "tensorrt.py").write_text(
         "__version__ = '10.3.0'\n"

@@ -1,0 +1,52 @@
+"""What `docs/bundle-format.md` says is what the code does."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+import typer
+from typer.main import get_command
+
+from edgeclip.contract.bundle import BundleManifest
+from edgeclip.contract.profiles import DIMENSION_NAMES, default_profiles
+from edgeclip.contract.slots import GRAPH_OUTPUTS, HEAD_SLOTS
+from edgeclip_export.cli import app
+
+TEXT = (Path(__file__).parents[2] / "docs/bundle-format.md").read_text()
+
+
+def _options() -> list[tuple[str, str]]:
+    group = get_command(app)
+    assert isinstance(group, typer.core.TyperGroup)
+    return [
+        (name, option.opts[0])
+        for name, command in group.commands.items()
+        for option in command.params
+        if option.opts[0].startswith("--") and option.opts[0] != "--help"
+    ]
+
+
+@pytest.mark.parametrize(("command", "option"), _options())
+def test_every_option_of_every_command_is_documented(command: str, option: str) -> None:
+    usage = re.search(rf"^edgeclip-export {command} .*$", TEXT, re.MULTILINE)
+    assert usage is not None
+    assert option in usage.group()
+
+
+@pytest.mark.parametrize("name", [*HEAD_SLOTS, *GRAPH_OUTPUTS, *DIMENSION_NAMES.values()])
+def test_every_input_output_and_dimension_is_documented(name: str) -> None:
+    assert f"`{name}`" in TEXT or f"| {name} |" in TEXT
+
+
+@pytest.mark.parametrize("name", BundleManifest.model_fields)
+def test_every_field_of_the_manifest_is_documented(name: str) -> None:
+    assert f"`{name.rstrip('_')}`" in TEXT
+
+
+@pytest.mark.parametrize("letter", [letter for letter in DIMENSION_NAMES if letter != "B"])
+def test_the_sizes_of_an_engine_are_the_documented_ones(letter: str) -> None:
+    profile = default_profiles()[letter]
+    row = f"| {DIMENSION_NAMES[letter]} | {letter} | {profile.min}, {profile.opt}, {profile.max} |"
+    assert row in TEXT
