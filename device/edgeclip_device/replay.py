@@ -166,8 +166,8 @@ def _run_with_uplink(
     thread.start()
     try:
         detector.run(threading.Event())
-        thread.wait_until_empty(options.wait_s)
-        result.waiting = thread.uplink.waiting
+        thread.wait_until(lambda: detector.outbox.waiting() == (0, 0), options.wait_s)
+        result.waiting = detector.outbox.waiting()
         result.drain = thread.uplink.counts
         result.last_error = thread.uplink.report.error
     finally:

@@ -96,11 +96,6 @@ class Uplink:
         """What was sent and receipted so far."""
         return self._drain.counts
 
-    @property
-    def waiting(self) -> tuple[int, int]:
-        """How many detections and snapshots have no receipt yet, by the loop's last look."""
-        return self._waiting
-
     def run(self) -> None:
         """Work until `StopAsked` comes, then say goodbye to the broker.
 
@@ -123,7 +118,6 @@ class Uplink:
             resend_s=self._settings.uplink.resend_s,
             max_in_flight=self._settings.mqtt.max_in_flight,
         )
-        self._waiting = self._backlog.waiting()
 
     def _take_events(self) -> bool:
         """Wait for something to happen, at most one poll; say whether to stop."""
@@ -165,8 +159,7 @@ class Uplink:
 
     def _count(self) -> None:
         self._counted_at = time.monotonic()
-        self._waiting = self._backlog.waiting()
-        rows, media = self._waiting
+        rows, media = self._backlog.waiting()
         self._notifier.status(f"{self.report.state}; {rows} detections, {media} snapshots wait")
 
     def _work(self) -> None:
@@ -237,7 +230,6 @@ class Uplink:
     def _on_message(self, message: ev.Arrived) -> None:
         if message.topic == self._topics.receipt:
             released = self._drain.on_receipt(message.payload)
-            self._count()
             if self._on_released is not None:
                 self._on_released(released)
         elif message.topic == dashboard_status(self._settings.project):

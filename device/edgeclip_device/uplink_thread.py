@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Callable
 
 from edgeclip.errors import EdgeclipError, PublishError
 from edgeclip_device.clock import SystemClock
@@ -67,10 +68,11 @@ class UplinkThread:
         self._is_open.wait()
         self._raise()
 
-    def wait_until_empty(self, limit_s: float) -> bool:
+    def wait_until(self, is_empty: Callable[[], bool], limit_s: float) -> bool:
         """Wait until everything has its receipt; say whether it has.
 
         Args:
+            is_empty: Asks the outbox itself: what the uplink saw last may be older than a row.
             limit_s: At most so long.
 
         Raises:
@@ -79,16 +81,16 @@ class UplinkThread:
         """
         deadline = time.monotonic() + limit_s
         self.uplink.events.put(Woken())
-        while time.monotonic() < deadline:
-            if self.uplink.waiting == (0, 0):
-                return True
+        while not is_empty():
             if self.uplink.report.login_refused:
                 raise PublishError(
                     f"{self._settings.mqtt.url}: {self.uplink.report.error}: check"
                     " EDGECLIP_MQTT_USERNAME and EDGECLIP_MQTT_PASSWORD"
                 )
+            if time.monotonic() >= deadline:
+                return False
             time.sleep(_LOOK_S)
-        return self.uplink.waiting == (0, 0)
+        return True
 
     def stop(self) -> None:
         """Say goodbye to the broker and end the thread."""

@@ -1,0 +1,29 @@
+from __future__ import annotations
+
+import pytest
+
+from edgeclip_device.urls import BrokerAddress, masked, parse_broker_url, with_credentials
+
+
+def test_the_usual_ports_need_not_be_named() -> None:
+    assert parse_broker_url("mqtt://broker") == BrokerAddress("broker", 1883, False)
+    assert parse_broker_url("mqtts://broker/") == BrokerAddress("broker", 8883, True)
+    assert parse_broker_url("mqtt://[::1]:1884") == BrokerAddress("::1", 1884, False)
+
+
+@pytest.mark.parametrize(
+    "url", ["broker:1883", "tcp://broker", "mqtt://", "mqtt://broker/x", "mqtt://broker?a=1", ""]
+)
+def test_anything_else_is_no_broker(url: str) -> None:
+    with pytest.raises(ValueError, match="broker"):
+        parse_broker_url(url)
+
+
+def test_a_masked_url_has_neither_user_nor_password_nor_query() -> None:
+    assert masked("rtsp://me:secret@camera:554/1?token=abc") == "rtsp://camera:554/1"
+    assert masked("/dev/video0") == "/dev/video0"
+
+
+def test_credentials_with_odd_characters_stay_in_their_place() -> None:
+    url = with_credentials("rtsp://camera/1", "me", "p@ss/word:1")
+    assert url == "rtsp://me:p%40ss%2Fword%3A1@camera/1"
