@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Optional
 
@@ -11,10 +10,9 @@ import typer
 from rich.console import Console, RenderableType
 from rich.markup import escape
 
-from edgeclip.errors import ConfigError, run_command_line
+from edgeclip.errors import run_command_line
 
 if TYPE_CHECKING:
-    from edgeclip.labels.folder import Layout
     from edgeclip.trainer import TrainResult
 
 app = typer.Typer(
@@ -67,10 +65,11 @@ def data_check(
     """Say what can be used: classes, places, unreadable files, duplicates, and the split."""
     from edgeclip.labels.classes import parse_class_options
     from edgeclip.labels.dataset import load_dataset, read_labels
+    from edgeclip.labels.folder import parse_layout
     from edgeclip.progress import Bars
     from edgeclip.summary import summarise
 
-    table = read_labels(source, data_dir=data_dir, layout=_layout(layout))
+    table = read_labels(source, data_dir=data_dir, layout=parse_layout(layout))
     with Bars(quiet=as_json) as bars:
         advance = bars.add("opening images", len(table.samples))
         dataset = load_dataset(
@@ -97,6 +96,7 @@ def data_render(
     locations: Annotated[int, typer.Option(min=1, max=10_000)] = 10,
     first_location: Annotated[int, typer.Option(min=0, help="Sets apart have other places.")] = 0,
     seed: Seed = 1,
+    as_json: AsJson = False,
 ) -> None:
     """Draw a labelled image set, for trying things out without a camera."""
     from edgeclip.scenes.image_sets import ImageSetPlan, write_image_set
@@ -109,8 +109,28 @@ def data_render(
         first_location=first_location,
     )
     table = write_image_set(out, plan)
+    if as_json:
+        _print_json({"labels": str(table), "counts": plan.counts})
+        return
     _show(f"{images} images each of {escape(', '.join([*names, 'blank']))}")
     _next(f"edgeclip data check {table}")
+
+
+@data_app.command("clip")
+def data_clip(
+    out: Annotated[Path, typer.Argument(help="The video, .mp4 or .avi; its truth lies beside it.")],
+    scene: Annotated[str, typer.Option(help="foliage, leopard-night, leopard-day or person.")],
+    as_json: AsJson = False,
+) -> None:
+    """Draw a video clip with known truth, to replay on a device."""
+    from edgeclip.scenes.clips import scene_script, write_clip
+
+    truth = write_clip(out, script=scene_script(scene))
+    if as_json:
+        _print_json({"clip": str(out), "frames": len(truth.frames), "visits": len(truth.visits)})
+        return
+    _show(f"{len(truth.frames)} frames, {len(truth.visits)} visits")
+    _next(f"edgeclip-device replay {out} --bundle bundle/")
 
 
 @app.command()
@@ -151,7 +171,7 @@ def train(
     """Train an adapter; write its pack with figures on places that it has not seen."""
     from datetime import datetime, timezone
 
-    from edgeclip.config import TrainConfig
+    from edgeclip.config import TrainConfig, default_cache
     from edgeclip.contract.settings import settings_from
     from edgeclip.labels.classes import parse_class_options
     from edgeclip.progress import Bars
@@ -205,13 +225,14 @@ def evaluate(
     """Measure a pack, at its own thresholds, on labelled images."""
     from edgeclip.evaluating import EvaluationRequest, evaluate_pack
     from edgeclip.labels.classes import parse_class_options
+    from edgeclip.labels.folder import parse_layout
     from edgeclip.progress import Bars
 
     request = EvaluationRequest(
         pack=pack,
         data=data,
         data_dir=data_dir,
-        layout=_layout(layout),
+        layout=parse_layout(layout),
         classes=parse_class_options(classes or []),
         backbone=backbone,
         pretrained=pretrained,
@@ -223,28 +244,12 @@ def evaluate(
         return
     from edgeclip.tables import evaluation_tables
 
-    _show(evaluation_tables({"pack": result}, names, title="These images"))
-
-
-def default_cache() -> Path:
-    """Return where features are kept: below XDG_CACHE_HOME, else in the home folder."""
-    root = os.environ.get("XDG_CACHE_HOME")
-    return (Path(root) if root else Path.home() / ".cache") / "edgeclip" / "features"
+    _show(evaluation_tables({"pack": result}, names, title="these images"))
 
 
 def main() -> None:
     """Run the command line."""
     run_command_line(app)
-
-
-def _layout(text: str | None) -> Layout | None:
-    if text is None:
-        return None
-    if text == "label":
-        return "label"
-    if text == "location/label":
-        return "location/label"
-    raise ConfigError(f"--layout {text!r} is not known: use 'label' or 'location/label'")
 
 
 def _show_result(result: TrainResult, out: Path, *, as_json: bool) -> None:

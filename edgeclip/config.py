@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from pydantic import Field
@@ -53,3 +54,9 @@ class TrainConfig(Settings):
     cache: Path | None = Field(None, strict=False, description="None: features are not kept.")
     min_precision: Probability | None = None
     recipe: Recipe = Recipe()
+
+
+def default_cache() -> Path:
+    """Return where features are kept: below XDG_CACHE_HOME, else in the home folder."""
+    root = os.environ.get("XDG_CACHE_HOME")
+    return (Path(root) if root else Path.home() / ".cache") / "edgeclip" / "features"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -129,6 +130,25 @@ def person_clip(duration_s: float = 12.0) -> ClipScript:
         location_seed=_OPEN, wind=0.3, duration_s=duration_s,
         entries=(Entry("person", 2.0, 9.0, height=0.6),),
     )  # fmt: skip
+
+
+SCENES: Mapping[str, Callable[[], ClipScript]] = {
+    "foliage": foliage_clip,
+    "leopard-night": leopard_night_clip,
+    "leopard-day": leopard_day_clip,
+    "person": person_clip,
+}
+
+
+def scene_script(name: str) -> ClipScript:
+    """Return a ready script by its name.
+
+    Raises:
+        ConfigError: There is no such scene.
+    """
+    if name not in SCENES:
+        raise ConfigError(f"--scene {name!r} is not known: there are {', '.join(SCENES)}")
+    return SCENES[name]()
 
 
 def frame_spec(script: ClipScript, index: int) -> SceneSpec:
