@@ -85,8 +85,8 @@ def latencies(dashboard: Dashboard, broker: Broker, count: int) -> dict[str, lis
     rows = [row for row in dashboard.detections() if row["detection_id"] in published]
     received = {row["detection_id"]: _seconds(row["first_received_at"]) for row in rows}
     to_received = [1000 * (received[key] - published[key]) for key in received]
-    shown = [row for row in rows if row["shown_at"]]
-    to_page = [1000 * (_seconds(r["shown_at"]) - received[r["detection_id"]]) for r in shown]
+    shown = [row for row in rows if row["first_shown_at"]]
+    to_page = [1000 * (_seconds(r["first_shown_at"]) - received[r["detection_id"]]) for r in shown]
     return {"publish_to_received_ms": to_received, "received_to_page_ms": to_page}
 
 

@@ -83,4 +83,5 @@ def _as_json(view: DetectionView, feed: LiveFeed) -> dict[str, Any]:
     document = asdict(view)
     document["media"] = [asdict(media) | {"url": media.url} for media in view.media]
     document["shown_at"] = feed.shown_at(view.detection_id, view.rev)
+    document["first_shown_at"] = feed.first_shown_at(view.detection_id)
     return document

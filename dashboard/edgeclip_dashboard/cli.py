@@ -93,7 +93,7 @@ def _log_to_stderr(*, verbose: bool) -> None:
     logging.basicConfig(
         level=level, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s"
     )
-    for name in ("amqtt", "asyncio", "uvicorn", "watchfiles"):
+    for name in ("amqtt", "asyncio", "transitions", "uvicorn"):
         logging.getLogger(name).setLevel(logging.WARNING)
 
 

@@ -35,6 +35,7 @@ class LiveFeed:
         self._read = read
         self._listeners: list[Listener] = []
         self._shown: OrderedDict[tuple[str, int], datetime] = OrderedDict()
+        self._first_shown: OrderedDict[str, datetime] = OrderedDict()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._wake = asyncio.Event()
         self.picture: Picture | None = None
@@ -55,13 +56,19 @@ class LiveFeed:
         """Return when a revision was first pushed to an open page since this start, or None."""
         return self._shown.get((detection_id, rev))
 
+    def first_shown_at(self, detection_id: str) -> datetime | None:
+        """Return when any revision of a detection was first pushed to an open page, or None."""
+        return self._first_shown.get(detection_id)
+
     def note_shown(self) -> None:
         """Note that the newest picture is on someone's page."""
         now = datetime.now(timezone.utc)
         for view in self.picture.detections if self.picture else ():
             self._shown.setdefault((view.detection_id, view.rev), now)
-        while len(self._shown) > _MOST_SHOWN:
-            self._shown.popitem(last=False)
+            self._first_shown.setdefault(view.detection_id, now)
+        for times in (self._shown, self._first_shown):
+            while len(times) > _MOST_SHOWN:
+                times.popitem(last=False)
 
     async def run(self) -> None:
         """Read and tell until cancelled: at every change, and every 15 s in case one was lost."""

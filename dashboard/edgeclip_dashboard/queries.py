@@ -149,7 +149,7 @@ def _detection_view(row: DetectionRow, media: list[MediaView]) -> DetectionView:
 
 
 def _media(session: Session, detection_ids: list[str]) -> dict[str, list[MediaView]]:
-    """Return the stored media of detections: of each number and kind the newest revision's."""
+    """Return the stored media of detections: the newest of a kind is the best of it."""
     query = (
         select(Announcement)
         .join(Media, Media.sha256 == Announcement.sha256)
@@ -161,7 +161,9 @@ def _media(session: Session, detection_ids: list[str]) -> dict[str, list[MediaVi
         newest[row.detection_id][row.n] = row
     views: dict[str, list[MediaView]] = defaultdict(list)
     for detection_id, rows in newest.items():
-        best_first = sorted(rows.values(), key=lambda row: (_KINDS.index(row.kind), row.n))
+        best_first = sorted(
+            rows.values(), key=lambda row: (_KINDS.index(row.kind), -row.rev, -row.n)
+        )
         views[detection_id] = [
             MediaView(row.n, row.kind, row.sha256, row.width, row.height) for row in best_first
         ]

@@ -62,8 +62,7 @@ def votes(view: DetectionView) -> str:
     """Return how many frames agreed, such as `8 of 10 frames`."""
     if view.votes_frames is None:
         return ""
-    frames = "frame" if view.votes_frames == 1 else "frames"
-    return f"{view.votes_agreeing} of {view.votes_frames} {frames}"
+    return f"{view.votes_agreeing} of {amount(view.votes_frames, 'frame')}"
 
 
 def device_state(view: DeviceView, now: datetime) -> str:
@@ -82,8 +81,7 @@ def device_gaps(view: DeviceView) -> str:
     count = sum(gap.last - gap.first + 1 for gap in view.gaps)
     spans = [str(g.first) if g.first == g.last else f"{g.first}-{g.last}" for g in view.gaps[:5]]
     more = ", .." if len(view.gaps) > 5 else ""
-    rows = "row" if count == 1 else "rows"
-    return f"{count} {rows} not received: {', '.join(spans)}{more}"
+    return f"{amount(count, 'row')} not received: {', '.join(spans)}{more}"
 
 
 def link(state: LinkState) -> str:
@@ -95,6 +93,11 @@ def link(state: LinkState) -> str:
     if state.name == "connecting":
         return f"Connecting to {state.broker}"
     return "Stopped"
+
+
+def amount(count: int, noun: str) -> str:
+    """Return a number with its noun: `1 snapshot`, `2 snapshots`."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def _spaced(name: str) -> str:

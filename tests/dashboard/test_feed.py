@@ -79,6 +79,7 @@ def test_a_detection_is_shown_once_someone_looks(desk: Desk) -> None:
     _while_running(feed, body)
     assert feed.shown_at(detection.detection_id, 0) is not None
     assert feed.shown_at(detection.detection_id, 1) is None
+    assert feed.first_shown_at(detection.detection_id) == feed.shown_at(detection.detection_id, 0)
 
 
 def test_a_store_that_cannot_be_read_is_reported_and_then_forgotten() -> None:

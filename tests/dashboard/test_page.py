@@ -171,7 +171,7 @@ def test_a_device_goes_offline_on_the_page_by_its_last_will(
         assert "leopard@1.0.0" in browser.text(shown)
         device.vanish()
         eventually(lambda: "offline since" in browser.text(".device.offline"), what="it is offline")
-    assert "0 of 1 devices online" in browser.text(".counts")
+    assert "0 of 1 device online" in browser.text(".counts")
     with field_device(broker.url, "cleaner") as cleaner:
         cleaner.publish(device.topics.status, b"", retain=True)
 

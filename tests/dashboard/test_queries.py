@@ -42,6 +42,15 @@ def test_the_whole_frame_is_shown_before_a_crop(desk: Desk) -> None:
     assert [media.kind for media in desk.only().media] == ["full", "crop"]
 
 
+def test_a_later_snapshot_of_a_kind_is_the_better_one(desk: Desk) -> None:
+    refs = [media_ref(jpeg(1), n=0), media_ref(jpeg(2), n=1)]
+    first = sample(seq=1, media=refs[:1])
+    later = first.model_copy(update={"rev": 1, "seq": 2, "media": refs})
+    files = [MediaMessage("jetson-1", first.detection_id, n, jpeg(n + 1)) for n in (0, 1)]
+    desk.commit(first, later, *files)
+    assert [media.n for media in desk.only().media] == [1, 0]
+
+
 def test_times_come_back_as_utc(desk: Desk) -> None:
     desk.commit(sample())
     view = desk.only()

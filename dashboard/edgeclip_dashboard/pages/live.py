@@ -136,10 +136,12 @@ class LivePage:
 
     def _show_counts(self, picture: Picture) -> None:
         counts = picture.counts
-        self._counts.set_text(f"{counts.detections} detections · {counts.media} snapshots · ")
-        online = sum(view.state == "online" for view in picture.devices)
-        self._online.set_text(f"{online} of {counts.devices} devices online")
-        self._online.classes(replace="bad" if online < counts.devices else "good")
+        detections = wording.amount(counts.detections, "detection")
+        self._counts.set_text(f"{detections} · {wording.amount(counts.media, 'snapshot')}")
+        states = [view.state for view in picture.devices]
+        devices = wording.amount(len(states), "device")
+        self._online.set_text(f"{states.count('online')} of {devices} online")
+        self._online.classes(replace="bad" if "offline" in states else "good")
         kept = "Messages that could not be read or stored, kept raw in the database"
         self._malformed.set_text(f"{kept}: {counts.malformed}")
         self._malformed.set_visibility(bool(counts.malformed))
