@@ -49,7 +49,7 @@ def precision_recall(evaluations: Mapping[str, Evaluation], class_names: Sequenc
 
 def confusion_matrix(evaluation: Evaluation, class_names: Sequence[str]) -> str:
     """Return the confusion matrix as a PNG data URI."""
-    side = 1.6 + 0.55 * len(class_names)
+    side = max(3.0, 1.6 + 0.55 * len(class_names))
     figure = Figure(figsize=(side + 0.8, side), layout="constrained")
     axes = figure.add_subplot()
     counts = evaluation.confusion

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from rich import box
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -31,12 +32,12 @@ def evaluation_tables(
     evaluations: Mapping[str, Evaluation],
     class_names: Sequence[str],
     *,
-    title: str = "Held-out test images",
+    title: str = "held-out test images",
 ) -> Group:
     """Return figures side by side, and the confusion matrix of the last of the evaluations."""
-    blocks: list[RenderableType] = [_targets(evaluations, title), _overall(evaluations)]
+    blocks: list[RenderableType] = [*_targets(evaluations, title), _overall(evaluations)]
     name, last = list(evaluations.items())[-1]
-    confusion = Table(title=f"Confusion, {name} (row true, column likeliest)", title_justify="left")
+    confusion = _table(f"\nConfusion, {name} (row true, column likeliest)")
     confusion.add_column("")
     for column in class_names:
         confusion.add_column(column, justify="right")
@@ -45,24 +46,38 @@ def evaluation_tables(
     return Group(*blocks, confusion)
 
 
-def _targets(evaluations: Mapping[str, Evaluation], title: str) -> Table:
-    table = Table(title=title, title_justify="left")
-    table.add_column("target")
-    for column in (
-        "", "threshold", "precision", "recall", "F1", "avg. precision", "found", "false alarms",
-    ):  # fmt: skip
-        table.add_column(column, justify="right")
+def _table(title: str) -> Table:
+    return Table(
+        title=title,
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+        show_edge=False,
+        pad_edge=False,
+        collapse_padding=True,
+    )
+
+
+def _targets(evaluations: Mapping[str, Evaluation], title: str) -> list[Table]:
+    tables = []
     for target in next(iter(evaluations.values())).targets:
+        table = _table(f"\n{target}: {title}")
+        table.add_column("")
+        for column in (
+            "threshold", "precision", "recall", "F1", "average\nprecision", "found",
+            "false\nalarms",
+        ):  # fmt: skip
+            table.add_column(column, justify="right")
         for name, result in evaluations.items():
             s = result.targets[target]
             figures = (s.threshold, s.precision, s.recall, s.f1, s.average_precision)
             shown = (f"{figure:.3f}" for figure in figures)
-            table.add_row(target, name, *shown, f"{s.found} of {s.support}", str(s.false_alarms))
-    return table
+            table.add_row(name, *shown, f"{s.found} of {s.support}", str(s.false_alarms))
+        tables.append(table)
+    return tables
 
 
 def _overall(evaluations: Mapping[str, Evaluation]) -> Table:
-    table = Table()
+    table = _table("\nAll images")
     for column in ("", "images", "accuracy", "ECE", "worst place", "right there"):
         table.add_column(column, justify="right")
     for name, result in evaluations.items():
@@ -81,7 +96,7 @@ def _places(summary: DataSummary) -> Table:
             totals[place] = totals.get(place, 0) + count
     places = sorted(totals, key=lambda name: (-totals[name], name))
     shown, rest = places[:_MOST_PLACES], places[_MOST_PLACES:]
-    table = Table(title=f"{summary.source}: images by class and location", title_justify="left")
+    table = _table(f"{summary.source}: images by class and location")
     table.add_column("location")
     for line in summary.classes:
         table.add_column(line.name, justify="right")
@@ -95,13 +110,12 @@ def _places(summary: DataSummary) -> Table:
 
 
 def _classes(summary: DataSummary) -> Table:
-    title = f"Split by {summary.split}" if summary.split else "No split"
-    table = Table(title=title, title_justify="left")
+    table = _table(f"\nSplit by {summary.split}" if summary.split else "\nNo split")
     table.add_column("class")
-    for column in ("images", "sequences", "locations", "infrared", "with box", *PARTS):
+    for column in ("images", "sequences", "locations", "infrared", *PARTS):
         table.add_column(column, justify="right")
     for line in summary.classes:
-        figures = (line.images, line.sequences, line.locations, line.infrared, line.with_box)
+        figures = (line.images, line.sequences, line.locations, line.infrared)
         name = f"{line.name} *" if line.name in summary.targets else line.name
         parts = (line.by_part[part] for part in PARTS)
         table.add_row(name, *(str(figure) for figure in (*figures, *parts)))
@@ -113,7 +127,8 @@ def _classes(summary: DataSummary) -> Table:
 def _facts(summary: DataSummary) -> Text:
     first = (
         f"{summary.rows} labelled files named, {summary.usable} usable, "
-        f"{summary.infrared_share:.0%} infrared, {summary.small_images} thumbnails"
+        f"{summary.infrared_share:.0%} infrared, {summary.small_images} thumbnails, "
+        f"{sum(line.with_box for line in summary.classes)} with a box"
     )
     lines = [first]
     if summary.left_out:
@@ -129,7 +144,7 @@ def _facts(summary: DataSummary) -> Text:
 
 def _problems(summary: DataSummary) -> Table:
     counts = ", ".join(f"{kind} {count}" for kind, count in summary.problem_counts().items())
-    table = Table(title=f"Left out or doubted: {counts}", title_justify="left")
+    table = _table(f"\nLeft out or doubted: {counts}")
     for column in ("kind", "where", "what"):
         table.add_column(column, overflow="fold")
     for problem in summary.problems[:_MOST_PROBLEMS]:

@@ -72,17 +72,16 @@ def _fit(
     rows: TrainingRows, start: ZeroShot, recipe: Recipe, advance: Callable[[float], None]
 ) -> AdapterModel:
     torch.manual_seed(recipe.seed)
-    width = rows.features.z.shape[1]
     reduction = min(recipe.reduction, start.weights.shape[0])
-    model = AdapterModel(start, width, reduction=reduction, ratio=recipe.ratio)
+    model = AdapterModel(start, reduction=reduction, ratio=recipe.ratio)
     average = [parameter.detach().clone() for parameter in model.parameters()]
     optimizer, schedule = _optimizer(model, recipe)
-    z, f = torch.from_numpy(rows.features.z), torch.from_numpy(rows.features.f)
+    f = torch.from_numpy(rows.features.f)
     classes = torch.from_numpy(rows.classes)
     strengths = recipe.anchor * anchor_strengths(rows, start)
     for step, batch in enumerate(_batches(rows, recipe)):
         optimizer.zero_grad()
-        logits = model(z[batch], f[batch]).logits
+        logits = model(f[batch]).logits
         loss = class_loss(logits, classes[batch], start.columns) + model.head.anchor(strengths)
         loss.backward()  # type: ignore[no-untyped-call]
         clip_grad_norm_(model.parameters(), _MOST_GRADIENT)

@@ -21,12 +21,11 @@ Tensors = dict[str, NDArray[np.float32]]
 class AdapterModel(nn.Module):
     """The trainable part, evaluated by `HeadGraph` on cached features."""
 
-    def __init__(self, start: ZeroShot, width: int, *, reduction: int, ratio: float) -> None:
+    def __init__(self, start: ZeroShot, *, reduction: int, ratio: float) -> None:
         """Start at zero-shot.
 
         Args:
             start: The class matrix of the prompts.
-            width: D of the encoder.
             reduction: Of the visual adapter.
             ratio: Of the visual adapter.
         """
@@ -36,11 +35,16 @@ class AdapterModel(nn.Module):
         self.head = ClassHead(start)
         self._start = start
         self._graph = HeadGraph()
-        neutral = filled_slots(_arrays(start.slots()), width=width, embed_dim=embed_dim)
+        neutral = filled_slots(_arrays(start.slots()), width=1, embed_dim=embed_dim)
         self._neutral = slot_tensors(neutral)
 
-    def forward(self, z: Tensor, f: Tensor) -> HeadOutputs:
-        """Return the head's outputs for z `(B, D)` and f `(B, E)`, with gradients."""
+    def forward(self, f: Tensor) -> HeadOutputs:
+        """Return the head's outputs for f `(B, E)`, with gradients.
+
+        `projection_delta` is neutral here, so z adds nothing whatever its width: one zero column
+        stands for it, and saves the largest product of a step.
+        """
+        z = f.new_zeros(len(f), 1)
         own = {"class_weights": self.head.weights(), **self.visual.slots()}
         outputs: HeadOutputs = self._graph(z, f, **(self._neutral | own))
         return outputs

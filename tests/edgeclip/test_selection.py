@@ -17,7 +17,6 @@ from edgeclip.regions import Region
 from edgeclip.selection import choose_ratio, thresholds_of
 
 NAMES, COLUMNS = ("leopard", "blank"), [0, 1]
-WIDTH = EMBED_DIM = 4
 
 
 def _part(directions: list[tuple[str, tuple[float, ...]]]) -> PartData:
@@ -35,7 +34,7 @@ def _part(directions: list[tuple[str, tuple[float, ...]]]) -> PartData:
 def _model(delta: list[tuple[float, float]]) -> AdapterModel:
     """Zero-shot looks at the first axis alone; `delta` is what training added."""
     text = torch.tensor([[1.0, 0, 0, 0], [-1.0, 0, 0, 0]])
-    model = AdapterModel(ZeroShot.of(text, COLUMNS, 10.0), WIDTH, reduction=2, ratio=0.2)
+    model = AdapterModel(ZeroShot.of(text, COLUMNS, 10.0), reduction=2, ratio=0.2)
     model.head.delta.data.copy_(torch.tensor(delta))
     return model
 

@@ -20,9 +20,14 @@ def test_a_clean_gap_is_cut_in_its_middle() -> None:
 
 
 def test_the_best_f1_wins() -> None:
-    values = [0.1, 0.3, 0.55, 0.6, 0.7, 0.9]
-    chosen = choose_thresholds(*_arrays(values, [False, True, False, True, True, True]))
-    assert 0.1 < chosen.on <= 0.3
+    values, truth = [0.1] * 9 + [0.3] * 9 + [0.6] * 9, [False] * 9 + [True] * 18
+    assert choose_thresholds(*_arrays(values, truth)).on == pytest.approx(0.2)
+
+
+def test_of_thresholds_as_good_within_one_image_the_one_nearest_to_a_half_is_taken() -> None:
+    values = [0.1, 0.2, 0.91, 0.99, 0.995, 0.999]
+    chosen = choose_thresholds(*_arrays(values, [False, False, False, True, True, True]))
+    assert chosen.on == pytest.approx(0.555)
 
 
 def test_a_wanted_precision_takes_the_lowest_threshold_that_reaches_it() -> None:
