@@ -10,6 +10,7 @@ _REFUSED_LOGIN = {0x86, 0x87, 0x8A}  # bad user name or password, not authorized
 _TAKEN_OVER = 0x8E
 _LOGIN_WAIT_S = 900.0
 _TWIN_WAIT_S = 600.0
+_FEW = 4
 _LONG_ENOUGH_S = 30.0  # a connection that lasted less counts as another failure
 
 
@@ -53,17 +54,27 @@ class RetryPolicy:
     def __init__(self, most_s: float) -> None:
         self._backoff = Backoff(most_s)
         self._takeovers = 0
+        self._short = 0
+
+    @property
+    def looks_like_a_twin(self) -> bool:
+        """Whether connections come about and end at once, as with two devices of one id.
+
+        mosquitto 2.0.11 closes the older one without a word (0x8E) to it.
+        """
+        return self._takeovers > 0 or self._short >= _FEW
 
     def wait_s(self, code: int | None, lived_s: float) -> float:
         """Return the wait.
 
         Args:
             code: MQTT 5 reason code, or None where the network failed.
-            lived_s: How long the connection stood.
+            lived_s: How long the connection stood; 0 where there was none.
         """
+        self._short = self._short + 1 if 0 < lived_s < _LONG_ENOUGH_S else 0
         if login_was_refused(code):
             return _LOGIN_WAIT_S
-        if id_was_taken_over(code):
+        if code == _TAKEN_OVER:
             self._takeovers += 1
             if self._takeovers >= 2:  # two devices with one id: they would throw out each other
                 return _TWIN_WAIT_S
@@ -73,8 +84,3 @@ class RetryPolicy:
 def login_was_refused(code: int | None) -> bool:
     """Say whether the broker does not accept who we are; trying harder does not help."""
     return code in _REFUSED_LOGIN
-
-
-def id_was_taken_over(code: int | None) -> bool:
-    """Say whether another client has connected with our id."""
-    return code == _TAKEN_OVER

@@ -157,6 +157,11 @@ def count_dropped(connection: sqlite3.Connection, kind: str, count: int, at: dat
     )
 
 
+def shrink_log(connection: sqlite3.Connection) -> None:
+    """Move what is committed from SQLite's log into the file, so that the log gives space back."""
+    query(connection, "PRAGMA wal_checkpoint(TRUNCATE)")
+
+
 def count_waiting(connection: sqlite3.Connection) -> tuple[int, int]:
     """Return how many detections and how many snapshots have no receipt yet."""
     counts = "SELECT (SELECT count(*) FROM outbox), (SELECT count(*) FROM media)"

@@ -92,13 +92,12 @@ class Outbox:
             OutboxError: The row could not be written.
         """
         kept, lost = self._store(attachments)
-        try:
-            return self._commit(detection, kept, lost)
-        except OutboxError as error:
-            if not _is_full(error):
-                raise
-            self._free_space(str(error))
-            return self._commit(detection, kept, lost)
+        while True:
+            try:
+                return self._commit(detection, kept, lost)
+            except OutboxError as error:
+                if not (_is_full(error) and self._free_space(str(error))):
+                    raise
 
     def beat(self) -> None:
         """Take and give back the write lock: proof, for the watchdog, that writing works.
@@ -194,12 +193,17 @@ class Outbox:
         if self._clock.trust().trusted:
             database.write_meta(connection, "anchor", now.isoformat())
 
-    def _free_space(self, reason: str) -> None:
-        log.error("the disk is full (%s): the oldest media are dropped", reason)
+    def _free_space(self, reason: str) -> bool:
+        """Drop the oldest media; say whether there were any."""
         doomed = space.oldest_media(self._connection)
-        space.unlink(self.media_folder, doomed)  # first: the row's deletion needs space, too
+        if not doomed:
+            return False
+        log.error("the disk is full (%s): the oldest media are dropped", reason)
+        space.unlink(self.media_folder, doomed)  # first: deleting the rows needs space, too
+        database.shrink_log(self._connection)
         with database.transaction(self._connection) as connection:
             space.forget_media(connection, doomed, self._clock.now())
+        return True
 
 
 def _next_seq(connection: sqlite3.Connection) -> int:

@@ -17,7 +17,7 @@ from edgeclip.contract.topics import DeviceTopics, dashboard_status
 from edgeclip.errors import PublishError
 from edgeclip_device import events as ev
 from edgeclip_device.backlog import Backlog, Released
-from edgeclip_device.backoff import RetryPolicy, id_was_taken_over, login_was_refused
+from edgeclip_device.backoff import RetryPolicy, login_was_refused
 from edgeclip_device.clock import WallClock, boot_id
 from edgeclip_device.config import DeviceSettings
 from edgeclip_device.credentials import Credentials
@@ -224,8 +224,11 @@ class Uplink:
         level = logging.ERROR if self.report.login_refused else logging.WARNING
         url = self._settings.mqtt.url
         log.log(level, "%s: %s; next try in %.1f s", url, event.reason, wait_s)
-        if id_was_taken_over(event.code):
-            log.error("another client uses our id: give each device its own device_id")
+        if self._retry.looks_like_a_twin:
+            log.error(
+                "does another client use our id %r? Each device needs a device_id of its own",
+                self._settings.device_id,
+            )
 
     def _on_message(self, message: ev.Arrived) -> None:
         if message.topic == self._topics.receipt:

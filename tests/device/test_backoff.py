@@ -36,5 +36,14 @@ def test_two_devices_with_one_id_stop_throwing_out_each_other() -> None:
     assert policy.wait_s(0x8E, 0.0) == 600
 
 
+def test_connections_that_end_at_once_look_like_a_twin_and_failed_ones_do_not() -> None:
+    failing, ending = RetryPolicy(60.0), RetryPolicy(60.0)
+    for _ in range(4):
+        failing.wait_s(None, 0.0)
+        ending.wait_s(None, 0.5)
+    assert ending.looks_like_a_twin
+    assert not failing.looks_like_a_twin
+
+
 def test_a_failed_network_backs_off() -> None:
     assert RetryPolicy(60.0).wait_s(None, 0.0) <= 1

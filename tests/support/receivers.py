@@ -97,9 +97,9 @@ class Receiver:
         with self._lock:
             return sum(self.arrived.values()) - len(self.arrived)
 
-    def publish(self, topic: str, payload: bytes) -> None:
+    def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> None:
         """Publish something, for example a receipt of one's own making."""
-        self._client.publish(topic, payload, qos=1).wait_for_publish(PATIENCE_S)
+        self._client.publish(topic, payload, qos=1, retain=retain).wait_for_publish(PATIENCE_S)
 
     def _new_client(self) -> Client:
         is_5 = self.protocol is MQTTProtocolVersion.MQTTv5

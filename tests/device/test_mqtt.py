@@ -1,0 +1,157 @@
+from __future__ import annotations
+
+import queue
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from edgeclip.errors import ConfigError, PublishError
+from edgeclip_device.config import MqttSettings
+from edgeclip_device.credentials import Credentials
+from edgeclip_device.events import Answered, Connected, Disconnected, LinkEvent
+from edgeclip_device.mqtt import EventQueue, Link, LinkConfig, Will, tls_context
+from support.brokers import Broker, free_port, running_broker
+from support.certificates import Authority
+from support.receivers import eventually
+
+WILL = Will("edgeclip/v1/demo/jetson-1/up/status", b"offline")
+CONNACK = b"\x20\x03\x00\x00\x00"
+TAKEN_OVER = b"\xe0\x02\x8e\x00"
+
+
+@contextmanager
+def _link(settings: MqttSettings) -> Iterator[tuple[Link, EventQueue]]:
+    events: EventQueue = queue.SimpleQueue()
+    link = Link(LinkConfig(settings, Credentials(), "jetson-1"), 7, events)
+    link.connect(WILL)
+    try:
+        yield link, events
+    finally:
+        link.close()
+
+
+def _next(events: EventQueue) -> LinkEvent:
+    event = events.get(timeout=20)
+    assert getattr(event, "link_id", None) == 7
+    return event.event  # type: ignore[union-attr]  # asserted above
+
+
+@pytest.mark.broker
+def test_a_publish_is_answered_with_its_number(broker: Broker) -> None:
+    with _link(MqttSettings(url=broker.url)) as (link, events):
+        assert _next(events) == Connected(session_present=False)
+        mid = link.publish("edgeclip/v1/demo/jetson-1/up/info", b"{}")
+        answer = _next(events)
+    assert isinstance(answer, Answered)
+    assert (answer.mid, answer.reason) == (mid, "No matching subscribers")
+
+
+@pytest.mark.broker
+def test_the_session_is_still_there_after_a_new_connection(broker: Broker) -> None:
+    for known in (False, True):
+        with _link(MqttSettings(url=broker.url)) as (_, events):
+            assert _next(events) == Connected(session_present=known)
+
+
+def test_publishing_without_a_connection_is_refused_and_queues_nothing() -> None:
+    settings = MqttSettings(url=f"mqtt://127.0.0.1:{free_port()}")
+    with _link(settings) as (link, _), pytest.raises(PublishError, match="no connection"):
+        link.publish("a", b"b")
+
+
+def test_a_broker_that_is_not_there_is_an_event_and_no_error() -> None:
+    settings = MqttSettings(url=f"mqtt://127.0.0.1:{free_port()}")
+    with _link(settings) as (_, events):
+        event = _next(events)
+    assert isinstance(event, Disconnected)
+    assert "cannot connect" in event.reason
+
+
+def test_a_session_that_was_taken_over_says_so_by_its_code() -> None:
+    with _answering(CONNACK + TAKEN_OVER) as url, _link(MqttSettings(url=url)) as (_, events):
+        assert isinstance(_next(events), Connected)
+        event = _next(events)
+    assert isinstance(event, Disconnected)
+    assert event.code == 0x8E
+
+
+@pytest.mark.parametrize("answer", [b"HTTP/1.1 400 Bad Request\r\n\r\n", b"\x00" * 50, b""])
+def test_something_else_than_a_broker_is_a_lost_connection(answer: bytes) -> None:
+    with _answering(answer) as url, _link(MqttSettings(url=url)) as (_, events):
+        assert isinstance(_next(events), Disconnected)
+
+
+@pytest.mark.broker
+def test_a_link_that_is_closed_while_it_connects_stays_closed(broker: Broker) -> None:
+    with _link(MqttSettings(url=broker.url)) as (link, _):
+        link.close()
+    eventually(lambda: not link.is_connected(), "no connection")
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    """A certificate authority of the tests' own."""
+    return Authority(tmp_path_factory.mktemp("ca"))
+
+
+@pytest.mark.broker
+def test_mutual_tls_connects(tmp_path: Path, authority: Authority) -> None:
+    server, client = authority.issue("localhost"), authority.issue("jetson-1")
+    with running_broker(tmp_path / "b", settings=server.mosquitto_lines(authority)) as broker:
+        settings = MqttSettings(
+            url=f"mqtts://localhost:{broker.port}",
+            ca_file=authority.certificate,
+            certificate_file=client.certificate,
+            key_file=client.key,
+        )
+        with _link(settings) as (_, events):
+            assert isinstance(_next(events), Connected)
+
+
+@pytest.mark.broker
+@pytest.mark.filterwarnings(  # paho 2.2.0 leaves the socket of a failed handshake to the collector
+    "ignore:Exception ignored in. <ssl.SSLSocket:pytest.PytestUnraisableExceptionWarning"
+)
+def test_a_broker_with_a_strangers_certificate_is_not_believed(
+    tmp_path: Path, authority: Authority
+) -> None:
+    (tmp_path / "stranger").mkdir()
+    stranger = Authority(tmp_path / "stranger")
+    server = stranger.issue("localhost")
+    with running_broker(tmp_path / "b", settings=server.mosquitto_lines(stranger)) as broker:
+        settings = MqttSettings(
+            url=f"mqtts://localhost:{broker.port}", ca_file=authority.certificate
+        )
+        with _link(settings) as (_, events):
+            event = _next(events)
+    assert isinstance(event, Disconnected)
+    assert "CERTIFICATE_VERIFY_FAILED" in event.reason
+
+
+def test_a_certificate_file_that_holds_none_is_named(tmp_path: Path) -> None:
+    (tmp_path / "ca.pem").write_text("no certificate")
+    settings = MqttSettings(url="mqtts://broker", ca_file=tmp_path / "ca.pem")
+    with pytest.raises(ConfigError, match="the certificates cannot be used"):
+        tls_context(settings)
+
+
+@contextmanager
+def _answering(data: bytes) -> Iterator[str]:
+    """Yield the URL of a server that gives every visitor the same bytes."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(10)
+        thread = threading.Thread(target=_answer_once, args=(server, data))
+        thread.start()
+        yield f"mqtt://127.0.0.1:{server.getsockname()[1]}"
+        thread.join(10)
+
+
+def _answer_once(server: socket.socket, data: bytes) -> None:
+    visitor, _ = server.accept()
+    with visitor:
+        visitor.recv(1000)
+        visitor.sendall(data)
