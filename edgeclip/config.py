@@ -18,7 +18,7 @@ class Recipe(Settings):
 
     steps: int = Field(300, ge=0, le=100_000, description="Optimiser steps; no early stop.")
     batch: int = Field(256, ge=2, le=65_536, description="Regions a step.")
-    learning_rate: float = Field(1e-3, gt=0, le=1)
+    learning_rate: float = Field(1e-3, gt=0, le=1, description="At a logit scale of 100.")
     weight_decay: float = Field(1e-2, ge=0, le=1, description="On matrices.")
     warmup: float = Field(0.05, ge=0, lt=1, description="Share of the steps.")
     ema: float = Field(0.999, ge=0, lt=1, description="Of the weights; the average is the result.")

@@ -17,7 +17,6 @@ from edgeclip.thresholds import choose_thresholds
 
 RATIOS = tuple(step / 10 for step in range(11))
 _AS_GOOD = 0.01  # average precision on a small validation part is not finer than this
-_SAME = 1e-6  # rounding of an area
 
 Tensors = dict[str, NDArray[np.float32]]
 
@@ -65,9 +64,8 @@ def choose_ratio(
 ) -> Choice:
     """Return the best point between zero-shot and what was learned, by validation alone.
 
-    Among the points within 0.01 of the best average precision the lowest log loss wins; where
-    nothing beats zero-shot in average precision, or equals it with a lower log loss, zero-shot
-    stays: do no harm.
+    Among the points within 0.01 of the best average precision the lowest log loss wins. Zero-shot
+    is one of the points: it stays where training found no target better, do no harm.
 
     Args:
         model: Fitted on the training part.
@@ -79,13 +77,9 @@ def choose_ratio(
         _candidate(model.pack_tensors(ratio), ratio, validation, column_class, targets)
         for ratio in RATIOS
     ]
-    zero_shot = candidates[0]
     best = max(candidate.average_precision for candidate in candidates)
     close = [c for c in candidates if c.average_precision >= best - _AS_GOOD]
-    chosen = min(close, key=lambda candidate: candidate.log_loss)
-    gain = chosen.average_precision - zero_shot.average_precision
-    better = gain > _SAME or (abs(gain) <= _SAME and chosen.log_loss < zero_shot.log_loss)
-    return Choice(chosen if better else zero_shot, zero_shot)
+    return Choice(min(close, key=lambda candidate: candidate.log_loss), candidates[0])
 
 
 def thresholds_of(

@@ -25,6 +25,8 @@ from edgeclip.errors import DataError
 from edgeclip.features import Features
 
 _MOST_GRADIENT = 1.0  # norm
+_USUAL_SCALE = 100.0  # where published CLIPs end; encoders trained for less time stay lower
+_MOST_FASTER = 10.0
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,7 @@ def _fit(
     reduction = min(recipe.reduction, start.weights.shape[0])
     model = AdapterModel(start, reduction=reduction, ratio=recipe.ratio)
     average = [parameter.detach().clone() for parameter in model.parameters()]
-    optimizer, schedule = _optimizer(model, recipe)
+    optimizer, schedule = _optimizer(model, recipe, start.logit_scale)
     f = torch.from_numpy(rows.features.f)
     classes = torch.from_numpy(rows.classes)
     strengths = recipe.anchor * anchor_strengths(rows, start)
@@ -144,10 +146,12 @@ def _batches(rows: TrainingRows, recipe: Recipe) -> NDArray[np.int64]:
 
 
 def _optimizer(
-    model: AdapterModel, recipe: Recipe
+    model: AdapterModel, recipe: Recipe, logit_scale: float
 ) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LambdaLR]:
+    # A step of Adam moves weights by the rate and logits by the rate times their scale.
+    learning_rate = recipe.learning_rate * min(max(_USUAL_SCALE / logit_scale, 1), _MOST_FASTER)
     optimizer = torch.optim.AdamW(
-        model.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
+        model.parameters(), lr=learning_rate, weight_decay=recipe.weight_decay
     )
     warm = max(1, round(recipe.steps * recipe.warmup))
 

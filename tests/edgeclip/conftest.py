@@ -57,7 +57,7 @@ def run_training(encoder: TinyEncoder, table: Path) -> Trainer:
             "targets": ("leopard",),
             "backbone": str(encoder.config),
             "pretrained": str(encoder.weights),
-            "recipe": Recipe(steps=60, views=2, batch=64, learning_rate=0.01, seed=3),
+            "recipe": Recipe(steps=60, views=2, batch=64, learning_rate=0.0015, seed=3),
         }
         config = TrainConfig.model_validate(usual | fields)
         return train(config, created_at=CREATED_AT, bars=Bars(quiet=True))

@@ -13,7 +13,7 @@ from edgeclip.features import Features
 from edgeclip.training import TrainingRows, anchor_strengths, class_loss, fit, sampling_weights
 
 WIDTH, EMBED_DIM = 16, 24
-RECIPE = Recipe(steps=300, batch=32, learning_rate=0.01, seed=1)
+RECIPE = Recipe(steps=300, batch=32, learning_rate=0.002, seed=1)
 
 
 def _rows(seed: int, *, images: int = 16, classes: int = 2) -> TrainingRows:
