@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 SIZE = (240, 320)
 FPS = 10.0
 GREEN = (40, 90, 40)
-RED = (200, 40, 40)
+RED = (250, 110, 110)  # also brighter than the ground, for backgrounds that see only grey
 
 
 def ground(seed: int = 0, size: tuple[int, int] = SIZE) -> NDArray[np.uint8]:

@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from edgeclip.errors import ConfigError, SourceError
+from edgeclip_device.config import CameraSettings
+from edgeclip_device.credentials import Credentials
+from edgeclip_device.sources.opening import Opening, open_source
+from edgeclip_device.sources.stills import StillsSource
+from edgeclip_device.sources.video import VideoSource
+from support.clocks import NOON, StandingClock
+from support.drawn_clips import ground, write_image
+
+
+def _opening(source: str | None) -> Opening:
+    return Opening(CameraSettings(source=source), Credentials(), StandingClock(), NOON)
+
+
+def test_a_folder_and_an_image_are_stills(tmp_path: Path) -> None:
+    path = write_image(tmp_path / "a.png", ground())
+    assert isinstance(open_source(_opening(str(path))), StillsSource)
+    assert isinstance(open_source(_opening(str(tmp_path))), StillsSource)
+
+
+def test_another_file_is_a_video(crossing_clip: Path) -> None:
+    source = open_source(_opening(str(crossing_clip)))
+    assert isinstance(source, VideoSource)
+    assert not source.is_live
+    source.close()
+
+
+def test_a_files_time_of_change_is_its_start_where_none_is_given(tmp_path: Path) -> None:
+    path = write_image(tmp_path / "a.png", ground())
+    opening = Opening(CameraSettings(source=str(path)), Credentials(), StandingClock())
+    frame = open_source(opening).read()
+    assert frame is not None
+    assert frame.captured_at is not None
+    assert frame.captured_at.timestamp() == pytest.approx(path.stat().st_mtime)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("no/such/clip.mp4", "there is no no/such/clip.mp4: name an image"),
+        ("http://camera/stream", "http:// is no source"),
+        ("99", "/dev/video99 cannot be opened"),
+        ("/dev/none", "/dev/none cannot be opened"),
+        ("videotestsrc ! fakesink", "must end in"),
+    ],
+)
+def test_what_cannot_be_opened_says_what_to_do(text: str, words: str) -> None:
+    with pytest.raises(SourceError, match=words):
+        open_source(_opening(text))
+
+
+def test_without_a_source_it_says_where_to_name_one() -> None:
+    with pytest.raises(ConfigError, match=r"\[camera\]\.source is missing"):
+        open_source(_opening(None))
