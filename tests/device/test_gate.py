@@ -41,7 +41,7 @@ def test_a_crossing_animal_opens_the_gate_with_a_crop_around_it(algorithm: str) 
     assert last is not None
     x, y, width, height = last
     middle = (40 + 4 * 58) / 320
-    assert abs(x + width / 2 - middle) < 0.1  # the difference sees the moving edges alone
+    assert abs(x + width / 2 - middle) < 45 / 320  # the difference sees the moving edges alone
     assert y <= 140 / 240 <= y + height
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 SIZE = (240, 320)
 FPS = 10.0
-GREEN = (40, 90, 40)
+GREEN = (70, 80, 60)
 RED = (250, 110, 110)  # also brighter than the ground, for backgrounds that see only grey
 
 
@@ -21,9 +21,9 @@ def ground(seed: int = 0, size: tuple[int, int] = SIZE) -> NDArray[np.uint8]:
 
 
 def with_blob(image: NDArray[np.uint8], x: int, y: int = 140) -> NDArray[np.uint8]:
-    """Return a copy with a red blob, 60 x 40 px, around a point."""
+    """Return a copy with a red blob, 90 x 76 px, around a point."""
     copy = np.ascontiguousarray(image)
-    return np.asarray(cv2.ellipse(copy.copy(), (x, y), (30, 20), 0, 0, 360, RED, -1), np.uint8)
+    return np.asarray(cv2.ellipse(copy.copy(), (x, y), (45, 38), 0, 0, 360, RED, -1), np.uint8)
 
 
 def crossing(frames: int = 120, enter: int = 30, leave: int = 90) -> list[NDArray[np.uint8]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -110,5 +111,5 @@ def _golden(
             images = arrays["images"][:_GOLDEN_FRAMES]
             features = arrays["image_features"][:_GOLDEN_FRAMES]
             return images, features, arrays["probabilities"][:_GOLDEN_FRAMES]
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
         raise PackError(f"{path} cannot be read ({error}): export the bundle again") from error

@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+import logging
+import shutil
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edgeclip.contract.pack import GOLDEN_FILE
+from edgeclip.errors import BackendError, PackError, SetupError
+from edgeclip_device.backends.choosing import open_backend
+from edgeclip_device.config import InferenceSettings
+from edgeclip_device.packs import load_pack
+
+
+def test_the_backend_that_runs_is_logged_with_its_precision_and_pack(
+    bundle: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings = InferenceSettings(bundle=bundle, backend="onnxruntime")
+    with caplog.at_level(logging.INFO):
+        backend = open_backend(load_pack(settings), settings)
+    assert (backend.name, backend.precision) == ("onnxruntime", "fp32")
+    assert "backend onnxruntime fp32 runs pack leopard@1.0.0" in caplog.text
+
+
+@pytest.fixture
+def _no_tensorrt(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "tensorrt", None)  # importing it fails, installed or not
+
+
+@pytest.mark.usefixtures("_no_tensorrt")
+def test_auto_without_tensorrt_says_why_onnx_runtime_takes_over(
+    bundle: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings = InferenceSettings(bundle=bundle)
+    assert open_backend(load_pack(settings), settings).name == "onnxruntime"
+    assert "no TensorRT (TensorRT cannot be imported" in caplog.text
+
+
+@pytest.mark.usefixtures("_no_tensorrt")
+def test_tensorrt_by_name_is_never_replaced_in_silence(bundle: Path) -> None:
+    settings = InferenceSettings(bundle=bundle, backend="tensorrt")
+    with pytest.raises(SetupError, match="TensorRT cannot be imported"):
+        open_backend(load_pack(settings), settings)
+
+
+def test_a_missing_onnx_runtime_names_the_extra(
+    bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    settings = InferenceSettings(bundle=bundle, backend="onnxruntime")
+    with pytest.raises(SetupError, match=r"edgeclip\[cpu\]"):
+        open_backend(load_pack(settings), settings)
+
+
+def test_a_backend_that_computes_something_else_is_refused(bundle: Path, tmp_path: Path) -> None:
+    settings = InferenceSettings(bundle=bundle, backend="onnxruntime")
+    pack = load_pack(settings)
+    folder = Path(shutil.copytree(pack.folder, tmp_path / "pack"))
+    with np.load(folder / GOLDEN_FILE) as arrays:
+        golden = dict(arrays)
+    golden["probabilities"] = golden["probabilities"][:, ::-1]
+    np.savez(folder / GOLDEN_FILE, **golden)
+    with pytest.raises(BackendError, match=r"does not compute what the exporter did: .*0\.02"):
+        open_backend(replace(pack, folder=folder), settings)
+
+
+@pytest.mark.parametrize("data", [b"", b"rubbish"])
+def test_golden_outputs_that_cannot_be_read_are_named(
+    bundle: Path, tmp_path: Path, data: bytes
+) -> None:
+    settings = InferenceSettings(bundle=bundle, backend="onnxruntime")
+    (tmp_path / GOLDEN_FILE).write_bytes(data)
+    with pytest.raises(PackError, match=r"golden\.npz cannot be read"):
+        open_backend(replace(load_pack(settings), folder=tmp_path), settings)
