@@ -48,12 +48,20 @@ def features_of(backbone: Backbone, views: list[View]) -> Features:
     return np.asarray(stacked / np.linalg.norm(stacked, axis=1, keepdims=True), np.float32)
 
 
-def zero_shot_accuracy(backbone: Backbone) -> dict[str, float]:
-    """Return top-1 over blank and all trained species at new locations, by name."""
+def zero_shot_accuracy(
+    backbone: Backbone, places: int = _PLACES, scenes: int = 30
+) -> dict[str, float]:
+    """Return top-1 over blank and all trained species at new locations, by name.
+
+    Args:
+        backbone: What is measured.
+        places: How many locations.
+        scenes: How many random scenes a location.
+    """
     views = [
         view
-        for place in range(_ZERO_SHOT, _ZERO_SHOT + _PLACES)
-        for view in sample_views(place, 30, backbone.preprocess)
+        for place in range(_ZERO_SHOT, _ZERO_SHOT + places)
+        for view in sample_views(place, scenes, backbone.preprocess)
     ]
     text = backbone.embed_prompts([prompts_of(label) for label in TRAINING_LABELS]).numpy()
     guessed = (features_of(backbone, views) @ text.T).argmax(1)
@@ -69,21 +77,26 @@ def zero_shot_accuracy(backbone: Backbone) -> dict[str, float]:
     }
 
 
-def three_way(backbone: Backbone, first_place: int) -> tuple[list[View], list[str]]:
+def three_way(backbone: Backbone, first_place: int, places: int) -> tuple[list[View], list[str]]:
     """Return views of leopards, blanks and other animals, and their classes."""
     others = [name for name in TRAINING_LABELS if name != BLANK]
     views: list[View] = []
-    for place in range(first_place, first_place + _PLACES):
+    for place in range(first_place, first_place + places):
         for labels, count in (((HELD_OUT,), 3), ((BLANK,), 4), (tuple(others), 5)):
             views += sample_views(place, count, backbone.preprocess, labels)
     classes = [v.label if v.label in (HELD_OUT, BLANK) else OTHER for v in views]
     return views, classes
 
 
-def leopard_scores(backbone: Backbone) -> dict[str, dict[str, float]]:
-    """Return F1 of the leopard at new locations, by name, by description and by probe."""
-    taught, taught_classes = three_way(backbone, _TEACH)
-    tested, tested_classes = three_way(backbone, _TEST)
+def leopard_scores(backbone: Backbone, places: int = _PLACES) -> dict[str, dict[str, float]]:
+    """Return F1 of the leopard at new locations, by name, by description and by probe.
+
+    Args:
+        backbone: What is measured.
+        places: How many locations teach, and how many others test.
+    """
+    taught, taught_classes = three_way(backbone, _TEACH, places)
+    tested, tested_classes = three_way(backbone, _TEST, places)
     known, unknown = features_of(backbone, taught), features_of(backbone, tested)
     probe = LogisticRegression(C=30.0, max_iter=2000).fit(known, taught_classes)
     guesses = {
