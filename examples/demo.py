@@ -36,24 +36,32 @@ def main() -> None:
     options = _options()
     console = Console()
     started = time.monotonic()
-    commands = Commands(_emptied(options.out), console)
+    commands = Commands(_emptied(options.out.resolve()), console)
     result = _learn(commands, str(options.seed))
     with broker_for(commands, free_port()) as broker, Page(commands, broker, free_port()) as page:
         result.broker = f"{broker.name}, MQTT {broker.protocol}"
         with page.open_in_browser():
             result.clips = [_watch(commands, page, name, count) for name, count in CLIPS]
-        picture = page.screenshot(options.out / "live.png")
+        picture = page.screenshot(commands.out / "live.png")
         result.seconds = time.monotonic() - started
-        console.print()
-        console.print(result.table())
-        console.print(f"report: {options.out / 'pack/report/index.html'}", highlight=False)
-        console.print(f"the page: {picture or 'no chromium here, so no picture'}", highlight=False)
+        problems = result.problems()
+        _report(console, result, commands.out, picture)
         if options.serve:
-            console.print(f"\nThe page stays open at {page.url}; Ctrl-C ends it.", style="bold")
+            console.print(f"The page stays open at {page.url}; Ctrl-C ends it.", style="bold")
             page.wait()
-    if problems := result.problems():
+    if problems:
         raise GateError("; ".join(problems))
-    console.print("All that was expected arrived, and nothing else.", style="bold green")
+
+
+def _report(console: Console, result: Result, out: Path, picture: Path | None) -> None:
+    console.print()
+    console.print(result.table())
+    console.print(f"report: {out / 'pack/report/index.html'}", highlight=False)
+    console.print(f"the page: {picture or 'no chromium here, so no picture'}", highlight=False)
+    for problem in result.problems():
+        console.print(problem, style="bold red")
+    if not result.problems():
+        console.print("All that was expected arrived, and nothing else.", style="bold green")
 
 
 def _options() -> argparse.Namespace:
@@ -68,8 +76,10 @@ def _emptied(out: Path) -> Path:
     """Return a new folder, in the place of an earlier demo's if there is one.
 
     Raises:
-        ConfigError: The folder holds something that no demo made.
+        ConfigError: It is a file, or holds something that no demo made.
     """
+    if out.exists() and not out.is_dir():
+        raise ConfigError(f"{out} is a file: name a folder for --out")
     if out.exists() and any(out.iterdir()) and not (out / MARKER).exists():
         raise ConfigError(f"{out} holds files that are not a demo's: name another --out")
     shutil.rmtree(out, ignore_errors=True)

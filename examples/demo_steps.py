@@ -39,7 +39,7 @@ class Broker:
 
 
 class Commands:
-    """Run commands of `.venv/bin`, print them as typed, and keep what they write in `logs/`."""
+    """Run commands of `.venv/bin` in a folder, as printed; keep what they write in its `logs/`."""
 
     def __init__(self, out: Path, console: Console) -> None:
         self.out = out
@@ -53,11 +53,15 @@ class Commands:
         Raises:
             EdgeclipError: It failed; the message holds its last line and where its log is.
         """
-        self._announce(title, words)
+        typed = self._announce(title, words)
         started = time.monotonic()
         with self.console.status(title):
             done = subprocess.run(
-                [BIN / words[0], *words[1:], "--json"], capture_output=True, text=True, check=False
+                [BIN / typed[0], *typed[1:], "--json"],
+                cwd=self.out,
+                capture_output=True,
+                text=True,
+                check=False,
             )
         log = self.logs / f"{len(list(self.logs.iterdir())):02}-{words[0]}-{words[1]}.log"
         log.write_text(f"{done.stdout}\n{done.stderr}")
@@ -71,10 +75,10 @@ class Commands:
     @contextlib.contextmanager
     def background(self, title: str, *words: str | Path) -> Iterator[subprocess.Popen[bytes]]:
         """Run a command while the block lasts; end it with SIGTERM."""
-        self._announce(title, words)
-        program = shutil.which(str(words[0])) if words[0] == "mosquitto" else BIN / words[0]
-        with (self.logs / f"{Path(words[0]).name}.log").open("ab") as log:
-            process = subprocess.Popen([str(program), *words[1:]], stdout=log, stderr=log)
+        typed = self._announce(title, words)
+        program = "mosquitto" if typed[0] == "mosquitto" else BIN / typed[0]
+        with (self.logs / f"{typed[0]}.log").open("ab") as log:
+            process = subprocess.Popen([program, *typed[1:]], cwd=self.out, stdout=log, stderr=log)
         try:
             yield process
         finally:
@@ -84,10 +88,12 @@ class Commands:
             except subprocess.TimeoutExpired:
                 process.kill()
 
-    def _announce(self, title: str, words: tuple[str | Path, ...]) -> None:
+    def _announce(self, title: str, words: tuple[str | Path, ...]) -> list[str]:
+        """Print a command and return its words, with paths relative to the folder."""
         shown = [self._short(word) for word in words]
         self.console.print(f"\n[bold]{title}[/bold]")
         self.console.print(f"  $ {shlex.join(shown)}", style="dim", highlight=False)
+        return shown
 
     def _short(self, word: str | Path) -> str:
         is_ours = isinstance(word, Path) and word.is_relative_to(self.out)
