@@ -135,7 +135,10 @@ class VisitTracker(Generic[SightingT]):
 
     def close(self, reason: EndReason) -> list[Revision[SightingT]]:
         """Return the end of every open visit."""
-        return [self._end(track, reason) for track in self._tracks.values() if track.visit]
+        ended = [self._end(track, reason) for track in self._tracks.values() if track.visit]
+        for track in self._tracks.values():
+            track.window.clear()  # what was seen before an interruption confirms nothing after it
+        return ended
 
     def _track(self, class_name: str) -> _Track[SightingT]:
         if class_name not in self._tracks:

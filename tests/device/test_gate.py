@@ -96,6 +96,14 @@ def test_a_held_gate_stays_open_for_the_frames_it_was_asked_for() -> None:
     assert gate.counts.held == 3
 
 
+def test_a_held_gate_looks_where_something_moved_last() -> None:
+    gate = _settled()
+    moved = _judge(gate, crossing()[30:60], 20)[-1]
+    gate.hold(1)
+    (held,) = _judge(gate, [STILL], 50)
+    assert held.crop == moved.crop is not None
+
+
 def test_a_gate_that_is_off_lets_everything_through() -> None:
     gate = MotionGate(MotionSettings(algorithm="off"))
     results = _judge(gate, [STILL] * 5)

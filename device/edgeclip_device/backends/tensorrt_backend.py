@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import importlib
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeclip.contract.engine_key import Machine
-from edgeclip.contract.gpu import find_gpu
+from edgeclip.contract.gpu import Gpu, find_gpu
 from edgeclip.contract.slots import GRAPH_OUTPUTS, HEAD_SLOTS
 from edgeclip.contract.tensorrt_api import TensorRtApi
 from edgeclip.errors import BackendError, SetupError
@@ -54,14 +54,18 @@ else:
     trt = TensorRtApi(load_tensorrt)
 
 
-def this_machine(api: Any = trt) -> Machine:
+def this_machine(api: Any = trt, *, find: Callable[[], Gpu | None] = find_gpu) -> Machine:
     """Return what an engine must have been built for to run here.
+
+    Args:
+        api: TensorRT, or what stands in for it.
+        find: Asks for the GPU.
 
     Raises:
         SetupError: TensorRT cannot be imported, or there is no GPU.
     """
     version = str(api.__version__)
-    gpu = find_gpu()
+    gpu = find()
     if gpu is None:
         raise SetupError("TensorRT is installed, but there is no GPU that its driver knows")
     return Machine.of("tensorrt", version, gpu)

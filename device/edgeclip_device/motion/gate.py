@@ -87,9 +87,12 @@ class MotionGate:
         self._level: float | None = None
         self._last_at_s: float | None = None
         self._held_frames = 0
+        self._last_crop: Box | None = None
 
     def hold(self, frames: int) -> None:
         """Let the next frames through, motion or not: an animal that stands still stays in view.
+
+        They come with the crop in which something moved last.
 
         Args:
             frames: How many.
@@ -127,7 +130,9 @@ class MotionGate:
             illumination=_illumination(small, float(gray.mean())),
             forced=forced,
         )
-        return GateResult(opens, _clamped(blobs.crop) if moves else None, report)
+        if moves:
+            self._last_crop = _clamped(blobs.crop)
+        return GateResult(opens, self._last_crop if moves or held else None, report)
 
     def _look(self, gray: NDArray[np.uint8]) -> tuple[Blobs, bool]:
         """Return what moved, and whether the light has changed."""

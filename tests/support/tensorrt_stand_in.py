@@ -1,0 +1,278 @@
+"""A strict stand-in for TensorRT and the GPU's memory: refuses what was not declared here.
+
+It runs the tiny bundle's graph with ONNX Runtime on the bytes that were copied to it, so that
+addresses, shapes and types must be right for the outputs to be.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType
+from typing import Any, ClassVar
+
+import numpy as np
+import onnxruntime
+
+from edgeclip.contract.slots import GRAPH_OUTPUTS, HEAD_SLOTS
+from edgeclip_device.backends.cuda_memory import CudaMemory
+from support.tiny_bundle import EMBED_DIM, SIZE, WIDTH
+
+LARGEST = {"1": 1, "D": WIDTH, "E": EMBED_DIM, "H": 4, "d": 2, "M": 2, "K": 3, "C": 2}
+MOST_IMAGES = 2
+ENGINE = b"an engine"
+
+
+class Dims:
+    """Sizes; as TensorRT's, it is a sequence without an iterator of its own."""
+
+    def __init__(self, sizes: tuple[int, ...]) -> None:
+        self._sizes = sizes
+
+    def __len__(self) -> int:
+        return len(self._sizes)
+
+    def __getitem__(self, index: int) -> int:
+        return self._sizes[index]
+
+
+class DataType:
+    """Types of tensors."""
+
+    FLOAT = "FLOAT"
+    UINT8 = "UINT8"
+    HALF = "HALF"
+
+
+class ILogger:
+    """What TensorRT logs to."""
+
+    class Severity:
+        """As numbers, the worst first."""
+
+        INTERNAL_ERROR = 0
+        ERROR = 1
+        WARNING = 2
+
+    def log(self, severity: int, msg: str) -> None:
+        """Must be overridden."""
+        raise NotImplementedError
+
+
+@dataclass
+class StandIn:
+    """What a test may bend, and what it may look at.
+
+    Attributes:
+        graph: The tiny bundle's graph.
+        fails: Names of calls that answer as TensorRT does when it fails.
+        types: Types of tensors, where they are to be others than the contract's.
+        surplus: Names of tensors that the engine has beside the contract's.
+    """
+
+    graph: Path
+    fails: set[str] = field(default_factory=set)
+    types: dict[str, str] = field(default_factory=dict)
+    surplus: tuple[str, ...] = ()
+    executions: int = 0
+
+    def module(self) -> ModuleType:
+        """Return what `import tensorrt` would give."""
+        made = ModuleType("tensorrt")
+        made.__dict__.update(
+            {
+                "DataType": DataType,
+                "Dims": Dims,
+                "ILogger": ILogger,
+                "Runtime": lambda logger: Runtime(self, logger),
+                "__version__": "10.3.0",
+            }
+        )
+        return made
+
+
+class Runtime:
+    """Loads engines."""
+
+    def __init__(self, stand_in: StandIn, logger: ILogger) -> None:
+        self._stand_in = stand_in
+        self._logger = logger
+
+    def deserialize_cuda_engine(self, serialized_engine: bytes) -> Engine | None:
+        """Return the engine, or None with the reason in the log."""
+        if serialized_engine != ENGINE or "deserialize" in self._stand_in.fails:
+            self._logger.log(ILogger.Severity.WARNING, "of no importance")
+            self._logger.log(ILogger.Severity.ERROR, "the engine is\nof another version")
+            return None
+        return Engine(self._stand_in, self._logger)
+
+
+class Engine:
+    """A loaded engine."""
+
+    def __init__(self, stand_in: StandIn, logger: ILogger) -> None:
+        self._stand_in = stand_in
+        self._logger = logger
+        self._names = ["images", *HEAD_SLOTS, *GRAPH_OUTPUTS, *stand_in.surplus]
+        self.num_io_tensors = len(self._names)
+
+    def get_tensor_name(self, index: int) -> str:
+        """Return a tensor's name."""
+        return self._names[index]
+
+    def get_tensor_dtype(self, name: str) -> str:
+        """Return a tensor's type."""
+        usual = DataType.UINT8 if name == "images" else DataType.FLOAT
+        return self._stand_in.types.get(name, usual)
+
+    def get_tensor_profile_shape(self, name: str, profile_index: int) -> list[Dims]:
+        """Return the smallest, usual and largest sizes of an input."""
+        assert profile_index == 0
+        largest = (
+            (MOST_IMAGES, SIZE, SIZE, 3)
+            if name == "images"
+            else tuple(LARGEST[dim] for dim in HEAD_SLOTS[name].dims)
+        )
+        return [Dims(largest)] * 3
+
+    def create_execution_context(self) -> Context | None:
+        """Return a context, or None."""
+        return None if "context" in self._stand_in.fails else Context(self._stand_in, self._logger)
+
+
+class Context:
+    """Runs an engine."""
+
+    def __init__(self, stand_in: StandIn, logger: ILogger) -> None:
+        self._stand_in = stand_in
+        self._logger = logger
+        self._addresses: dict[str, int] = {}
+        self._shapes: dict[str, tuple[int, ...]] = {}
+        self._session = onnxruntime.InferenceSession(
+            str(stand_in.graph), providers=["CPUExecutionProvider"]
+        )
+
+    def set_tensor_address(self, name: str, memory: int) -> bool:
+        """Take an address."""
+        self._addresses[name] = memory
+        return True
+
+    def set_input_shape(self, name: str, shape: tuple[int, ...]) -> bool:
+        """Take a shape, unless it is to fail."""
+        self._shapes[name] = shape
+        return "shape" not in self._stand_in.fails
+
+    def get_tensor_shape(self, name: str) -> Dims:
+        """Return an output's shape, which the inputs' shapes give."""
+        last = EMBED_DIM if name in GRAPH_OUTPUTS[:2] else self._shapes["class_weights"][1]
+        first = -1 if "unknown" in self._stand_in.fails else self._shapes["images"][0]
+        return Dims((first, last))
+
+    def execute_async_v3(self, stream_handle: int) -> bool:
+        """Compute the outputs from the bytes at the addresses."""
+        assert stream_handle == FakeDriver.STREAM
+        if "execute" in self._stand_in.fails:
+            self._logger.log(ILogger.Severity.ERROR, "out of memory")
+            return False
+        self._stand_in.executions += 1
+        feeds = {name: self._array(name) for name in ("images", *HEAD_SLOTS)}
+        for name, value in zip(
+            GRAPH_OUTPUTS, self._session.run(list(GRAPH_OUTPUTS), feeds), strict=True
+        ):
+            ctypes.memmove(self._addresses[name], value.ctypes.data, value.nbytes)
+        return True
+
+    def _array(self, name: str) -> np.ndarray[Any, Any]:
+        shape = self._shapes[name]
+        kind: type[np.generic] = np.uint8 if name == "images" else np.float32
+        size = int(np.prod(shape)) * np.dtype(kind).itemsize
+        return np.frombuffer(ctypes.string_at(self._addresses[name], size), kind).reshape(shape)
+
+
+class FakeDriver:
+    """libcuda with host memory behind its addresses; unknown functions do not exist.
+
+    Attributes:
+        codes: Error codes that functions are to return.
+    """
+
+    STREAM: ClassVar[int] = 4711
+
+    def __init__(self, **codes: int) -> None:
+        self.codes = codes
+        self.buffers: dict[int, Any] = {}
+        self.released = 0
+
+    def __getattribute__(self, name: str) -> Any:
+        value = object.__getattribute__(self, name)
+        if not name.startswith("cu"):
+            return value
+        code = object.__getattribute__(self, "codes").get(name, 0)
+        return (lambda *_arguments: code) if code else value
+
+    def cuInit(self, flags: int) -> int:  # noqa: N802 - the driver's names
+        """Begin."""
+        return flags
+
+    def cuDeviceGet(self, device: Any, index: int) -> int:  # noqa: N802
+        """Give device 0."""
+        device._obj.value = index
+        return 0
+
+    def cuDevicePrimaryCtxRetain(self, context: Any, _device: Any) -> int:  # noqa: N802
+        """Give a context."""
+        context._obj.value = 1
+        return 0
+
+    def cuCtxSetCurrent(self, _context: Any) -> int:  # noqa: N802
+        """Take a context."""
+        return 0
+
+    def cuStreamCreate(self, stream: Any, _flags: int) -> int:  # noqa: N802
+        """Give a stream."""
+        stream._obj.value = self.STREAM
+        return 0
+
+    def cuMemAlloc_v2(self, address: Any, size: Any) -> int:  # noqa: N802
+        """Give memory."""
+        buffer = ctypes.create_string_buffer(size.value)
+        address._obj.value = ctypes.addressof(buffer)
+        self.buffers[address._obj.value] = buffer
+        return 0
+
+    def cuMemFree_v2(self, address: Any) -> int:  # noqa: N802
+        """Take memory back."""
+        del self.buffers[address.value]
+        return 0
+
+    def cuMemcpyHtoDAsync_v2(self, target: Any, source: Any, size: Any, _stream: Any) -> int:  # noqa: N802
+        """Copy into a buffer, which must be large enough."""
+        assert len(self.buffers[target.value]) >= size.value
+        ctypes.memmove(target.value, source.value, size.value)
+        return 0
+
+    def cuMemcpyDtoHAsync_v2(self, target: Any, source: Any, size: Any, _stream: Any) -> int:  # noqa: N802
+        """Copy out of a buffer."""
+        assert len(self.buffers[source.value]) >= size.value
+        ctypes.memmove(target.value, source.value, size.value)
+        return 0
+
+    def cuStreamSynchronize(self, stream: Any) -> int:  # noqa: N802
+        """Wait for nothing."""
+        assert stream.value == self.STREAM
+        return 0
+
+    def cuStreamDestroy_v2(self, _stream: Any) -> int:  # noqa: N802
+        """Take the stream back."""
+        return 0
+
+    def cuDevicePrimaryCtxRelease_v2(self, _device: Any) -> int:  # noqa: N802
+        """Take the context back."""
+        self.released += 1
+        return 0
+
+
+def memory(driver: FakeDriver | None = None) -> CudaMemory:
+    """Return the GPU's memory with host memory behind it."""
+    return CudaMemory(driver or FakeDriver())
