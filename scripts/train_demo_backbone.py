@@ -57,7 +57,7 @@ class Options:
     """What decides a training run."""
 
     scenes: int = 12_000
-    steps: int = 700
+    steps: int = 1800
     batch: int = 64
     learning_rate: float = 1e-3  # AdamW: embeddings, gains, biases
     matrix_rate: float = 5e-3  # Muon: the matrices of the blocks

@@ -15,10 +15,6 @@ _IVORY = (226, 216, 190)
 _DARK = (52, 38, 28)
 
 
-def _tapered(start: Point, length: float, degrees: tuple[float, ...], radius: float) -> list[Point]:
-    return bent_line(start, length, [radians(a) for a in degrees]) if radius > 0 else [start]
-
-
 def _curve(
     start: Point,
     length: float,
@@ -26,7 +22,7 @@ def _curve(
     radius: float,
     color: tuple[int, int, int],
 ) -> list[Part]:
-    joints = _tapered(start, length, degrees, radius)
+    joints = bent_line(start, length, [radians(a) for a in degrees])
     radii = [radius * (1 - 0.8 * i / (len(joints) - 1)) for i in range(len(joints))]
     return [Part(o, color=color) for o in chain(joints, radii)]
 

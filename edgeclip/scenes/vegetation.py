@@ -82,8 +82,12 @@ def _brush(place: Location, size: tuple[int, int], purpose: int) -> Brush:
 
 def _tinted(pair: tuple[Color, Color], distance_m: float, place: Location) -> tuple[Color, Color]:
     """Return two colours as the haze leaves them."""
-    seen = [hazed(np.array(c, np.float32), distance_m, place).tolist() for c in pair]
-    return tuple(map(int, seen[0])), tuple(map(int, seen[1]))  # type: ignore[return-value]  # three each
+    return _hazed_color(pair[0], distance_m, place), _hazed_color(pair[1], distance_m, place)
+
+
+def _hazed_color(color: Color, distance_m: float, place: Location) -> Color:
+    red, green, blue = hazed(np.array(color, np.float32), distance_m, place).tolist()
+    return int(red), int(green), int(blue)
 
 
 def _rooted_flex(size: tuple[int, int], root_row: float, tall: float, tip_px: float) -> Field:
