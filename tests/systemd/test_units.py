@@ -1,11 +1,9 @@
-"""The units as systemd itself judges them; scores as `systemd-analyze security` gives them."""
-
 from __future__ import annotations
 
-import configparser
 import re
-import shutil
+import shlex
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -14,110 +12,122 @@ from typer.main import get_command
 from edgeclip_device.cli import app
 
 UNITS = Path(__file__).parents[2] / "systemd"
-NAMES = ["edgeclip-detect.service", "edgeclip-uplink.service"]
-HIGHEST_SCORE = 2.0  # 0 is safest; usual services stand above 9
+SERVICES = ["edgeclip-detect.service", "edgeclip-uplink.service"]
+DROP_INS = ["detect-csi.conf", "detect-rtsp.conf"]
+MOST_EXPOSED = "20"  # in tenths: 2.0
 
 
-class _Unit(dict[str, list[str]]):
-    """Settings of a unit by name, in order; a name may stand more than once."""
-
-    def __init__(self, name: str) -> None:
-        super().__init__()
-        for line in (UNITS / name).read_text().splitlines():
-            if "=" in line and not line.startswith("#"):
-                key, value = line.split("=", 1)
-                self.setdefault(key, []).append(value)
+def _installed(folder: Path, unit: str) -> Path:
+    """Copy a unit, whose program then is one that exists here, and return its new path."""
+    text = (UNITS / unit).read_text()
+    path = folder / unit
+    path.write_text(text.replace("/opt/edgeclip/venv/bin/edgeclip-device", sys.executable))
+    return path
 
 
-@pytest.fixture
-def installed(tmp_path: Path) -> Path:
-    """A root folder with the units, and a program where they look for it."""
-    units = tmp_path / "etc/systemd/system"
-    units.mkdir(parents=True)
-    for name in NAMES:
-        shutil.copy(UNITS / name, units / name)
-    program = tmp_path / "opt/edgeclip/venv/bin/edgeclip-device"
-    program.parent.mkdir(parents=True)
-    program.write_text("#!/bin/sh\n")
-    program.chmod(0o755)
-    return tmp_path
+def _analyze(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["systemd-analyze", *arguments], capture_output=True, text=True, check=False
+    )
 
 
 @pytest.mark.systemd
-@pytest.mark.parametrize("name", NAMES)
-def test_systemd_finds_nothing_wrong_with_a_unit(name: str, tmp_path: Path) -> None:
-    program = tmp_path / "edgeclip-device"
-    program.write_text("#!/bin/sh\n")
-    program.chmod(0o755)
-    unit = tmp_path / name
-    text = (UNITS / name).read_text()
-    unit.write_text(text.replace("/opt/edgeclip/venv/bin/edgeclip-device", str(program)))
-    done = subprocess.run(
-        ["systemd-analyze", "verify", "--recursive-errors=no", "--man=no", str(unit)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert (done.returncode, done.stderr) == (0, "")
+@pytest.mark.parametrize("unit", SERVICES)
+def test_a_unit_is_valid(tmp_path: Path, unit: str) -> None:
+    done = _analyze("verify", "--man=no", str(_installed(tmp_path, unit)))
+    ours = [line for line in done.stderr.splitlines() if "edgeclip" in line]
+    assert (done.returncode, ours) == (0, [])
 
 
 @pytest.mark.systemd
-@pytest.mark.parametrize("name", NAMES)
-def test_a_unit_is_closed_so_far_as_its_work_allows(name: str, installed: Path) -> None:
-    done = subprocess.run(
-        ["systemd-analyze", "security", "--offline=yes", f"--root={installed}", "--no-pager", name],
+def test_a_mistake_in_a_unit_would_be_found(tmp_path: Path) -> None:
+    path = _installed(tmp_path, SERVICES[0])
+    path.write_text(path.read_text().replace("WatchdogSec=60", "WatchdogSeconds=60"))
+    assert "Unknown key 'WatchdogSeconds'" in _analyze("verify", str(path)).stderr
+
+
+@pytest.mark.systemd
+@pytest.mark.parametrize(
+    ("unit", "drop_in"),
+    [*((unit, None) for unit in SERVICES), *((SERVICES[0], d) for d in DROP_INS)],
+)
+def test_a_unit_is_exposed_by_two_tenths_at_most(
+    tmp_path: Path, unit: str, drop_in: str | None
+) -> None:
+    merged = tmp_path / unit
+    parts = [UNITS / unit, *([UNITS / drop_in] if drop_in else [])]
+    merged.write_text("\n".join(part.read_text() for part in parts))  # later settings go over
+    done = _analyze("security", "--offline=true", f"--threshold={MOST_EXPOSED}", str(merged))
+    assert done.returncode == 0, done.stdout.splitlines()[-1]
+
+
+@pytest.mark.parametrize("unit", SERVICES)
+def test_a_unit_starts_a_command_that_exists_with_options_that_it_takes(unit: str) -> None:
+    (line,) = re.findall(r"^ExecStart=(.*)$", (UNITS / unit).read_text(), re.MULTILINE)
+    _, command, *arguments = shlex.split(line)
+    known = get_command(app).commands[command]  # type: ignore[attr-defined]  # a group's
+    options = {name for parameter in known.params for name in parameter.opts}
+    assert {item for item in arguments if item.startswith("--")} <= options
+
+
+def test_both_users_and_their_group_are_made() -> None:
+    text = (UNITS / "edgeclip.sysusers.conf").read_text()
+    for unit in SERVICES:
+        user = re.findall(r"^User=(.*)$", (UNITS / unit).read_text(), re.MULTILINE)
+        assert re.search(rf"^u {user[0]} ", text, re.MULTILINE)
+    assert re.search(r"^g edgeclip ", text, re.MULTILINE)
+
+
+@pytest.mark.systemd
+def test_the_users_can_be_made_by_systemd(tmp_path: Path) -> None:
+    (tmp_path / "etc").mkdir()
+    subprocess.run(
+        ["systemd-sysusers", f"--root={tmp_path}", str(UNITS / "edgeclip.sysusers.conf")],
+        check=True,
         capture_output=True,
-        text=True,
-        check=False,
     )
-    match = re.search(r"exposure level for \S+: ([\d.]+)", done.stdout)
-    assert match, done.stdout + done.stderr
-    assert float(match.group(1)) <= HIGHEST_SCORE
+    groups = {
+        line.split(":")[0]: line.split(":")[2]
+        for line in (tmp_path / "etc/group").read_text().splitlines()
+    }
+    users = [line.split(":") for line in (tmp_path / "etc/passwd").read_text().splitlines()]
+    assert {user[0]: user[3] for user in users} == {
+        "edgeclip-detect": groups["edgeclip"],
+        "edgeclip-uplink": groups["edgeclip"],
+    }
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_a_unit_starts_a_command_that_exists(name: str) -> None:
-    (line,) = _Unit(name)["ExecStart"]
-    program, command, option, path = line.split()
-    assert Path(program).name == "edgeclip-device"
-    assert command in get_command(app).commands  # type: ignore[attr-defined]  # a typer group
-    assert (option, path) == ("--config", "/etc/edgeclip/device.toml")
+def _settings(unit: str) -> list[str]:
+    """Return the lines of a unit that say something."""
+    lines = (UNITS / unit).read_text().splitlines()
+    return [line for line in lines if "=" in line and not line.startswith("#")]
 
 
-def test_the_detector_has_no_network_and_the_uplink_no_devices() -> None:
-    detect, uplink = _Unit(NAMES[0]), _Unit(NAMES[1])
-    assert detect["PrivateNetwork"] == ["yes"]
-    assert detect["RestrictAddressFamilies"] == ["AF_UNIX"]
-    assert uplink["PrivateDevices"] == ["yes"]
+@pytest.mark.parametrize("unit", SERVICES)
+def test_a_unit_never_gives_up_and_is_watched(unit: str) -> None:
+    expected = {"Type=notify", "Restart=always", "StartLimitIntervalSec=0", "WatchdogSec=60"}
+    assert expected <= set(_settings(unit))
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_a_unit_never_gives_up_and_is_watched(name: str) -> None:
-    unit = _Unit(name)
-    assert unit["Type"] == ["notify"]
-    assert unit["Restart"] == ["always"]
-    assert unit["StartLimitIntervalSec"] == ["0"]
-    assert unit["WatchdogSec"] == ["60"]
+@pytest.mark.parametrize("unit", SERVICES)
+def test_the_outbox_is_the_one_place_to_write_and_the_groups(unit: str) -> None:
+    assert {"ReadWritePaths=/var/lib/edgeclip", "Group=edgeclip"} <= set(_settings(unit))
+    folders = (UNITS / "edgeclip.tmpfiles.conf").read_text().split("\n")
+    assert ["d", "/var/lib/edgeclip", "2770", "root", "edgeclip", "-"] in map(str.split, folders)
 
 
-def test_what_would_break_cuda_is_not_set_on_the_detector() -> None:
-    unit = _Unit(NAMES[0])
+def test_what_would_break_cuda_is_not_set_on_detect() -> None:
+    keys = {line.split("=")[0] for line in _settings(SERVICES[0])}
     forbidden = {"PrivateDevices", "PrivateUsers", "ProcSubset", "MemoryDenyWriteExecute"}
-    assert not forbidden & set(unit)
+    assert not forbidden & keys
 
 
-def test_users_and_folders_belong_to_the_group_that_the_units_run_in() -> None:
-    users = (UNITS / "sysusers.d/edgeclip.conf").read_text()
-    folders = (UNITS / "tmpfiles.d/edgeclip.conf").read_text()
-    for name in NAMES:
-        unit = _Unit(name)
-        assert f"u {unit['User'][0]} " in users
-        assert f"m {unit['User'][0]} {unit['Group'][0]}" in users
-        assert f"d {unit['ReadWritePaths'][0]} 2770 root {unit['Group'][0]}" in folders
+def test_detect_has_no_network_and_uplink_no_devices() -> None:
+    detect, uplink = (_settings(unit) for unit in SERVICES)
+    assert {"PrivateNetwork=yes", "RestrictAddressFamilies=AF_UNIX"} <= set(detect)
+    assert "PrivateDevices=yes" in uplink
 
 
-@pytest.mark.parametrize("path", sorted(UNITS.rglob("*.example")), ids=lambda path: path.name)
-def test_a_drop_in_is_a_unit_file_of_one_section(path: Path) -> None:
-    parser = configparser.ConfigParser(strict=False, interpolation=None)
-    parser.read_string(path.read_text())
-    assert parser.sections() == ["Service"]
+def test_every_file_stands_in_the_readme() -> None:
+    text = (UNITS / "README.md").read_text()
+    assert [p.name for p in UNITS.iterdir() if p.name != "README.md" and p.name not in text] == []
