@@ -4,12 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from edgeclip.config import Recipe
 from edgeclip.labels.classes import parse_class_options
 from edgeclip.labels.dataset import load_dataset, read_labels
-from edgeclip.packs import load_pack
 from edgeclip.summary import summarise
-from edgeclip.trainer import TrainResult
 
 CLASSES = parse_class_options(["spotted cat=jaguar,leopard_cat,leopard,ocelot", "blank=empty"])
 
@@ -32,25 +29,3 @@ def test_a_folder_of_real_files_names_the_empty_one(real_data: Path) -> None:
     empty = [problem for problem in dataset.problems if "0 bytes" in problem.what]
     assert [Path(problem.where).name for problem in empty] == ["error_img.JPG"]
     assert len(dataset.images) > 200
-
-
-@pytest.mark.real_data
-@pytest.mark.real_weights
-@pytest.mark.slow
-def test_real_images_and_a_real_encoder_end_with_a_pack(
-    real_data: Path, real_weights: Path, tmp_path: Path, run_training: object
-) -> None:
-    assert callable(run_training)
-    result: TrainResult = run_training(
-        tmp_path / "pack",
-        data=real_data / "manifest.csv",
-        classes=CLASSES,
-        targets=(),
-        backbone=str(real_weights / "bootstrap-clip.json"),
-        pretrained=str(real_weights / "bootstrap-clip.safetensors"),
-        recipe=Recipe(steps=100, views=1),
-    )
-    assert load_pack(tmp_path / "pack").manifest.task == "spotted-cat"
-    adapter, zero_shot = (result.evaluations[name] for name in ("adapter", "zero-shot"))
-    area = adapter.targets["spotted cat"].average_precision
-    assert area >= zero_shot.targets["spotted cat"].average_precision
