@@ -5,16 +5,12 @@ from __future__ import annotations
 import logging
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
-from edgeclip.errors import ConfigError, PublishError, run_command_line
-
-if TYPE_CHECKING:
-    from datetime import datetime
-
-    from edgeclip_device.config import DeviceSettings
+from edgeclip.errors import PublishError, run_command_line
+from edgeclip_device.options import identity, parse_time, settings_of, watching
 
 app = typer.Typer(
     help="Watch a camera, and keep each detection on disk until the dashboard has it.",
@@ -70,11 +66,11 @@ def detect(
     strip_bottom_px: StripBottom = None,
 ) -> None:
     """Watch a camera and write detections into the outbox; needs no network."""
-    settings = _settings(
+    settings = settings_of(
         config,
         {
-            **_identity(device_id, project, deployment_id, state),
-            **_watching(source, camera_id, (bundle, task, backend), (motion, votes)),
+            **identity(device_id, project, deployment_id, state),
+            **watching(source, camera_id, (bundle, task, backend), (motion, votes)),
         },
         (max_fps, strip_top_px, strip_bottom_px),
     )
@@ -96,10 +92,10 @@ def uplink(
     camera_id: CameraId = None,
 ) -> None:
     """Publish what is in the outbox; delete what the dashboard has stored."""
-    settings = _settings(
+    settings = settings_of(
         config,
         {
-            **_identity(device_id, project, deployment_id, state),
+            **identity(device_id, project, deployment_id, state),
             "camera": {"camera_id": camera_id},
             "mqtt": {"url": broker, "protocol": protocol},
         },
@@ -131,11 +127,11 @@ def run(
     strip_bottom_px: StripBottom = None,
 ) -> None:
     """Run detect and uplink in one process, for a desk."""
-    settings = _settings(
+    settings = settings_of(
         config,
         {
-            **_identity(device_id, project, deployment_id, state),
-            **_watching(source, camera_id, (bundle, task, backend), (motion, votes)),
+            **identity(device_id, project, deployment_id, state),
+            **watching(source, camera_id, (bundle, task, backend), (motion, votes)),
             "mqtt": {"url": broker, "protocol": protocol},
         },
         (max_fps, strip_top_px, strip_bottom_px),
@@ -179,11 +175,11 @@ def replay(
     verbose: Verbose = False,
 ) -> None:
     """Run detect over a clip, send what it finds where a broker is named, and print a table."""
-    settings = _settings(
+    settings = settings_of(
         config,
         {
-            **_identity(device_id, project, deployment_id, state),
-            **_watching(clip, camera_id, (bundle, task, backend), (motion, votes)),
+            **identity(device_id, project, deployment_id, state),
+            **watching(clip, camera_id, (bundle, task, backend), (motion, votes)),
             "mqtt": {"url": broker, "protocol": protocol},
         },
         (max_fps, strip_top_px, strip_bottom_px),
@@ -192,7 +188,7 @@ def replay(
     from edgeclip_device.replay import ReplayOptions
     from edgeclip_device.replay import replay as replay_clip
 
-    result = replay_clip(settings, ReplayOptions(_time(start), speed, wait_s))
+    result = replay_clip(settings, ReplayOptions(parse_time(start), speed, wait_s))
     _print_replay(result, as_json)
 
 
@@ -231,71 +227,6 @@ def check_config(
         shown = credentials.username or "none"
         password = "set, not shown" if credentials.password else "none"
         print(f"{kind} user name: {shown}; password: {password}")
-
-
-def _settings(
-    config: Path | None,
-    options: dict[str, Any],
-    frames: tuple[float | None, int | None, int | None] = (None, None, None),
-) -> DeviceSettings:
-    from edgeclip_device.config import load_settings
-
-    max_fps, top, bottom = frames
-    options.setdefault("camera", {}).update(
-        {"max_fps": max_fps, "strip_top_px": top, "strip_bottom_px": bottom}
-    )
-    return load_settings(config, options)
-
-
-def _identity(
-    device_id: str | None, project: str | None, deployment_id: str | None, state: Path | None
-) -> dict[str, Any]:
-    return {
-        "device_id": device_id,
-        "project": project,
-        "deployment_id": deployment_id,
-        "state": state,
-    }
-
-
-def _watching(
-    source: str | None,
-    camera_id: str | None,
-    decides: tuple[Path | None, str | None, str | None],
-    judging: tuple[str | None, str | None],
-) -> dict[str, Any]:
-    bundle, task, backend = decides
-    motion, votes = judging
-    frames, of = _votes(votes)
-    return {
-        "camera": {"source": source, "camera_id": camera_id},
-        "inference": {"bundle": bundle, "task": task, "backend": backend},
-        "motion": {"algorithm": motion},
-        "visits": {"frames": frames, "of": of},
-    }
-
-
-def _votes(text: str | None) -> tuple[int | None, int | None]:
-    if text is None:
-        return None, None
-    frames, slash, of = text.partition("/")
-    if not (slash and frames.isdigit() and of.isdigit()):
-        raise ConfigError(f"--votes {text}: expected N/M, for example 2/3")
-    return int(frames), int(of)
-
-
-def _time(text: str | None) -> datetime | None:
-    if text is None:
-        return None
-    from datetime import datetime, timezone
-
-    try:
-        at = datetime.fromisoformat(text.replace("Z", "+00:00"))  # 3.10 does not know Z
-    except ValueError as error:
-        raise ConfigError(f"--start {text}: expected a time like 2026-05-01T02:03:04Z") from error
-    if at.tzinfo is None:
-        raise ConfigError(f"--start {text}: add the time zone, for example {text}Z for UTC")
-    return at.astimezone(timezone.utc)
 
 
 def _print_replay(result: Any, as_json: bool) -> None:

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from edgeclip_device.clock import SystemClock
 from edgeclip_device.config import DeviceSettings, load_settings
+from edgeclip_device.credentials import Credentials
+from edgeclip_device.outbox import Outbox
+from edgeclip_device.uplink_thread import UplinkThread
 from support.brokers import Broker, running_broker
 from support.drawn_clips import crossing, ground, write_video
 from support.tiny_bundle import TinyPack, write_tiny_bundle
 
 SettingsMaker = Callable[..., DeviceSettings]
+UplinkStarter = Callable[..., UplinkThread]
 
 
 @pytest.fixture(scope="session")
@@ -61,3 +67,30 @@ def broker(tmp_path: Path) -> Iterator[Broker]:
     """A running mosquitto; for tests marked `broker`."""
     with running_broker(tmp_path / "broker") as running:
         yield running
+
+
+@pytest.fixture
+def linked(make_settings: SettingsMaker, broker: Broker) -> DeviceSettings:
+    """Settings with the running broker."""
+    return make_settings(mqtt={"url": broker.url, "will_delay_s": 0})
+
+
+@pytest.fixture
+def stored(linked: DeviceSettings) -> Iterator[Outbox]:
+    """An empty outbox."""
+    with closing(Outbox(linked.state, linked.outbox, SystemClock())) as opened:
+        yield opened
+
+
+@pytest.fixture
+def start_uplink() -> Iterator[UplinkStarter]:
+    """Starts uplinks in threads, and stops them at the end."""
+    with ExitStack() as stack:
+
+        def start(settings: DeviceSettings, credentials: Credentials | None = None) -> UplinkThread:
+            thread = UplinkThread(settings, credentials or Credentials())
+            thread.start()
+            stack.callback(thread.stop)
+            return thread
+
+        yield start

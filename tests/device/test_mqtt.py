@@ -32,6 +32,9 @@ def _link(settings: MqttSettings) -> Iterator[tuple[Link, EventQueue]]:
         yield link, events
     finally:
         link.close()
+        for thread in threading.enumerate():
+            if thread.name == "dial":
+                thread.join(20)
 
 
 def _next(events: EventQueue) -> LinkEvent:
