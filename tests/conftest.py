@@ -41,11 +41,13 @@ def _folder(path: Path) -> Callable[[], str]:
 NEEDS: dict[str, Callable[[], str]] = {
     "broker": _on_path("mosquitto"),
     "browser": _on_path("chromium", "chromedriver"),
+    "gpu": _on_path("nvidia-smi"),
     "real_data": _folder(REAL_DATA),
     "real_weights": _folder(REAL_WEIGHTS),
     "rtx": _module("tensorrt_rtx"),
     "systemd": _on_path("systemd-analyze"),
 }
+INSTALLABLE = set(NEEDS) - {"gpu"}  # nothing but a GPU is beyond .ci/run
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -57,17 +59,24 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say, where skips are failures, that they are."""
-    skipped = terminalreporter.stats.get("skipped", [])
-    if skipped and os.environ.get(NO_SKIPS):
-        terminalreporter.write_line(f"{NO_SKIPS} is set: {len(skipped)} skipped tests fail the run")
+    if count := _forbidden_skips(terminalreporter):
+        terminalreporter.write_line(f"{NO_SKIPS} is set: {count} skipped tests fail the run")
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Fail the run after a skip where `EDGECLIP_NO_SKIPS` is set."""
+    """Fail the run after such a skip where `EDGECLIP_NO_SKIPS` is set."""
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
-    if os.environ.get(NO_SKIPS) and reporter and reporter.stats.get("skipped"):
+    if reporter and _forbidden_skips(reporter):
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def _forbidden_skips(reporter: pytest.TerminalReporter) -> int:
+    """Return how many tests skipped for a need that this run was to meet."""
+    if not os.environ.get(NO_SKIPS):
+        return 0
+    reasons = (str(report.longrepr) for report in reporter.stats.get("skipped", []))
+    return sum(any(f"needs {need}:" in reason for need in INSTALLABLE) for reason in reasons)
 
 
 @pytest.fixture(scope="session")
