@@ -74,10 +74,19 @@ def open_database(state: Path) -> sqlite3.Connection:
 
 
 def set_aside_if_damaged(state: Path) -> Path | None:
-    """Rename a database that SQLite finds damaged; return its new name, or None if it is whole.
+    """Rename a database that SQLite finds damaged, and the media that it names.
 
     Only the process that writes detections may call this: another one could rename a file that
     is being written.
+
+    Args:
+        state: The state folder.
+
+    Returns:
+        The database's new name, or None if it is whole.
+
+    Raises:
+        OutboxError: It cannot be read at all.
     """
     path = state / DATABASE_FILE
     if not path.exists() or (reason := _damage(path)) is None:
@@ -88,6 +97,8 @@ def set_aside_if_damaged(state: Path) -> Path | None:
         part = path.with_name(path.name + suffix)
         if part.exists():
             part.replace(aside.with_name(aside.name + suffix))
+    if (state / MEDIA_FOLDER).is_dir():
+        (state / MEDIA_FOLDER).replace(state / f"{MEDIA_FOLDER}.damaged-{stamp}")
     sync_folder(state)
     log.error(
         "the outbox was damaged (%s): it now lies at %s, and a new one begins; what the dashboard"

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from edgeclip.contract.detection import Detection, MediaRef
 from edgeclip.contract.topics import DeviceTopics
 from edgeclip.errors import OutboxError
@@ -109,9 +111,22 @@ class Outbox:
             pass
 
     def open_visits(self) -> list[Detection]:
-        """Return the last revision of each visit that has not ended: after a restart, all such."""
-        rows = database.query(self._connection, "SELECT payload FROM visits ORDER BY detection_id")
-        return [Detection.model_validate_json(row[0]) for row in rows]
+        """Return the last revision of each visit that has not ended: after a restart, all such.
+
+        What cannot be read, for example of another version of this software, is forgotten aloud.
+
+        Raises:
+            OutboxError: The database cannot be read or written.
+        """
+        found = []
+        query = "SELECT detection_id, payload FROM visits ORDER BY detection_id"
+        for detection_id, payload in database.query(self._connection, query):
+            try:
+                found.append(Detection.model_validate_json(payload))
+            except ValidationError as error:
+                log.error("visit %s cannot be closed: %s", detection_id, error.errors()[0]["msg"])
+                self._forget_visit(detection_id)
+        return found
 
     def anchor(self) -> datetime | None:
         """Return the last wall time that was believed, or None."""
@@ -134,6 +149,11 @@ class Outbox:
     def close(self) -> None:
         """Close the database; what is committed stays."""
         self._connection.close()
+
+    def _forget_visit(self, detection_id: str) -> None:
+        with database.transaction(self._connection) as connection:
+            connection.execute("DELETE FROM visits WHERE detection_id = ?", (detection_id,))
+            database.count_dropped(connection, "journal", 1, self._clock.now())
 
     def _store(self, attachments: Sequence[Attachment]) -> tuple[list[Attachment], set[int]]:
         """Write the files; return what is on disk, and the numbers of what found no space."""

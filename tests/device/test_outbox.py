@@ -120,6 +120,18 @@ def test_an_open_visit_is_remembered_until_its_end(outbox: Outbox) -> None:
     assert outbox.open_visits() == []
 
 
+def test_a_visit_that_cannot_be_read_does_not_stop_the_start(
+    outbox: Outbox, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    outbox.emit(detection(detection_id=IDS[0]))
+    with closing(sqlite3.connect(tmp_path / DATABASE_FILE)) as connection:
+        connection.execute("INSERT INTO visits VALUES (?, ?)", (IDS[1], b'{"of": "long ago"}'))
+        connection.commit()
+    assert [item.detection_id for item in outbox.open_visits()] == [IDS[0]]
+    assert f"visit {IDS[1]} cannot be closed" in caplog.text
+    assert _tables(tmp_path) == {"journal": 1}
+
+
 def test_the_anchor_is_the_last_trusted_time(tmp_path: Path) -> None:
     clock = StandingClock(trusted=False)
     with closing(Outbox(tmp_path, OutboxSettings(), clock)) as outbox:
@@ -148,14 +160,16 @@ def test_a_damaged_outbox_is_set_aside_loudly_and_a_new_epoch_begins(
 ) -> None:
     with closing(_open(tmp_path)) as first:
         epoch = first.epoch
-        for item in IDS[:20]:
+        for item in IDS[1:20]:
             first.emit(detection(detection_id=item))
+        first.emit(*_with_media(0))
     path = tmp_path / DATABASE_FILE
     path.write_bytes(damage(path.read_bytes()))
     with closing(_open(tmp_path)) as second:
         assert second.epoch != epoch
         assert second.emit(detection()) == 1
     assert len(list(tmp_path.glob(f"{DATABASE_FILE}.damaged-*Z"))) == 1
+    assert len(list(tmp_path.glob("media.damaged-*Z/*.jpg"))) == 1
     assert "the outbox was damaged" in caplog.text
     assert _tables(tmp_path) == {"outbox_reset": 1}
 
