@@ -120,7 +120,7 @@ class Link:
         Raises:
             PublishError: There is no connection: paho would queue it without telling.
         """
-        if not self._client.is_connected():
+        if not self.is_connected():
             raise PublishError("there is no connection to the broker")
         info = self._client.publish(topic, payload, qos=1, retain=retain)
         if info.rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
@@ -129,7 +129,8 @@ class Link:
 
     def is_connected(self) -> bool:
         """Say whether messages can be published."""
-        return bool(self._client.is_connected())
+        # paho 2.2.0 stays "connected" where a CONNACK comes in after disconnect()
+        return not self._closed.is_set() and bool(self._client.is_connected())
 
     def close(self, farewell: tuple[str, bytes] | None = None) -> None:
         """Disconnect; the will is not published then.

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import queue
+import re
 import socket
 import threading
 from collections.abc import Iterator
@@ -60,6 +61,16 @@ def test_the_session_is_still_there_after_a_new_connection(broker: Broker) -> No
             assert _next(events) == Connected(session_present=known)
 
 
+def _connections(broker: Broker) -> int:
+    """Return how many of our connections stand, by the broker's log."""
+    log = broker.log
+    return log.count(" as jetson-1 (") - len(re.findall(r"Client jetson-1 .*(disconn|clos)", log))
+
+
+def _network_threads() -> list[threading.Thread]:
+    return [item for item in threading.enumerate() if item.name.startswith("paho")]
+
+
 def test_publishing_without_a_connection_is_refused_and_queues_nothing() -> None:
     settings = MqttSettings(url=f"mqtt://127.0.0.1:{free_port()}")
     with _link(settings) as (link, _), pytest.raises(PublishError, match="no connection"):
@@ -92,7 +103,11 @@ def test_something_else_than_a_broker_is_a_lost_connection(answer: bytes) -> Non
 def test_a_link_that_is_closed_while_it_connects_stays_closed(broker: Broker) -> None:
     with _link(MqttSettings(url=broker.url)) as (link, _):
         link.close()
-    eventually(lambda: not link.is_connected(), "no connection")
+        assert not link.is_connected()
+        with pytest.raises(PublishError, match="no connection"):
+            link.publish("a", b"b")
+    eventually(lambda: not _network_threads(), "paho's thread has ended")
+    eventually(lambda: _connections(broker) == 0, "the broker has none of us")
 
 
 @pytest.fixture(scope="module")
