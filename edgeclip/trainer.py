@@ -15,8 +15,8 @@ from edgeclip.adapters.class_head import ZeroShot
 from edgeclip.clip import Backbone, hash_weights, load_backbone
 from edgeclip.config import TrainConfig
 from edgeclip.contract.files import refuse_filled
-from edgeclip.contract.pack import PackManifest, Thresholds
-from edgeclip.errors import ArtefactError, GateError
+from edgeclip.contract.pack import PACK_FILE, PackManifest, Thresholds
+from edgeclip.errors import ArtefactError, ConfigError, GateError
 from edgeclip.evaluation import Evaluation, evaluate
 from edgeclip.feature_cache import FeatureCache
 from edgeclip.features import cache_folder, encode_regions
@@ -70,7 +70,7 @@ def train(config: TrainConfig, *, created_at: datetime, bars: Bars) -> TrainResu
         GateError: No threshold reaches the asked precision.
         SetupError: The backbone's weights are not at hand.
     """
-    refuse_filled(config.out, overwrite=config.overwrite)  # before minutes of work
+    _refuse_to_replace(config)  # before minutes of work
     dataset = read_dataset(config, bars)
     require_two_classes(dataset.class_names)
     seed = config.recipe.seed
@@ -89,6 +89,14 @@ def train(config: TrainConfig, *, created_at: datetime, bars: Bars) -> TrainResu
         config.out, manifest, files, report=report_files(report), overwrite=config.overwrite
     )
     return TrainResult(written, evaluations, summary, notes, run.cache.hits, run.cache.misses)
+
+
+def _refuse_to_replace(config: TrainConfig) -> None:
+    """`--overwrite` replaces a pack, and never a folder that holds something else."""
+    refuse_filled(config.out, overwrite=config.overwrite, marker=PACK_FILE)
+    data = config.data.resolve()
+    if config.out.resolve() in [data, *data.parents]:
+        raise ConfigError(f"--out {config.out} holds the labelled images: choose another folder")
 
 
 def read_dataset(config: TrainConfig, bars: Bars) -> Dataset:

@@ -24,6 +24,8 @@ from edgeclip.errors import ConfigError, GateError, run_command_line
 ROOT = Path(__file__).parents[1]
 CLIPS = (("foliage", 0), ("leopard-night", 1))  # what each clip shows, and how often a leopard
 MARKER = ".edgeclip-demo"  # only a folder that the demo made is ever emptied
+SPECIES = (TARGET, "lion", "spotted hyena", "impala")  # what the leopard is told apart from
+PLACES = "20"
 STRIP_PX = "24"  # the burned-in text of the drawn frames
 
 
@@ -92,7 +94,10 @@ def _learn(commands: Commands, seed: str) -> Result:
     out = commands.out
     images, pack, bundle = out / "images", out / "pack", out / "bundle"
     commands.run(
-        "Draw labelled images of ten places", "edgeclip", "data", "render", images, "--seed", seed
+        f"Draw labelled images of {PLACES} places",
+        *("edgeclip", "data", "render", images, "--locations", PLACES, "--images", "72"),
+        *(word for name in SPECIES for word in ("--species", name)),
+        *("--seed", seed),
     )
     training = commands.run(
         "Train an adapter on the frozen small CLIP",

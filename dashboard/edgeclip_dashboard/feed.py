@@ -92,6 +92,15 @@ class LiveFeed:
         except SQLAlchemyError as error:
             log.error("the store cannot be read: %s", error)
             self.error = f"the store cannot be read: {type(error).__name__}, see the log"
-        seen = [listener() for listener in list(self._listeners)]
+        seen = [_tell(listener) for listener in list(self._listeners)]
         if any(seen):
             self.note_shown()
+
+
+def _tell(listener: Listener) -> bool:
+    """Show the picture on one page; a page that breaks must not stop the others."""
+    try:
+        return listener()
+    except Exception:  # one page's supervised boundary: whatever a browser's page can raise
+        log.exception("a page could not be updated")
+        return False

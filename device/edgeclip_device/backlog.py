@@ -76,7 +76,9 @@ class Backlog:
         self._inode = self._path.stat().st_ino
         self.epoch = str(database.read_meta(self._connection, "epoch"))
         with database.transaction(self._connection) as connection:
-            _set_all_due(connection, (IN_FLIGHT, ACKNOWLEDGED))
+            # Also what waited after a refusal: the moment of its next try stands on the clock of a
+            # boot that may be over.
+            _set_all_due(connection, (QUEUED, IN_FLIGHT, ACKNOWLEDGED))
 
     def is_replaced(self) -> bool:
         """Say whether detect has set the file aside since it was opened here."""

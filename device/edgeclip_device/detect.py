@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from edgeclip.errors import OutboxError, SourceError
@@ -15,10 +15,11 @@ from edgeclip_device.backends.base import Backend
 from edgeclip_device.backends.choosing import open_backend
 from edgeclip_device.backoff import Backoff
 from edgeclip_device.classifier import Classifier
-from edgeclip_device.clock import SystemClock, WallClock, believed
+from edgeclip_device.clock import SystemClock, WallClock, believed, boot_now_ns
 from edgeclip_device.config import DeviceSettings
 from edgeclip_device.credentials import camera_credentials
 from edgeclip_device.detections import DetectionWriter
+from edgeclip_device.frames import Frame
 from edgeclip_device.locks import only_process
 from edgeclip_device.motion.gate import GateCounts, MotionGate
 from edgeclip_device.notify import Notifier
@@ -108,7 +109,7 @@ class Detector:
                 break
             backoff.reset()
             self._pace(frame.at_s, stop)
-            self.pipeline.process(frame)
+            self.pipeline.process(_as_if_just_read(frame) if self.options.speed > 0 else frame)
             self._on_frame()
         self.notifier.stopping()
         self.pipeline.close("shutdown")
@@ -158,6 +159,11 @@ class Detector:
         if self._origin is None:
             self._origin = time.monotonic() - at_s / self.options.speed
         stop.wait(max(0.0, self._origin + at_s / self.options.speed - time.monotonic()))
+
+
+def _as_if_just_read(frame: Frame) -> Frame:
+    """Return a paced frame as a camera would have given it now: waiting is no latency."""
+    return replace(frame, read_ns=time.monotonic_ns(), boot_ns=boot_now_ns())
 
 
 @contextmanager

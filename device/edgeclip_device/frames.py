@@ -14,7 +14,7 @@ class Frame:
     """One frame of a camera or clip.
 
     Attributes:
-        image: `(H, W, 3)` uint8, RGB, without the burned-in strips.
+        image: `(H, W, 3)` uint8, RGB, with the burned-in strips still on it.
         number: Counted from 0 over what the source holds, also over frames that are passed over.
         at_s: Seconds on the source's own clock, which never steps back: for a camera the boot-time
             clock, for a clip its beginning plus number / fps. Cool-downs count on it.

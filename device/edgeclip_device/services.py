@@ -58,12 +58,13 @@ def run_both(settings: DeviceSettings) -> None:
     broker_address(settings.mqtt)
     stop = threading.Event()
     _on_signals(stop.set)
-    uplink = UplinkThread(settings, broker_credentials())
+    uplink = UplinkThread(settings, broker_credentials(), on_failed=stop.set)
     uplink.start()
     try:
         detect(settings, stop)
     finally:
         uplink.stop()
+    uplink.raise_failure()
 
 
 def _on_signals(react: Callable[[], None]) -> None:

@@ -30,6 +30,7 @@ class UplinkThread:
         settings: The device's configuration.
         credentials: Of the broker.
         on_released: Told, in the uplink's thread, what each receipt deleted.
+        on_failed: Called in the uplink's thread when it ends by an error.
     """
 
     def __init__(
@@ -37,10 +38,12 @@ class UplinkThread:
         settings: DeviceSettings,
         credentials: Credentials,
         on_released: ReleasedHook | None = None,
+        on_failed: Callable[[], None] | None = None,
     ) -> None:
         self._settings = settings
         self._credentials = credentials
         self._on_released = on_released
+        self._on_failed = on_failed
         self._uplink: Uplink | None = None
         self._error: BaseException | None = None
         self._is_open = threading.Event()
@@ -53,7 +56,7 @@ class UplinkThread:
         Raises:
             EdgeclipError: It has failed.
         """
-        self._raise()
+        self.raise_failure()
         if self._uplink is None:
             raise PublishError("the uplink was not started")
         return self._uplink
@@ -66,7 +69,7 @@ class UplinkThread:
         """
         self._thread.start()
         self._is_open.wait()
-        self._raise()
+        self.raise_failure()
 
     def wait_until(self, is_empty: Callable[[], bool], limit_s: float) -> bool:
         """Wait until everything has its receipt; say whether it has.
@@ -103,12 +106,15 @@ class UplinkThread:
             with only_process(self._settings.state, "uplink"):
                 self._work()
         except EdgeclipError as error:
+            log.error("the uplink failed: %s", error)
             self._error = error
         except Exception as error:  # the thread's one supervised boundary
             log.exception("the uplink failed")
             self._error = error
         finally:
             self._is_open.set()
+            if self._error is not None and self._on_failed is not None:
+                self._on_failed()
 
     def _work(self) -> None:
         notifier = Notifier()
@@ -128,6 +134,11 @@ class UplinkThread:
             listener.close()
             notifier.close()
 
-    def _raise(self) -> None:
+    def raise_failure(self) -> None:
+        """Raise what ended the uplink, if anything did.
+
+        Raises:
+            EdgeclipError: It has failed.
+        """
         if self._error is not None:
             raise self._error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from urllib.parse import quote, urlsplit, urlunsplit
 
@@ -36,13 +37,17 @@ def parse_broker_url(url: str) -> BrokerAddress:
     return BrokerAddress(parts.hostname, port, parts.scheme == "mqtts")
 
 
+_SECRET_IN_PIPELINE = re.compile(r"://[^/\s@]*:[^/\s@]*@|\b(user-pw|password)\s*=")
+
+
 def refuse_password(source: str) -> None:
     """Refuse a camera's URL that holds a password: it would end in files and process lists.
 
     Raises:
         ConfigError: It does.
     """
-    if "://" in source and urlsplit(source).password is not None:
+    in_url = "://" in source and " ! " not in source and urlsplit(source).password is not None
+    if in_url or _SECRET_IN_PIPELINE.search(source):
         raise ConfigError(
             "[camera].source holds a password: take it out of the URL and set"
             " EDGECLIP_CAMERA_USERNAME and EDGECLIP_CAMERA_PASSWORD"

@@ -52,16 +52,27 @@ def write_text(path: Path, text: str) -> None:
     write_bytes(path, text.encode())
 
 
-def refuse_filled(path: Path, *, overwrite: bool = False) -> None:
+def refuse_filled(path: Path, *, overwrite: bool = False, marker: str | None = None) -> None:
     """Check that an output folder may be made, before the work that fills it.
 
+    Args:
+        path: The folder to be.
+        overwrite: Whether a folder that is not empty may be replaced.
+        marker: The file that such a folder must hold, so that only an artefact of the same kind is
+            ever replaced.
+
     Raises:
-        ConfigError: `path` is a file, or is not empty and `overwrite` is false.
+        ConfigError: `path` is a file, or not empty and `overwrite` is false, or lacks the marker.
     """
     if path.exists() and not path.is_dir():
         raise ConfigError(f"{path} is a file: name a folder for the output")
     if path.exists() and any(path.iterdir()) and not overwrite:
         raise ConfigError(f"{path} is not empty: choose another --out, or add --overwrite")
+    if marker and path.exists() and any(path.iterdir()) and not (path / marker).is_file():
+        raise ConfigError(
+            f"{path} holds no {marker}: --overwrite would delete what is there; choose another"
+            " --out"
+        )
 
 
 @contextmanager
@@ -99,7 +110,11 @@ def _take_the_place_of(temporary: Path, path: Path) -> None:
         return
     aside = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.old."))
     path.replace(aside)
-    temporary.replace(path)
+    try:
+        temporary.replace(path)
+    except OSError:
+        aside.replace(path)
+        raise
     shutil.rmtree(aside, ignore_errors=True)
 
 

@@ -22,6 +22,7 @@ DIMENSION_NAMES: Final[Mapping[str, str]] = {
 }
 """Letter of `contract.slots` -> the dimension's name in the graph."""
 
+LEAST_IMAGES: Final = 2
 MOST_IMAGES: Final = 64
 """Largest batch that a bundle can be made for."""
 
@@ -33,13 +34,17 @@ def default_profiles(max_batch: int = 4) -> dict[str, Profile]:
     """Return the sizes a bundle's engines take, by letter.
 
     Args:
-        max_batch: Images of one call, 1 to `MOST_IMAGES`.
+        max_batch: Images of one call, 2 to `MOST_IMAGES`: a device classifies the whole frame and
+            the crop of what moves as one batch.
 
     Raises:
         ConfigError: `max_batch` is out of range.
     """
-    if not 1 <= max_batch <= MOST_IMAGES:
-        raise ConfigError(f"--max-batch is {max_batch}: give 1 to {MOST_IMAGES}")
+    if not LEAST_IMAGES <= max_batch <= MOST_IMAGES:
+        raise ConfigError(
+            f"--max-batch is {max_batch}: give {LEAST_IMAGES} to {MOST_IMAGES}, since a device"
+            " classifies frame and crop together"
+        )
     return {
         "B": Profile(min=1, opt=1, max=max_batch),
         "K": Profile(min=1, opt=8, max=64),

@@ -19,7 +19,7 @@ from edgeclip.contract.bundle import (
     Tolerance,
     read_bundle,
 )
-from edgeclip.contract.files import new_folder, write_text
+from edgeclip.contract.files import new_folder, refuse_filled, write_text
 from edgeclip.contract.hashing import sha256_file
 from edgeclip.contract.pack import PACK_FILE, PackManifest
 from edgeclip.contract.profiles import check_pack_fits, default_profiles
@@ -122,12 +122,7 @@ def _manifest(
 def _refuse_to_replace(config: BundleConfig) -> None:
     """`--overwrite` replaces a bundle, and never a folder that holds something else."""
     out = config.out
-    is_bundle = (out / MANIFEST_FILE).is_file()
-    if config.overwrite and out.is_dir() and any(out.iterdir()) and not is_bundle:
-        raise ConfigError(
-            f"{out} holds no {MANIFEST_FILE}, so it is no bundle: --overwrite would delete what is"
-            " there; choose another --out"
-        )
+    refuse_filled(out, overwrite=config.overwrite, marker=MANIFEST_FILE)
     if out.resolve() in [config.pack.resolve(), *config.pack.resolve().parents]:
         raise ConfigError(f"--out {out} holds the pack: choose another folder")
 

@@ -79,3 +79,39 @@ def test_a_file_in_the_place_of_the_folder_is_named(tmp_path: Path) -> None:
     (tmp_path / "pack").write_text("a file")
     with pytest.raises(ConfigError, match="is a file"), files.new_folder(tmp_path / "pack"):
         pass
+
+
+def test_an_overwrite_replaces_an_artefact_of_the_same_kind_and_nothing_else(
+    tmp_path: Path,
+) -> None:
+    images = tmp_path / "my-images"
+    (images / "leopard").mkdir(parents=True)
+    with pytest.raises(ConfigError, match=r"holds no pack.json: --overwrite would delete"):
+        files.refuse_filled(images, overwrite=True, marker="pack.json")
+    (images / "pack.json").write_text("{}")
+    files.refuse_filled(images, overwrite=True, marker="pack.json")
+
+
+def test_an_old_folder_comes_back_when_the_new_one_cannot_take_its_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = tmp_path / "pack"
+    target.mkdir()
+    (target / "old").write_text("old")
+    rename = Path.replace
+
+    def failing(self: Path, where: Path) -> Path:
+        if (self / "new").exists():
+            raise OSError(5, "Input/output error")
+        return rename(self, where)
+
+    monkeypatch.setattr(Path, "replace", failing)
+
+    def write() -> None:
+        with files.new_folder(target, overwrite=True) as folder:
+            (folder / "new").mkdir()
+
+    with pytest.raises(OSError, match="Input/output"):
+        write()
+    assert (target / "old").read_text() == "old"
+    assert [path.name for path in tmp_path.iterdir()] == ["pack"]

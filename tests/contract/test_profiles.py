@@ -34,9 +34,9 @@ def test_a_pack_with_too_many_columns_is_refused_by_name_and_number() -> None:
         check_pack_fits(_filled(65), default_profiles())
 
 
-@pytest.mark.parametrize("images", [0, -1, MOST_IMAGES + 1])
+@pytest.mark.parametrize("images", [1, 0, -1, MOST_IMAGES + 1])
 def test_a_batch_out_of_range_is_refused(images: int) -> None:
-    with pytest.raises(ConfigError, match=f"--max-batch is {images}: give 1 to 64"):
+    with pytest.raises(ConfigError, match=f"--max-batch is {images}: give 2 to 64"):
         default_profiles(images)
 
 

@@ -129,3 +129,23 @@ def test_a_listener_that_fails_does_not_end_the_feed(desk: Desk) -> None:
 
 def test_changes_before_the_start_are_harmless() -> None:
     LiveFeed(lambda: EMPTY).changed()
+
+
+def test_a_page_that_breaks_does_not_stop_the_others() -> None:
+    feed = LiveFeed(lambda: EMPTY)
+    told: list[str] = []
+
+    def broken() -> bool:
+        raise RuntimeError("this page is gone")
+
+    def whole() -> bool:
+        told.append("whole")
+        return True
+
+    async def body() -> None:
+        await _until(lambda: told)
+
+    feed.listen(broken)
+    feed.listen(whole)
+    _while_running(feed, body)
+    assert told

@@ -166,3 +166,14 @@ def test_a_damaged_file_is_left_to_detect(tmp_path: Path) -> None:
     with pytest.raises(OutboxError, match="detect has set a damaged one aside"):
         Backlog(tmp_path)
     assert (tmp_path / DATABASE_FILE).read_bytes().startswith(b"rubbish")
+
+
+def test_a_row_that_the_broker_refused_is_due_again_after_a_reboot(
+    outbox: Outbox, backlog: Backlog, tmp_path: Path
+) -> None:
+    assert outbox.epoch
+    long_uptime_ns = 30 * 86_400 * 10**9
+    backlog.mark_sent([1], [])
+    backlog.settle(1, acknowledged=False, reason="quota", next_try_ns=long_uptime_ns)
+    with closing(Backlog(tmp_path)) as after_reboot:
+        assert 1 in _due(after_reboot, now_ns=10**9)

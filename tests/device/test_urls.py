@@ -2,7 +2,14 @@ from __future__ import annotations
 
 import pytest
 
-from edgeclip_device.urls import BrokerAddress, masked, parse_broker_url, with_credentials
+from edgeclip.errors import ConfigError
+from edgeclip_device.urls import (
+    BrokerAddress,
+    masked,
+    parse_broker_url,
+    refuse_password,
+    with_credentials,
+)
 
 
 def test_the_usual_ports_need_not_be_named() -> None:
@@ -27,3 +34,25 @@ def test_a_masked_url_has_neither_user_nor_password_nor_query() -> None:
 def test_credentials_with_odd_characters_stay_in_their_place() -> None:
     url = with_credentials("rtsp://camera/1", "me", "p@ss/word:1")
     assert url == "rtsp://me:p%40ss%2Fword%3A1@camera/1"
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "rtsp://me:secret@camera/1",
+        "rtspsrc location=rtsp://me:secret@camera/1 ! decodebin ! appsink",
+        "rtspsrc location=rtsp://camera/1 user-id=me user-pw=secret ! decodebin ! appsink",
+    ],
+    ids=["url", "url in a pipeline", "property of a pipeline"],
+)
+def test_a_source_that_holds_a_password_is_refused(source: str) -> None:
+    with pytest.raises(ConfigError, match="holds a password: take it out") as caught:
+        refuse_password(source)
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "source", ["rtsp://camera/1", "v4l2src device=/dev/video0 ! videoconvert ! appsink", "0"]
+)
+def test_a_source_without_a_password_is_taken(source: str) -> None:
+    refuse_password(source)

@@ -167,8 +167,13 @@ def test_a_filled_folder_is_refused_before_any_work(run_training: Trainer, tmp_p
     (tmp_path / "mine.txt").write_text("mine")
     with pytest.raises(ConfigError, match="add --overwrite"):
         run_training(tmp_path, data=tmp_path / "no such table.csv")
+
+
+def test_an_older_pack_is_replaced_whole_when_asked(run_training: Trainer, tmp_path: Path) -> None:
+    (tmp_path / "pack.json").write_text("{}")
+    (tmp_path / "old.txt").write_text("of the older pack")
     run_training(tmp_path, recipe=QUICK, overwrite=True)
-    assert not (tmp_path / "mine.txt").exists()
+    assert not (tmp_path / "old.txt").exists()
     assert load_pack(tmp_path).manifest.targets == ["leopard"]
 
 
@@ -251,3 +256,20 @@ def test_a_version_that_is_none_is_refused(table: Path) -> None:
         TrainConfig.model_validate(
             {"data": table, "backbone": "demo", "out": table, "version": "newest"}
         )
+
+
+def test_overwrite_never_replaces_what_is_no_pack(run_training: Trainer, tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("precious")
+    with pytest.raises(ConfigError, match=r"holds no pack.json: --overwrite would delete"):
+        run_training(tmp_path, overwrite=True)
+    assert (tmp_path / "thesis.txt").read_text() == "precious"
+
+
+def test_a_pack_never_takes_the_place_of_its_own_images(
+    run_training: Trainer, tmp_path: Path
+) -> None:
+    (tmp_path / "pack.json").write_text("{}")
+    (tmp_path / "labels.csv").write_text("path,label\n")
+    with pytest.raises(ConfigError, match="holds the labelled images: choose another folder"):
+        run_training(tmp_path, data=tmp_path / "labels.csv", overwrite=True)
+    assert (tmp_path / "labels.csv").exists()

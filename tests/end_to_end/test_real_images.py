@@ -67,6 +67,7 @@ def test_real_images_end_with_a_bundle_that_publishes_what_it_sees_in_a_real_cli
         assert result["counts"]["classified"] >= 1
         assert result["counts"]["failures"] == 0
         assert result["is_delivered"]
+        assert result["counts"]["detections"] == len(result["detections"])
         seen = {row["detection"]["detection_id"] for row in result["detections"]}
         eventually(
             lambda: {row["detection_id"] for row in dashboard.detections()} == seen,

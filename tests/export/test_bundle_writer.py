@@ -124,7 +124,7 @@ def test_a_pack_larger_than_the_engines_sizes_is_refused_by_number(
 def test_a_batch_out_of_range_is_refused(
     pack_folder: Path, encoder: TinyEncoder, tmp_path: Path
 ) -> None:
-    with pytest.raises(ConfigError, match="--max-batch is 65: give 1 to 64"):
+    with pytest.raises(ConfigError, match="--max-batch is 65: give 2 to 64"):
         write_bundle(_config(pack_folder, tmp_path / "out", encoder, max_batch=65), _ignore)
 
 
@@ -165,7 +165,7 @@ def test_overwrite_never_deletes_what_is_no_bundle(
     pack_folder: Path, encoder: TinyEncoder, tmp_path: Path
 ) -> None:
     (tmp_path / "thesis.txt").write_text("years of work")
-    with pytest.raises(ConfigError, match="so it is no bundle: --overwrite would delete"):
+    with pytest.raises(ConfigError, match="holds no manifest.json: --overwrite would delete"):
         write_bundle(_config(pack_folder, tmp_path, encoder, overwrite=True), _ignore)
     assert (tmp_path / "thesis.txt").exists()
 

@@ -101,6 +101,16 @@ class TensorRtBackend:
         self.precision = precision
         self._api = api
         self._memory = memory if memory is not None else CudaMemory()
+        try:
+            self._load(engine)
+        except BaseException:
+            self._memory.close()
+            raise
+        self._outputs: dict[str, _Buffer] = {}
+        self._slots: dict[str, NDArray[np.float32]] = {}
+
+    def _load(self, engine: Path) -> None:
+        api = self._api
         self._lines: list[str] = []
         self._logger = _logger(api, self._lines)
         self._runtime: trt.Runtime = api.Runtime(self._logger)
@@ -112,8 +122,6 @@ class TensorRtBackend:
         )
         self._check_names(engine)
         self._buffers = {name: self._allocate_input(name) for name in ("images", *HEAD_SLOTS)}
-        self._outputs: dict[str, _Buffer] = {}
-        self._slots: dict[str, NDArray[np.float32]] = {}
 
     def bind(self, slots: Mapping[str, NDArray[np.float32]]) -> None:
         """Take a pack's tensors; see `Backend`."""
