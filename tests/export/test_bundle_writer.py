@@ -165,7 +165,7 @@ def test_overwrite_never_deletes_what_is_no_bundle(
     pack_folder: Path, encoder: TinyEncoder, tmp_path: Path
 ) -> None:
     (tmp_path / "thesis.txt").write_text("years of work")
-    with pytest.raises(ConfigError, match="holds no manifest.json: --overwrite would delete"):
+    with pytest.raises(ConfigError, match=r"holds no manifest.json: --overwrite would delete"):
         write_bundle(_config(pack_folder, tmp_path, encoder, overwrite=True), _ignore)
     assert (tmp_path / "thesis.txt").exists()
 
