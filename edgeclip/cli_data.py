@@ -1,0 +1,102 @@
+"""`edgeclip data`: look at labelled images, or draw some."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+from rich.markup import escape
+
+from edgeclip.cli_options import (
+    AsJson,
+    ClassOption,
+    DataDirOption,
+    LayoutOption,
+    Seed,
+    TargetOption,
+)
+from edgeclip.cli_output import next_command, print_json, show
+
+app = typer.Typer(help="Look at labelled images, or draw some.", no_args_is_help=True)
+
+
+@app.command("check")
+def data_check(
+    source: Annotated[Path, typer.Argument(help="A folder of images, or a CSV.")],
+    classes: ClassOption = None,
+    target: TargetOption = None,
+    data_dir: DataDirOption = None,
+    layout: LayoutOption = None,
+    seed: Seed = 1,
+    as_json: AsJson = False,
+) -> None:
+    """Say what can be used: classes, places, unreadable files, duplicates, and the split."""
+    from edgeclip.labels.classes import parse_class_options
+    from edgeclip.labels.dataset import load_dataset, read_labels
+    from edgeclip.labels.folder import parse_layout
+    from edgeclip.progress import Bars
+    from edgeclip.summary import summarise
+
+    table = read_labels(source, data_dir=data_dir, layout=parse_layout(layout))
+    with Bars(quiet=as_json) as bars:
+        advance = bars.add("opening images", len(table.samples))
+        dataset = load_dataset(
+            table, parse_class_options(classes or []), advance=lambda: advance(1)
+        )
+    summary = summarise(dataset, target or [], seed=seed)
+    if as_json:
+        print_json(summary.model_dump(mode="json"))
+        return
+    from edgeclip.tables import data_tables
+
+    show(data_tables(summary))
+    next_command(f"edgeclip train --data {source} --backbone demo --out pack/")
+
+
+@app.command("render")
+def data_render(
+    out: Annotated[Path, typer.Argument(help="A folder that does not exist, or is empty.")],
+    species: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Option(help="What to draw besides blanks; repeat. Default: leopard, impala, hyena."),
+    ] = None,
+    images: Annotated[int, typer.Option(min=1, max=100_000, help="Of each class.")] = 90,
+    locations: Annotated[int, typer.Option(min=1, max=10_000)] = 10,
+    first_location: Annotated[int, typer.Option(min=0, help="Sets apart have other places.")] = 0,
+    seed: Seed = 1,
+    as_json: AsJson = False,
+) -> None:
+    """Draw a labelled image set, for trying things out without a camera."""
+    from edgeclip.scenes.image_sets import ImageSetPlan, write_image_set
+
+    names = species or ["leopard", "impala", "spotted hyena"]
+    plan = ImageSetPlan(
+        counts=dict.fromkeys([*names, "blank"], images),
+        locations=locations,
+        seed=seed,
+        first_location=first_location,
+    )
+    table = write_image_set(out, plan)
+    if as_json:
+        print_json({"labels": str(table), "counts": plan.counts})
+        return
+    show(f"{images} images each of {escape(', '.join([*names, 'blank']))}")
+    next_command(f"edgeclip data check {table}")
+
+
+@app.command("clip")
+def data_clip(
+    out: Annotated[Path, typer.Argument(help="The video, .mp4 or .avi; its truth lies beside it.")],
+    scene: Annotated[str, typer.Option(help="foliage, leopard-night, leopard-day or person.")],
+    as_json: AsJson = False,
+) -> None:
+    """Draw a video clip with known truth, to replay on a device."""
+    from edgeclip.scenes.clips import scene_script, write_clip
+
+    truth = write_clip(out, script=scene_script(scene))
+    if as_json:
+        print_json({"clip": str(out), "frames": len(truth.frames), "visits": len(truth.visits)})
+        return
+    show(f"{len(truth.frames)} frames, {len(truth.visits)} visits")
+    next_command(f"edgeclip-device replay {out} --bundle bundle/")

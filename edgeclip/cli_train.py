@@ -1,0 +1,124 @@
+"""`edgeclip train`: labelled images in, an adapter pack with its report out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Optional
+
+import typer
+from rich.markup import escape
+
+from edgeclip.cli_options import (
+    AsJson,
+    ClassOption,
+    DataDirOption,
+    LayoutOption,
+    PretrainedOption,
+    Seed,
+    TargetOption,
+)
+from edgeclip.cli_output import next_command, print_json, show
+
+if TYPE_CHECKING:
+    from edgeclip.trainer import TrainResult
+
+
+def train(
+    data: Annotated[Path, typer.Option(help="A folder of images, or a CSV.", show_default=False)],
+    out: Annotated[Path, typer.Option(help="The pack's folder, to be made.", show_default=False)],
+    backbone: Annotated[str, typer.Option(help="'demo', an open_clip name, or a model's JSON.")],
+    pretrained: PretrainedOption = None,
+    classes: ClassOption = None,
+    target: TargetOption = None,
+    prompt: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Option(help="'class=sentence' that describes a class; repeat."),
+    ] = None,
+    task: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(help="The pack's name, a-z 0-9 -; else from the target."),
+    ] = None,
+    version: Annotated[str, typer.Option(help="The pack's version, three numbers.")] = "1.0.0",
+    data_dir: DataDirOption = None,
+    layout: LayoutOption = None,
+    steps: Annotated[int, typer.Option(min=0, max=100_000)] = 300,
+    views: Annotated[int, typer.Option(min=1, max=50, help="Of each training image.")] = 4,
+    strip_top_px: Annotated[int, typer.Option(min=0, help="Rows of burned-in text.")] = 0,
+    strip_bottom_px: Annotated[int, typer.Option(min=0)] = 0,
+    min_precision: Annotated[
+        Optional[float],  # noqa: UP045
+        typer.Option(min=0, max=1, help="Take the lowest threshold that reaches it."),
+    ] = None,
+    seed: Seed = 1,
+    cache: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help="Folder for features; else in the user's cache."),
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite/--no-overwrite")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Train an adapter; write its pack with figures on places that it has not seen."""
+    from datetime import datetime, timezone
+
+    from edgeclip.config import TrainConfig, default_cache
+    from edgeclip.contract.settings import settings_from
+    from edgeclip.labels.classes import parse_class_options
+    from edgeclip.progress import Bars
+    from edgeclip.prompts import parse_prompt_options
+
+    tables: dict[str, Any] = {
+        "data": data,
+        "data_dir": data_dir,
+        "layout": layout,
+        "classes": parse_class_options(classes or []),
+        "prompts": parse_prompt_options(prompt or []),
+        "targets": tuple(target or ()),
+        "backbone": backbone,
+        "pretrained": pretrained,
+        "task": task,
+        "version": version,
+        "out": out,
+        "overwrite": overwrite,
+        "cache": cache or default_cache(),
+        "min_precision": min_precision,
+        "recipe": {
+            "steps": steps,
+            "views": views,
+            "strip_top_px": strip_top_px,
+            "strip_bottom_px": strip_bottom_px,
+            "seed": seed,
+        },
+    }
+    config = settings_from(tables, TrainConfig, source="edgeclip train")
+    from edgeclip.trainer import train as train_pack  # torch: after what can be refused at once
+
+    with Bars(quiet=as_json) as bars:
+        result = train_pack(config, created_at=datetime.now(timezone.utc), bars=bars)
+    _show_result(result, out, as_json=as_json)
+
+
+def _show_result(result: TrainResult, out: Path, *, as_json: bool) -> None:
+    manifest = result.manifest
+    if as_json:
+        print_json(
+            {
+                "pack": str(out),
+                "task": manifest.task,
+                "version": manifest.version,
+                "metrics": manifest.metrics,
+                "notes": list(result.notes),
+                "thresholds": {k: v.model_dump() for k, v in manifest.thresholds.items()},
+                "cache": {"hits": result.cache_hits, "misses": result.cache_misses},
+            }
+        )
+        return
+    from edgeclip.tables import data_tables, evaluation_tables
+
+    show(data_tables(result.summary))
+    show(evaluation_tables(result.evaluations, manifest.class_names))
+    for note in result.notes:
+        show(f"[bold yellow]{escape(note)}[/]")
+    known, computed = result.cache_hits, result.cache_misses
+    show(f"features: {computed} computed, {known} from the cache")
+    show(f"report: {escape(str(out / 'report' / 'index.html'))}")
+    next_command(f"edgeclip-export bundle --pack {out} --out bundle/")
