@@ -8,7 +8,7 @@ from pathlib import Path
 
 from edgeclip.clip import load_backbone
 from edgeclip.errors import DataError
-from edgeclip.evaluation import Evaluation, evaluate
+from edgeclip.evaluation.result import Evaluation, evaluate
 from edgeclip.feature_cache import FeatureCache
 from edgeclip.features import encode_regions
 from edgeclip.labels.dataset import load_dataset, read_labels

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from PIL import Image, ImageOps
 
 from edgeclip.errors import DataError
-from edgeclip.evaluation import Evaluation
+from edgeclip.evaluation.result import Evaluation
 
 _DPI = 110
 _THUMBNAIL_PX = 360

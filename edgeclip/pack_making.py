@@ -15,7 +15,7 @@ from edgeclip.config import TrainConfig
 from edgeclip.contract.pack import Base, PackClass, PackManifest, Thresholds, Training
 from edgeclip.contract.preprocess import decode_image
 from edgeclip.contract.preprocess_spec import PreprocessSpec
-from edgeclip.evaluation import Evaluation
+from edgeclip.evaluation.result import Evaluation
 from edgeclip.labels.classes import observation_type
 from edgeclip.labels.dataset import Dataset
 from edgeclip.labels.scan import read_image_file

@@ -11,7 +11,7 @@ import jinja2
 from edgeclip import figures
 from edgeclip.contract.pack import PackManifest
 from edgeclip.errors import DataError
-from edgeclip.evaluation import Evaluation
+from edgeclip.evaluation.result import Evaluation
 from edgeclip.labels.dataset import LabelledImage
 from edgeclip.labels.scan import read_image_file
 from edgeclip.splits import Split

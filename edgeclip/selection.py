@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from edgeclip.adapters.model import AdapterModel, run_head
 from edgeclip.calibration import fit_temperature, log_loss
 from edgeclip.contract.pack import Thresholds
-from edgeclip.evaluation import mean_average_precision
+from edgeclip.evaluation.result import mean_average_precision
 from edgeclip.parts import PartData
 from edgeclip.thresholds import choose_thresholds
 

@@ -9,7 +9,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from edgeclip.evaluation import Evaluation
+from edgeclip.evaluation.result import Evaluation
 from edgeclip.splits import PARTS
 from edgeclip.summary import DataSummary
 

@@ -17,7 +17,7 @@ from edgeclip.config import TrainConfig
 from edgeclip.contract.files import refuse_filled
 from edgeclip.contract.pack import PACK_FILE, PackManifest, Thresholds
 from edgeclip.errors import ArtefactError, ConfigError, GateError
-from edgeclip.evaluation import Evaluation, evaluate
+from edgeclip.evaluation.result import Evaluation, evaluate
 from edgeclip.feature_cache import FeatureCache
 from edgeclip.features import cache_folder, encode_regions
 from edgeclip.labels.classes import require_two_classes

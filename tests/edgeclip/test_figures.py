@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from edgeclip.errors import DataError
-from edgeclip.evaluation import evaluate
+from edgeclip.evaluation.result import evaluate
 from edgeclip.figures import (
     confusion_matrix,
     precision_recall,

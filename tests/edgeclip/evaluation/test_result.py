@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score, f1_score, precision_score, recall_score
 
-from edgeclip.evaluation import Evaluation, evaluate, mean_average_precision
+from edgeclip.evaluation.result import Evaluation, evaluate, mean_average_precision
 from edgeclip.regions import Region
 from edgeclip.scoring import image_probabilities
 

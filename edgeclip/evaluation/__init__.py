@@ -1,0 +1,1 @@
+"""How good a pack is: import the module that owns the name."""
