@@ -10,40 +10,37 @@ from rich.markup import escape
 
 from edgeclip.cli_options import (
     AsJson,
-    ClassOption,
-    DataDirOption,
-    LayoutOption,
     Seed,
     TargetOption,
 )
 from edgeclip.cli_output import next_command, print_json, show
+from edgeclip.cli_reading import Given, takes_reading_options
 
 app = typer.Typer(help="Look at labelled images, or draw some.", no_args_is_help=True)
 
 
 @app.command("check")
+@takes_reading_options
 def data_check(
+    *,
     source: Annotated[Path, typer.Argument(help="A folder of images, or a CSV.")],
-    classes: ClassOption = None,
+    reading: Given,
     target: TargetOption = None,
-    data_dir: DataDirOption = None,
-    layout: LayoutOption = None,
     seed: Seed = 1,
     as_json: AsJson = False,
 ) -> None:
     """Say what can be used: classes, places, unreadable files, duplicates, and the split."""
-    from edgeclip.labels.classes import parse_class_options
-    from edgeclip.labels.dataset import load_dataset, read_labels
-    from edgeclip.labels.folder import parse_layout
+    from edgeclip.contract.settings import settings_from
+    from edgeclip.labels.reading import ReadingOptions
+    from edgeclip.opening import open_dataset
     from edgeclip.progress import Bars
     from edgeclip.summary import summarise
 
-    table = read_labels(source, data_dir=data_dir, layout=parse_layout(layout))
+    options = settings_from(
+        {"data": source, **reading}, ReadingOptions, source="edgeclip data check"
+    )
     with Bars(quiet=as_json) as bars:
-        advance = bars.add("opening images", len(table.samples))
-        dataset = load_dataset(
-            table, parse_class_options(classes or []), advance=lambda: advance(1)
-        )
+        dataset = open_dataset(options, bars)
     summary = summarise(dataset, target or [], seed=seed)
     if as_json:
         print_json(summary.model_dump(mode="json"))

@@ -7,11 +7,14 @@ from typing import Annotated, Optional
 
 import typer
 
-from edgeclip.cli_options import AsJson, ClassOption, DataDirOption, LayoutOption, PretrainedOption
+from edgeclip.cli_options import AsJson, PretrainedOption
 from edgeclip.cli_output import print_json, show
+from edgeclip.cli_reading import Given, takes_reading_options
 
 
+@takes_reading_options
 def evaluate(
+    *,
     pack: Annotated[Path, typer.Option(help="The pack's folder.", show_default=False)],
     data: Annotated[Path, typer.Option(help="A folder of images, or a CSV.", show_default=False)],
     backbone: Annotated[
@@ -19,23 +22,20 @@ def evaluate(
         typer.Option(help="The encoder, where the pack's name for it is not known here."),
     ] = None,
     pretrained: PretrainedOption = None,
-    classes: ClassOption = None,
-    data_dir: DataDirOption = None,
-    layout: LayoutOption = None,
+    reading: Given,
     as_json: AsJson = False,
 ) -> None:
     """Measure a pack, at its own thresholds, on labelled images."""
+    from edgeclip.contract.settings import settings_from
     from edgeclip.evaluating import EvaluationRequest, evaluate_pack
-    from edgeclip.labels.classes import parse_class_options
-    from edgeclip.labels.folder import parse_layout
+    from edgeclip.labels.reading import ReadingOptions
     from edgeclip.progress import Bars
 
     request = EvaluationRequest(
         pack=pack,
-        data=data,
-        data_dir=data_dir,
-        layout=parse_layout(layout),
-        classes=parse_class_options(classes or []),
+        reading=settings_from(
+            {"data": data, **reading}, ReadingOptions, source="edgeclip evaluate"
+        ),
         backbone=backbone,
         pretrained=pretrained,
     )

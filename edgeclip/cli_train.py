@@ -10,25 +10,25 @@ from rich.markup import escape
 
 from edgeclip.cli_options import (
     AsJson,
-    ClassOption,
-    DataDirOption,
-    LayoutOption,
     PretrainedOption,
     Seed,
     TargetOption,
 )
 from edgeclip.cli_output import next_command, print_json, show
+from edgeclip.cli_reading import Given, takes_reading_options
 
 if TYPE_CHECKING:
     from edgeclip.trainer import TrainResult
 
 
+@takes_reading_options
 def train(
+    *,
     data: Annotated[Path, typer.Option(help="A folder of images, or a CSV.", show_default=False)],
     out: Annotated[Path, typer.Option(help="The pack's folder, to be made.", show_default=False)],
     backbone: Annotated[str, typer.Option(help="'demo', an open_clip name, or a model's JSON.")],
     pretrained: PretrainedOption = None,
-    classes: ClassOption = None,
+    reading: Given,
     target: TargetOption = None,
     prompt: Annotated[
         Optional[list[str]],  # noqa: UP045
@@ -39,8 +39,6 @@ def train(
         typer.Option(help="The pack's name, a-z 0-9 -; else from the target."),
     ] = None,
     version: Annotated[str, typer.Option(help="The pack's version, three numbers.")] = "1.0.0",
-    data_dir: DataDirOption = None,
-    layout: LayoutOption = None,
     steps: Annotated[int, typer.Option(min=0, max=100_000)] = 300,
     views: Annotated[int, typer.Option(min=1, max=50, help="Of each training image.")] = 4,
     strip_top_px: Annotated[int, typer.Option(min=0, help="Rows of burned-in text.")] = 0,
@@ -62,15 +60,12 @@ def train(
 
     from edgeclip.config import TrainConfig, default_cache
     from edgeclip.contract.settings import settings_from
-    from edgeclip.labels.classes import parse_class_options
     from edgeclip.progress import Bars
     from edgeclip.prompts import parse_prompt_options
 
     tables: dict[str, Any] = {
         "data": data,
-        "data_dir": data_dir,
-        "layout": layout,
-        "classes": parse_class_options(classes or []),
+        **reading,
         "prompts": parse_prompt_options(prompt or []),
         "targets": tuple(target or ()),
         "backbone": backbone,

@@ -10,7 +10,7 @@ from pydantic import Field
 from edgeclip.contract.hashing import sha256_bytes
 from edgeclip.contract.pack import Probability, TaskName, Version
 from edgeclip.contract.settings import Settings
-from edgeclip.labels.folder import Layout
+from edgeclip.labels.reading import ReadingOptions
 
 
 class Recipe(Settings):
@@ -36,13 +36,9 @@ class Recipe(Settings):
         return sha256_bytes(self.model_dump_json().encode())
 
 
-class TrainConfig(Settings):
-    """All of one `edgeclip train`."""
+class TrainConfig(ReadingOptions):
+    """All of one `edgeclip train`: how the labels are read, and the rest."""
 
-    data: Path = Field(strict=False)
-    data_dir: Path | None = Field(None, strict=False)
-    layout: Layout | None = None
-    classes: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     prompts: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     targets: tuple[str, ...] = ()
     backbone: str

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,8 +10,8 @@ from edgeclip.errors import DataError
 from edgeclip.evaluation.result import Evaluation, evaluate
 from edgeclip.feature_cache import FeatureCache
 from edgeclip.features import encode_regions
-from edgeclip.labels.dataset import load_dataset, read_labels
-from edgeclip.labels.folder import Layout
+from edgeclip.labels.reading import ReadingOptions
+from edgeclip.opening import open_dataset
 from edgeclip.packs import check_golden, load_pack
 from edgeclip.parts import PartData
 from edgeclip.progress import Bars
@@ -25,19 +24,13 @@ class EvaluationRequest:
 
     Attributes:
         pack: The pack's folder.
-        data: A folder of images, or a table.
-        data_dir: Where the table's paths start, or None.
-        layout: Of folders, or None.
-        classes: Class name -> labels; empty where labels are the pack's class names.
+        reading: The labelled images; `classes` empty where labels are the pack's class names.
         backbone: The encoder's name here, or None for the pack's name for it.
         pretrained: Its weights, likewise.
     """
 
     pack: Path
-    data: Path
-    data_dir: Path | None
-    layout: Layout | None
-    classes: Mapping[str, Sequence[str]]
+    reading: ReadingOptions
     backbone: str | None
     pretrained: str | None
 
@@ -58,14 +51,13 @@ def evaluate_pack(request: EvaluationRequest, *, bars: Bars) -> tuple[Evaluation
     pretrained = request.pretrained or (None if request.backbone else base.pretrained)
     backbone = load_backbone(request.backbone or base.arch, pretrained)
     check_golden(pack, backbone)
-    table = read_labels(request.data, data_dir=request.data_dir, layout=request.layout)
-    advance = bars.add("opening images", len(table.samples))
-    dataset = load_dataset(table, request.classes, advance=lambda: advance(1))
+    dataset = open_dataset(request.reading, bars)
     images = [image for image in dataset.images if image.class_name in names]
     if not images:
         found = ", ".join(dataset.class_names)
         raise DataError(
-            f"{request.data}: no image of {', '.join(names)}; found {found}: map them by --class"
+            f"{request.reading.data}: no image of {', '.join(names)}; found {found}:"
+            " map them by --class"
         )
     regions = regions_of(images, range(len(images)), views=1)
     features = encode_regions(

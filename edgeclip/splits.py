@@ -22,7 +22,7 @@ from edgeclip.labels.dataset import LabelledImage
 from edgeclip.split_search import assign_groups
 
 Part = Literal["train", "validation", "test"]
-Level = Literal["location", "location, validation by sequence", "sequence"]
+Level = Literal["location", "location, validation by sequence", "sequence", "as given"]
 PARTS: Final[tuple[Part, ...]] = ("train", "validation", "test")
 LEVELS: Final[tuple[Level, ...]] = ("location", "location, validation by sequence", "sequence")
 _SHARES = (0.6, 0.2, 0.2)
@@ -117,6 +117,8 @@ def plan_split(
         raise ConfigError(
             f"--target {unknown[0]} is no class of the data: classes are {', '.join(class_names)}"
         )
+    if images and all(image.part for image in images):
+        return _given(images, class_names, targets)
     if targets:
         return tuple(targets), split_images(images, targets, seed=seed)
     bursts = _bursts_by_class(images, _sequences(images, _locations(images)))
@@ -138,8 +140,31 @@ def _bursts_by_class(images: Images, bursts: Sequence[str]) -> dict[str, set[str
     return found
 
 
+def _given(
+    images: Images, class_names: Sequence[str], targets: Sequence[str]
+) -> tuple[tuple[str, ...], Split]:
+    """Return the split that the source states."""
+    parts = tuple(image.part or "train" for image in images)
+    held = [{i.class_name for i, own in zip(images, parts, strict=True) if own == p} for p in PARTS]
+    everywhere = set.intersection(*held)
+    chosen = tuple(targets) or tuple(n for n in class_names if n in everywhere and n != BLANK)
+    missing = [name for name in chosen if name not in everywhere]
+    if missing or not chosen:
+        name = ", ".join(missing) or "every class but blank"
+        raise DataError(f"the given split lacks {name} in a part: leave its column out")
+    return chosen, Split(parts, "as given", ())
+
+
 def _locations(images: Images) -> list[str]:
     """Return the group that must stay together: a location, and those that share a sequence."""
+    ids = [image.seq_id for image in images]
+    own = [None if seq_id and _counts_within_a_place(seq_id) else seq_id for seq_id in ids]
+    keys = _joined([image.location or f"? {image.sequence}" for image in images], own)
+    return _joined(keys, [image.near_duplicate for image in images])
+
+
+def _joined(keys: Sequence[str], ties: Sequence[str | None]) -> list[str]:
+    """Return the keys, with those made one between which a tie reaches."""
     leader: dict[str, str] = {}
 
     def find(name: str) -> str:
@@ -148,10 +173,9 @@ def _locations(images: Images) -> list[str]:
         return name
 
     first: dict[str, str] = {}
-    keys = [image.location or f"? {image.sequence}" for image in images]
-    for image, key in zip(images, keys, strict=True):
-        if image.seq_id and not _counts_within_a_place(image.seq_id):
-            leader[find(key)] = find(first.setdefault(image.seq_id, key))
+    for key, tie in zip(keys, ties, strict=True):
+        if tie:
+            leader[find(key)] = find(first.setdefault(tie, key))
     return [find(key) for key in keys]
 
 
@@ -162,10 +186,11 @@ def _counts_within_a_place(seq_id: str) -> bool:
 
 def _sequences(images: Images, places: Sequence[str]) -> list[str]:
     """Return the sequence of each image; an id that spans two places is one sequence."""
-    return [
+    keys = [
         f"{place} {image.seq_id}" if image.seq_id else image.sequence
         for image, place in zip(images, places, strict=True)
     ]
+    return _joined(keys, [image.near_duplicate for image in images])
 
 
 def _assign(

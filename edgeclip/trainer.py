@@ -7,7 +7,7 @@ and evaluate once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -21,7 +21,8 @@ from edgeclip.evaluation.result import Evaluation, evaluate
 from edgeclip.feature_cache import FeatureCache
 from edgeclip.features import cache_folder, encode_regions
 from edgeclip.labels.classes import require_two_classes
-from edgeclip.labels.dataset import Dataset, load_dataset, read_labels
+from edgeclip.labels.dataset import Dataset
+from edgeclip.opening import open_dataset
 from edgeclip.pack_making import Trained, golden_images, make_manifest
 from edgeclip.packs import golden_outputs, pack_files, write_pack
 from edgeclip.parts import PartData
@@ -71,7 +72,7 @@ def train(config: TrainConfig, *, created_at: datetime, bars: Bars) -> TrainResu
         SetupError: The backbone's weights are not at hand.
     """
     _refuse_to_replace(config)  # before minutes of work
-    dataset = read_dataset(config, bars)
+    dataset = open_dataset(config, bars)
     require_two_classes(dataset.class_names)
     seed = config.recipe.seed
     targets, split = plan_split(dataset.images, dataset.class_names, config.targets, seed=seed)
@@ -97,23 +98,6 @@ def _refuse_to_replace(config: TrainConfig) -> None:
     data = config.data.resolve()
     if config.out.resolve() in [data, *data.parents]:
         raise ConfigError(f"--out {config.out} holds the labelled images: choose another folder")
-
-
-def read_dataset(config: TrainConfig, bars: Bars) -> Dataset:
-    """Return the usable images of a configuration's labels, with a progress bar.
-
-    Raises:
-        ConfigError: A label that was asked for does not occur.
-        DataError: There are no labels, or no image can be used.
-    """
-    table = read_labels(config.data, data_dir=config.data_dir, layout=config.layout)
-    advance: list[Callable[[int], None]] = []
-    return load_dataset(
-        table,
-        config.classes,
-        started=lambda total: advance.append(bars.add("opening images", total)),
-        advance=lambda: advance[0](1),
-    )
 
 
 class _Run:

@@ -13,8 +13,9 @@ from edgeclip.contract.preprocess_spec import Box
 from edgeclip.errors import DataError
 from edgeclip.labels.classes import BLANK, ClassMap
 from edgeclip.labels.csv_table import read_csv
-from edgeclip.labels.folder import Layout, read_folder
-from edgeclip.labels.sample import LabelTable, Problem, Sample
+from edgeclip.labels.folder import read_folder
+from edgeclip.labels.reading import Layout, ReadingOptions
+from edgeclip.labels.sample import GivenPart, LabelTable, Problem, Sample
 from edgeclip.labels.scan import ImageFacts, scan_images
 from edgeclip.labels.sequences import sequence_ids
 
@@ -32,6 +33,9 @@ class LabelledImage:
         seq_id: The source's own id of the burst, or None.
         box: The animal's, relative to the frame, or None.
         facts: Of the file.
+        near_duplicate: Names the images that show the same shot, in whatever place or sequence;
+            they are never on two sides of a split. None where there is no other.
+        part: Where the source itself says so and it may be believed, else None.
     """
 
     path: Path
@@ -42,6 +46,8 @@ class LabelledImage:
     seq_id: str | None
     box: Box | None
     facts: ImageFacts
+    near_duplicate: str | None = None
+    part: GivenPart | None = None
 
 
 @dataclass(frozen=True)
@@ -86,6 +92,27 @@ def read_labels(
     if source.is_file():
         return read_csv(source, data_dir=data_dir)
     raise DataError(f"{source}: no such folder or file: name a folder of images or a CSV")
+
+
+def read_dataset(
+    options: ReadingOptions,
+    *,
+    started: Callable[[int], None] = lambda _: None,
+    advance: Callable[[], None] = lambda: None,
+) -> Dataset:
+    """Return the usable images of a source: read, opened, and cleaned as the options say.
+
+    Args:
+        options: All of what is read, and how.
+        started: Called with the number of files to open.
+        advance: Called after each file.
+
+    Raises:
+        ConfigError: A label that was asked for does not occur.
+        DataError: There are no labels, or no image can be used.
+    """
+    table = read_labels(options.data, data_dir=options.data_dir, layout=options.layout)
+    return load_dataset(table, options.classes, started=started, advance=advance)
 
 
 def load_dataset(

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
 
-from edgeclip.errors import ConfigError, DataError
+from edgeclip.errors import DataError
 from edgeclip.labels.classes import is_blank_label
 from edgeclip.labels.paths import IMAGE_SUFFIXES
+from edgeclip.labels.reading import Layout
 from edgeclip.labels.sample import LabelTable, Problem, Sample
 
-Layout = Literal["label", "location/label"]
 _LEVELS: dict[Layout, int] = {"label": 1, "location/label": 2}
 _MOST_NAMED = 20
 
@@ -60,20 +59,6 @@ def _image_files(root: Path) -> tuple[list[tuple[str, ...]], int]:
         else:
             others += 1
     return files, others
-
-
-def parse_layout(text: str | None) -> Layout | None:
-    """Return the layout that an option names; None, to guess it, for no option.
-
-    Raises:
-        ConfigError: There is no such layout.
-    """
-    for layout in _LEVELS:
-        if text == layout:
-            return layout
-    if text is None:
-        return None
-    raise ConfigError(f"--layout {text!r} is not known: use 'label' or 'location/label'")
 
 
 def _guess(files: Sequence[tuple[str, ...]]) -> tuple[Layout, str]:

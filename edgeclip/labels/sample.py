@@ -11,6 +11,8 @@ from edgeclip.contract.preprocess_spec import Box
 
 ProblemKind = Literal["row", "label", "path", "date", "box", "unreadable", "duplicate", "conflict"]
 
+GivenPart = Literal["train", "validation", "test"]
+
 
 @dataclass(frozen=True)
 class Sample:

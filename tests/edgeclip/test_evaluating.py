@@ -6,6 +6,7 @@ import pytest
 
 from edgeclip.errors import DataError
 from edgeclip.evaluating import EvaluationRequest, evaluate_pack
+from edgeclip.labels.reading import ReadingOptions
 from edgeclip.progress import Bars
 from edgeclip.trainer import TrainResult
 from support.drawn_images import DrawnSet, write_set
@@ -13,7 +14,9 @@ from support.tiny_packs import TinyEncoder
 
 
 def _request(pack: Path, data: Path, encoder: TinyEncoder) -> EvaluationRequest:
-    return EvaluationRequest(pack, data, None, None, {}, str(encoder.config), str(encoder.weights))
+    return EvaluationRequest(
+        pack, ReadingOptions(data=data), str(encoder.config), str(encoder.weights)
+    )
 
 
 def test_a_pack_is_measured_at_other_places(
