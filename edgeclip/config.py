@@ -23,6 +23,10 @@ class Recipe(Settings):
     warmup: float = Field(0.05, ge=0, lt=1, description="Share of the steps.")
     ema: float = Field(0.999, ge=0, lt=1, description="Of the weights; the average is the result.")
     anchor: float = Field(1.0, ge=0, description="Weight of the pull to the text features.")
+    kl: float | None = Field(
+        None, ge=0, le=100, description="Of consistency with zero-shot; None: min(1, 4/images)."
+    )
+    view_kl: float = Field(0.0, ge=0, le=100, description="Of consistency between two views.")
     ratio: float = Field(0.2, gt=0, le=1, description="Of the visual branch while training.")
     reduction: int = Field(4, ge=1, description="Embedding width / hidden width.")
     views: int = Field(4, ge=1, le=50, description="Of each training region.")

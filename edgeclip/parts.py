@@ -50,7 +50,10 @@ class PartData:
     def training_rows(self) -> TrainingRows:
         """Return what the fit takes."""
         places = self.locations_of([region.image for region in self.regions])
-        return TrainingRows(self.features, self.classes, places)
+        keys = [(region.image, region.box) for region in self.regions]
+        numbers = {key: number for number, key in enumerate(dict.fromkeys(keys))}
+        origins = np.asarray([numbers[key] for key in keys], np.int64)
+        return TrainingRows(self.features, self.classes, places, origins)
 
     def score(
         self,

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from edgeclip.adapters.class_head import ZeroShot
+from edgeclip.adapters.model import AdapterModel
 from edgeclip.clip import Backbone, hash_weights, load_backbone
 from edgeclip.config import TrainConfig
 from edgeclip.contract.files import refuse_filled
@@ -22,6 +23,7 @@ from edgeclip.feature_cache import FeatureCache
 from edgeclip.features import cache_folder, encode_regions
 from edgeclip.labels.classes import require_two_classes
 from edgeclip.labels.dataset import Dataset
+from edgeclip.methods import Making, make_components
 from edgeclip.opening import open_dataset
 from edgeclip.pack_making import Trained, golden_images, make_manifest
 from edgeclip.packs import golden_outputs, pack_files, write_pack
@@ -151,8 +153,9 @@ class _Run:
         start = ZeroShot.of(text, self._column_class, self.backbone.logit_scale)
         before = hash_weights(self.backbone.tower.state_dict())
         advance = self._bars.add("training", self._recipe.steps)
-        rows = training.training_rows()
-        model = fit(rows, start, self._recipe, advance=lambda _: advance(1))
+        making = Making(training.training_rows(), start, self._recipe)
+        model = AdapterModel(start, make_components(("visual", "head"), making))
+        fit(model, making.rows, self._recipe, advance=lambda _: advance(1))
         if hash_weights(self.backbone.tower.state_dict()) != before:
             raise ArtefactError("the encoder's weights changed in the fit: nothing was written")
         trainable = sum(parameter.numel() for parameter in model.parameters())

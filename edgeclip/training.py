@@ -1,4 +1,4 @@
-"""The fit: visual adapter and class head on cached features; the encoder is never at hand here.
+"""The fit: components on cached features or tokens; the encoder is never changed.
 
 AdamW, cosine with warm-up, a fixed number of steps, averaged weights as the result. The sampler
 draws a class, then a location of it, then an image's region, each evenly: cameras and classes with
@@ -18,15 +18,18 @@ from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
 
 from edgeclip.adapters.class_head import ZeroShot
-from edgeclip.adapters.model import AdapterModel
+from edgeclip.adapters.component import Component
+from edgeclip.adapters.model import AdapterModel, Inputs
 from edgeclip.adapters.threads import one_thread
 from edgeclip.config import Recipe
 from edgeclip.errors import DataError
 from edgeclip.features import Features
+from edgeclip.losses import class_loss, view_consistency, zero_shot_consistency
 
 _MOST_GRADIENT = 1.0  # norm
 _USUAL_SCALE = 100.0  # where published CLIPs end; encoders trained for less time stay lower
 _MOST_FASTER = 10.0
+_FULL_KL_IMAGES = 4  # images a class up to which zero-shot is held with full weight
 
 
 @dataclass(frozen=True)
@@ -37,27 +40,41 @@ class TrainingRows:
         features: Of n regions.
         classes: `(n,)` int64, class of each.
         locations: n names; the sampler balances over them.
+        origins: `(n,)` int64, equal for the views of one region of one image.
     """
 
     features: Features
     classes: NDArray[np.int64]
     locations: Sequence[str]
+    origins: NDArray[np.int64]
+
+    @property
+    def images_a_class(self) -> float:
+        """How many regions a class has on the average, views counted once."""
+        return len(np.unique(self.origins)) / max(len(np.unique(self.classes)), 1)
+
+    def chosen(self, indices: NDArray[np.int64]) -> TrainingRows:
+        """Return some of the rows."""
+        places = [self.locations[int(index)] for index in indices]
+        features = self.features.rows(indices.tolist())
+        return TrainingRows(features, self.classes[indices], places, self.origins[indices])
 
 
 def fit(
+    model: AdapterModel,
     rows: TrainingRows,
-    start: ZeroShot,
     recipe: Recipe,
     *,
     advance: Callable[[float], None] = lambda _: None,
 ) -> AdapterModel:
-    """Return the fitted adapter, the average of its weights over the last steps.
+    """Fit a model in place and return it: the average of its weights over the last steps.
 
-    The same rows, start and recipe give the same bits on a CPU.
+    The same model, rows and recipe give the same bits on a CPU. A model without parameters, of
+    training-free components alone, is returned as it is.
 
     Args:
+        model: At its start.
         rows: Of the training part alone.
-        start: The zero-shot head; fixed.
         recipe: Steps, rates, seed.
         advance: Called after each step with its loss.
 
@@ -66,47 +83,86 @@ def fit(
     """
     if not len(rows.classes):
         raise DataError("no training images: nothing to fit")
-    with one_thread():
-        return _fit(rows, start, recipe, advance)
-
-
-def _fit(
-    rows: TrainingRows, start: ZeroShot, recipe: Recipe, advance: Callable[[float], None]
-) -> AdapterModel:
-    torch.manual_seed(recipe.seed)
-    reduction = min(recipe.reduction, start.weights.shape[0])
-    model = AdapterModel(start, reduction=reduction, ratio=recipe.ratio)
-    average = [parameter.detach().clone() for parameter in model.parameters()]
-    optimizer, schedule = _optimizer(model, recipe, start.logit_scale)
-    f = torch.from_numpy(rows.features.f)
-    classes = torch.from_numpy(rows.classes)
-    strengths = recipe.anchor * anchor_strengths(rows, start)
-    for step, batch in enumerate(_batches(rows, recipe)):
-        optimizer.zero_grad()
-        logits = model(f[batch]).logits
-        loss = class_loss(logits, classes[batch], start.columns) + model.head.anchor(strengths)
-        loss.backward()  # type: ignore[no-untyped-call]
-        clip_grad_norm_(model.parameters(), _MOST_GRADIENT)
-        optimizer.step()
-        schedule.step()
-        _average(average, model, min(recipe.ema, (1 + step) / (10 + step)))
-        advance(_finite(loss, step))
-    for parameter, mean in zip(model.parameters(), average, strict=True):
-        parameter.data.copy_(mean)
+    if any(parameter.requires_grad for parameter in model.parameters()):
+        with one_thread():
+            _Fit(model, rows, recipe).run(advance)
     return model.eval()
 
 
-def class_loss(logits: Tensor, classes: Tensor, columns: Tensor) -> Tensor:
-    """Return the mean of -log p(class), p summed over the columns of the class.
+class _Fit:
+    """One fit: what its steps share."""
+
+    def __init__(self, model: AdapterModel, rows: TrainingRows, recipe: Recipe) -> None:
+        self._model, self._rows, self._recipe = model, rows, recipe
+        self._parameters = [p for p in model.parameters() if p.requires_grad]
+        self._average = [parameter.detach().clone() for parameter in self._parameters]
+        self._optimizer, self._schedule = _optimizer(model, recipe)
+        self._classes = torch.from_numpy(rows.classes)
+        self._kl = kl_weight(rows, recipe)
+        self._batches = _batches(rows, recipe)
+        self._twins = twins(rows.origins, recipe.seed) if recipe.view_kl else None
+        self._zero_shot = AdapterModel(model.start, (), model.graph) if self._kl else None
+
+    def run(self, advance: Callable[[float], None]) -> None:
+        recipe = self._recipe
+        self._model.train()
+        for step in range(recipe.steps):
+            torch.manual_seed(recipe.seed * 1_000_003 + step)  # dropout alike after a resumption
+            loss = self._step(self._batches[step])
+            _mean(self._average, self._parameters, min(recipe.ema, (1 + step) / (10 + step)))
+            advance(_finite(loss, step))
+        for parameter, mean in zip(self._parameters, self._average, strict=True):
+            parameter.data.copy_(mean)
+
+    def _step(self, batch: NDArray[np.int64]) -> Tensor:
+        self._optimizer.zero_grad()
+        loss = self._loss(batch)
+        loss.backward()  # type: ignore[no-untyped-call]
+        clip_grad_norm_(self._parameters, _MOST_GRADIENT)
+        self._optimizer.step()
+        self._schedule.step()
+        return loss
+
+    def _loss(self, batch: NDArray[np.int64]) -> Tensor:
+        inputs, classes = inputs_of(self._rows.features, batch), self._classes[batch]
+        columns = self._model.start.columns
+        logits = self._model(inputs).logits
+        loss = class_loss(logits, classes, columns) + self._model.penalty()
+        if self._zero_shot is not None:
+            with torch.no_grad():
+                teacher = self._zero_shot(inputs).logits
+            loss = loss + self._kl * zero_shot_consistency(teacher, logits, classes, columns)
+        if self._twins is not None:
+            other = self._model(inputs_of(self._rows.features, self._twins[batch])).logits
+            loss = loss + self._recipe.view_kl * view_consistency(logits, other)
+        return loss
+
+
+def inputs_of(features: Features, batch: NDArray[np.int64]) -> Inputs:
+    """Return the graph's inputs of some rows, as tensors."""
+    z, f = torch.from_numpy(features.z[batch]), torch.from_numpy(features.f[batch])
+    return Inputs(z, f)
+
+
+def kl_weight(rows: TrainingRows, recipe: Recipe) -> float:
+    """Return the weight of consistency with zero-shot: the recipe's, else min(1, 4 / images)."""
+    if recipe.kl is not None:
+        return recipe.kl
+    return min(1.0, _FULL_KL_IMAGES / rows.images_a_class)
+
+
+def twins(origins: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
+    """Return for each row another view of the same region, or itself where there is none.
 
     Args:
-        logits: `(B, K)`.
-        classes: `(B,)` int64.
-        columns: `(K,)` int64, class of each column.
+        origins: `(n,)` int64, equal for the views of one region.
+        seed: Of the order.
     """
-    own = columns[None] == classes[:, None]
-    right = torch.logsumexp(logits.masked_fill(~own, -torch.inf), dim=1)
-    return (torch.logsumexp(logits, dim=1) - right).mean()
+    order = np.lexsort((np.random.default_rng(seed).random(len(origins)), origins))
+    twin = np.empty(len(origins), np.int64)
+    for group in np.split(order, np.flatnonzero(np.diff(origins[order])) + 1):
+        twin[group] = np.roll(group, 1)
+    return twin
 
 
 def anchor_strengths(rows: TrainingRows, start: ZeroShot) -> Tensor:
@@ -146,26 +202,32 @@ def _batches(rows: TrainingRows, recipe: Recipe) -> NDArray[np.int64]:
 
 
 def _optimizer(
-    model: AdapterModel, recipe: Recipe, logit_scale: float
+    model: AdapterModel, recipe: Recipe
 ) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LambdaLR]:
     # A step of Adam moves weights by the rate and logits by the rate times their scale.
-    learning_rate = recipe.learning_rate * min(max(_USUAL_SCALE / logit_scale, 1), _MOST_FASTER)
-    optimizer = torch.optim.AdamW(
-        model.parameters(), lr=learning_rate, weight_decay=recipe.weight_decay
-    )
+    faster = min(max(_USUAL_SCALE / model.start.logit_scale, 1), _MOST_FASTER)
+    groups = []
+    for component in model.parts:
+        own = [p for p in component.parameters() if p.requires_grad]
+        rate = recipe.learning_rate * component.rate / Component.rate * faster
+        decays = ([p for p in own if p.ndim > 1], recipe.weight_decay)
+        for chosen, decay in (decays, ([p for p in own if p.ndim <= 1], 0.0)):
+            if chosen:
+                groups.append({"params": chosen, "lr": rate, "weight_decay": decay})
+    optimizer = torch.optim.AdamW(groups)
     warm = max(1, round(recipe.steps * recipe.warmup))
 
-    def rate(step: int) -> float:
+    def rate_at(step: int) -> float:
         if step < warm:
             return (step + 1) / warm
         done = (step - warm) / max(1, recipe.steps - warm)
         return 0.5 * (1 + math.cos(math.pi * min(done, 1.0)))
 
-    return optimizer, torch.optim.lr_scheduler.LambdaLR(optimizer, rate)
+    return optimizer, torch.optim.lr_scheduler.LambdaLR(optimizer, rate_at)
 
 
-def _average(average: list[Tensor], model: AdapterModel, decay: float) -> None:
-    for mean, parameter in zip(average, model.parameters(), strict=True):
+def _mean(average: list[Tensor], parameters: Sequence[Tensor], decay: float) -> None:
+    for mean, parameter in zip(average, parameters, strict=True):
         mean.lerp_(parameter.detach(), 1 - decay)
 
 

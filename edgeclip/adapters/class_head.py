@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 from torch.linalg import vector_norm
+
+from edgeclip.adapters.component import Component, FusionClass, Head
 
 
 @dataclass(frozen=True)
@@ -41,42 +44,49 @@ class ZeroShot:
         bias = -torch.log(counts[columns].float())
         return ZeroShot(text_features.T.contiguous(), bias, logit_scale, columns, len(counts))
 
+    @property
+    def head(self) -> Head:
+        """The class matrix, without the scale."""
+        return Head(self.weights, self.bias)
+
     def slots(self) -> dict[str, Tensor]:
         """Return class_weights, class_bias and logit_scale."""
         scale = torch.tensor([self.logit_scale])
         return {"class_weights": self.weights, "class_bias": self.bias, "logit_scale": scale}
 
 
-class ClassHead(nn.Module):
-    """W = T + delta, each column at the norm of T's; delta is zero at the start.
+class ClassHead(Component):
+    """W = T + delta, each column at the norm of T's; delta is zero at the start (ZS-LP).
 
     The anchor (CLAP, Silva-Rodriguez et al., CVPR 2024, arXiv 2312.12730) adds
     (1/C) sum_c lambda_c |w_c - t_c|^2 to the loss, lambda_c the mean zero-shot probability of
     class c over its own images: where zero-shot is useless it lets go.
+
+    Args:
+        before: The class matrix it starts from.
+        columns: `(K,)` int64, the class of each column.
+        strengths: `(C,)` lambda_c in [0, 1]; times the weight of the anchor.
     """
 
-    zero_shot: Tensor
-    columns: Tensor
+    kind: ClassVar[str] = "head"
+    fusion: ClassVar[FusionClass] = "F0"
+    start: Tensor
+    strengths: Tensor
 
-    def __init__(self, start: ZeroShot) -> None:
+    def __init__(self, before: Head, columns: Tensor, strengths: Tensor) -> None:
         super().__init__()
-        self.register_buffer("zero_shot", start.weights)
-        self.register_buffer("columns", start.columns)
-        self.delta = nn.Parameter(torch.zeros_like(start.weights))
-        self._classes = start.classes
+        self.register_buffer("start", before.weights.detach().clone())
+        self.register_buffer("strengths", strengths[columns] / len(strengths))
+        self.delta = nn.Parameter(torch.zeros_like(before.weights))
 
-    def weights(self, ratio: float = 1.0) -> Tensor:
-        """Return class_weights `(E, K)` on the way from zero-shot (0) to the learned ones (1)."""
-        moved = self.zero_shot + ratio * self.delta
+    def head(self, before: Head, share: float = 1.0) -> Head:
+        """Return the matrix moved by delta, each column at the norm that it had before."""
+        moved = before.weights + share * self.delta
         # Scaled by a quotient of norms, not normalised, so that delta = 0 gives T bit for bit.
-        scale = vector_norm(self.zero_shot, dim=0) / vector_norm(moved, dim=0)
-        return torch.mul(moved, scale)
+        scale = vector_norm(before.weights, dim=0) / vector_norm(moved, dim=0)
+        return Head(torch.mul(moved, scale), before.bias)
 
-    def anchor(self, strengths: Tensor) -> Tensor:
-        """Return the anchor's loss.
-
-        Args:
-            strengths: `(C,)` lambda_c in [0, 1].
-        """
-        distance = (self.weights() - self.zero_shot).square().sum(dim=0)
-        return (strengths[self.columns] * distance).sum() / self._classes
+    def penalty(self) -> Tensor:
+        """Return the anchor's loss."""
+        moved = self.head(Head(self.start, self.start[0])).weights
+        return (self.strengths * (moved - self.start).square().sum(dim=0)).sum()

@@ -1,69 +1,128 @@
-"""What is trained together: the visual adapter and the class head, bound as slots of one graph."""
+"""What is trained together: components bound as slots of one graph."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from edgeclip.adapters.class_head import ClassHead, ZeroShot
+from edgeclip.adapters.class_head import ZeroShot
+from edgeclip.adapters.component import Component
 from edgeclip.adapters.head_graph import HeadGraph, HeadOutputs, slot_tensors
 from edgeclip.adapters.threads import one_thread
-from edgeclip.adapters.visual import VisualAdapter
 from edgeclip.contract.slots import filled_slots
 
 Tensors = dict[str, NDArray[np.float32]]
 
 
-class AdapterModel(nn.Module):
-    """The trainable part, evaluated by `HeadGraph` on cached features."""
+class Inputs(NamedTuple):
+    """What the frozen encoder, or its lower part, says of B regions.
 
-    def __init__(self, start: ZeroShot, *, reduction: int, ratio: float) -> None:
-        """Start at zero-shot.
+    Attributes:
+        z: `(B, D)` float32, before the projection.
+        f: `(B, E)` float32, z P.
+        tokens: `(B, N, D)` where the upper blocks are to be run, else None.
+    """
+
+    z: Tensor
+    f: Tensor
+    tokens: Tensor | None = None
+
+
+class Graph(Protocol):
+    """From inputs and slots to outputs, as the exported graph computes them."""
+
+    def neutral(self, start: ZeroShot) -> dict[str, Tensor]:
+        """Return every slot of the graph at zero-shot."""
+
+    def __call__(self, inputs: Inputs, slots: Mapping[str, Tensor]) -> HeadOutputs:
+        """Return the outputs.
 
         Args:
-            start: The class matrix of the prompts.
-            reduction: Of the visual adapter.
-            ratio: Of the visual adapter.
+            inputs: Of B regions.
+            slots: Every slot of the graph.
         """
-        super().__init__()
-        embed_dim = start.weights.shape[0]
-        self.visual = VisualAdapter(embed_dim, reduction=reduction, ratio=ratio)
-        self.head = ClassHead(start)
-        self._start = start
-        self._graph = HeadGraph()
-        neutral = filled_slots(_arrays(start.slots()), width=1, embed_dim=embed_dim)
-        self._neutral = slot_tensors(neutral)
 
-    def forward(self, f: Tensor) -> HeadOutputs:
-        """Return the head's outputs for f `(B, E)`, with gradients.
 
-        `projection_delta` is neutral here, so z adds nothing whatever its width: one zero column
-        stands for it, and saves the largest product of a step.
+class FeatureGraph:
+    """The graph from z and f on: no component in it reaches into the encoder."""
+
+    def __init__(self) -> None:
+        self._head = HeadGraph()
+
+    def neutral(self, start: ZeroShot) -> dict[str, Tensor]:
+        """Return every slot of the head at zero-shot; D is taken as 1, see `__call__`."""
+        filled = filled_slots(arrays(start.slots()), width=1, embed_dim=start.weights.shape[0])
+        return slot_tensors(filled)
+
+    def __call__(self, inputs: Inputs, slots: Mapping[str, Tensor]) -> HeadOutputs:
+        """Return the outputs. Where `projection_delta` is neutral, z is not looked at.
+
+        One zero column stands for z then, whatever its width, and saves the largest product.
         """
-        z = f.new_zeros(len(f), 1)
-        own = {"class_weights": self.head.weights(), **self.visual.slots()}
-        outputs: HeadOutputs = self._graph(z, f, **(self._neutral | own))
+        neutral = slots["projection_delta"].shape[0] == 1
+        z = inputs.f.new_zeros(len(inputs.f), 1) if neutral else inputs.z
+        outputs: HeadOutputs = self._head(z, inputs.f, **slots)
         return outputs
 
-    def pack_tensors(self, ratio: float) -> Tensors:
-        """Return the slots to store, on the way from zero-shot (0) to what was learned (1).
 
-        WiSE interpolation (Wortsman et al., CVPR 2022, arXiv 2109.01903): the branch's ratio and
-        the class matrix's move are scaled. At 0 only the zero-shot head remains.
+class AdapterModel(nn.Module):
+    """Components around the frozen encoder, evaluated by the graph that is exported.
+
+    Args:
+        start: The class matrix of the prompts.
+        components: In the order in which they change the class matrix; without any, zero-shot.
+        graph: `FeatureGraph` on cached features, or one that runs the upper blocks too.
+
+    Attributes:
+        parts: The components.
+
+    Raises:
+        ValueError: Two components bind the same slot, or are of one kind.
+    """
+
+    def __init__(
+        self, start: ZeroShot, components: Sequence[Component], graph: Graph | None = None
+    ) -> None:
+        super().__init__()
+        self.parts = tuple(components)
+        self.components = nn.ModuleDict({part.kind: part for part in components})
+        self.start = start
+        self.graph: Graph = graph or FeatureGraph()
+        self._neutral = self.graph.neutral(start)
+        _refuse_shared_slots(components)
+
+    def own_slots(self, share: float = 1.0) -> dict[str, Tensor]:
+        """Return the slots that are not neutral, with gradients.
 
         Args:
-            ratio: In [0, 1].
+            share: WiSE interpolation, from zero-shot (0) to what was learned (1).
         """
-        slots = self._start.slots()
-        if ratio > 0:
-            visual = self.visual.slots()
-            visual["va_ratio"] = visual["va_ratio"] * ratio
-            slots = {**visual, **slots, "class_weights": self.head.weights(ratio)}
-        return _arrays(slots)
+        slots, head = self.start.slots(), self.start.head
+        for component in self.parts:
+            slots |= component.slots(share)
+            head = component.head(head, share)
+        return {**slots, "class_weights": head.weights, "class_bias": head.bias}
+
+    def forward(self, inputs: Inputs) -> HeadOutputs:
+        """Return the outputs for B regions, with gradients."""
+        return self.graph(inputs, {**self._neutral, **self.own_slots()})
+
+    def penalty(self) -> Tensor:
+        """Return the sum of the components' regularisers."""
+        return sum((component.penalty() for component in self.parts), torch.zeros(()))
+
+    def pack_tensors(self, share: float = 1.0) -> Tensors:
+        """Return the slots to store; at share 0 those of zero-shot alone.
+
+        Args:
+            share: WiSE interpolation; see `Component`.
+        """
+        return arrays(self.own_slots(share) if share > 0 else self.start.slots())
 
 
 def run_head(
@@ -87,5 +146,18 @@ def run_head(
     return outputs
 
 
-def _arrays(slots: Mapping[str, Tensor]) -> Tensors:
+def arrays(slots: Mapping[str, Tensor]) -> Tensors:
+    """Return tensors as float32 arrays, without gradients."""
     return {name: slot.detach().numpy().astype(np.float32) for name, slot in slots.items()}
+
+
+def _refuse_shared_slots(components: Sequence[Component]) -> None:
+    kinds = [component.kind for component in components]
+    if len(set(kinds)) != len(kinds):
+        raise ValueError(f"components of one kind: {', '.join(kinds)}")
+    owner: dict[str, str] = {}
+    for component in components:
+        for slot in component.slots():
+            other = owner.setdefault(slot, component.kind)
+            if other != component.kind:
+                raise ValueError(f"{other} and {component.kind} both bind {slot}: choose one")

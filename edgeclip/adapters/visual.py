@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor, nn
 
+from edgeclip.adapters.component import Component, FusionClass
 
-class VisualAdapter(nn.Module):
+
+class VisualAdapter(Component):
     """A(x) = ReLU(x down) up, added to f by f' = f + |f| ratio A(f^).
 
     CLIP-Adapter (Gao et al., IJCV 2024, arXiv 2110.04544) without bias and without a last ReLU,
@@ -18,6 +22,9 @@ class VisualAdapter(nn.Module):
         up: `(H, E)`, zero at the start.
         ratio: In (0, 1].
     """
+
+    kind: ClassVar[str] = "visual"
+    fusion: ClassVar[FusionClass] = "F1"
 
     def __init__(self, embed_dim: int, *, reduction: int, ratio: float) -> None:
         """Start the adapter at the identity.
@@ -41,10 +48,10 @@ class VisualAdapter(nn.Module):
         self.ratio = ratio
         nn.init.kaiming_uniform_(self.down.T, a=5**0.5)  # as nn.Linear; .T because of [in, out]
 
-    def slots(self) -> dict[str, Tensor]:
-        """Return va_down, va_up and va_ratio."""
+    def slots(self, share: float = 1.0) -> dict[str, Tensor]:
+        """Return va_down, va_up and va_ratio; the share scales the ratio."""
         return {
             "va_down": self.down,
             "va_up": self.up,
-            "va_ratio": torch.tensor([self.ratio]),
+            "va_ratio": torch.tensor([self.ratio * share]),
         }

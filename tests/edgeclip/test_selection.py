@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from edgeclip.adapters.class_head import ZeroShot
+from edgeclip.adapters.class_head import ClassHead, ZeroShot
 from edgeclip.adapters.model import AdapterModel
+from edgeclip.adapters.visual import VisualAdapter
 from edgeclip.errors import GateError
 from edgeclip.features import Features
 from edgeclip.labels.dataset import LabelledImage
@@ -34,9 +35,10 @@ def _part(directions: list[tuple[str, tuple[float, ...]]]) -> PartData:
 def _model(delta: list[tuple[float, float]]) -> AdapterModel:
     """Zero-shot looks at the first axis alone; `delta` is what training added."""
     text = torch.tensor([[1.0, 0, 0, 0], [-1.0, 0, 0, 0]])
-    model = AdapterModel(ZeroShot.of(text, COLUMNS, 10.0), reduction=2, ratio=0.2)
-    model.head.delta.data.copy_(torch.tensor(delta))
-    return model
+    start = ZeroShot.of(text, COLUMNS, 10.0)
+    head = ClassHead(start.head, start.columns, torch.ones(2))
+    head.delta.data.copy_(torch.tensor(delta))
+    return AdapterModel(start, [VisualAdapter(4, reduction=2, ratio=0.2), head])
 
 
 SECOND_AXIS = [(0.0, 0.0), (2.0, -2.0), (0.0, 0.0), (0.0, 0.0)]

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import torch
@@ -10,7 +12,16 @@ from edgeclip.adapters.model import AdapterModel, run_head
 from edgeclip.config import Recipe
 from edgeclip.errors import DataError
 from edgeclip.features import Features
-from edgeclip.training import TrainingRows, anchor_strengths, class_loss, fit, sampling_weights
+from edgeclip.losses import class_loss, view_consistency
+from edgeclip.methods import Making, make_components
+from edgeclip.training import (
+    TrainingRows,
+    anchor_strengths,
+    fit,
+    kl_weight,
+    sampling_weights,
+    twins,
+)
 
 WIDTH, EMBED_DIM = 16, 24
 RECIPE = Recipe(steps=300, batch=32, learning_rate=0.002, seed=1)
@@ -22,9 +33,18 @@ def _rows(seed: int, *, images: int = 16, classes: int = 2) -> TrainingRows:
     z = rng.normal(size=(images, WIDTH)).astype(np.float32)
     f = rng.normal(size=(images, EMBED_DIM)).astype(np.float32)
     labels = np.concatenate([np.arange(classes), rng.integers(0, classes, images - classes)])
-    return TrainingRows(
-        Features(z, f), labels.astype(np.int64), [f"P{i % 3}" for i in range(images)]
-    )
+    places = [f"P{i % 3}" for i in range(images)]
+    return TrainingRows(Features(z, f), labels.astype(np.int64), places, np.arange(images))
+
+
+def _fitted(
+    rows: TrainingRows,
+    start: ZeroShot,
+    recipe: Recipe = RECIPE,
+    advance: Callable[[float], None] = lambda _: None,
+) -> AdapterModel:
+    components = make_components(("visual", "head"), Making(rows, start, recipe))
+    return fit(AdapterModel(start, components), rows, recipe, advance=advance)
 
 
 def _start(columns: list[int]) -> ZeroShot:
@@ -42,12 +62,12 @@ def _right(rows: TrainingRows, model: AdapterModel, columns: list[int]) -> float
 @pytest.mark.parametrize("columns", [[0, 1], [0, 1, 1, 1]], ids=["plain", "prototypes"])
 def test_any_labels_of_sixteen_images_are_learned_in_300_steps(columns: list[int]) -> None:
     rows = _rows(0)
-    assert _right(rows, fit(rows, _start(columns), RECIPE), columns) == 1.0
+    assert _right(rows, _fitted(rows, _start(columns), RECIPE), columns) == 1.0
 
 
 def test_no_steps_give_zero_shot_bit_for_bit() -> None:
     rows, start = _rows(0), _start([0, 1])
-    model = fit(rows, start, RECIPE.model_copy(update={"steps": 0}))
+    model = _fitted(rows, start, RECIPE.model_copy(update={"steps": 0}))
     np.testing.assert_array_equal(model.pack_tensors(1.0)["class_weights"], start.weights.numpy())
     assert not model.pack_tensors(1.0)["va_up"].any()
 
@@ -55,47 +75,43 @@ def test_no_steps_give_zero_shot_bit_for_bit() -> None:
 def test_the_same_seed_gives_the_same_bits_and_another_seed_others() -> None:
     rows, start = _rows(0), _start([0, 1])
     recipe = RECIPE.model_copy(update={"steps": 20})
-    first, second = (fit(rows, start, recipe).pack_tensors(1.0) for _ in range(2))
-    other = fit(rows, start, recipe.model_copy(update={"seed": 2})).pack_tensors(1.0)
+    first, second = (_fitted(rows, start, recipe).pack_tensors(1.0) for _ in range(2))
+    other = _fitted(rows, start, recipe.model_copy(update={"seed": 2})).pack_tensors(1.0)
     assert all((first[name] == second[name]).all() for name in first)
     assert (first["va_up"] != other["va_up"]).any()
 
 
 def test_an_endless_anchor_keeps_the_text_features() -> None:
     start = _start([0, 1])
-    model = fit(_rows(0), start, RECIPE.model_copy(update={"anchor": 1e6}))
+    model = _fitted(_rows(0), start, RECIPE.model_copy(update={"anchor": 1e6}))
     moved = model.pack_tensors(1.0)["class_weights"] - start.weights.numpy()
     assert np.abs(moved).max() < 1e-2
 
 
 def test_every_step_is_reported_with_its_loss() -> None:
     losses: list[float] = []
-    fit(_rows(0), _start([0, 1]), RECIPE, advance=losses.append)
+    _fitted(_rows(0), _start([0, 1]), advance=losses.append)
     assert len(losses) == 300
     assert losses[-1] < losses[0] / 10
 
 
 def test_no_rows_are_refused() -> None:
     with pytest.raises(DataError, match="no training images"):
-        fit(
-            TrainingRows(_rows(0).features.rows([]), np.zeros(0, np.int64), []),
-            _start([0, 1]),
-            RECIPE,
-        )
+        _fitted(_rows(0).chosen(np.zeros(0, np.int64)), _start([0, 1]))
 
 
 def test_features_that_are_not_finite_stop_the_fit() -> None:
     rows = _rows(0)
     rows.features.f[:] = np.nan
     with pytest.raises(DataError, match="the loss is nan at step 0"):
-        fit(rows, _start([0, 1]), RECIPE)
+        _fitted(rows, _start([0, 1]), RECIPE)
 
 
 def test_classes_and_their_places_are_drawn_alike() -> None:
     places = ["A"] * 90 + ["B"] * 10 + ["A"] * 5
     classes = np.asarray([0] * 100 + [1] * 5, np.int64)
     features = Features(np.zeros((105, 2), np.float32), np.zeros((105, 2), np.float32))
-    weights = sampling_weights(TrainingRows(features, classes, places))
+    weights = sampling_weights(TrainingRows(features, classes, places, np.arange(105)))
     sums = [weights[:90].sum(), weights[90:100].sum(), weights[100:].sum()]
     np.testing.assert_allclose(sums, [0.25, 0.25, 0.5])
 
@@ -111,10 +127,35 @@ def test_the_loss_sums_the_columns_of_a_class() -> None:
 def test_the_anchor_is_strong_where_zero_shot_is_right_and_lets_go_where_it_is_wrong() -> None:
     start = _start([0, 1, 2])
     f = start.weights.T.numpy()[[0, 0]].copy()  # class 0 looks as its text says, class 1 too
-    rows = TrainingRows(
-        Features(np.zeros((2, WIDTH), np.float32), f), np.asarray([0, 1], np.int64), ["A", "A"]
-    )
+    features = Features(np.zeros((2, WIDTH), np.float32), f)
+    rows = TrainingRows(features, np.asarray([0, 1], np.int64), ["A", "A"], np.arange(2))
     strengths = anchor_strengths(rows, start)
     assert strengths[0] > 0.9
     assert strengths[1] < 0.1
     assert strengths[2] == 1.0
+
+
+def test_zero_shot_is_held_less_the_more_images_there_are() -> None:
+    assert kl_weight(_rows(0, images=4), RECIPE) == 1.0
+    assert kl_weight(_rows(0, images=80), RECIPE) == pytest.approx(0.1)
+    assert kl_weight(_rows(0), RECIPE.model_copy(update={"kl": 0.7})) == 0.7
+
+
+def test_a_twin_is_another_view_of_the_same_region() -> None:
+    origins = np.asarray([3, 1, 3, 2, 1, 3], np.int64)
+    twin = twins(origins, seed=0)
+    np.testing.assert_array_equal(origins[twin], origins)
+    np.testing.assert_array_equal(twin == np.arange(6), [False, False, False, True, False, False])
+
+
+def test_consistency_of_views_brings_their_logits_together() -> None:
+    rows, start = _rows(0), _start([0, 1])
+    classes = np.repeat(rows.classes[:8], 2)
+    paired = TrainingRows(rows.features, classes, rows.locations, np.arange(16) // 2)
+
+    def apart(view_kl: float) -> float:
+        model = _fitted(paired, start, RECIPE.model_copy(update={"view_kl": view_kl}))
+        logits = run_head(rows.features.z, rows.features.f, model.pack_tensors()).logits
+        return float(view_consistency(logits[::2], logits[1::2]))
+
+    assert apart(20.0) < 0.5 * apart(0.0)

@@ -7,7 +7,8 @@ from numpy.typing import NDArray
 from torch.nn.functional import normalize
 
 from edgeclip.adapters.class_head import ClassHead, ZeroShot
-from edgeclip.adapters.model import AdapterModel, run_head
+from edgeclip.adapters.component import Frozen, Head
+from edgeclip.adapters.model import AdapterModel, Inputs, run_head
 from edgeclip.adapters.visual import VisualAdapter
 
 WIDTH, EMBED_DIM = 10, 12
@@ -20,11 +21,20 @@ def start() -> ZeroShot:
     return ZeroShot.of(text, COLUMNS, 20.0)
 
 
+def fresh(start: ZeroShot) -> AdapterModel:
+    head = ClassHead(start.head, start.columns, torch.ones(start.classes))
+    return AdapterModel(start, [VisualAdapter(EMBED_DIM, reduction=4, ratio=0.2), head])
+
+
+def inputs(f: torch.Tensor) -> Inputs:
+    return Inputs(torch.zeros(len(f), WIDTH), f)
+
+
 @pytest.fixture
 def model(start: ZeroShot) -> AdapterModel:
     """A model as after some training: nothing is zero."""
     torch.manual_seed(1)
-    model = AdapterModel(start, reduction=4, ratio=0.2)
+    model = fresh(start)
     for parameter in model.parameters():
         parameter.data.add_(0.3 * torch.randn_like(parameter))
     return model
@@ -46,18 +56,17 @@ def _logits(
 def test_a_fresh_model_is_zero_shot_bit_for_bit(
     start: ZeroShot, features: tuple[NDArray[np.float32], NDArray[np.float32]]
 ) -> None:
-    model = AdapterModel(start, reduction=4, ratio=0.2)
+    model = fresh(start)
     np.testing.assert_array_equal(_logits(features, model, 1), _logits(features, model, 0))
     with torch.no_grad():
-        live = model(torch.from_numpy(features[1])).logits.numpy()
+        live = model(inputs(torch.from_numpy(features[1]))).logits.numpy()
     np.testing.assert_array_equal(live, _logits(features, model, 0))
 
 
 def test_ratio_zero_is_zero_shot_for_any_weights(
     model: AdapterModel, start: ZeroShot, features: tuple[NDArray[np.float32], NDArray[np.float32]]
 ) -> None:
-    fresh = AdapterModel(start, reduction=4, ratio=0.2)
-    np.testing.assert_array_equal(_logits(features, model, 0), _logits(features, fresh, 0))
+    np.testing.assert_array_equal(_logits(features, model, 0), _logits(features, fresh(start), 0))
     assert set(model.pack_tensors(0)) == {"class_weights", "class_bias", "logit_scale"}
 
 
@@ -65,7 +74,7 @@ def test_ratio_one_is_what_was_trained(
     model: AdapterModel, features: tuple[NDArray[np.float32], NDArray[np.float32]]
 ) -> None:
     with torch.no_grad():
-        live = model(torch.from_numpy(features[1])).logits.numpy()
+        live = model(inputs(torch.from_numpy(features[1]))).logits.numpy()
     np.testing.assert_array_equal(live, _logits(features, model, 1))
 
 
@@ -82,7 +91,7 @@ def test_the_way_between_is_continuous_and_leads_away_from_zero_shot(
 def test_the_branch_scales_with_its_input(model: AdapterModel) -> None:
     f = torch.randn(3, EMBED_DIM)
     with torch.no_grad():
-        once, longer = model(f).logits, model(5 * f).logits
+        once, longer = model(inputs(f)).logits, model(inputs(5 * f)).logits
     torch.testing.assert_close(once, longer, atol=1e-4, rtol=0)
 
 
@@ -93,13 +102,13 @@ def test_columns_of_one_class_add_no_prior(start: ZeroShot) -> None:
 
 def test_first_only_the_up_projection_has_a_gradient_then_all_have(start: ZeroShot) -> None:
     torch.manual_seed(0)
-    model = AdapterModel(start, reduction=4, ratio=0.2)
+    model = fresh(start)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
     f = torch.randn(8, EMBED_DIM)
     gradients = []
     for _ in range(2):
         optimizer.zero_grad()
-        loss = model(f).logits.logsumexp(1).sum()
+        loss = model(inputs(f)).logits.logsumexp(1).sum()
         loss.backward()
         gradients.append(
             {
@@ -109,24 +118,23 @@ def test_first_only_the_up_projection_has_a_gradient_then_all_have(start: ZeroSh
             }
         )
         optimizer.step()
-    assert gradients[0]["visual.down"] == 0
-    assert gradients[0]["visual.up"] > 0
+    assert gradients[0]["components.visual.down"] == 0
+    assert gradients[0]["components.visual.up"] > 0
     assert all(value > 0 for value in gradients[1].values())
     assert len(gradients[1]) == 3
 
 
 def test_gradients_equal_finite_differences_in_double_precision(start: ZeroShot) -> None:
     torch.manual_seed(0)
-    head = ClassHead(start).double()
+    head = ClassHead(start.head, start.columns, torch.rand(3)).double()
     head.delta.data.normal_()
-    strengths = torch.rand(3, dtype=torch.float64)
 
     def loss(delta: torch.Tensor) -> torch.Tensor:
         head.delta.data = delta
-        return head.anchor(strengths)
+        return head.penalty()
 
     step, point = 1e-6, head.delta.detach().clone()
-    head.anchor(strengths).backward()  # type: ignore[no-untyped-call]
+    head.penalty().backward()  # type: ignore[no-untyped-call]
     assert head.delta.grad is not None
     for row, column in ((0, 0), (3, 1), (11, 3)):
         shift = torch.zeros_like(point)
@@ -140,3 +148,21 @@ def test_gradients_equal_finite_differences_in_double_precision(start: ZeroShot)
 def test_an_adapter_that_could_not_learn_is_refused(reduction: int, ratio: float) -> None:
     with pytest.raises(ValueError, match="is not in"):
         VisualAdapter(EMBED_DIM, reduction=reduction, ratio=ratio)
+
+
+def test_two_components_that_bind_one_slot_are_refused(start: ZeroShot) -> None:
+    stored = Frozen("older", {"va_up": torch.zeros(3, EMBED_DIM)}, {}, "F1")
+    visual = VisualAdapter(EMBED_DIM, reduction=4, ratio=0.2)
+    with pytest.raises(ValueError, match="older and visual both bind va_up: choose one"):
+        AdapterModel(start, [stored, visual])
+    with pytest.raises(ValueError, match="components of one kind: visual, visual"):
+        AdapterModel(start, [visual, visual])
+
+
+def test_a_stored_component_adds_its_moves_whatever_the_share(start: ZeroShot) -> None:
+    move = {"class_weights": torch.ones(EMBED_DIM, 4), "class_bias": torch.ones(4)}
+    stored = Frozen("head", {}, move, "F0")
+    for share in (0.5, 1.0):
+        after = stored.head(Head(start.weights, start.bias), share)
+        assert torch.equal(after.weights, start.weights + 1)
+        assert torch.equal(after.bias, start.bias + 1)
