@@ -17,7 +17,7 @@ def augment(pixels: Tensor, generator: torch.Generator) -> Tensor:
 
     Args:
         pixels: `(B, S, S, 3)` uint8 RGB.
-        generator: Source of randomness.
+        generator: Source of randomness, on the device of the pixels.
 
     Returns:
         `(B, 3, S, S)` float32, about 0..1.
@@ -25,11 +25,12 @@ def augment(pixels: Tensor, generator: torch.Generator) -> Tensor:
     count = len(pixels)
 
     def uniform(low: float, high: float, *shape: int) -> Tensor:
-        return low + (high - low) * torch.rand(count, *shape, generator=generator)
+        drawn = torch.rand(count, *shape, generator=generator, device=generator.device)
+        return low + (high - low) * drawn
 
     images = pixels.permute(0, 3, 1, 2).float() / 255
-    mirror = (torch.rand(count, generator=generator) < 0.5).float() * 2 - 1
-    theta = torch.zeros(count, 2, 3)
+    mirror = (uniform(0, 1) < 0.5).float() * 2 - 1
+    theta = torch.zeros(count, 2, 3, device=generator.device)
     theta[:, 0, 0], theta[:, 1, 1] = mirror * uniform(0.82, 1.08), uniform(0.82, 1.08)
     theta[:, :, 2] = uniform(-0.1, 0.1, 2)
     grid = functional.affine_grid(theta, list(images.shape), align_corners=False)

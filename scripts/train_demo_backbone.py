@@ -13,27 +13,21 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from safetensors.torch import save
 from torch import Tensor, nn
 from torch.nn import functional
 
 from edgeclip.clip import DEMO_FOLDER, untrained_model
 from edgeclip.contract.files import write_bytes, write_text
-from edgeclip.contract.preprocess_spec import PreprocessSpec
-from edgeclip.scenes.captions import Facts, describe
+from edgeclip.scenes.captions import describe
 from edgeclip.scenes.species import SPECIES
-from edgeclip.scenes.views import View, sample_views
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # this file is run by its name
 
@@ -44,9 +38,8 @@ from scripts.contrastive import (
     matches,
     whiten_patches,
 )
+from scripts.rendered_views import Views, render_views
 
-FIRST_LOCATION = 100_000  # image sets and clips begin at 0: no background is shared
-SCENES_A_LOCATION = 30
 WARM_UP = 0.06  # part of the steps
 HIGHEST_SCALE = 4.6052  # ln 100, as in CLIP
 Tokenize = Callable[[list[str]], Tensor]
@@ -66,43 +59,6 @@ class Options:
     whole_share: float = 0.3  # of the steps, at the end, that see all patches
     seed: int = 0
     processes: int = 2
-
-
-@dataclass(frozen=True)
-class Views:
-    """Training views in memory: `(N, S, S, 3)` uint8 RGB, and the facts of each."""
-
-    pixels: Tensor
-    facts: list[Facts]
-
-
-def render_views(options: Options, spec: PreprocessSpec) -> Views:
-    """Render the training scenes, one location a job."""
-    locations = max(1, options.scenes // SCENES_A_LOCATION)
-    count = min(options.scenes, SCENES_A_LOCATION)
-    first = FIRST_LOCATION + options.seed * 1_000_000
-    pixels: list[NDArray[np.uint8]] = []
-    facts: list[Facts] = []
-    job = partial(sample_views, count=count, spec=spec)
-    for done, views in enumerate(
-        _mapped(job, range(first, first + locations), options.processes), start=1
-    ):
-        pixels += [view.pixels for view in views]
-        facts += [view.facts for view in views]
-        if done % 40 == 0 or done == locations:
-            print(f"rendered {done}/{locations} locations, {len(facts)} views", flush=True)
-    return Views(torch.from_numpy(np.stack(pixels)), facts)
-
-
-def _mapped(
-    job: Callable[[int], list[View]], places: range, processes: int
-) -> Iterator[list[View]]:
-    """Yield the views of each place in order; with one process, in this one."""
-    if processes == 1:
-        yield from map(job, places)
-        return
-    with ProcessPoolExecutor(processes, get_context("spawn")) as pool:
-        yield from pool.map(job, places)
 
 
 class Trainer:
@@ -205,7 +161,7 @@ def train(options: Options, config: Path) -> tuple[bytes, dict[str, Any]]:
     """
     size = json.loads(config.read_text(encoding="utf-8"))["vision_cfg"]["image_size"]
     started = time.monotonic()
-    views = render_views(options, PreprocessSpec(size=size, mean=(0, 0, 0), std=(1, 1, 1)))
+    views = render_views(options.scenes, size, seed=options.seed, processes=options.processes)
     rendered = time.monotonic()
     trainer = Trainer(views, options, config)
     losses = []
