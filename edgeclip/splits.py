@@ -3,6 +3,9 @@
 The finest honest split is searched for: locations apart for all three parts; else test locations
 apart and validation by sequence; else sequences alone, and then nothing is known about other
 places. The search is seeded, so the same data and seed give the same split.
+
+Where training places have sequences to spare, some of them are a second test part, `test_seen`:
+other sequences at known places (cis), beside unseen places (trans).
 """
 
 from __future__ import annotations
@@ -18,17 +21,18 @@ from typing import Final, Literal
 from edgeclip.contract.hashing import sha256_bytes
 from edgeclip.errors import ConfigError, DataError
 from edgeclip.labels.classes import BLANK
-from edgeclip.labels.dataset import LabelledImage
+from edgeclip.split_checks import check_parts
+from edgeclip.split_groups import Images, location_groups, sequence_groups
 from edgeclip.split_search import assign_groups
+from edgeclip.split_seen import choose_seen
 
-Part = Literal["train", "validation", "test"]
+Part = Literal["train", "validation", "test", "test_seen"]
 Level = Literal["location", "location, validation by sequence", "sequence", "as given"]
-PARTS: Final[tuple[Part, ...]] = ("train", "validation", "test")
+PARTS: Final[tuple[Part, ...]] = ("train", "validation", "test", "test_seen")
+NEEDED: Final[tuple[Part, ...]] = PARTS[:3]
 LEVELS: Final[tuple[Level, ...]] = ("location", "location, validation by sequence", "sequence")
 _SHARES = (0.6, 0.2, 0.2)
 _NESTED_SHARES = (0.75, 0.25)
-
-Images = Sequence[LabelledImage]
 
 
 @dataclass(frozen=True)
@@ -82,8 +86,8 @@ def split_images(
     Raises:
         DataError: Even by sequence there are too few images; the message counts them.
     """
-    places = _locations(images)
-    bursts = _sequences(images, places)
+    places = location_groups(images)
+    bursts = sequence_groups(images, places)
     has_places = any(image.location for image in images)
     for level in levels:
         parts: list[Part] | None = None
@@ -94,7 +98,7 @@ def split_images(
         elif has_places:
             parts = _nested(images, places, bursts, targets, seed)
         if parts is not None:
-            return Split(tuple(parts), level, tuple(_warnings(images, level)))
+            return _with_seen(images, parts, level, targets, seed)
     raise DataError(_too_few(images, bursts, targets))
 
 
@@ -121,9 +125,9 @@ def plan_split(
         return _given(images, class_names, targets)
     if targets:
         return tuple(targets), split_images(images, targets, seed=seed)
-    bursts = _bursts_by_class(images, _sequences(images, _locations(images)))
+    bursts = _bursts_by_class(images, sequence_groups(images, location_groups(images)))
     wanted = sorted(set(class_names) - {BLANK}, key=lambda name: (-len(bursts[name]), name))
-    enough = [name for name in wanted if len(bursts[name]) >= len(PARTS)]
+    enough = [name for name in wanted if len(bursts[name]) >= len(NEEDED)]
     for level in LEVELS:  # places apart matter more than many targets
         for count in range(len(enough), 0, -1):  # the rarest class gives way first
             with contextlib.suppress(DataError):
@@ -145,52 +149,37 @@ def _given(
 ) -> tuple[tuple[str, ...], Split]:
     """Return the split that the source states."""
     parts = tuple(image.part or "train" for image in images)
-    held = [{i.class_name for i, own in zip(images, parts, strict=True) if own == p} for p in PARTS]
+    held = [
+        {i.class_name for i, own in zip(images, parts, strict=True) if own == p} for p in NEEDED
+    ]
     everywhere = set.intersection(*held)
     chosen = tuple(targets) or tuple(n for n in class_names if n in everywhere and n != BLANK)
     missing = [name for name in chosen if name not in everywhere]
     if missing or not chosen:
         name = ", ".join(missing) or "every class but blank"
         raise DataError(f"the given split lacks {name} in a part: leave its column out")
+    check_parts(images, parts)
     return chosen, Split(parts, "as given", ())
 
 
-def _locations(images: Images) -> list[str]:
-    """Return the group that must stay together: a location, and those that share a sequence."""
-    ids = [image.seq_id for image in images]
-    own = [None if seq_id and _counts_within_a_place(seq_id) else seq_id for seq_id in ids]
-    keys = _joined([image.location or f"? {image.sequence}" for image in images], own)
-    return _joined(keys, [image.near_duplicate for image in images])
-
-
-def _joined(keys: Sequence[str], ties: Sequence[str | None]) -> list[str]:
-    """Return the keys, with those made one between which a tie reaches."""
-    leader: dict[str, str] = {}
-
-    def find(name: str) -> str:
-        while leader.setdefault(name, name) != name:
-            name = leader[name]
-        return name
-
-    first: dict[str, str] = {}
-    for key, tie in zip(keys, ties, strict=True):
-        if tie:
-            leader[find(key)] = find(first.setdefault(tie, key))
-    return [find(key) for key in keys]
-
-
-def _counts_within_a_place(seq_id: str) -> bool:
-    """Short numbers start again at each camera; longer ids name one moment everywhere."""
-    return seq_id.isdigit() and len(seq_id) <= 5
-
-
-def _sequences(images: Images, places: Sequence[str]) -> list[str]:
-    """Return the sequence of each image; an id that spans two places is one sequence."""
-    keys = [
-        f"{place} {image.seq_id}" if image.seq_id else image.sequence
-        for image, place in zip(images, places, strict=True)
-    ]
-    return _joined(keys, [image.near_duplicate for image in images])
+def _with_seen(
+    images: Images, parts: list[Part], level: Level, targets: Sequence[str], seed: int
+) -> Split:
+    """Set sequences of training places apart for `test_seen`, and check what came out."""
+    warnings = _warnings(images, level)
+    if level != "sequence":  # there the test part is of known places already
+        bursts = sequence_groups(images, location_groups(images))
+        training = [index for index, part in enumerate(parts) if part == "train"]
+        seen = choose_seen(images, bursts, training, targets, seed=seed)
+        for index in seen:
+            parts[index] = "test_seen"
+        if not seen:
+            warnings.append(
+                "too few sequences at the training places to test there too: the difference"
+                " between known and new places is not known"
+            )
+    check_parts(images, parts, places_apart=level != "sequence")
+    return Split(tuple(parts), level, tuple(warnings))
 
 
 def _assign(

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from edgeclip.errors import ConfigError, DataError
 from edgeclip.labels.dataset import LabelledImage
 from edgeclip.labels.scan import ImageFacts
-from edgeclip.splits import PARTS, Split, plan_split, split_images
+from edgeclip.splits import NEEDED, Split, plan_split, split_images
 
 
 def _image(
@@ -50,7 +50,9 @@ def test_with_enough_places_no_place_is_in_two_parts() -> None:
     split = split_images(images, ["leopard"], seed=1)
     assert split.level == "location"
     assert all(len(parts) == 1 for parts in _parts_by(split, images, "location").values())
-    assert split.warnings == ()
+    assert not split.indices("test_seen")
+    assert len(split.warnings) == 1
+    assert "too few sequences at the training places" in split.warnings[0]
 
 
 def test_with_two_places_the_test_place_is_apart_and_validation_goes_by_sequence() -> None:
@@ -143,7 +145,7 @@ def test_no_burst_and_no_content_is_ever_in_two_parts(
         return
     for field in ("sequence", "facts"):
         assert all(len(parts) == 1 for parts in _parts_by(split, images, field).values())
-    for part in PARTS:
+    for part in NEEDED:
         names = {images[index].class_name for index in split.indices(part)}
         assert "leopard" in names
         assert len(names) > 1
