@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,12 +71,50 @@ def expected_calibration_error(
         probabilities: `(n, C)` float32, rows sum to 1.
         classes: `(n,)` int64, n >= 1.
     """
-    top = probabilities.max(axis=1)
-    right = probabilities.argmax(axis=1) == classes
-    bins = np.minimum((top * _BINS).astype(int), _BINS - 1)
-    gaps = [
-        abs(float(right[bins == index].mean()) - float(top[bins == index].mean()))
-        * float((bins == index).mean())
-        for index in sorted(set(bins.tolist()))
-    ]
-    return float(sum(gaps))
+    return reliability(probabilities.max(axis=1), probabilities.argmax(axis=1) == classes).error
+
+
+@dataclass(frozen=True)
+class Reliability:
+    """How often probabilities came true, by 15 bins of equal width.
+
+    Attributes:
+        counts: `(15,)` int64, images in each bin.
+        said: `(15,)` float64, mean probability of each bin; nan where it is empty.
+        came_true: `(15,)` float64, share that came true; nan where the bin is empty.
+    """
+
+    counts: NDArray[np.int64]
+    said: NDArray[np.float64]
+    came_true: NDArray[np.float64]
+
+    @property
+    def error(self) -> float:
+        """The expected calibration error: mean |said - came true|, in [0, 1]."""
+        gaps = np.abs(self.said - self.came_true)
+        return float(np.nansum(gaps * self.counts) / self.counts.sum())
+
+
+def reliability(probabilities: NDArray[np.float32], came_true: NDArray[np.bool_]) -> Reliability:
+    """Return how often probabilities came true (Guo et al., arXiv 1706.04599, equation 3).
+
+    Args:
+        probabilities: `(n,)` float32 in [0, 1], of the likeliest class or of one class; n >= 1.
+        came_true: `(n,)`.
+    """
+    bins = np.minimum((probabilities * _BINS).astype(np.int64), _BINS - 1)
+    counts = np.bincount(bins, minlength=_BINS)
+    sums = [np.bincount(bins, values, _BINS) for values in (probabilities, came_true)]
+    with np.errstate(invalid="ignore"):
+        said, true = (total / counts for total in sums)
+    return Reliability(counts, said, true)
+
+
+def brier_score(probabilities: NDArray[np.float32], came_true: NDArray[np.bool_]) -> float:
+    """Return the mean squared difference of probability and truth (Brier, 1950), in [0, 1].
+
+    Args:
+        probabilities: `(n,)` float32 in [0, 1], of one class; n >= 1.
+        came_true: `(n,)`.
+    """
+    return float(((probabilities.astype(np.float64) - came_true) ** 2).mean())

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,7 +35,7 @@ class Contender:
     steps: int
     seconds: float
     note: str = ""
-    uncalibrated: NDArray[np.float32] | None = field(default=None)
+    uncalibrated: NDArray[np.float32] | None = None
 
     def __post_init__(self) -> None:
         _check(self.name, "probabilities", self.probabilities)
@@ -48,6 +48,12 @@ class Contender:
                 )
         if wrong := [name for name, on in self.thresholds.items() if not 0 <= on <= 1]:
             raise ValueError(f"{self.name}: the threshold of {wrong[0]} is not in 0..1")
+
+    def among(self, rows: Sequence[int]) -> Contender:
+        """Return the contender on some of the images, in the order of `rows`."""
+        index = np.asarray(rows, np.int64)
+        before = None if self.uncalibrated is None else self.uncalibrated[index]
+        return replace(self, probabilities=self.probabilities[index], uncalibrated=before)
 
 
 def _check(name: str, what: str, rows: NDArray[np.float32]) -> None:

@@ -103,6 +103,24 @@ def precision_at_recall(
     return np.asarray(np.where(hits[:, -1] > 0, shares.max(axis=1), np.nan), np.float64)
 
 
+def blanks_removed(
+    kept: NDArray[np.float32], is_animal: NDArray[np.bool_], weights: Floats, *, least: float
+) -> Floats:
+    """Return the largest share of blanks that can be put aside while `least` of the animals stay.
+
+    Args:
+        kept: `(n,)` in [0, 1]: 1 - p(blank); an image stays if this reaches the threshold.
+        is_animal: `(n,)`: everything that is not blank.
+        weights: `(R, n)`, >= 0.
+        least: Share of the animals that must stay (Cunha et al., CVPRW 2021, use 0.96).
+    """
+    animals, all_kept = _cumulated(kept, is_animal, weights)
+    blanks = all_kept - animals
+    enough = (animals >= least * animals[:, -1:] - 1e-9) & (animals[:, -1:] > 0)
+    removed = np.where(enough, blanks[:, -1:] - blanks, 0).max(axis=1)
+    return np.where(animals[:, -1] > 0, ratio(removed, blanks[:, -1]), np.nan)
+
+
 def recall_at(least: float) -> Metric:
     """Return `recall_at_precision` at a fixed precision, as a metric."""
     return partial(recall_at_precision, least=least)
@@ -111,6 +129,11 @@ def recall_at(least: float) -> Metric:
 def precision_at(least: float) -> Metric:
     """Return `precision_at_recall` at a fixed recall, as a metric."""
     return partial(precision_at_recall, least=least)
+
+
+def removed_at(least: float) -> Metric:
+    """Return `blanks_removed` at a fixed recall of the animals, as a metric."""
+    return partial(blanks_removed, least=least)
 
 
 def plain(metric: Metric, predicted: NDArray[Any], truth: NDArray[Any]) -> float:

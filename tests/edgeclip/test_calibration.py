@@ -3,7 +3,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edgeclip.calibration import expected_calibration_error, fit_temperature, log_loss
+from edgeclip.calibration import (
+    brier_score,
+    expected_calibration_error,
+    fit_temperature,
+    log_loss,
+    reliability,
+)
 from edgeclip.contract.postprocess import softmax
 
 
@@ -54,3 +60,19 @@ def test_the_error_of_perfect_and_of_boastful_probabilities() -> None:
     sure = np.asarray([[1.0, 0.0]] * 10, np.float32)
     assert expected_calibration_error(sure, np.zeros(10, np.int64)) == 0
     assert expected_calibration_error(sure, np.ones(10, np.int64)) == 1
+
+
+def test_probabilities_are_held_against_what_came_true_bin_by_bin() -> None:
+    probabilities = np.asarray([0.05, 0.05, 0.95, 1.0], np.float32)
+    found = reliability(probabilities, np.asarray([False, True, True, True]))
+    assert found.counts[[0, 14]].tolist() == [2, 2]
+    assert found.came_true[[0, 14]].tolist() == [0.5, 1]
+    assert found.said[14] == pytest.approx(0.975)
+    assert np.isnan(found.said[7])
+    assert found.error == pytest.approx((0.45 * 2 + 0.025 * 2) / 4)
+
+
+def test_the_brier_score_is_the_mean_squared_difference() -> None:
+    assert brier_score(np.asarray([0.8, 0.4], np.float32), np.asarray([True, False])) == (
+        pytest.approx((0.04 + 0.16) / 2)
+    )

@@ -39,3 +39,10 @@ def test_rows_of_two_kinds_must_be_of_the_same_images() -> None:
 def test_a_threshold_out_of_range_is_refused() -> None:
     with pytest.raises(ValueError, match=r"the threshold of leopard is not in 0\.\.1"):
         _contender(on=1.5)
+
+
+def test_some_of_the_images_keep_their_order_and_both_kinds_of_rows() -> None:
+    found = _contender(uncalibrated=ROWS[::-1]).among([1])
+    np.testing.assert_array_equal(found.probabilities, ROWS[[1]])
+    assert found.uncalibrated is not None
+    np.testing.assert_array_equal(found.uncalibrated, ROWS[[0]])

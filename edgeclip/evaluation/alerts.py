@@ -1,0 +1,104 @@
+"""What a ranger would have got: visits and alerts after the cooldown, and false ones a day."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeclip.evaluation.images import JudgedImages
+
+COOLDOWN = timedelta(seconds=120)  # the device's default: a sighting within extends the last one
+_LEAST_TIMED = 0.8  # share of the images with place and time; below, a rate would be a guess
+
+
+@dataclass(frozen=True)
+class AlertFigures:
+    """One target, as alerts of one camera each.
+
+    Attributes:
+        visits: Stays of the target: its images at one place with gaps up to the cooldown.
+        visits_found: Those that raised at least one alert.
+        alerts: Raised: images that were called, at one place with gaps up to the cooldown.
+        true_alerts: Those in which the target really is in an image that was called.
+        camera_days: Days on which a camera took at least one image, summed over the places.
+        images: Images with place and time, that these figures rest on.
+    """
+
+    visits: int
+    visits_found: int
+    alerts: int
+    true_alerts: int
+    camera_days: int
+    images: int
+
+    @property
+    def false_alarms_per_camera_day(self) -> float:
+        """Alerts without the target a camera and day."""
+        return (self.alerts - self.true_alerts) / self.camera_days
+
+    @property
+    def precision(self) -> float:
+        """Share of true alerts; nan where there is no alert."""
+        return self.true_alerts / self.alerts if self.alerts else float("nan")
+
+    @property
+    def recall(self) -> float:
+        """Share of visits that were found; nan where there is no visit."""
+        return self.visits_found / self.visits if self.visits else float("nan")
+
+    @property
+    def alerts_per_found_visit(self) -> float:
+        """How often one visit was told; nan where none was found."""
+        return self.true_alerts / self.visits_found if self.visits_found else float("nan")
+
+
+def alert_figures(
+    judged: JudgedImages, called: NDArray[np.bool_], is_target: NDArray[np.bool_]
+) -> AlertFigures | None:
+    """Return the figures of one target, or None where too few images have place and time.
+
+    The days on which a camera stood without taking an image are not known, so that the rate of
+    false alarms a day is rather too high than too low.
+
+    Args:
+        judged: n images.
+        called: `(n,)`: the target's probability reaches its threshold and wins.
+        is_target: `(n,)`: it is really there.
+    """
+    cameras: dict[str, list[tuple[datetime, int]]] = defaultdict(list)
+    for row, image in enumerate(judged.images):
+        if image.location is not None and image.captured_at is not None:
+            cameras[image.location].append((image.captured_at, row))
+    timed = sum(map(len, cameras.values()))
+    if not timed or timed < _LEAST_TIMED * len(judged.images):
+        return None
+    alerts, visits = [], []
+    for frames in cameras.values():
+        ordered = sorted(frames)
+        alerts += _stays([(at, row) for at, row in ordered if called[row]])
+        visits += _stays([(at, row) for at, row in ordered if is_target[row]])
+    return AlertFigures(
+        visits=len(visits),
+        visits_found=sum(bool(called[visit].any()) for visit in visits),
+        alerts=len(alerts),
+        true_alerts=sum(bool(is_target[alert].any()) for alert in alerts),
+        camera_days=sum(len({at.date() for at, _ in frames}) for frames in cameras.values()),
+        images=timed,
+    )
+
+
+def _stays(frames: Sequence[tuple[datetime, int]]) -> list[list[int]]:
+    """Return the rows of each run of frames with gaps up to the cooldown."""
+    stays: list[list[int]] = []
+    last: datetime | None = None
+    for at, row in frames:
+        if last is None or at - last > COOLDOWN:
+            stays.append([])
+        stays[-1].append(row)
+        last = at
+    return stays
