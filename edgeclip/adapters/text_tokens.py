@@ -3,11 +3,11 @@
 The value of the text is unproven, so the same adapter can be trained on tokens without a meaning:
 
     text      the unit features of the sentences
-    shuffled  the same numbers, the E places exchanged in one way for all tokens: the sentences
-              still differ from each other as before, but point nowhere in the space of images
-    random    unit directions, evenly drawn: neither
+    shuffled  the numbers of each sentence in an order of its own: as large and as uneven as text
+    random    unit directions, evenly drawn
 
-If `random` scores as `text` does, the text gave nothing but more parameters.
+If these score as `text` does, the text gave nothing but more parameters. One order for all tokens
+would be no test: W_k and W_v start without a direction, so that it is the same adapter again.
 """
 
 from __future__ import annotations
@@ -73,6 +73,6 @@ def tokens_of_kind(tokens: TextTokens, kind: str, seed: int) -> TextTokens:
         drawn = torch.randn(tokens.features.shape, generator=generator)
         return TextTokens(normalize(drawn, dim=1), tokens.prompts_sha256, "random")
     if kind == "shuffled":
-        order = torch.randperm(tokens.features.shape[1], generator=generator)
-        return TextTokens(tokens.features[:, order], tokens.prompts_sha256, "shuffled")
+        order = torch.rand(tokens.features.shape, generator=generator).argsort(dim=1)
+        return TextTokens(tokens.features.gather(1, order), tokens.prompts_sha256, "shuffled")
     raise ConfigError(f"--xmodal {kind}: there are {', '.join(get_args(TokenKind))}")

@@ -18,15 +18,12 @@ def test_text_is_left_as_it_is(tokens: TextTokens) -> None:
     assert tokens_of_kind(tokens, "text", 1) is tokens
 
 
-def test_shuffled_tokens_differ_from_each_other_as_before_but_lie_elsewhere(
-    tokens: TextTokens,
-) -> None:
+def test_shuffled_tokens_keep_their_numbers_and_lose_their_angles(tokens: TextTokens) -> None:
     shuffled = tokens_of_kind(tokens, "shuffled", 1)
     before, after = tokens.features, shuffled.features
     assert shuffled.kind == "shuffled"
-    assert not torch.equal(before, after)
-    torch.testing.assert_close(after @ after.T, before @ before.T)
     assert torch.equal(after.sort(dim=1).values, before.sort(dim=1).values)
+    assert float((after @ after.T - before @ before.T).abs().max()) > 0.1
 
 
 def test_random_tokens_have_unit_norm_and_other_angles(tokens: TextTokens) -> None:
