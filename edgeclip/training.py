@@ -25,6 +25,7 @@ from edgeclip.config import Recipe
 from edgeclip.errors import DataError
 from edgeclip.features import Features
 from edgeclip.losses import class_loss, view_consistency, zero_shot_consistency
+from edgeclip.sampling import balanced_weights
 
 _MOST_GRADIENT = 1.0  # norm
 _USUAL_SCALE = 100.0  # where published CLIPs end; encoders trained for less time stay lower
@@ -183,15 +184,7 @@ def anchor_strengths(rows: TrainingRows, start: ZeroShot) -> Tensor:
 
 def sampling_weights(rows: TrainingRows) -> NDArray[np.float64]:
     """Return `(n,)` weights, sum 1: each class, and each of its locations, counts alike."""
-    cells = list(zip(rows.classes.tolist(), rows.locations, strict=True))
-    sizes: dict[tuple[int, str], int] = {}
-    for cell in cells:
-        sizes[cell] = sizes.get(cell, 0) + 1
-    places: dict[int, int] = {}
-    for class_index, _ in sizes:
-        places[class_index] = places.get(class_index, 0) + 1
-    weights = [1 / (len(places) * places[cell[0]] * sizes[cell]) for cell in cells]
-    return np.asarray(weights, np.float64)
+    return balanced_weights(rows.classes, rows.locations)
 
 
 def _batches(rows: TrainingRows, recipe: Recipe) -> NDArray[np.int64]:

@@ -1,0 +1,155 @@
+"""One draw of the case study: which images teach, which decide, which test; the runs it gave."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.case.scenes import CLASSES, TARGET, SetPlan, load_set, wind_of
+from edgeclip.baselines.judging import Task
+from edgeclip.contenders import Contender
+from edgeclip.contract.files import write_text
+from edgeclip.labels.dataset import LabelledImage
+from edgeclip.regions import Region, Strips, regions_of
+
+MOST_IMAGES = 500
+TEST = SetPlan(images=360, first_place=450_000, places=40, seed=90)
+_VALIDATION = 0.25  # of the labelled images and of the places
+_LEAST_VALIDATION = 2  # images of each class
+_PLACES = 24
+VIEWS = 4
+STRIPS = Strips()
+
+Images = tuple[LabelledImage, ...]
+
+
+@dataclass(frozen=True)
+class Draw:
+    """The images of one seed and one number of leopards; the test images are always the same.
+
+    Attributes:
+        seed: Of the draw.
+        leopards: Labelled images of the leopard, training and validation together.
+        training: Images.
+        validation: Images at other locations.
+        test: Images at still other ones.
+    """
+
+    seed: int
+    leopards: int
+    training: Images
+    validation: Images
+    test: Images
+
+    @property
+    def task(self) -> Task:
+        """Leopard, other and blank; the leopard is looked for."""
+        return Task(tuple(CLASSES), (TARGET,))
+
+    def regions(self, part: str) -> tuple[Images, tuple[Region, ...]]:
+        """Return a part's images and regions: four views of each to train on, one elsewhere."""
+        images: Images = getattr(self, part)
+        views = VIEWS if part == "training" else 1
+        return images, tuple(regions_of(images, range(len(images)), views=views))
+
+
+@dataclass(frozen=True)
+class Scenes:
+    """Where the rendered images of all draws lie.
+
+    Attributes:
+        folder: Made where absent.
+        processes: That render.
+        shrink: Divides the number of images and places, for a quick look.
+    """
+
+    folder: Path
+    processes: int
+    shrink: int = 1
+
+    @cached_property
+    def test(self) -> Images:
+        """The test images."""
+        return self._load("test", TEST)
+
+    @cached_property
+    def test_wind(self) -> NDArray[np.float64]:
+        """The wind of each test image, 0..1."""
+        folder = self.folder / self._name("test")
+        wind = wind_of(folder)
+        return np.asarray([wind[str(image.path.relative_to(folder))] for image in self.test])
+
+    def draw(self, seed: int, leopards: int) -> Draw:
+        """Return the first images of each part: a smaller draw is contained in a larger one."""
+        held = round(MOST_IMAGES * _VALIDATION)
+        first, apart = 400_000 + 1000 * seed, round(_PLACES * _VALIDATION)
+        training = SetPlan(MOST_IMAGES - held, first, _PLACES - apart, seed)
+        validation = SetPlan(held, first + _PLACES, apart, seed + 500)
+        few = max(_LEAST_VALIDATION, round(leopards * _VALIDATION))
+        return Draw(
+            seed=seed,
+            leopards=leopards,
+            training=_first(self._load(f"training-{seed}", training), leopards - few),
+            validation=_first(self._load(f"validation-{seed}", validation), few),
+            test=self.test,
+        )
+
+    def _load(self, name: str, plan: SetPlan) -> Images:
+        less = SetPlan(
+            max(6, plan.images // self.shrink), plan.first_place,
+            max(2, plan.places // self.shrink), plan.seed,
+        )  # fmt: skip
+        return load_set(self.folder / self._name(name), less, self.processes).images
+
+    def _name(self, name: str) -> str:
+        return name if self.shrink == 1 else f"{name}-small"
+
+
+def _first(images: Images, count: int) -> Images:
+    """Return the first images of each class."""
+    taken = dict.fromkeys(CLASSES, 0)
+    chosen = []
+    for image in images:
+        taken[image.class_name] += 1
+        if taken[image.class_name] <= count:
+            chosen.append(image)
+    return tuple(chosen)
+
+
+class Runs:
+    """What contenders said of the test images, one file a run; known runs are not repeated."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def get(self, name: str, draw: Draw, run: Callable[[], Contender]) -> Contender:
+        """Return a contender of a draw, from its file or from `run`."""
+        path = self._folder / f"{name}-seed{draw.seed}-{draw.leopards}.json"
+        order = [f"{image.path.parent.name}/{image.path.name}" for image in draw.test]
+        if not path.is_file():
+            write_text(path, json.dumps({"test": order, **_plain(run())}) + "\n")
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if content.pop("test") != order:
+            raise SystemExit(f"{path} is of other test images: delete it")
+        rows = np.asarray(content.pop("probabilities"), np.float32)
+        rows /= rows.sum(axis=1, keepdims=True)
+        return Contender(probabilities=rows, **content)
+
+
+def _plain(contender: Contender) -> dict[str, Any]:
+    return {
+        "name": contender.name,
+        "probabilities": np.round(contender.probabilities.astype(float), 6).tolist(),
+        "thresholds": dict(contender.thresholds),
+        "trainable_params": contender.trainable_params,
+        "steps": contender.steps,
+        "seconds": round(contender.seconds, 1),
+        "note": contender.note,
+    }

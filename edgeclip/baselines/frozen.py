@@ -1,0 +1,142 @@
+"""Baselines on the frozen encoder's features: zero-shot and the linear probe.
+
+The probe is multinomial logistic regression on unit features, as CLIP is usually probed (Radford et
+al., ICML 2021, arXiv 2103.00020, section 3.2), with the class and location weights of our own
+sampler. Its L2 strength is chosen by leaving locations out inside the training part alone.
+"""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression
+
+from edgeclip.adapters.class_head import ZeroShot
+from edgeclip.baselines.judging import Cost, PartLogits, Task, judge
+from edgeclip.contenders import Contender
+from edgeclip.parts import PartData
+from edgeclip.sampling import balanced_weights
+
+INVERSE_STRENGTHS = tuple(10.0**power for power in (-1, 0, 1, 2, 3, 4))
+"""Candidates for scikit-learn's C: the sum of losses of n unit features against |w|^2 / 2."""
+
+_MOST_FOLDS = 6  # of whole locations; one a location would cost minutes and say little more
+_MOST_ITERATIONS = 400
+_LEAST_PROBABILITY = 1e-7
+
+Matrix = NDArray[np.float64]
+
+
+def zero_shot(start: ZeroShot, validation: PartData, test: PartData, task: Task) -> Contender:
+    """Return the prompts alone as a contender.
+
+    Args:
+        start: Class matrix of the prompts; its columns are the task's.
+        validation: For temperature and thresholds.
+        test: The images of the comparison.
+        task: With the columns of `start`.
+    """
+    began = time.perf_counter()
+    weights, bias = start.weights.numpy(), start.bias.numpy()
+
+    def said(part: PartData) -> PartLogits:
+        logits = start.logit_scale * (_unit(part.features.f) @ weights) + bias
+        return PartLogits(part.regions, part.classes, logits.astype(np.float32))
+
+    cost = Cost(0, 0, time.perf_counter() - began)
+    return judge("zero-shot", said(validation), said(test), task=task, cost=cost)
+
+
+def linear_probe(training: PartData, validation: PartData, test: PartData, task: Task) -> Contender:
+    """Return logistic regression on the frozen features as a contender.
+
+    Args:
+        training: What it is fitted to, all views.
+        validation: For temperature and thresholds alone.
+        test: The images of the comparison.
+        task: A column a class.
+    """
+    began = time.perf_counter()
+    rows, classes = _unit(training.features.f), training.classes
+    places = training.locations_of([region.image for region in training.regions])
+    strength = choose_strength(rows, classes, places, len(task.class_names))
+    model = _fitted(rows, classes, balanced_weights(classes, places), strength)
+
+    def said(part: PartData) -> PartLogits:
+        logits = _logits(model, _unit(part.features.f), len(task.class_names))
+        return PartLogits(part.regions, part.classes, logits.astype(np.float32))
+
+    parameters = len(task.class_names) * (rows.shape[1] + 1)
+    note = f"C = {strength:g}, chosen by leaving out locations of the training part"
+    cost = Cost(parameters, int(np.max(model.n_iter_)), time.perf_counter() - began, note)
+    return judge("linear probe", said(validation), said(test), task=task, cost=cost)
+
+
+def choose_strength(
+    rows: Matrix, classes: NDArray[np.int64], places: Sequence[str], count: int
+) -> float:
+    """Return the C with the lowest log loss on locations left out, each class weighted alike.
+
+    Args:
+        rows: `(n, E)` unit features.
+        classes: `(n,)` int64.
+        places: n locations; whole ones are left out together.
+        count: C classes.
+    """
+    folds = _folds(places)
+    if len(set(folds.tolist())) < 2:  # one place: nothing can be left out
+        return 1.0
+    weights = balanced_weights(classes, places)
+    losses = np.zeros(len(INVERSE_STRENGTHS))
+    for fold in sorted(set(folds.tolist())):
+        kept, out = folds != fold, folds == fold
+        if len(np.unique(classes[kept])) < len(np.unique(classes)):
+            continue  # a class would be unknown, at any strength
+        for index, strength in enumerate(INVERSE_STRENGTHS):
+            model = _fitted(rows[kept], classes[kept], weights[kept], strength)
+            own = _log_probabilities(_logits(model, rows[out], count))
+            losses[index] -= float(weights[out] @ own[np.arange(len(own)), classes[out]])
+    return INVERSE_STRENGTHS[int(np.argmin(losses))]
+
+
+def _folds(places: Sequence[str]) -> NDArray[np.int64]:
+    """Return the fold of each row: locations dealt out in turn, the largest first."""
+    names, sizes = np.unique(np.asarray(places, str), return_counts=True)
+    order = np.argsort(-sizes, kind="stable")
+    fold_of = {str(names[k]): turn % _MOST_FOLDS for turn, k in enumerate(order)}
+    return np.asarray([fold_of[place] for place in places], np.int64)
+
+
+def _fitted(
+    rows: Matrix, classes: NDArray[np.int64], weights: Matrix, strength: float
+) -> LogisticRegression:
+    own = weights * len(weights) / weights.sum()
+    model = LogisticRegression(C=strength, max_iter=_MOST_ITERATIONS)
+    with (
+        warnings.catch_warnings()
+    ):  # a weak penalty on separable rows never ends; the rest is noise
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        return model.fit(rows, classes, sample_weight=own)
+
+
+def _logits(model: LogisticRegression, rows: Matrix, count: int) -> Matrix:
+    """Return `(n, count)`; a class that was absent from the fit gets log of nearly 0."""
+    logs = np.asarray(model.predict_log_proba(rows))
+    logits = np.full((len(rows), count), np.log(_LEAST_PROBABILITY))
+    logits[:, model.classes_] = np.maximum(logs, -1e3)
+    return logits
+
+
+def _log_probabilities(logits: Matrix) -> Matrix:
+    top = logits - logits.max(axis=1, keepdims=True)
+    return np.asarray(top - np.log(np.exp(top).sum(axis=1, keepdims=True)))
+
+
+def _unit(features: NDArray[np.float32]) -> Matrix:
+    wide = features.astype(np.float64)
+    return np.asarray(wide / np.linalg.norm(wide, axis=1, keepdims=True))

@@ -1,0 +1,100 @@
+"""Full fine-tuning: every layer moves, a run repeats, and the test part decides nothing."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from edgeclip.baselines.cnn import Cnn
+from edgeclip.baselines.finetune import FineTuning, Tried, chosen, finetune, fitted
+from edgeclip.baselines.judging import PartLogits, Quality, Task
+from edgeclip.baselines.pixels import PixelSplit
+from edgeclip.errors import DataError, SetupError
+
+QUICK = FineTuning(steps=25, batch=16, rates=(1e-3, 5e-3), seed=3)
+
+
+def test_every_layer_is_trained(tiny_cnn: Cnn, pixel_split: PixelSplit, task: Task) -> None:
+    torch.manual_seed(QUICK.seed)
+    start = tiny_cnn.build(len(task.class_names)).state_dict()
+    model = fitted(tiny_cnn, pixel_split.training, 1e-3, task=task, options=QUICK)
+    for name, tensor in model.state_dict().items():
+        assert not torch.equal(tensor, start[name]), name
+    assert not model.training
+
+
+def test_a_seed_repeats_bit_by_bit_and_another_differs(
+    tiny_cnn: Cnn, pixel_split: PixelSplit, task: Task
+) -> None:
+    runs = [
+        finetune(tiny_cnn, pixel_split, task=task, options=replace(QUICK, seed=seed))
+        for seed in (3, 3, 4)
+    ]
+    assert np.array_equal(runs[0].probabilities, runs[1].probabilities)
+    assert not np.array_equal(runs[0].probabilities, runs[2].probabilities)
+
+
+def test_it_learns_and_states_its_cost(tiny_cnn: Cnn, pixel_split: PixelSplit, task: Task) -> None:
+    calls: list[int] = []
+    options = replace(QUICK, steps=80)
+    given = finetune(tiny_cnn, pixel_split, task=task, options=options, advance=calls.append)
+    images = len({region.image for region in pixel_split.test.regions})
+    assert given.probabilities.shape == (images, len(task.class_names))
+    assert np.allclose(given.probabilities.sum(axis=1), 1, atol=1e-5)
+    assert given.trainable_params == sum(p.numel() for p in tiny_cnn.build(3).parameters())
+    assert given.steps == sum(calls) == 160
+    assert "from nothing; learning rate" in given.note
+    classes = pixel_split.test.classes.tolist()
+    truth = {r.image: c for r, c in zip(pixel_split.test.regions, classes, strict=True)}
+    right = given.probabilities.argmax(axis=1) == np.asarray(list(truth.values()))
+    assert right.mean() > 0.6  # chance is a third
+
+
+def test_the_test_parts_labels_change_nothing(
+    tiny_cnn: Cnn, pixel_split: PixelSplit, task: Task
+) -> None:
+    shuffled = replace(pixel_split.test, classes=np.roll(pixel_split.test.classes, 5))
+    first, second = (
+        finetune(tiny_cnn, replace(pixel_split, test=test), task=task, options=QUICK)
+        for test in (pixel_split.test, shuffled)
+    )
+    assert np.array_equal(first.probabilities, second.probabilities)
+    assert first.thresholds == second.thresholds
+
+
+def test_of_rates_that_are_as_good_the_one_with_the_lower_loss_is_kept() -> None:
+    nothing = PartLogits([], np.zeros(0, np.int64), np.zeros((0, 2), np.float32))
+
+    def tried(rate: float, precision: float, loss: float) -> Tried:
+        return Tried(rate, torch.nn.Identity(), nothing, Quality(precision, loss, 1.0))
+
+    kept = chosen([tried(1, 0.80, 0.1), tried(2, 0.95, 0.4), tried(3, 0.945, 0.3)])
+    assert kept.rate == 3
+
+
+def test_without_training_images_nothing_is_trained(
+    tiny_cnn: Cnn, pixel_split: PixelSplit, task: Task
+) -> None:
+    empty = replace(pixel_split.training, regions=[])
+    with pytest.raises(DataError, match="no training images"):
+        finetune(tiny_cnn, replace(pixel_split, training=empty), task=task, options=QUICK)
+
+
+def test_a_device_that_is_absent_is_named(
+    tiny_cnn: Cnn, pixel_split: PixelSplit, task: Task, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    options = replace(QUICK, device="cuda")
+    with pytest.raises(SetupError, match="cuda is not on this machine: use --device cpu"):
+        finetune(tiny_cnn, pixel_split, task=task, options=options)
+
+
+def test_a_rate_that_diverges_is_an_error(
+    tiny_cnn: Cnn, pixel_split: PixelSplit, task: Task
+) -> None:
+    broken = replace(tiny_cnn, std=(0.0, 0.25, 0.25))
+    with pytest.raises(DataError, match="tiny CNN: the loss is not finite"):
+        fitted(broken, pixel_split.training, 1e-3, task=task, options=replace(QUICK, steps=1))
