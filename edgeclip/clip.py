@@ -22,12 +22,13 @@ import numpy as np
 import open_clip
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from edgeclip.contract.pack import Base
 from edgeclip.contract.preprocess_spec import PreprocessSpec
 from edgeclip.errors import ConfigError, DataError, SetupError
+from edgeclip.towers import FrozenTower, LowerTower, UpperTower, block_count, split_tower
 
 log = logging.getLogger(__name__)
 
@@ -63,12 +64,34 @@ class Backbone:
         Returns:
             z `(B, D)` and f = zP `(B, E)`, float32 on the CPU.
         """
-        mean, std = (torch.tensor(v) for v in (self.preprocess.mean, self.preprocess.std))
-        device = next(self.tower.parameters()).device
         with torch.inference_mode():
-            pixels = (torch.from_numpy(images).float() / 255 - mean) / std
-            z, f = self.tower(pixels.permute(0, 3, 1, 2).contiguous().to(device))
+            z, f = self.tower(self._pixels(images))
         return z.float().cpu().clone(), f.float().cpu().clone()
+
+    def embed_tokens(self, images: NDArray[np.uint8], lower: LowerTower) -> Tensor:
+        """Return the tokens of the tower's lower part, `(B, N, D)` float32 on the CPU.
+
+        Args:
+            images: As for `embed_images`.
+            lower: Of this backbone's tower, from `split`.
+        """
+        with torch.inference_mode():
+            tokens: Tensor = lower(self._pixels(images))
+        return tokens.float().cpu().clone()
+
+    def split(self, cut: int) -> tuple[LowerTower, UpperTower]:
+        """Return the image tower in two parts, the lower one of `cut` blocks.
+
+        Raises:
+            ConfigError: Adapters do not know this tower's blocks.
+        """
+        return split_tower(self.tower.visual, self.tower.projection, cut)
+
+    def _pixels(self, images: NDArray[np.uint8]) -> Tensor:
+        mean, std = (torch.tensor(v) for v in (self.preprocess.mean, self.preprocess.std))
+        pixels = (torch.from_numpy(images).float() / 255 - mean) / std
+        device = next(self.tower.parameters()).device
+        return pixels.permute(0, 3, 1, 2).contiguous().to(device)
 
     def embed_prompts(self, prompts: Sequence[Sequence[str]]) -> Tensor:
         """Return T: for each class the unit mean of its prompts' unit features.
@@ -92,29 +115,6 @@ class Backbone:
                 features = functional.normalize(self._model.encode_text(tokens).float(), dim=-1)
                 rows.append(functional.normalize(features.mean(0), dim=0))
         return torch.stack(rows).cpu().clone()
-
-
-class FrozenTower(nn.Module):
-    """An image tower split at its projection: `z` before, `f = z @ projection` after.
-
-    A tower without a projection matrix of its own (a CNN) gets the identity, so D = E.
-    """
-
-    def __init__(self, visual: Any, embed_dim: int) -> None:
-        super().__init__()
-        projection = getattr(visual, "proj", None)
-        if isinstance(projection, nn.Parameter):
-            visual.proj = None
-            matrix = projection.detach().clone()
-        else:
-            matrix = torch.eye(embed_dim)
-        self.visual = visual
-        self.projection = nn.Parameter(matrix, requires_grad=False)
-
-    def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
-        """Return z `(B, D)` and f `(B, E)` of normalised pixels `(B, 3, S, S)`."""
-        z = self.visual(pixels)
-        return z, z @ self.projection
 
 
 def load_backbone(name: str, pretrained: str | None = None, *, device: str = "cpu") -> Backbone:
@@ -253,6 +253,7 @@ def _freeze(model: Any, arch: str, model_name: str, pretrained: str) -> Backbone
         width=width,
         embed_dim=embed_dim,
         image_size=size,
+        blocks=block_count(model.visual),
         params=params,
         weights_sha256=weights_sha256,
     )

@@ -49,6 +49,9 @@ class Base(Part):
     width: int = Field(ge=1, description="D, before the visual projection.")
     embed_dim: int = Field(ge=1, description="E.")
     image_size: int = Field(ge=16, le=1024)
+    blocks: int = Field(
+        0, ge=0, description="L, transformer blocks of the image tower; 0 where adapters know none."
+    )
     params: int = Field(ge=1, description="Parameters of the image tower.")
     weights_sha256: Sha256 = Field(description="Of the image and text towers' weights.")
 

@@ -6,7 +6,7 @@ with the pack's class matrix.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,8 +20,10 @@ class Slot:
     """One pack tensor of the graph, float32.
 
     Attributes:
-        dims: Letters of the shape. Fixed by the encoder: D width, E embedding. Free: H hidden, d
-            attention width, M prompts + 1, K columns, C cache entries. "1" is a single number.
+        dims: Letters of the shape. Fixed by the encoder: D width, E embedding, A blocks that take a
+            block adapter, X blocks that take cross-modal attention. Free: H hidden, d attention
+            width, M prompts + 1, K columns, C cache entries, h hidden of a block adapter, T text
+            tokens + 1 in a block. "1" is a single number.
         neutral: The value that switches the slot off, or None where a pack must have it.
     """
 
@@ -49,8 +51,39 @@ HEAD_SLOTS: Mapping[str, Slot] = {
 }
 """All slots of a `head` graph, in the order of its inputs after `images`."""
 
+DEEP_SLOTS: Mapping[str, Slot] = {
+    "ba_down": Slot(("A", "D", "h"), 0.0),
+    "ba_down_bias": Slot(("A", "h"), 0.0),
+    "ba_up": Slot(("A", "h", "D"), 0.0),
+    "ba_up_bias": Slot(("A", "D"), 0.0),
+    "bx_qk": Slot(("X", "D", "T"), 0.0),
+    "bx_qk_bias": Slot(("X", "T"), 0.0),
+    "bx_vo": Slot(("X", "T", "D"), 0.0),
+    "bx_out_bias": Slot(("X", "D"), 0.0),
+    "cp_attend": Slot(("E", "K"), 0.0),
+    "cp_score": Slot(("E", "K"), 0.0),
+}
+"""What a `deep` graph has beside the slots of a `head` graph: inside blocks, and over patches."""
+
+ALL_SLOTS: Mapping[str, Slot] = {**HEAD_SLOTS, **DEEP_SLOTS}
+"""All slots of a `deep` graph, in the order of its inputs after `images`."""
+
+MOST_ADAPTED_BLOCKS = 8
+MOST_CROSS_MODAL_BLOCKS = 4
+"""Counted from the end of the tower: a shorter tower has as many as it has blocks."""
+
 GRAPH_OUTPUTS = ("image_features", "base_embedding", "logits", "probabilities")
 """`(B, E)`, `(B, E)`, `(B, K)`, `(B, K)`, all float32."""
+
+
+def adapted_blocks(blocks: int) -> int:
+    """Return A: how many of a tower's blocks, counted from its end, take a block adapter."""
+    return min(blocks, MOST_ADAPTED_BLOCKS)
+
+
+def cross_modal_blocks(blocks: int) -> int:
+    """Return X: how many of a tower's blocks, counted from its end, attend to text tokens."""
+    return min(blocks, MOST_CROSS_MODAL_BLOCKS)
 
 
 def filled_slots(
@@ -69,22 +102,60 @@ def filled_slots(
     Raises:
         PackError: A tensor is surplus, missing without a neutral value, or of the wrong shape.
     """
-    surplus = sorted(set(tensors) - set(HEAD_SLOTS))
+    return _filled(HEAD_SLOTS, tensors, {"1": 1, "D": width, "E": embed_dim})
+
+
+def filled_deep_slots(
+    tensors: Mapping[str, NDArray[np.float32]], *, width: int, embed_dim: int, blocks: int
+) -> dict[str, NDArray[np.float32]]:
+    """Return a tensor for every slot of a `deep` graph, as `filled_slots` does for a `head` graph.
+
+    Args:
+        tensors: A pack's tensors by slot name, float32.
+        width: D, the encoder's width before the projection.
+        embed_dim: E, the encoder's embedding size.
+        blocks: L, how many transformer blocks the image tower has.
+
+    Returns:
+        All of `ALL_SLOTS` in their order, each C-contiguous float32.
+
+    Raises:
+        PackError: As `filled_slots`; or the encoder has no blocks that adapters know.
+    """
+    if blocks < 1:
+        raise PackError(
+            "the pack reaches into transformer blocks, which this encoder does not have: use a"
+            " pack of the encoder at hand"
+        )
+    sizes = {"A": adapted_blocks(blocks), "X": cross_modal_blocks(blocks)}
+    return _filled(ALL_SLOTS, tensors, {"1": 1, "D": width, "E": embed_dim, **sizes})
+
+
+def needs_deep_graph(names: Iterable[str]) -> bool:
+    """Return whether tensors of these names need a `deep` graph."""
+    return not DEEP_SLOTS.keys().isdisjoint(names)
+
+
+def _filled(
+    table: Mapping[str, Slot], tensors: Mapping[str, NDArray[np.float32]], sizes: dict[str, int]
+) -> dict[str, NDArray[np.float32]]:
+    surplus = sorted(set(tensors) - set(table))
     if surplus:
         raise PackError(f"the pack has tensors that no slot takes: {', '.join(surplus)}")
-    sizes = {"1": 1, "D": width, "E": embed_dim}
-    _read_sizes(tensors, sizes)
+    _read_sizes(table, tensors, sizes)
     filled = {}
-    for name, slot in HEAD_SLOTS.items():
+    for name, slot in table.items():
         shape = tuple(sizes.get(dim, 1) for dim in slot.dims)
         filled[name] = _tensor(name, slot, tensors.get(name), shape)
     return filled
 
 
-def _read_sizes(tensors: Mapping[str, NDArray[np.float32]], sizes: dict[str, int]) -> None:
+def _read_sizes(
+    table: Mapping[str, Slot], tensors: Mapping[str, NDArray[np.float32]], sizes: dict[str, int]
+) -> None:
     """Learn the free dimensions from the pack's tensors; check that all agree."""
     for name, tensor in tensors.items():
-        dims = HEAD_SLOTS[name].dims
+        dims = table[name].dims
         expected = tuple(sizes.get(dim, -1) for dim in dims)
         fits = tensor.ndim == len(dims) and all(
             size in (-1, found) for size, found in zip(expected, tensor.shape, strict=True)

@@ -1,0 +1,204 @@
+"""The frozen image tower: split at its projection, and cut in two where adapters reach into it.
+
+The structure is recognised by its attributes: open_clip's `VisionTransformer` with a class token,
+pooled by that token or by the mean of the patches, and `ModifiedResNet` with its four stages.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from edgeclip.errors import ConfigError
+
+STAGES = ("layer1", "layer2", "layer3", "layer4")
+_VIT_PARTS = ("conv1", "class_embedding", "positional_embedding", "ln_pre", "ln_post", "pool_type")
+
+
+class FrozenTower(nn.Module):
+    """An image tower split at its projection: `z` before, `f = z @ projection` after.
+
+    A tower without a projection matrix of its own (a CNN) gets the identity, so D = E.
+    """
+
+    def __init__(self, visual: Any, embed_dim: int) -> None:
+        super().__init__()
+        projection = getattr(visual, "proj", None)
+        if isinstance(projection, nn.Parameter):
+            visual.proj = None
+            matrix = projection.detach().clone()
+        else:
+            matrix = torch.eye(embed_dim)
+        self.visual = visual
+        self.projection = nn.Parameter(matrix, requires_grad=False)
+
+    def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
+        """Return z `(B, D)` and f `(B, E)` of normalised pixels `(B, 3, S, S)`."""
+        z = self.visual(pixels)
+        return z, z @ self.projection
+
+
+class TowerOutputs(NamedTuple):
+    """What the upper part of a tower gives for B images.
+
+    Attributes:
+        z: `(B, D)` before the projection.
+        f: `(B, E)`, z P, not normalised.
+        patches: `(B, N - 1, E)` patch tokens after the last norm and P, not normalised.
+    """
+
+    z: Tensor
+    f: Tensor
+    patches: Tensor
+
+
+class LowerTower(nn.Module):
+    """Pixels -> tokens after the first `cut` blocks, sharing the tower's own modules.
+
+    Args:
+        visual: A tower that `require_blocks` accepts.
+        cut: How many blocks belong to this part.
+    """
+
+    def __init__(self, visual: Any, cut: int) -> None:
+        super().__init__()
+        self.conv1, self.ln_pre = visual.conv1, visual.ln_pre
+        self.class_embedding = visual.class_embedding
+        self.positional_embedding = visual.positional_embedding
+        self.patch_dropout = visual.patch_dropout  # the identity in evaluation
+        self.blocks = nn.ModuleList(list(visual.transformer.resblocks)[:cut])
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """Return tokens `(B, N, D)` of normalised pixels `(B, 3, S, S)`, the class token first."""
+        x: Tensor = self.conv1(pixels).flatten(2).permute(0, 2, 1)
+        first = self.class_embedding.view(1, 1, -1).expand(x.shape[0], -1, -1)
+        x = torch.cat([first.to(x.dtype), x], dim=1) + self.positional_embedding.to(x.dtype)
+        x = self.ln_pre(self.patch_dropout(x))
+        for block in self.blocks:
+            x = block(x)
+        return x
+
+
+class UpperTower(nn.Module):
+    """Tokens after `cut` blocks -> features, sharing the tower's own modules.
+
+    Args:
+        visual: A tower that `require_blocks` accepts.
+        projection: P, `(D, E)`.
+        cut: How many blocks lie below.
+
+    Attributes:
+        blocks: Those of this part.
+        total_blocks: L, of the whole tower.
+        projection: P.
+    """
+
+    def __init__(self, visual: Any, projection: nn.Parameter, cut: int) -> None:
+        super().__init__()
+        self.blocks = nn.ModuleList(list(visual.transformer.resblocks)[cut:])
+        self.total_blocks = len(visual.transformer.resblocks)
+        self.ln_post, self.projection = visual.ln_post, projection
+        self._by_mean = visual.pool_type == "avg"
+        self._norm_after_pool = bool(visual.final_ln_after_pool)
+
+    @property
+    def cut(self) -> int:
+        """How many blocks lie below."""
+        return self.total_blocks - len(self.blocks)
+
+    def forward(self, tokens: Tensor) -> TowerOutputs:
+        """Return the outputs of tokens `(B, N, D)` that `LowerTower` gave."""
+        for block in self.blocks:
+            tokens = block(tokens)
+        return self.pool(tokens)
+
+    def pool(self, tokens: Tensor) -> TowerOutputs:
+        """Return the outputs of the last block's tokens `(B, N, D)`."""
+        normed = self.ln_post(tokens)
+        z = self.ln_post(self._pooled(tokens)) if self._norm_after_pool else self._pooled(normed)
+        # The tower may run in half precision, its projection and what follows never do.
+        z, patches = (x.to(self.projection.dtype) for x in (z, normed[:, 1:]))
+        return TowerOutputs(z, z @ self.projection, patches @ self.projection)
+
+    def _pooled(self, tokens: Tensor) -> Tensor:
+        return tokens[:, 1:].mean(dim=1) if self._by_mean else tokens[:, 0]
+
+
+def block_count(visual: Any) -> int:
+    """Return L, how many blocks adapters can reach into; 0 for towers that are not known."""
+    return 0 if _unknown(visual) else len(visual.transformer.resblocks)
+
+
+def split_tower(visual: Any, projection: nn.Parameter, cut: int) -> tuple[LowerTower, UpperTower]:
+    """Return the two parts of a tower; one after the other they are the tower.
+
+    Args:
+        visual: The image tower, its own projection taken off.
+        projection: P, `(D, E)`.
+        cut: Blocks of the lower part, 0 to L.
+
+    Raises:
+        ConfigError: The tower is not known.
+        ValueError: `cut` is out of range.
+    """
+    require_blocks(visual)
+    blocks = len(visual.transformer.resblocks)
+    if not 0 <= cut <= blocks:
+        raise ValueError(f"cut {cut} is not in 0..{blocks}")
+    lower, upper = LowerTower(visual, cut), UpperTower(visual, projection, cut)
+    return lower.eval(), upper.eval()
+
+
+def require_blocks(visual: Any) -> None:
+    """Check that block adapters know a tower.
+
+    Raises:
+        ConfigError: They do not; the message says what can be used instead.
+    """
+    if is_staged(visual):
+        raise ConfigError(
+            "the image tower is a ResNet and has no transformer blocks: use the stage adapters"
+            " (stages), or an adapter of the head"
+        )
+    if reason := _unknown(visual):
+        raise ConfigError(
+            f"block adapters do not know the image tower {type(visual).__name__} ({reason}): use"
+            " an adapter of the head, such as visual, or a ViT backbone of open_clip"
+        )
+
+
+def is_staged(visual: Any) -> bool:
+    """Return whether the tower is a ResNet of four stages and an attention pooling."""
+    return all(hasattr(visual, name) for name in (*STAGES, "stem", "attnpool"))
+
+
+def require_stages(visual: Any) -> None:
+    """Check that stage adapters know a tower.
+
+    Raises:
+        ConfigError: They do not.
+    """
+    if not is_staged(visual):
+        raise ConfigError(
+            f"stage adapters need a ResNet tower such as RN50, found {type(visual).__name__}: use"
+            " the block adapters (block), or an adapter of the head"
+        )
+
+
+def _unknown(visual: Any) -> str:
+    """Return why a tower is not known, or nothing."""
+    transformer = getattr(visual, "transformer", None)
+    if not isinstance(getattr(transformer, "resblocks", None), nn.ModuleList):
+        return "it has no transformer.resblocks"
+    missing = [name for name in _VIT_PARTS if not hasattr(visual, name)]
+    if missing:
+        return f"it has no {missing[0]}"
+    if getattr(visual, "attn_pool", None) is not None:
+        return "it pools by attention"
+    if visual.pool_type not in ("tok", "avg"):
+        return f"it pools by {visual.pool_type}"
+    if not getattr(transformer, "batch_first", True):
+        return "its blocks take the batch second"
+    return ""

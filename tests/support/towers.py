@@ -1,0 +1,80 @@
+"""Small image towers of every kind that is known, and batches for them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn.functional import normalize
+
+from edgeclip import clip
+from edgeclip.adapters.class_head import ZeroShot
+from edgeclip.adapters.model import Inputs
+from edgeclip.towers import FrozenTower, LowerTower
+from support.tiny_packs import write_encoder
+
+VIT: dict[str, object] = {
+    "image_size": 32,
+    "layers": 3,
+    "width": 32,
+    "patch_size": 8,
+    "head_width": 16,
+}
+RESNET: dict[str, object] = {"image_size": 32, "layers": [1, 1, 1, 1], "width": 8}
+COLUMNS = [0, 0, 1, 2]
+
+
+def load_tower(folder: Path, vision: dict[str, object], *, seed: int = 0) -> clip.Backbone:
+    """Return a CLIP with random weights and an image tower of one's own.
+
+    Args:
+        folder: Is made.
+        vision: open_clip's `vision_cfg`.
+        seed: Of the weights.
+    """
+    backbone = write_encoder(folder, vision=vision, seed=seed).load()
+    _give_norms_an_affine(backbone.tower)
+    return backbone
+
+
+def random_frames(count: int, size: int = 32, *, seed: int = 1) -> NDArray[np.uint8]:
+    """Return `(count, size, size, 3)` uint8."""
+    return np.random.default_rng(seed).integers(0, 256, (count, size, size, 3), np.uint8)
+
+
+def inputs_of_frames(
+    backbone: clip.Backbone, lower: LowerTower, frames: NDArray[np.uint8]
+) -> Inputs:
+    """Return z, f and tokens of frames."""
+    return Inputs(*backbone.embed_images(frames), backbone.embed_tokens(frames, lower))
+
+
+def random_start(embed_dim: int, *, seed: int = 0) -> ZeroShot:
+    """Return a class matrix of three classes and four columns."""
+    generator = torch.Generator().manual_seed(seed)
+    text = normalize(torch.randn(len(COLUMNS), embed_dim, generator=generator), dim=1)
+    return ZeroShot.of(text, COLUMNS, 20.0)
+
+
+def disturb(module: torch.nn.Module, *, seed: int = 0, by: float = 0.2) -> None:
+    """Move every parameter of an adapter, as training would."""
+    generator = torch.Generator().manual_seed(seed)
+    for parameter in module.parameters():
+        parameter.data.add_(by * torch.randn(parameter.shape, generator=generator))
+
+
+def tensor_of(values: NDArray[np.float64]) -> Tensor:
+    """Return float32 values as a tensor."""
+    return torch.from_numpy(values.astype(np.float32))
+
+
+def _give_norms_an_affine(tower: FrozenTower) -> None:
+    """Fresh norms are the identity: a fold that forgot their affine would go unseen."""
+    generator = torch.Generator().manual_seed(9)
+    for module in tower.modules():
+        if isinstance(module, torch.nn.LayerNorm):
+            module.weight.data.add_(0.3 * torch.randn(module.weight.shape, generator=generator))
+            module.bias.data.add_(0.3 * torch.randn(module.bias.shape, generator=generator))
