@@ -73,11 +73,10 @@ class BlockLayer(nn.Module):
     def __init__(self, width: int, settings: BlockSettings) -> None:
         super().__init__()
         self.gain, self.shift = nn.Parameter(torch.ones(width)), nn.Parameter(torch.zeros(width))
-        self.down = nn.Parameter(torch.empty(width, settings.hidden))
+        self.down = drawn(width, settings.hidden)
         self.down_bias = nn.Parameter(torch.zeros(settings.hidden))
         self.up = nn.Parameter(torch.zeros(settings.hidden, width))
         self.up_bias = nn.Parameter(torch.zeros(width))
-        nn.init.kaiming_uniform_(self.down.T, a=5**0.5)  # as nn.Linear; .T because of [in, out]
         if settings.scale is None:
             self.scale = nn.Parameter(torch.tensor(LEARNED_FROM))
         else:
@@ -141,6 +140,13 @@ class BlockAdapters(Component):
             name: behind_zeros(parts, self._rows)
             for name, parts in zip(names, columns, strict=True)
         }
+
+
+def drawn(rows: int, columns: int) -> nn.Parameter:
+    """Return a `(rows, columns)` matrix in [in, out] with the spread that nn.Linear starts with."""
+    matrix = torch.empty(rows, columns)
+    nn.init.kaiming_uniform_(matrix.T, a=5**0.5)
+    return nn.Parameter(matrix)
 
 
 def behind_zeros(parts: tuple[Tensor, ...], rows: int) -> Tensor:

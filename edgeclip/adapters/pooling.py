@@ -8,6 +8,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
+from edgeclip.adapters.block import drawn
 from edgeclip.adapters.class_head import ZeroShot
 from edgeclip.adapters.component import Component, FusionClass
 
@@ -69,11 +70,7 @@ class ClassPooling(Component):
         settings = settings or PoolingSettings()
         settings.check()
         embed_dim = start.weights.shape[0]
-        self.query, self.key, self.value = (
-            nn.Parameter(torch.empty(embed_dim, settings.attention)) for _ in range(3)
-        )
-        for matrix in (self.query, self.key, self.value):
-            nn.init.kaiming_uniform_(matrix.T, a=5**0.5)  # as nn.Linear; .T because of [in, out]
+        self.query, self.key, self.value = (drawn(embed_dim, settings.attention) for _ in range(3))
         self.out = nn.Parameter(torch.zeros(embed_dim, settings.attention))
         self.gate = nn.Parameter(torch.zeros(()))
         self.register_buffer("classes", start.weights.detach().clone(), persistent=False)
