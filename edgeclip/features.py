@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -21,8 +21,11 @@ from edgeclip.feature_cache import FeatureCache
 from edgeclip.labels.dataset import LabelledImage
 from edgeclip.labels.scan import read_image_file
 from edgeclip.regions import VIEWS_VERSION, Region, Strips, pixels_of
+from edgeclip.token_cache import TokenRows
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from edgeclip.clip import Backbone
 
 _BATCH = 32
@@ -37,15 +40,18 @@ class Features:
     Attributes:
         z: `(n, D)` float32, before the visual projection.
         f: `(n, E)` float32, f = zP, not normalised.
+        tokens: Of the tower's lower part, where adapters reach into the upper one; else None.
     """
 
     z: NDArray[np.float32]
     f: NDArray[np.float32]
+    tokens: TokenRows | None = None
 
     def rows(self, indices: Sequence[int]) -> Features:
         """Return the features of some regions."""
         chosen = np.asarray(indices, np.int64)
-        return Features(self.z[chosen], self.f[chosen])
+        tokens = None if self.tokens is None else self.tokens[chosen]
+        return Features(self.z[chosen], self.f[chosen], tokens)
 
 
 def cache_folder(root: Path | None, weights_sha256: str) -> Path | None:
@@ -94,28 +100,63 @@ def encode_regions(
     spec, weights = backbone.preprocess, backbone.base.weights_sha256
     keys = [feature_key(images[r.image].facts.sha256, r, spec, weights, strips) for r in regions]
     rows = [cache.get(key) for key in keys]
-    missing: dict[int, list[int]] = defaultdict(list)
-    for position, row in enumerate(rows):
-        if row is None:
-            missing[regions[position].image].append(position)
-    advance(len(regions) - sum(map(len, missing.values())))
-    order = list(missing)
-    with ThreadPoolExecutor(_THREADS) as pool:
-        for start in range(0, len(order), _IMAGES_AT_ONCE):
-            chunk = order[start : start + _IMAGES_AT_ONCE]
-            positions = [position for index in chunk for position in missing[index]]
-
-            def read(index: int) -> list[NDArray[np.uint8]]:
-                wanted = [regions[position] for position in missing[index]]
-                return _inputs(images[index], wanted, spec, strips)
-
-            inputs = [pixels for group in pool.map(read, chunk) for pixels in group]
-            z, f = _embed(backbone, np.stack(inputs))
-            cache.put([keys[position] for position in positions], z, f)
-            for offset, position in enumerate(positions):
-                rows[position] = z[offset], f[offset]
-            advance(len(positions))
+    missing = [position for position, row in enumerate(rows) if row is None]
+    advance(len(regions) - len(missing))
+    reading = Reading(images, regions, spec, strips)
+    for positions, inputs in reading.chunks(missing):
+        z, f = embedded(backbone.embed_images, inputs)
+        cache.put([keys[position] for position in positions], z, f)
+        for offset, position in enumerate(positions):
+            rows[position] = z[offset], f[offset]
+        advance(len(positions))
     return _stacked(rows, backbone)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """Regions of image files -> inputs of the encoder, some images at a time.
+
+    Attributes:
+        images: What the regions point into.
+        regions: In any order.
+        spec: Of the encoder.
+        strips: Rows to cut from each frame.
+    """
+
+    images: Sequence[LabelledImage]
+    regions: Sequence[Region]
+    spec: PreprocessSpec
+    strips: Strips
+
+    def chunks(self, wanted: Sequence[int]) -> Iterator[tuple[list[int], NDArray[np.uint8]]]:
+        """Yield positions of regions, all of an image together, with their inputs.
+
+        Args:
+            wanted: Positions in `regions`.
+
+        Yields:
+            Positions, and `(n, S, S, 3)` uint8, RGB.
+
+        Raises:
+            DataError: An image changed since it was scanned, or cannot be decoded.
+        """
+        of_image: dict[int, list[int]] = defaultdict(list)
+        for position in wanted:
+            of_image[self.regions[position].image].append(position)
+
+        def read(index: int) -> list[NDArray[np.uint8]]:
+            own = [self.regions[position] for position in of_image[index]]
+            return _inputs(self.images[index], own, self.spec, self.strips)
+
+        order = list(of_image)
+        with ThreadPoolExecutor(_THREADS) as pool:
+            for start in range(0, len(order), _IMAGES_AT_ONCE):
+                chunk = order[start : start + _IMAGES_AT_ONCE]
+                inputs = [pixels for group in pool.map(read, chunk) for pixels in group]
+                yield (
+                    [position for index in chunk for position in of_image[index]],
+                    np.stack(inputs),
+                )
 
 
 def _inputs(
@@ -132,15 +173,19 @@ def _inputs(
         raise DataError(f"{image.path}: {error}") from error
 
 
-def _embed(
-    backbone: Backbone, inputs: NDArray[np.uint8]
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    parts = [
-        backbone.embed_images(inputs[start : start + _BATCH])
-        for start in range(0, len(inputs), _BATCH)
-    ]
-    z, f = (np.concatenate([part[side].numpy() for part in parts]) for side in (0, 1))
-    return z, f
+def embedded(
+    embed: Callable[[NDArray[np.uint8]], tuple[Tensor, ...]], inputs: NDArray[np.uint8]
+) -> tuple[NDArray[np.float32], ...]:
+    """Return what an encoder says of many inputs, computed batch by batch.
+
+    Args:
+        embed: `(B, S, S, 3)` uint8 -> float32 tensors whose rows are of the inputs.
+        inputs: `(n, S, S, 3)` uint8, RGB.
+    """
+    parts = [embed(inputs[start : start + _BATCH]) for start in range(0, len(inputs), _BATCH)]
+    return tuple(
+        np.concatenate([side.numpy() for side in sides]) for sides in zip(*parts, strict=True)
+    )
 
 
 def _stacked(

@@ -114,6 +114,12 @@ class UpperTower(nn.Module):
             tokens = block(tokens)
         return self.pool(tokens)
 
+    def features(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
+        """Return z `(B, D)` and f `(B, E)` of tokens as `embed_images` gives them, float32."""
+        with torch.inference_mode():
+            z, f, _ = self.forward(tokens.to(self.projection.device))
+        return z.float().cpu().clone(), f.float().cpu().clone()
+
     def pool(self, tokens: Tensor) -> TowerOutputs:
         """Return the outputs of the last block's tokens `(B, N, D)`."""
         normed = self.ln_post(tokens)

@@ -142,7 +142,7 @@ class _Fit:
 def inputs_of(features: Features, batch: NDArray[np.int64]) -> Inputs:
     """Return the graph's inputs of some rows, as tensors."""
     z, f = torch.from_numpy(features.z[batch]), torch.from_numpy(features.f[batch])
-    return Inputs(z, f)
+    return Inputs(z, f, None if features.tokens is None else features.tokens[batch])
 
 
 def kl_weight(rows: TrainingRows, recipe: Recipe) -> float:

@@ -164,5 +164,8 @@ class DeepGraph:
         """
         if inputs.tokens is None:
             raise ValueError("the deep graph needs the tokens of the tower's lower part")
-        outputs: DeepOutputs = self.model(inputs.tokens, slots)
+        tokens = inputs.tokens
+        if not isinstance(tokens, Tensor):
+            tokens = torch.from_numpy(tokens.array()).float()
+        outputs: DeepOutputs = self.model(tokens, slots)
         return outputs

@@ -19,6 +19,19 @@ from edgeclip.contract.slots import filled_slots
 Tensors = dict[str, NDArray[np.float32]]
 
 
+class Rows(Protocol):
+    """Tokens that are read from disk when they are looked at: `token_cache.TokenRows`."""
+
+    def __len__(self) -> int:
+        """Return how many rows there are."""
+
+    def __getitem__(self, chosen: slice) -> Rows:
+        """Return some of the rows, still unread."""
+
+    def array(self) -> NDArray[np.float16]:
+        """Return the rows, `(B, N, D)` float16."""
+
+
 class Inputs(NamedTuple):
     """What the frozen encoder, or its lower part, says of B regions.
 
@@ -30,7 +43,7 @@ class Inputs(NamedTuple):
 
     z: Tensor
     f: Tensor
-    tokens: Tensor | None = None
+    tokens: Tensor | Rows | None = None
 
 
 class Graph(Protocol):

@@ -95,7 +95,7 @@ def _in_numpy(
 ) -> tuple[Array, Array]:
     """The page's equations, the frozen blocks excepted, in float64."""
     s = {name: slot.double().numpy() for name, slot in slots.items()}
-    assert inputs.tokens is not None
+    assert isinstance(inputs.tokens, torch.Tensor)
     h = inputs.tokens
     for layer, block in enumerate(graph.upper.blocks):
         with torch.inference_mode():

@@ -1,0 +1,191 @@
+"""Tokens of the tower's lower part on disk by content, read row by row and never held as a whole.
+
+A shard is a safetensors file of one float16 tensor `tokens` `(n, N, D)`, its keys in the header; it
+is written whole, and mapped into memory when a row of it is asked for.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import shutil
+import tempfile
+import weakref
+from collections import OrderedDict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import overload
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+
+from edgeclip.contract.files import write_bytes
+from edgeclip.contract.hashing import sha256_bytes
+from edgeclip.errors import DataError
+
+log = logging.getLogger(__name__)
+
+Half = NDArray[np.float16]
+LIMIT_BYTES = 8_000_000_000  # 500 images x 2 regions x 10 views of a ViT-B/32 are 0.8 GB
+_OPEN_AT_ONCE = 32  # mapped shards; each holds a file descriptor
+_HEADER_LENGTH_BYTES = 8  # of a safetensors file: where its JSON header ends
+
+
+class TokenCache:
+    """Tokens of regions by key, no larger than a limit; the shards unused for longest go first.
+
+    Attributes:
+        hits: Keys that were found since it was opened.
+        misses: Keys that were not.
+    """
+
+    def __init__(self, folder: Path | None, limit_bytes: int = LIMIT_BYTES) -> None:
+        """Open the cache.
+
+        Args:
+            folder: Holds the shards; made on the first write. None keeps them in a temporary
+                folder, for as long as this object lives.
+            limit_bytes: Of all shards together.
+        """
+        self._folder = folder or Path(tempfile.mkdtemp(prefix="edgeclip-tokens-"))
+        if folder is None:
+            weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
+        self._limit = limit_bytes
+        self._places: dict[str, tuple[Path, int]] = {}
+        self._used: set[Path] = set()
+        self._mapped: OrderedDict[Path, Half] = OrderedDict()
+        self.hits = self.misses = 0
+        for shard in sorted(self._folder.glob("*.tokens")):
+            self._read_keys(shard)
+
+    def has(self, key: str) -> bool:
+        """Return whether the tokens of a key are there."""
+        place = self._places.get(key)
+        self.hits += place is not None
+        self.misses += place is None
+        if place is not None and place[0] not in self._used:
+            self._used.add(place[0])
+            os.utime(place[0])  # evicted last
+        return place is not None
+
+    def put(self, keys: Sequence[str], tokens: NDArray[np.float32]) -> None:
+        """Store tokens; on disk they are there as a whole or not at all.
+
+        Args:
+            keys: n keys.
+            tokens: `(n, N, D)` float32; kept as float16.
+
+        Raises:
+            DataError: They do not fit the limit, or a value does not fit float16.
+        """
+        with np.errstate(over="ignore"):
+            half = tokens.astype(np.float16)
+        if not np.isfinite(half).all():
+            raise DataError(
+                "tokens of this encoder do not fit float16: train an adapter of the head instead"
+            )
+        self._make_room(half.nbytes)
+        data = save({"tokens": half}, metadata={"keys": json.dumps(list(keys))})
+        shard = self._folder / f"{sha256_bytes(data)[:16]}.tokens"
+        write_bytes(shard, data)
+        self._used.add(shard)
+        self._places.update({key: (shard, row) for row, key in enumerate(keys)})
+
+    def rows(self, keys: Sequence[str]) -> TokenRows:
+        """Return the tokens of keys that are there, to be read when they are looked at."""
+        return TokenRows(self, [self._places[key] for key in keys])
+
+    def read(self, places: Sequence[tuple[Path, int]]) -> Half:
+        """Return rows `(n, N, D)` float16, copied."""
+        groups: dict[Path, list[int]] = {}
+        for position, (shard, _) in enumerate(places):
+            groups.setdefault(shard, []).append(position)
+        found: Half | None = None
+        for shard, positions in groups.items():
+            mapped = self._map(shard)
+            if found is None:
+                found = np.empty((len(places), *mapped.shape[1:]), np.float16)
+            found[positions] = mapped[[places[position][1] for position in positions]]
+        return np.empty((0, 0, 0), np.float16) if found is None else found
+
+    def size_bytes(self) -> int:
+        """Return how much the shards take."""
+        return sum(shard.stat().st_size for shard in self._folder.glob("*.tokens"))
+
+    def _map(self, shard: Path) -> Half:
+        mapped = self._mapped.pop(shard, None)
+        if mapped is None:
+            with shard.open("rb") as file:
+                length = int.from_bytes(file.read(_HEADER_LENGTH_BYTES), "little")
+                shape = json.loads(file.read(length))["tokens"]["shape"]
+            offset = _HEADER_LENGTH_BYTES + length
+            mapped = np.memmap(shard, np.float16, "r", offset=offset, shape=tuple(shape))
+        self._mapped[shard] = mapped
+        if len(self._mapped) > _OPEN_AT_ONCE:
+            self._mapped.popitem(last=False)
+        return mapped
+
+    def _make_room(self, wanted_bytes: int) -> None:
+        """Delete the shards unused for longest, and none that this object has handed out."""
+        shards = sorted(self._folder.glob("*.tokens"), key=lambda path: path.stat().st_mtime)
+        total = sum(shard.stat().st_size for shard in shards) + wanted_bytes
+        for shard in shards:
+            if total <= self._limit:
+                return
+            if shard not in self._used:
+                total -= shard.stat().st_size
+                shard.unlink()
+                self._places = {k: v for k, v in self._places.items() if v[0] != shard}
+        if total > self._limit:
+            raise DataError(
+                f"tokens of these regions take more than {self._limit / 1e9:.1f} GB: ask for fewer"
+                " --views, for adapters in fewer blocks, or for a larger token cache"
+            )
+
+    def _read_keys(self, shard: Path) -> None:
+        try:
+            with safe_open(shard, framework="numpy") as file:
+                keys = json.loads((file.metadata() or {})["keys"])
+                shape, kind = (
+                    file.get_slice("tokens").get_shape(),
+                    file.get_slice("tokens").get_dtype(),
+                )
+            if kind != "F16" or len(shape) != 3 or shape[0] != len(keys):
+                raise ValueError(f"{kind} {shape} for {len(keys)} keys")
+        except (SafetensorError, OSError, KeyError, ValueError) as error:
+            log.warning("%s cannot be used and is made again (%s): delete it", shard, error)
+            return
+        self._places.update({key: (shard, row) for row, key in enumerate(keys)})
+
+
+class TokenRows:
+    """Tokens of some regions; nothing is read before `array`.
+
+    Args:
+        cache: Where they lie.
+        places: Shard and row of each.
+    """
+
+    def __init__(self, cache: TokenCache, places: Sequence[tuple[Path, int]]) -> None:
+        self._cache, self._places = cache, list(places)
+
+    def __len__(self) -> int:
+        """Return how many regions there are."""
+        return len(self._places)
+
+    @overload
+    def __getitem__(self, chosen: slice) -> TokenRows: ...
+    @overload
+    def __getitem__(self, chosen: NDArray[np.int64]) -> TokenRows: ...
+    def __getitem__(self, chosen: slice | NDArray[np.int64]) -> TokenRows:
+        """Return some of the rows, still unread."""
+        if isinstance(chosen, slice):
+            return TokenRows(self._cache, self._places[chosen])
+        return TokenRows(self._cache, [self._places[int(index)] for index in chosen])
+
+    def array(self) -> Half:
+        """Return the rows, `(n, N, D)` float16."""
+        return self._cache.read(self._places)
