@@ -29,17 +29,70 @@ def _given(
     ] = None,
     layout: Annotated[
         Optional[str],  # noqa: UP045
-        typer.Option(help="Of folders: 'label' or 'location/label'; else guessed, and said."),
+        typer.Option(
+            help="Of folders: 'label', 'location/label', 'location/camera/label' or 'split/label';"
+            " else guessed, and said."
+        ),
     ] = None,
+    multi: Annotated[
+        str,
+        typer.Option(
+            help="An image of several classes: 'drop', 'first', 'largest-box', or 'multi' for one"
+            " sample a box."
+        ),
+    ] = "drop",
+    boxes: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help="MegaDetector's JSON, whose boxes the labelled images get."),
+    ] = None,
+    box_threshold: Annotated[
+        float, typer.Option(min=0, max=1, help="Least confidence of a detector's box.")
+    ] = 0.2,
+    box_unit: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(help="Of a table's boxes: 'relative' or 'pixels'."),
+    ] = None,
+    use_split: Annotated[
+        bool, typer.Option("--use-split/--no-use-split", help="Take a split that tears places.")
+    ] = False,
+    sequence_labels: Annotated[
+        bool,
+        typer.Option(
+            "--sequence-labels/--no-sequence-labels", help="Take labels that are of whole bursts."
+        ),
+    ] = False,
+    observation_level: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(help="Of Camtrap DP: 'media' or 'event'; else media where there are any."),
+    ] = None,
+    tz: Annotated[str, typer.Option(help="Zone of times without one: Africa/Nairobi.")] = "UTC",
+    time_offset: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Option(help="Added to times: '-12h', or 'place=+1h30m' for one location; repeat."),
+    ] = None,
+    mtime: Annotated[
+        bool,
+        typer.Option("--mtime/--no-mtime", help="Use files' own times where nothing else tells."),
+    ] = False,
 ) -> Given:
     """Return the fields; the parameters are the options."""
     from edgeclip.labels.classes import parse_class_options
-    from edgeclip.labels.reading import parse_layout
+    from edgeclip.labels.reading import parse_layout, parse_time_offsets
 
     return {
         "classes": parse_class_options(classes or []),
         "data_dir": data_dir,
         "layout": parse_layout(layout),
+        "multi": multi,
+        "boxes": boxes,
+        "box_threshold": box_threshold,
+        "box_unit": box_unit,
+        "use_split": use_split,
+        "sequence_labels": sequence_labels,
+        "observation_level": observation_level,
+        "tz": tz,
+        "time_offset": parse_time_offsets(time_offset or []),
+        "mtime": mtime,
     }
 
 

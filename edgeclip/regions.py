@@ -63,7 +63,8 @@ def regions_of(
     for index in chosen:
         image = images[index]
         box = image.box or (_borrowed(image, known) if image.class_name == BLANK else None)
-        for area in (None, box) if box else (None,):
+        frame = () if image.crop_only else (None,)
+        for area in (*frame, box) if box else (None,):
             regions += [Region(index, area, view) for view in range(views)]
     return regions
 

@@ -19,8 +19,13 @@ ALIASES: dict[str, tuple[str, ...]] = {
         "createdate",
     ),
     "sequence": ("seq_id", "sequence_id", "eventID", "event"),
+    "split": ("split",),
+    "camera": ("camera", "cameraID", "camera_id"),
+    "confidence": ("conf",),
 }  # fmt: skip
 """Per meaning the names, matched without case; where a table has several, the first here wins."""
+
+_QUIET = {"split", "camera", "confidence"}  # not worth a note where they are absent
 
 BOXES = (
     ("bbox_x", "bbox_y", "bbox_w", "bbox_h"),
@@ -28,6 +33,16 @@ BOXES = (
     ("bbox1", "bbox2", "bbox3", "bbox4"),
 )
 """x, y, width, height relative to the frame, origin top left."""
+
+CORNERS = (
+    ("x_min", "y_min", "x_max", "y_max"),
+    ("xmin", "ymin", "xmax", "ymax"),
+    ("x1", "y1", "x2", "y2"),
+)
+"""Opposite corners, relative or in pixels."""
+
+SIZE = ("width", "height")
+"""The frame's, that pixels count in."""
 
 _FOLDER_OF_FILE = "relativepath"  # Timelapse splits a path in RelativePath and File
 
@@ -38,7 +53,11 @@ class Columns:
 
     Attributes:
         folder: Timelapse's RelativePath, to be put before `path`.
+        split: `train`, `val` or `validation`, `test` or `holdout`.
+        confidence: Of the row's box, 0..1.
         box: Four names, or None.
+        corners: Whether these are opposite corners, not a corner with width and height.
+        size: The frame's width and height, or None.
         notes: What was chosen, for the person who checks it.
     """
 
@@ -47,8 +66,13 @@ class Columns:
     location: str | None
     time: str | None
     sequence: str | None
+    split: str | None
+    camera: str | None
+    confidence: str | None
     folder: str | None
     box: tuple[str, ...] | None
+    corners: bool
+    size: tuple[str, ...] | None
     notes: tuple[str, ...]
 
 
@@ -58,11 +82,23 @@ def find_columns(header: Sequence[str]) -> Columns:
     for name in header:
         by_name.setdefault(name.strip().casefold(), name)
     found = {meaning: _matches(names, by_name) for meaning, names in ALIASES.items()}
+    folder = by_name.get(_FOLDER_OF_FILE)
+    if folder and "file" in by_name:  # Timelapse: there `File` is the name alone
+        found["path"] = [by_name["file"], *(n for n in found["path"] if n != by_name["file"])]
     chosen = {meaning: names[0] if names else None for meaning, names in found.items()}
-    folder = by_name.get(_FOLDER_OF_FILE) if chosen["path"] else None
-    box = next((names for names in (_box(group, by_name) for group in BOXES) if names), None)
-    notes = tuple(_note(meaning, names) for meaning, names in found.items())
-    return Columns(**chosen, folder=folder, box=box, notes=notes)
+    own = _first(BOXES, by_name)
+    box = own or _first(CORNERS, by_name)
+    notes = [_note(meaning, names) for meaning, names in found.items()]
+    if box:
+        notes.append(f"box = columns {', '.join(box)}")
+    return Columns(
+        **chosen,
+        folder=folder if chosen["path"] else None,
+        box=box,
+        corners=box is not None and own is None,
+        size=_group(SIZE, by_name),
+        notes=tuple(note for note in notes if note),
+    )
 
 
 def _matches(names: Sequence[str], by_name: dict[str, str]) -> list[str]:
@@ -70,13 +106,17 @@ def _matches(names: Sequence[str], by_name: dict[str, str]) -> list[str]:
     return list(dict.fromkeys(found))  # datetime and DateTime are one column
 
 
-def _box(group: Sequence[str], by_name: dict[str, str]) -> tuple[str, ...] | None:
+def _first(groups: Sequence[Sequence[str]], by_name: dict[str, str]) -> tuple[str, ...] | None:
+    return next((names for names in (_group(group, by_name) for group in groups) if names), None)
+
+
+def _group(group: Sequence[str], by_name: dict[str, str]) -> tuple[str, ...] | None:
     names = tuple(by_name.get(name.casefold(), "") for name in group)
     return names if all(names) else None
 
 
 def _note(meaning: str, names: Sequence[str]) -> str:
     if not names:
-        return f"no column for {meaning}"
+        return "" if meaning in _QUIET else f"no column for {meaning}"
     others = f" (not {', '.join(names[1:])})" if len(names) > 1 else ""
     return f"{meaning} = column {names[0]}{others}"

@@ -1,163 +1,164 @@
-"""Read a CSV or TSV with a row an image into samples."""
+"""Read a CSV or TSV, a row an image or a row a box, into samples."""
 
 from __future__ import annotations
 
-import csv
-import io
-import math
-from collections.abc import Mapping, Sequence
+from collections import Counter
 from datetime import datetime
-from pathlib import Path
+from typing import Final
 
 from edgeclip.contract.preprocess_spec import Box
 from edgeclip.errors import DataError
+from edgeclip.labels.boxes import from_corners, numbers_of, relative_box
 from edgeclip.labels.columns import ALIASES, Columns, find_columns
 from edgeclip.labels.paths import PathFinder
-from edgeclip.labels.sample import LabelTable, Problem, ProblemKind, Sample
+from edgeclip.labels.reading import ReadingOptions
+from edgeclip.labels.sample import GivenPart, LabelTable, Problem, ProblemKind, Sample
+from edgeclip.labels.taxa import label_name
+from edgeclip.labels.text_tables import Row, cell, parse_table, read_source_bytes
 from edgeclip.labels.times import parse_time
 
-_MOST_BYTES = 200_000_000  # about two million rows: a larger file is not a label table
-_MISSING = {"na", "nan", "null"}
-_SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab"}
+PARTS_NAMED: Final[dict[str, GivenPart]] = {
+    "train": "train",
+    "training": "train",
+    "val": "validation",
+    "valid": "validation",
+    "validation": "validation",
+    "test": "test",
+    "holdout": "test",
+}
 
-Row = Mapping[str, "str | None"]
 
-
-def read_csv(path: Path, *, data_dir: Path | None = None) -> LabelTable:
+def read_csv(options: ReadingOptions) -> LabelTable:
     """Return the samples of a table.
 
     Args:
-        path: Comma, semicolon or tab separated; UTF-8, UTF-16 with a mark, or Windows-1252.
-        data_dir: Where relative paths start; by default the table's own folder.
+        options: `data` is the table; paths start at `data_dir`, by default at its own folder.
 
     Raises:
-        DataError: Unreadable, empty, or without a column for path or label.
+        DataError: Unreadable, empty, without a column for path or label, or with boxes in pixels
+            that no option says are such.
     """
-    text, encoding = _decode(path)
-    rows, separator = _rows(text, path)
-    columns = find_columns(rows.fieldnames or [])
+    path = options.data
+    table = parse_table(read_source_bytes(path, "a table of labels"), str(path))
+    columns = find_columns(table.header)
     if columns.path is None or columns.label is None:
         missing = "path" if columns.path is None else "label"
         raise DataError(
             f"{path}: no column for {missing}; columns are"
-            f" {', '.join(rows.fieldnames or [])[:200]}: call one {', '.join(ALIASES[missing])}"
+            f" {', '.join(table.header)[:200]}: call one {', '.join(ALIASES[missing])}"
         )
-    reader = _RowReader(path.name, columns, PathFinder(data_dir or path.parent))
-    try:
-        for number, row in enumerate(rows, start=2):
-            reader.take(number, row)
-    except csv.Error as error:
-        raise DataError(f"{path}: row {rows.line_num} is broken ({error}): mend it") from error
-    notes = (f"{encoding}, separated by {separator}", *columns.notes)
-    return LabelTable(path, tuple(reader.samples), tuple(reader.problems), notes)
+    reader = _RowReader(columns, options)
+    for number, row in table.rows():
+        reader.take(number, row)
+    reader.refuse_pixels()
+    notes = [f"{table.encoding}, separated by {table.separator}", *columns.notes, *reader.notes()]
+    return LabelTable(path, tuple(reader.samples), tuple(reader.problems), tuple(notes))
 
 
 class _RowReader:
     """Turns rows into samples and problems, one at a time."""
 
-    def __init__(self, name: str, columns: Columns, finder: PathFinder) -> None:
+    def __init__(self, columns: Columns, options: ReadingOptions) -> None:
         self.samples: list[Sample] = []
         self.problems: list[Problem] = []
-        self._name, self._columns, self._finder = name, columns, finder
+        self._columns, self._options = columns, options
+        self._finder = PathFinder(options.data_dir or options.data.parent)
+        self._counts: Counter[str] = Counter()
+        self._boxes = self._beyond_one = 0
 
     def take(self, number: int, row: Row) -> None:
         """Add the sample of a row, or the problem that keeps it out."""
-        where = f"{self._name} row {number}"
-        parts = (_cell(row, self._columns.folder), _cell(row, self._columns.path))
+        where = f"{self._options.data.name} row {number}"
+        parts = (cell(row, self._columns.folder), cell(row, self._columns.path))
         written = "/".join(part for part in parts if part)
-        label = _cell(row, self._columns.label)
+        label = label_name(cell(row, self._columns.label))
         path, why = self._finder.find(written)
         if path is None:
             self._note("path", where, why)
         elif not label:
             self._note("label", where, f"{written} has no label")
         else:
+            box = self._box(row, where)
+            pixels = self._options.box_unit == "pixels"
             self.samples.append(
                 Sample(
                     path=path,
                     label=label,
-                    location=_cell(row, self._columns.location) or None,
+                    location=cell(row, self._columns.location) or None,
                     captured_at=self._time(row, where),
-                    seq_id=_cell(row, self._columns.sequence) or None,
-                    box=self._box(row, where),
+                    seq_id=cell(row, self._columns.sequence) or None,
+                    box=None if pixels else box,
                     where=where,
+                    camera=cell(row, self._columns.camera) or None,
+                    pixel_box=box if pixels else None,
+                    frame_size=self._size(row) if pixels else None,
+                    part=self._part(row, where),
                 )
             )
 
+    def refuse_pixels(self) -> None:
+        """Refuse a table most of whose boxes exceed 1: they are in pixels, and nobody said so.
+
+        Raises:
+            DataError: Of two boxes, one or more exceeds 1.
+        """
+        if self._options.box_unit is None and self._beyond_one * 2 > self._boxes:
+            raise DataError(
+                f"{self._options.data}: {self._beyond_one} of {self._boxes} boxes have values above"
+                " 1: say --box-unit pixels, or --box-unit relative to leave these out"
+            )
+
+    def notes(self) -> list[str]:
+        """Return what was left unsaid by the problems."""
+        low = self._counts["low"]
+        least = self._options.box_threshold
+        return [f"{low} boxes below --box-threshold {least:g}: left out"] if low else []
+
     def _time(self, row: Row, where: str) -> datetime | None:
-        text = _cell(row, self._columns.time)
-        found = parse_time(text) if text else None
+        text = cell(row, self._columns.time)
+        found = parse_time(text, self._options.zone) if text else None
         if text and found is None:
             self._note("date", where, f"{text[:40]!r} is not a time: use YYYY-MM-DD HH:MM:SS")
         return found
 
+    def _part(self, row: Row, where: str) -> GivenPart | None:
+        text = cell(row, self._columns.split)
+        found = PARTS_NAMED.get(text.casefold())
+        if text and found is None:
+            self._note("row", where, f"split {text[:40]!r} is none of train, val, test, holdout")
+        return found
+
+    def _size(self, row: Row) -> tuple[int, int] | None:
+        texts = [cell(row, name) for name in self._columns.size or ()]
+        found = numbers_of([*texts, 1, 1])
+        return (round(found[0]), round(found[1])) if found and min(found) >= 1 else None
+
     def _box(self, row: Row, where: str) -> Box | None:
-        texts = [_cell(row, name) for name in self._columns.box or ()]
-        if not any(texts):
+        """Return the row's box: relative, or in pixels where the options say so."""
+        texts = [cell(row, name) for name in self._columns.box or ()]
+        if not any(texts) or self._is_unsure(row):
             return None
-        box = _relative_box(texts)
+        self._boxes += 1
+        values = numbers_of(texts)
+        if values and self._columns.corners:
+            values = from_corners(values)
+        if values and self._options.box_unit == "pixels":
+            return values
+        self._beyond_one += values is not None and max(values) > 1.5
+        box = relative_box(values) if values else None
         if box is None:
             shown = ", ".join(texts)[:60]
             self._note("box", where, f"{shown} is no box relative to the frame: left out")
         return box
 
+    def _is_unsure(self, row: Row) -> bool:
+        text = cell(row, self._columns.confidence)
+        try:
+            low = bool(text) and float(text) < self._options.box_threshold
+        except ValueError:
+            return False
+        self._counts["low"] += low
+        return low
+
     def _note(self, kind: ProblemKind, where: str, what: str) -> None:
         self.problems.append(Problem(kind, where, what))
-
-
-def _relative_box(texts: Sequence[str]) -> Box | None:
-    """Return x, y, w, h in 0..1, cut to the frame, or None if the texts are no such box."""
-    try:
-        x, y, width, height = (float(text) for text in texts)
-    except ValueError:
-        return None
-    values = (x, y, width, height)
-    slack = 0.01  # detectors round, so that x + width may be 1.0004
-    inside = all(-slack <= value <= 1 + slack for value in (*values, x + width, y + height))
-    if not all(map(math.isfinite, values)) or not inside or width <= 0 or height <= 0:
-        return None
-    left, top = max(x, 0.0), max(y, 0.0)
-    return left, top, min(width, 1 - left), min(height, 1 - top)
-
-
-def _cell(row: Row, column: str | None) -> str:
-    """Return a cell without space around it; words for nothing become the empty text."""
-    if column is None:
-        return ""
-    value = row.get(column)
-    text = value.strip() if isinstance(value, str) else ""  # a short row has None
-    return "" if text.casefold() in _MISSING else text
-
-
-def _decode(path: Path) -> tuple[str, str]:
-    try:
-        if path.stat().st_size > _MOST_BYTES:
-            raise DataError(f"{path}: larger than 200 MB: is this a table of labels?")
-        data = path.read_bytes()
-    except OSError as error:
-        reason = error.strerror or "unreadable"
-        raise DataError(f"{path}: cannot be read ({reason}): check the path") from error
-    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        return _decoded(path, data, "utf-16"), "UTF-16"
-    try:
-        return data.decode("utf-8-sig"), "UTF-8"
-    except UnicodeDecodeError:
-        return _decoded(path, data, "cp1252"), "Windows-1252 (not UTF-8: check accents)"
-
-
-def _decoded(path: Path, data: bytes, encoding: str) -> str:
-    try:
-        return data.decode(encoding)
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path}: neither UTF-8 nor {encoding} text: save it as UTF-8") from error
-
-
-def _rows(text: str, path: Path) -> tuple[csv.DictReader[str], str]:
-    if "\0" in text:
-        raise DataError(f"{path}: holds NUL bytes: this is no table of text, save it as CSV")
-    lines = text.splitlines()
-    if not lines or not lines[0].strip():
-        raise DataError(f"{path}: empty: a header and a row an image are needed")
-    separator = max(_SEPARATORS, key=lines[0].count)
-    rows = csv.DictReader(io.StringIO(text, newline=""), delimiter=separator)
-    return rows, _SEPARATORS[separator]

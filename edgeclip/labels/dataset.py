@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -12,17 +12,22 @@ from edgeclip.contract.hashing import sha256_bytes
 from edgeclip.contract.preprocess_spec import Box
 from edgeclip.errors import DataError
 from edgeclip.labels.classes import BLANK, ClassMap
-from edgeclip.labels.csv_table import read_csv
-from edgeclip.labels.folder import read_folder
+from edgeclip.labels.clocks import Frame, TimeOrigin, clock_doubts, time_taken
+from edgeclip.labels.detector_boxes import with_detector_boxes
+from edgeclip.labels.given_split import given_parts
+from edgeclip.labels.opened import open_files, without_duplicates
 from edgeclip.labels.reading import Layout, ReadingOptions
-from edgeclip.labels.sample import GivenPart, LabelTable, Problem, Sample
-from edgeclip.labels.scan import ImageFacts, scan_images
+from edgeclip.labels.sample import GivenPart, LabelSource, LabelTable, Problem, Sample
+from edgeclip.labels.scan import ImageFacts
 from edgeclip.labels.sequences import sequence_ids
+from edgeclip.labels.several import choose_samples
+from edgeclip.labels.similar import same_shots
+from edgeclip.labels.sources import read_source
 
 
 @dataclass(frozen=True)
 class LabelledImage:
-    """One image that can be used.
+    """One image that can be used; under `--multi multi` one label or box of an image.
 
     Attributes:
         path: The file.
@@ -36,6 +41,14 @@ class LabelledImage:
         near_duplicate: Names the images that show the same shot, in whatever place or sequence;
             they are never on two sides of a split. None where there is no other.
         part: Where the source itself says so and it may be believed, else None.
+        camera: Of several at one location, or None.
+        frame_num: Orders a burst; or None.
+        capture_method: `activityDetection`, `timeLapse`, or None.
+        time_origin: Who says when it was taken, or None.
+        label_source: Whether a person or a machine gave the label, where the source says so.
+        sequence_level: Whether the label is of the whole burst: not to be scored by the frame.
+        crop_only: Whether other animals of this frame are images of their own, so that the whole
+            frame does not belong to this class alone.
     """
 
     path: Path
@@ -48,6 +61,13 @@ class LabelledImage:
     facts: ImageFacts
     near_duplicate: str | None = None
     part: GivenPart | None = None
+    camera: str | None = None
+    frame_num: int | None = None
+    capture_method: str | None = None
+    time_origin: TimeOrigin | None = None
+    label_source: LabelSource | None = None
+    sequence_level: bool = False
+    crop_only: bool = False
 
 
 @dataclass(frozen=True)
@@ -82,16 +102,12 @@ class Dataset:
 def read_labels(
     source: Path, *, data_dir: Path | None = None, layout: Layout | None = None
 ) -> LabelTable:
-    """Return the samples of a folder or table.
+    """Return the samples of a source, read with the usual options.
 
     Raises:
         DataError: There is nothing at `source`, or it cannot be used.
     """
-    if source.is_dir():
-        return read_folder(source, layout=layout)
-    if source.is_file():
-        return read_csv(source, data_dir=data_dir)
-    raise DataError(f"{source}: no such folder or file: name a folder of images or a CSV")
+    return read_source(ReadingOptions(data=source, data_dir=data_dir, layout=layout))
 
 
 def read_dataset(
@@ -111,14 +127,15 @@ def read_dataset(
         ConfigError: A label that was asked for does not occur.
         DataError: There are no labels, or no image can be used.
     """
-    table = read_labels(options.data, data_dir=options.data_dir, layout=options.layout)
-    return load_dataset(table, options.classes, started=started, advance=advance)
+    table = with_detector_boxes(read_source(options), options)
+    return load_dataset(table, options.classes, options=options, started=started, advance=advance)
 
 
 def load_dataset(
     table: LabelTable,
     classes: Mapping[str, Sequence[str]],
     *,
+    options: ReadingOptions | None = None,
     started: Callable[[int], None] = lambda _: None,
     advance: Callable[[], None] = lambda: None,
 ) -> Dataset:
@@ -127,6 +144,7 @@ def load_dataset(
     Args:
         table: What `read_labels` gave.
         classes: Class name -> labels; empty for a class a label.
+        options: What to do in doubt; None for the usual.
         started: Called with the number of files to open.
         advance: Called after each file.
 
@@ -134,75 +152,96 @@ def load_dataset(
         ConfigError: A label that was asked for does not occur.
         DataError: Not one image can be used.
     """
+    options = options or ReadingOptions(data=table.source)
     class_map = ClassMap(classes, (sample.label for sample in table.samples))
-    chosen = [s for s in table.samples if class_map.class_of(s.label) is not None]
-    started(len(chosen))
-    facts = scan_images([sample.path for sample in chosen], advance=advance)
-    problems = list(table.problems)
-    readable: list[tuple[Sample, ImageFacts]] = []
-    for sample, found in zip(chosen, facts, strict=True):
-        if isinstance(found, ImageFacts):
-            readable.append((sample, found))
-        else:
-            problems.append(Problem("unreadable", str(sample.path), str(found)))
-    kept = _without_duplicates(readable, class_map, problems)
+    with_class = [s for s in table.samples if class_map.class_of(s.label) is not None]
+    chosen = choose_samples(with_class, options.multi, class_map.class_of)
+    problems = [*table.problems, *chosen.problems]
+    readable = open_files(chosen.samples, options, problems, started, advance)
+    kept = without_duplicates(readable, class_map.class_of, problems)
     if not kept:
-        raise DataError(
-            f"{table.source}: none of {len(table.samples)} labelled files can be used:"
-            " see `edgeclip data check`" + (f" ({problems[0].what})" if problems else "")
-        )
-    images = _images(kept, class_map)
+        raise DataError(_nothing(table, problems))
+    images, more = _images(kept, class_map, options)
+    problems += more
+    notes = [*table.notes, *_notes(kept, chosen.same_class)]
+    parts, said = given_parts(images, [sample for sample, _ in kept], options)
+    notes += said
+    images = [replace(image, part=part) for image, part in zip(images, parts, strict=True)]
+    files = {sample.path for sample in table.samples}
     return Dataset(
         source=table.source,
-        images=images,
+        images=tuple(images),
         class_names=_order({image.class_name for image in images}, classes),
         left_out=class_map.left_out,
         problems=tuple(problems),
-        notes=table.notes,
-        rows=len(table.samples) + sum(problem.kind == "path" for problem in table.problems),
+        notes=tuple(notes),
+        rows=len(files) + sum(problem.kind == "path" for problem in table.problems),
     )
 
 
-def _without_duplicates(
-    readable: Sequence[tuple[Sample, ImageFacts]], class_map: ClassMap, problems: list[Problem]
-) -> list[tuple[Sample, ImageFacts]]:
-    """Keep one of each content; drop a content that stands in two classes altogether."""
-    copies: dict[str, list[tuple[Sample, ImageFacts]]] = defaultdict(list)
-    for sample, facts in readable:
-        copies[facts.sha256].append((sample, facts))
-    kept = []
-    for group in copies.values():
-        first, named = group[0][0], {class_map.class_of(sample.label) for sample, _ in group}
-        if len(named) > 1:
-            what = f"same bytes under {', '.join(sorted(map(str, named)))}: all left out"
-            problems.append(Problem("conflict", str(first.path), what))
-            continue
-        kept.append(group[0])
-        problems.extend(
-            Problem("duplicate", str(sample.path), f"same bytes as {first.path.name}: used once")
-            for sample, _ in group[1:]
-        )
-    return kept
+def _nothing(table: LabelTable, problems: Sequence[Problem]) -> str:
+    files = len({sample.path for sample in table.samples})
+    files += sum(problem.kind == "path" for problem in table.problems)
+    reasons = Counter(problem.kind for problem in problems)
+    first = f" ({problems[0].where}: {problems[0].what})" if problems else ""
+    counted = ", ".join(f"{kind} {count}" for kind, count in reasons.items())
+    return (
+        f"{table.source}: none of {files} labelled files can be used: {counted or 'no class'}"
+        f"{first}; is --data-dir right?"
+    )
 
 
 def _images(
-    kept: Sequence[tuple[Sample, ImageFacts]], class_map: ClassMap
-) -> tuple[LabelledImage, ...]:
-    times = [sample.captured_at or facts.taken_at for sample, facts in kept]
-    ids = sequence_ids([sample for sample, _ in kept], times)
-    return tuple(
+    kept: Sequence[tuple[Sample, ImageFacts]], class_map: ClassMap, options: ReadingOptions
+) -> tuple[list[LabelledImage], list[Problem]]:
+    frames = [Frame(s, facts, time_taken(s, facts, options)) for s, facts in kept]
+    ids = sequence_ids([f.sample for f in frames], [f.taken.at for f in frames])
+    shots = _near_duplicates(frames)
+    samples_of = Counter(sample.path for sample, _ in kept)
+    images = [
         LabelledImage(
-            path=sample.path,
-            class_name=class_map.class_of(sample.label) or "",
-            location=sample.location,
-            captured_at=at,
+            path=frame.sample.path,
+            class_name=class_map.class_of(frame.sample.label) or "",
+            location=frame.sample.location,
+            captured_at=frame.taken.at,
             sequence=sequence,
-            seq_id=sample.seq_id,
-            box=sample.box,
-            facts=facts,
+            seq_id=frame.sample.seq_id,
+            box=frame.sample.box,
+            facts=frame.facts,
+            near_duplicate=shots.get(frame.facts.sha256),
+            camera=frame.sample.camera,
+            frame_num=frame.sample.frame_num,
+            capture_method=frame.sample.capture_method,
+            time_origin=frame.taken.origin,
+            label_source=frame.sample.label_source,
+            sequence_level=frame.sample.sequence_level,
+            crop_only=samples_of[frame.sample.path] > 1 and frame.sample.box is not None,
         )
-        for (sample, facts), at, sequence in zip(kept, times, ids, strict=True)
-    )
+        for frame, sequence in zip(frames, ids, strict=True)
+    ]
+    return images, clock_doubts(frames, options)
+
+
+def _near_duplicates(frames: Sequence[Frame]) -> dict[str, str]:
+    """Return, by content, the name of the shot that it shares with other files."""
+    files = list({frame.facts.sha256: frame for frame in frames}.values())
+    undated = [frame.taken.at is None and not frame.sample.seq_id for frame in files]
+    groups = same_shots([frame.facts.thumbnail for frame in files], undated)
+    return {
+        own.facts.sha256: f"shot {files[group].facts.sha256[:16]}"
+        for own, group in zip(files, groups, strict=True)
+        if group is not None
+    }
+
+
+def _notes(kept: Sequence[tuple[Sample, ImageFacts]], same_class: int) -> list[str]:
+    turned = len({facts.sha256 for _, facts in kept if facts.is_turned})
+    notes = []
+    if same_class:
+        notes.append(f"{same_class} images have several boxes of one class: see --multi")
+    if turned:
+        notes.append(f"{turned} images are turned upright as their EXIF says")
+    return notes
 
 
 def _order(found: set[str], classes: Mapping[str, Sequence[str]]) -> tuple[str, ...]:

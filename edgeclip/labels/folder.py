@@ -1,40 +1,53 @@
-"""Read folders of images: a folder a class, or a folder a location with a folder a class in it."""
+"""Read folders of images, whose names are the labels, and may be locations, cameras or parts."""
 
 from __future__ import annotations
 
-from collections import defaultdict
+import re
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
 from edgeclip.errors import DataError
 from edgeclip.labels.classes import is_blank_label
-from edgeclip.labels.paths import IMAGE_SUFFIXES
-from edgeclip.labels.reading import Layout
+from edgeclip.labels.csv_table import PARTS_NAMED
+from edgeclip.labels.paths import IMAGE_SUFFIXES, is_litter
+from edgeclip.labels.reading import Layout, ReadingOptions
 from edgeclip.labels.sample import LabelTable, Problem, Sample
 
-_LEVELS: dict[Layout, int] = {"label": 1, "location/label": 2}
+_LEVELS: Final[dict[Layout, tuple[str, ...]]] = {
+    "label": ("label",),
+    "location/label": ("location", "label"),
+    "location/camera/label": ("location", "camera", "label"),
+    "split/label": ("split", "label"),
+}
+_BY_DEPTH: Final[tuple[Layout, ...]] = ("label", "location/label", "location/camera/label")
+_FROM_A_CARD = re.compile(r"DCIM$|\d{3}[A-Z_]|\d+$", re.IGNORECASE)  # 100RECNX, 100_BTCF
+_LIKE_A_CAMERA = re.compile(r"cam|\d", re.IGNORECASE)
 _MOST_NAMED = 20
 
+Parts = tuple[str, ...]
+"""Of a file's path below the root."""
 
-def read_folder(root: Path, *, layout: Layout | None = None) -> LabelTable:
+
+def read_folder(options: ReadingOptions) -> LabelTable:
     """Return the samples of a folder.
 
     Args:
-        root: Holds `<label>/...` or `<location>/<label>/...`. Hidden files and files that are no
-            images by their suffix are skipped.
-        layout: What the folders' names mean; guessed, and said, where None.
+        options: `data` holds `<label>/...` or what the layout says. Hidden files and files that
+            are no images by their suffix are skipped. The layout is guessed, and said, where None.
 
     Raises:
         DataError: There is no image below a label's folder.
     """
+    root = options.data
     files, others = _image_files(root)
     if not files:
         raise DataError(f"{root}: no image found: expected {root.name}/<label>/*.jpg or a CSV")
-    chosen, why = (layout, "as asked") if layout else _guess(files)
-    depth = _LEVELS[chosen]
+    chosen, why = (options.layout, "as asked") if options.layout else _guess(files)
+    depth = len(_LEVELS[chosen])
     deep = [parts for parts in files if len(parts) > depth]
-    samples = tuple(_sample(root, parts, chosen) for parts in deep)
-    if not samples:
+    if not deep:
         raise DataError(f"{root}: no image lies below a label's folder: expected layout {chosen}")
     shallow = [parts for parts in files if len(parts) <= depth]
     problems = [
@@ -44,15 +57,16 @@ def read_folder(root: Path, *, layout: Layout | None = None) -> LabelTable:
     notes = [f"layout {chosen} ({why})"]
     if others:
         notes.append(f"{others} files are no images by their suffix: skipped")
+    samples = tuple(_sample(root, parts, chosen) for parts in deep)
     return LabelTable(root, samples, tuple(problems), tuple(notes))
 
 
-def _image_files(root: Path) -> tuple[list[tuple[str, ...]], int]:
+def _image_files(root: Path) -> tuple[list[Parts], int]:
     """Return the parts of every image's path below the root, and how many files are no images."""
     files, others = [], 0
     for path in sorted(root.rglob("*")):
         parts = path.relative_to(root).parts
-        if any(part.startswith(".") for part in parts) or not path.is_file():
+        if any(is_litter(part) for part in parts) or not path.is_file():
             continue
         if path.suffix.lower() in IMAGE_SUFFIXES:
             files.append(parts)
@@ -61,37 +75,50 @@ def _image_files(root: Path) -> tuple[list[tuple[str, ...]], int]:
     return files, others
 
 
-def _guess(files: Sequence[tuple[str, ...]]) -> tuple[Layout, str]:
-    """Return the layout by what repeats: labels stand under every location."""
-    branches = defaultdict(set)
-    for parts in files:
-        if len(parts) > 2:
-            branches[parts[0]].add(parts[1])
-    seconds = [name for names in branches.values() for name in names]
-    repeated = sorted({name for name in seconds if seconds.count(name) > 1})
-    firsts = {parts[0] for parts in files}
-    if any(is_blank_label(name) for name in firsts) or not branches:
-        return "label", "guessed: the first level names classes"
-    if repeated or any(is_blank_label(name) for name in seconds):
-        shown = ", ".join(repeated[:3]) or "a blank's name"
-        return "location/label", f"guessed: {shown} stands below the first level; else use --layout"
+def _guess(files: Sequence[Parts]) -> tuple[Layout, str]:
+    """Return the layout by what repeats: labels stand under every location and camera."""
+    levels = [_names_at(files, depth) for depth in (1, 2, 3)]
+    firsts, seconds, thirds = levels
+    if len(firsts) > 1 and all(name.casefold() in PARTS_NAMED for name in firsts):
+        return "split/label", f"guessed: {', '.join(sorted(firsts))}; else use --layout"
+    for layout, names in zip(_BY_DEPTH, levels, strict=True):
+        if any(is_blank_label(name) for name in names):
+            return layout, "guessed by a blank's folder; else use --layout"
+    second = [name for name, times in seconds.items() if times > 1]
+    third = [name for name, times in thirds.items() if times > 1 and not _FROM_A_CARD.match(name)]
+    if third and (not second or any(_LIKE_A_CAMERA.search(name) for name in second)):
+        return "location/camera/label", _repeats(third)
+    if second:
+        return "location/label", _repeats(second)
     return "label", "guessed: no name repeats below the first level; else use --layout"
 
 
-def _sample(root: Path, parts: tuple[str, ...], layout: Layout) -> Sample:
-    depth = _LEVELS[layout]
+def _names_at(files: Sequence[Parts], depth: int) -> Counter[str]:
+    """Return the folders' names at a level, and below how many folders each stands."""
+    branches = {parts[:depth] for parts in files if len(parts) > depth}
+    return Counter(branch[-1] for branch in branches)
+
+
+def _repeats(names: Sequence[str]) -> str:
+    return f"guessed: {', '.join(sorted(names)[:3])} stands below several; else use --layout"
+
+
+def _sample(root: Path, parts: Parts, layout: Layout) -> Sample:
+    named = dict(zip(_LEVELS[layout], parts, strict=False))
     return Sample(
         path=root.joinpath(*parts),
-        label=parts[depth - 1].strip(),
-        location=parts[0] if depth == 2 else None,
+        label=named["label"].strip(),
+        location=named.get("location"),
         captured_at=None,
         seq_id=None,
         box=None,
         where="/".join(parts),
+        camera=named.get("camera"),
+        part=PARTS_NAMED.get(named.get("split", "").casefold()),
     )
 
 
-def _alike(files: Sequence[tuple[str, ...]]) -> list[Problem]:
+def _alike(files: Sequence[Parts]) -> list[Problem]:
     """Return a problem for names that differ only in case: one is lost on some computers."""
     groups = defaultdict(list)
     for parts in files:

@@ -1,4 +1,4 @@
-"""Find the files that a table names, also where it was written on another computer."""
+"""Find the files that a label source names, also where it was written on another computer."""
 
 from __future__ import annotations
 
@@ -6,12 +6,18 @@ import re
 from collections import defaultdict
 from pathlib import Path, PurePosixPath
 
-IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"})
+IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif"})
 _ABSOLUTE = re.compile(r"^(?:[A-Za-z]:)?/")
+_LITTER = {"thumbs.db", "desktop.ini", "__macosx", "@eadir"}  # of Windows, macOS and Synology
+
+
+def is_litter(name: str) -> bool:
+    """Say whether a file or folder is hidden or left behind by an operating system."""
+    return name.startswith(".") or name.casefold() in _LITTER
 
 
 class PathFinder:
-    """Resolve the paths of a table against one root folder.
+    """Resolve the paths of a label source against one root folder.
 
     A relative path stays below the root; an absolute one of another computer is matched by its
     longest suffix that exactly one image under the root has.
@@ -25,11 +31,26 @@ class PathFinder:
         """Return the file and an empty text, or None and why there is none.
 
         Args:
-            written: The path as the table has it; slashes or backslashes.
+            written: The path as the source has it; slashes or backslashes.
         """
         posix = written.strip().replace("\\", "/")
         if not posix or "\0" in posix:
             return None, "the path is empty or holds a NUL"
+        try:
+            return self._find(posix, written)
+        except (OSError, RuntimeError, ValueError):  # too long, a loop of links, lone surrogates
+            return None, f"{written[:80]}: no path on this computer"
+
+    def find_named(self, written: str) -> tuple[Path | None, str]:
+        """Return the file at a path, else the one file under the root that ends like it."""
+        path, why = self.find(written)
+        if path is None and written.strip() and "leaves the data" not in why:
+            posix = PurePosixPath(written.strip().replace("\\", "/"))
+            by_name, _ = self._by_suffix(posix)
+            return (by_name, "") if by_name else (None, why)
+        return path, why
+
+    def _find(self, posix: str, written: str) -> tuple[Path | None, str]:
         if _ABSOLUTE.match(posix):
             own = Path(posix)
             if own.is_file() and own.resolve().is_relative_to(self._root):

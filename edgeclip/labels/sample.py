@@ -9,24 +9,35 @@ from typing import Literal
 
 from edgeclip.contract.preprocess_spec import Box
 
-ProblemKind = Literal["row", "label", "path", "date", "box", "unreadable", "duplicate", "conflict"]
-
+ProblemKind = Literal[
+    "row", "label", "path", "date", "box", "unreadable", "duplicate", "conflict", "odd", "several",
+    "doubt", "clock",
+]  # fmt: skip
 GivenPart = Literal["train", "validation", "test"]
+LabelSource = Literal["human", "machine"]
 
 
 @dataclass(frozen=True)
 class Sample:
-    """One labelled image, before its file was opened.
+    """One label of one image, before its file was opened; an image may have several.
 
     Attributes:
         path: The image file.
         label: As the source writes it, stripped; never empty.
         location: Where the camera stood, or None.
-        captured_at: Aware UTC, or None. A time without a zone is taken as UTC: only differences
-            between times of one source are used.
+        captured_at: Aware UTC, or None.
         seq_id: The burst as the source names it, or None.
         box: The animal's, relative to the frame, or None.
         where: The row or file, for messages.
+        camera: Of several at one location, or None.
+        frame_num: Orders a burst; may begin anywhere and have gaps. Or None.
+        pixel_box: x, y, width, height in pixels, where the source has no relative box.
+        frame_size: Width and height in pixels that `pixel_box` counts in; None: the file's own.
+        part: What the source's split column says, or None.
+        label_source: Who gave the label, where the source says so.
+        capture_method: `activityDetection`, `timeLapse`, or None; the two never share a sequence.
+        sequence_level: Whether the label is of the whole burst, so that this frame may lack it.
+        clock_doubted: Whether the source says that this camera's clock was wrong.
     """
 
     path: Path
@@ -36,11 +47,24 @@ class Sample:
     seq_id: str | None
     box: Box | None
     where: str
+    camera: str | None = None
+    frame_num: int | None = None
+    pixel_box: Box | None = None
+    frame_size: tuple[int, int] | None = None
+    part: GivenPart | None = None
+    label_source: LabelSource | None = None
+    capture_method: str | None = None
+    sequence_level: bool = False
+    clock_doubted: bool = False
 
 
 @dataclass(frozen=True)
 class Problem:
-    """Something in the source that was left out, or taken with a doubt; it never stops a run."""
+    """Something in the source that was left out, or taken with a doubt; it never stops a run.
+
+    The kinds `odd`, `several` and `doubt` are of images that are used; `several` also of those
+    that the policy for several labels leaves out, which it then says.
+    """
 
     kind: ProblemKind
     where: str

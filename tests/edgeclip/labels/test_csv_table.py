@@ -5,8 +5,14 @@ from pathlib import Path
 import pytest
 
 from edgeclip.errors import DataError
-from edgeclip.labels.csv_table import read_csv
+from edgeclip.labels import csv_table
+from edgeclip.labels.reading import ReadingOptions
+from edgeclip.labels.sample import LabelTable
 from support.drawn_images import draw, save, write_table
+
+
+def read_csv(path: Path, **options: object) -> LabelTable:
+    return csv_table.read_csv(ReadingOptions.model_validate({"data": path, **options}))
 
 
 @pytest.fixture
@@ -136,7 +142,7 @@ def test_a_bad_row_is_named_and_stops_nothing(
 
 
 @pytest.mark.parametrize(
-    "box", ["10,20,30,40", "0.5,0.5,0.6,0.1", "a,b,c,d", "0.1,0.1,0,0.2", "nan,0,0.5,0.5", "0.1,,,"]
+    "box", ["0.5,0.5,0.6,0.1", "a,b,c,d", "0.1,0.1,0,0.2", "nan,0,0.5,0.5", "0.1,,,"]
 )
 def test_a_box_that_is_not_relative_to_the_frame_is_left_out(folder: Path, box: str) -> None:
     table = read_csv(_write(folder, f"path,label,bbox1,bbox2,bbox3,bbox4\na.jpg,leopard,{box}\n"))

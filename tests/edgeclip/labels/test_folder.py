@@ -5,8 +5,14 @@ from pathlib import Path
 import pytest
 
 from edgeclip.errors import DataError
-from edgeclip.labels.folder import read_folder
+from edgeclip.labels import folder
+from edgeclip.labels.reading import ReadingOptions
+from edgeclip.labels.sample import LabelTable
 from support.drawn_images import draw, save
+
+
+def read_folder(root: Path, **options: object) -> LabelTable:
+    return folder.read_folder(ReadingOptions.model_validate({"data": root, **options}))
 
 
 def _fill(root: Path, *names: str) -> Path:
@@ -28,7 +34,7 @@ def test_a_location_above_the_class_is_guessed_from_names_that_repeat(tmp_path: 
     assert {(s.location, s.label) for s in table.samples} == {
         ("A", "leopard"), ("B", "leopard"), ("B", "civet"),
     }  # fmt: skip
-    assert "leopard stands below the first level" in table.notes[0]
+    assert "leopard stands below several" in table.notes[0]
 
 
 def test_a_layout_that_is_asked_for_is_taken(tmp_path: Path) -> None:
@@ -40,6 +46,7 @@ def test_a_layout_that_is_asked_for_is_taken(tmp_path: Path) -> None:
 def test_hidden_files_and_other_files_are_skipped(tmp_path: Path) -> None:
     root = _fill(tmp_path, "leopard/a.jpg", "leopard/._a.jpg", ".trash/leopard/b.jpg")
     (root / "leopard/Thumbs.db").write_bytes(b"x")
+    (root / "leopard/notes.txt").write_bytes(b"x")
     table = read_folder(root)
     assert len(table.samples) == 1
     assert "1 files are no images by their suffix: skipped" in table.notes

@@ -26,9 +26,9 @@ def _huge_png(width: int, height: int) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IEND", b"")
 
 
-def _gif() -> bytes:
+def _ico() -> bytes:
     out = io.BytesIO()
-    Image.fromarray(draw("leopard", 0)).save(out, "GIF")
+    Image.fromarray(draw("leopard", 0)).save(out, "ICO")
     return out.getvalue()
 
 
@@ -61,12 +61,12 @@ def test_the_time_comes_from_exif_before_the_name(tmp_path: Path) -> None:
     [
         (b"", "0 bytes"),
         (b"this is text", "not of a known image format"),
-        (_gif(), "not of a known image format"),
+        (_ico(), "not of a known image format"),
         (_huge_png(60_000, 60_000), "too large|cut short"),
         (_huge_png(20_000, 8_000), "too large"),
         (_huge_png(64, 64), "cut short"),
     ],
-    ids=["empty", "text", "gif named jpg", "bomb", "huge", "no pixels"],
+    ids=["empty", "text", "icon named jpg", "bomb", "huge", "no pixels"],
 )
 def test_a_file_that_cannot_be_used_says_why(tmp_path: Path, data: bytes, message: str) -> None:
     path = tmp_path / "a.jpg"

@@ -1,0 +1,61 @@
+"""Whether a split that the source states may be taken: it must not tear a place or a burst."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from edgeclip.labels.reading import ReadingOptions
+from edgeclip.labels.sample import GivenPart, Sample
+
+if TYPE_CHECKING:
+    from edgeclip.labels.dataset import LabelledImage
+
+
+def given_parts(
+    images: Sequence[LabelledImage], samples: Sequence[Sample], options: ReadingOptions
+) -> tuple[list[GivenPart | None], list[str]]:
+    """Return the part of each image, or None for all where the source's is not taken; and why.
+
+    Args:
+        images: Usable images.
+        samples: What each was read from, in their order.
+        options: `use_split` takes a split that tears.
+    """
+    parts = [sample.part for sample in samples]
+    nothing: list[GivenPart | None] = [None] * len(parts)
+    stated = sum(part is not None for part in parts)
+    if not stated:
+        return nothing, []
+    if stated < len(parts):
+        bare = len(parts) - stated
+        return nothing, [f"the source's split is not used: {bare} images are in no part of it"]
+    if missing := sorted({"train", "validation", "test"} - set(parts)):
+        return nothing, [f"the source's split is not used: it has no {', '.join(missing)}"]
+    torn = _torn(images, parts)
+    if torn and not options.use_split:
+        return nothing, [
+            f"the source's split is not used: {torn} (--use-split takes it all the same)"
+        ]
+    return parts, [f"the source's split is used{f', although {torn}' if torn else ''}"]
+
+
+def _torn(images: Sequence[LabelledImage], parts: Sequence[GivenPart | None]) -> str:
+    """Say what lies in two parts, or nothing."""
+    seen: dict[tuple[str, str], set[GivenPart | None]] = defaultdict(set)
+    for image, part in zip(images, parts, strict=True):
+        if image.location:
+            seen["location", image.location].add(part)
+        seen["sequence", image.sequence].add(part)
+        if image.near_duplicate:
+            seen["shot", image.near_duplicate].add(part)
+    torn = [key for key, own in seen.items() if len(own) > 1]
+    if not torn:
+        return ""
+    kind, name = torn[0]
+    return (
+        f"{kind} {name} and {len(torn) - 1} more lie in two parts"
+        if len(torn) > 1
+        else (f"{kind} {name} lies in two parts")
+    )
