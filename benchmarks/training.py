@@ -20,16 +20,16 @@ from rich.console import Console
 from rich.table import Table
 
 from edgeclip.adapters.class_head import ZeroShot
-from edgeclip.adapters.model import AdapterModel
+from edgeclip.adapters.model import FeatureGraph
 from edgeclip.clip import Backbone, load_backbone
 from edgeclip.config import Recipe, TrainConfig
 from edgeclip.features import Features
-from edgeclip.methods import Making, make_components
+from edgeclip.methods import Base, fitted, parse_method
 from edgeclip.progress import Bars
 from edgeclip.prompts import class_prompts, column_class
 from edgeclip.scenes.image_sets import ImageSetPlan, write_image_set
 from edgeclip.trainer import TrainResult, train
-from edgeclip.training import TrainingRows, fit
+from edgeclip.training import TrainingRows
 
 RESULTS = Path(__file__).parent / "results/training.json"
 NAMES = ("leopard", "impala", "blank")
@@ -61,15 +61,13 @@ def step_against_encoding(backbone: Backbone, batch: int) -> tuple[float, float]
     )
     recipe = Recipe(steps=STEPS, batch=batch)
     frames = rng.integers(0, 256, (batch, size, size, 3), np.uint8)
-
-    def model() -> AdapterModel:
-        return AdapterModel(start, make_components(("visual", "head"), Making(rows, start, recipe)))
-
+    bare, method = Base(start, FeatureGraph()), parse_method("visual+head")
+    embed = backbone.embed_images
     pairs = [
-        (cpu_s(lambda: fit(model(), rows, recipe)), cpu_s(lambda: backbone.embed_images(frames)))
+        (cpu_s(lambda: fitted(method, bare, rows, recipe)), cpu_s(lambda: embed(frames)))
         for _ in range(ROUNDS)  # interleaved, so that both meet the same machine
     ]
-    return min(fitted for fitted, _ in pairs) / STEPS, min(encoded for _, encoded in pairs)
+    return min(stepped for stepped, _ in pairs) / STEPS, min(encoded for _, encoded in pairs)
 
 
 def train_twice(folder: Path, arguments: argparse.Namespace) -> dict[str, float]:

@@ -30,6 +30,18 @@ def train(
     pretrained: PretrainedOption = None,
     reading: Given,
     target: TargetOption = None,
+    method: Annotated[
+        str,
+        typer.Option(
+            help="'auto' tries and chooses; else 'zero-shot', or names joined by +: 'visual+head'."
+        ),
+    ] = "auto",
+    folds: Annotated[
+        int,
+        typer.Option(
+            min=1, max=100, help="Rounds that leave places out; 1: only the validation part."
+        ),
+    ] = 6,
     prompt: Annotated[
         Optional[list[str]],  # noqa: UP045
         typer.Option(help="'class=sentence' that describes a class; repeat."),
@@ -70,6 +82,8 @@ def train(
         "targets": tuple(target or ()),
         "backbone": backbone,
         "pretrained": pretrained,
+        "method": method,
+        "folds": folds,
         "task": task,
         "version": version,
         "out": out,
@@ -93,13 +107,17 @@ def train(
 
 
 def _show_result(result: TrainResult, out: Path, *, as_json: bool) -> None:
-    manifest = result.manifest
+    from edgeclip.ladder_table import ladder_table, ladder_values
+
+    manifest, ladder = result.manifest, result.learned.ladder
     if as_json:
         print_json(
             {
                 "pack": str(out),
                 "task": manifest.task,
                 "version": manifest.version,
+                "method": manifest.method,
+                "ladder": ladder_values(ladder) if ladder else None,
                 "metrics": manifest.metrics,
                 "notes": list(result.notes),
                 "thresholds": {k: v.model_dump() for k, v in manifest.thresholds.items()},
@@ -110,7 +128,10 @@ def _show_result(result: TrainResult, out: Path, *, as_json: bool) -> None:
     from edgeclip.tables import data_tables, evaluation_tables
 
     show(data_tables(result.summary))
+    if ladder:
+        show(ladder_table(ladder))
     show(evaluation_tables(result.evaluations, manifest.class_names))
+    show(f"method: {escape(manifest.method)}")
     for note in result.notes:
         show(f"[bold yellow]{escape(note)}[/]")
     known, computed = result.cache_hits, result.cache_misses

@@ -12,6 +12,8 @@ from edgeclip.contract.pack import Probability, TaskName, Version
 from edgeclip.contract.settings import Settings
 from edgeclip.labels.reading import ReadingOptions
 
+MOST_FOLDS = 6  # with more places, a round holds out several: deep methods are fitted once a round
+
 
 class Recipe(Settings):
     """How the adapter is fitted; two runs with one recipe and one data set give one pack."""
@@ -47,6 +49,13 @@ class TrainConfig(ReadingOptions):
     targets: tuple[str, ...] = ()
     backbone: str
     pretrained: str | None = None
+    method: str = Field("auto", min_length=1, max_length=100)
+    folds: int = Field(
+        MOST_FOLDS,
+        ge=1,
+        le=100,
+        description="Rounds that hold places out; 1: the validation part.",
+    )
     task: TaskName | None = None
     version: Version = "1.0.0"
     out: Path = Field(strict=False)

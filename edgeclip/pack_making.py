@@ -19,9 +19,10 @@ from edgeclip.evaluation.result import Evaluation
 from edgeclip.labels.classes import observation_type
 from edgeclip.labels.dataset import Dataset
 from edgeclip.labels.scan import read_image_file
+from edgeclip.learning import Learned
+from edgeclip.methods import ZERO_SHOT
 from edgeclip.prompts import ClassPrompts, column_class, prompts_sha256
 from edgeclip.regions import Region, Strips, pixels_of
-from edgeclip.selection import Choice
 from edgeclip.splits import Split
 
 _GOLDEN_FRAMES = 5  # beside black, white and noise
@@ -38,10 +39,9 @@ class Trained:
         base: The frozen encoder.
         preprocess: Of the encoder.
         prompts: By class, in order.
-        choice: What validation decided.
+        learned: What the training decided.
         thresholds: By target, of the chosen head.
         evaluations: `zero-shot` and `adapter`, on the test part.
-        trainable_params: Of the adapter.
     """
 
     config: TrainConfig
@@ -50,10 +50,9 @@ class Trained:
     base: Base
     preprocess: PreprocessSpec
     prompts: Mapping[str, ClassPrompts]
-    choice: Choice
+    learned: Learned
     thresholds: Mapping[str, Thresholds]
     evaluations: Mapping[str, Evaluation]
-    trainable_params: int
 
 
 def make_manifest(trained: Trained, created_at: datetime) -> PackManifest:
@@ -63,16 +62,17 @@ def make_manifest(trained: Trained, created_at: datetime) -> PackManifest:
         trained: The finished training.
         created_at: Aware UTC.
     """
-    config, chosen = trained.config, trained.choice.chosen
-    zero_shot = trained.choice.kept_zero_shot
+    config, chosen = trained.config, trained.learned.choice.chosen
+    method = trained.learned.method
+    zero_shot = trained.learned.choice.kept_zero_shot
     return PackManifest(
         task=config.task or task_name(list(trained.thresholds)),
         version=config.version,
         created_at=created_at,
         tool={name: version(name) for name in ("edgeclip", "torch", "open_clip_torch")},
-        method="zero_shot" if zero_shot else "visual",
+        method=ZERO_SHOT if zero_shot else method.name,
         recipe_sha256=config.recipe.sha256,
-        fusion_class="F0" if zero_shot else "F1",
+        fusion_class="F0" if zero_shot else method.fusion,
         graph="head",
         slots={name: list(chosen.tensors[name].shape) for name in sorted(chosen.tensors)},
         base=trained.base,
@@ -81,7 +81,7 @@ def make_manifest(trained: Trained, created_at: datetime) -> PackManifest:
         column_class=column_class(trained.prompts),
         prompts_sha256=prompts_sha256(trained.prompts),
         thresholds=dict(trained.thresholds),
-        temperature=chosen.temperature,
+        temperature=chosen.score.temperature,
         training=_training(trained),
         metrics=_metrics(trained),
         files={},
@@ -126,20 +126,20 @@ def _training(trained: Trained) -> Training:
         labels_used=len(split.indices("train")) + len(split.indices("validation")),
         steps=recipe.steps,
         seed=recipe.seed,
-        trainable_params=0 if trained.choice.kept_zero_shot else trained.trainable_params,
+        trainable_params=0 if trained.learned.choice.kept_zero_shot else trained.learned.parameters,
         data_sha256=trained.dataset.sha256,
         split_sha256=split.sha256(images),
     )
 
 
 def _metrics(trained: Trained) -> dict[str, float]:
-    choice = trained.choice
+    choice = trained.learned.choice
     metrics = {
-        "validation/adapter/average_precision": choice.chosen.average_precision,
-        "validation/zero-shot/average_precision": choice.zero_shot.average_precision,
-        "validation/adapter/log_loss": choice.chosen.log_loss,
-        "validation/zero-shot/log_loss": choice.zero_shot.log_loss,
-        "validation/ratio": choice.chosen.ratio,
+        "held_out/adapter/average_precision": choice.chosen.score.average_precision,
+        "held_out/zero-shot/average_precision": choice.zero_shot.score.average_precision,
+        "held_out/adapter/log_loss": choice.chosen.score.log_loss,
+        "held_out/zero-shot/log_loss": choice.zero_shot.score.log_loss,
+        "share": choice.chosen.share,
     }
     rounded = {name: round(value, 6) for name, value in metrics.items()}
     for name, result in trained.evaluations.items():

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeclip.adapters.model import FeatureGraph, Graph
 from edgeclip.features import Features
 from edgeclip.labels.dataset import LabelledImage
 from edgeclip.regions import Region
@@ -26,12 +27,14 @@ class PartData:
         regions: n regions.
         features: Of the n regions.
         class_names: C names.
+        graph: From features to probabilities.
     """
 
     images: Sequence[LabelledImage]
     regions: Sequence[Region]
     features: Features
     class_names: Sequence[str]
+    graph: Graph = field(default_factory=FeatureGraph)
 
     @property
     def classes(self) -> NDArray[np.int64]:
@@ -68,5 +71,5 @@ class PartData:
             column_class: The class of each column.
             targets: Indices of the target classes.
         """
-        rows = region_probabilities(self.features, tensors, column_class)
+        rows = region_probabilities(self.graph, self.features, tensors, column_class)
         return image_probabilities(self.regions, rows, targets)

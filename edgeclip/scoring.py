@@ -7,23 +7,30 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeclip.adapters.model import run_head
+from edgeclip.adapters.model import Graph
+from edgeclip.adapters.running import run_graph
 from edgeclip.contract.postprocess import class_probabilities
 from edgeclip.features import Features
 from edgeclip.regions import Region
+from edgeclip.training import inputs_of
 
 
 def region_probabilities(
-    features: Features, tensors: Mapping[str, NDArray[np.float32]], column_class: Sequence[int]
+    graph: Graph,
+    features: Features,
+    tensors: Mapping[str, NDArray[np.float32]],
+    column_class: Sequence[int],
 ) -> NDArray[np.float32]:
     """Return `(n, C)` calibrated class probabilities of n regions.
 
     Args:
+        graph: That the tensors are slots of.
         features: Of n regions.
         tensors: A pack's, temperature included.
         column_class: The class of each column.
     """
-    columns = run_head(features.z, features.f, tensors).probabilities.numpy()
+    inputs = inputs_of(features, np.arange(len(features.f)))
+    columns = run_graph(graph, inputs, tensors).probabilities.numpy()
     return class_probabilities(columns, column_class, max(column_class) + 1)
 
 

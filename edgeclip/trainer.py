@@ -1,8 +1,8 @@
 """The whole of `edgeclip train`: labels in, a pack with its report out.
 
-In this order, so that nothing of the test part can reach a choice: encode training and validation,
-fit on training, choose ratio, temperature and thresholds on validation, then encode the test part
-and evaluate once.
+In this order, so that nothing of the test part can reach a choice: encode training and validation
+images; fit in rounds that leave places out, and choose method, share, temperature and thresholds on
+what was left out; fit to all of them; then encode the test part and evaluate once.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from edgeclip.adapters.class_head import ZeroShot
-from edgeclip.adapters.model import AdapterModel
 from edgeclip.clip import Backbone, hash_weights, load_backbone
 from edgeclip.config import TrainConfig
 from edgeclip.contract.files import refuse_filled
@@ -21,9 +20,11 @@ from edgeclip.errors import ArtefactError, ConfigError, GateError
 from edgeclip.evaluation.result import Evaluation, evaluate
 from edgeclip.feature_cache import FeatureCache
 from edgeclip.features import cache_folder, encode_regions
+from edgeclip.folds import plan_folds
 from edgeclip.labels.classes import require_two_classes
 from edgeclip.labels.dataset import Dataset
-from edgeclip.methods import Making, make_components
+from edgeclip.learning import Learned, Lesson, learn
+from edgeclip.methods import Base
 from edgeclip.opening import open_dataset
 from edgeclip.pack_making import Trained, golden_images, make_manifest
 from edgeclip.packs import golden_outputs, pack_files, write_pack
@@ -32,10 +33,10 @@ from edgeclip.progress import Bars
 from edgeclip.prompts import class_prompts, column_class
 from edgeclip.regions import Strips, regions_of
 from edgeclip.report import ReportData, report_files
-from edgeclip.selection import Candidate, Choice, choose_ratio, thresholds_of
+from edgeclip.selection import Candidate, Choice, thresholds_of
 from edgeclip.splits import Part, Split, plan_split
 from edgeclip.summary import DataSummary, summary_of
-from edgeclip.training import fit
+from edgeclip.workbench import Workbench
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,7 @@ class TrainResult:
         evaluations: `zero-shot` and `adapter`, on the test part.
         summary: Of the data.
         notes: What must be read first.
+        learned: Method and ladder.
         cache_hits: Regions whose features were known.
         cache_misses: Regions that were encoded.
     """
@@ -55,6 +57,7 @@ class TrainResult:
     evaluations: Mapping[str, Evaluation]
     summary: DataSummary
     notes: tuple[str, ...]
+    learned: Learned
     cache_hits: int
     cache_misses: int
 
@@ -82,7 +85,7 @@ def train(config: TrainConfig, *, created_at: datetime, bars: Bars) -> TrainResu
     trained, tested = run.train()
     manifest = make_manifest(trained, created_at)
     images = golden_images(dataset, split, trained.preprocess, run.strips)
-    tensors = trained.choice.chosen.tensors
+    tensors = trained.learned.choice.chosen.tensors
     files = pack_files(tensors, golden_outputs(images, run.backbone, tensors))
     notes = (*_notes(trained), *split.warnings)
     summary = summary_of(dataset, targets, split)
@@ -91,7 +94,15 @@ def train(config: TrainConfig, *, created_at: datetime, bars: Bars) -> TrainResu
     written = write_pack(
         config.out, manifest, files, report=report_files(report), overwrite=config.overwrite
     )
-    return TrainResult(written, evaluations, summary, notes, run.cache.hits, run.cache.misses)
+    return TrainResult(
+        manifest=written,
+        evaluations=evaluations,
+        summary=summary,
+        notes=notes,
+        learned=trained.learned,
+        cache_hits=run.cache.hits,
+        cache_misses=run.cache.misses,
+    )
 
 
 def _refuse_to_replace(config: TrainConfig) -> None:
@@ -128,11 +139,10 @@ class _Run:
         Returns:
             The training, and the indices of the test images in the evaluations' order.
         """
-        training = self._part("train", views=self._recipe.views)
-        validation = self._part("validation", views=1)
-        choice, trainable = self._fit(training, validation)
-        thresholds = self._thresholds(choice, validation)
-        evaluations, tested = self._evaluate_test(choice, thresholds)
+        lesson = self._lesson()
+        learned = self._learn(lesson)
+        thresholds = self._thresholds(learned.choice)
+        evaluations, tested = self._evaluate_test(learned.choice, thresholds)
         trained = Trained(
             config=self._config,
             dataset=self._dataset,
@@ -140,34 +150,37 @@ class _Run:
             base=self.backbone.base,
             preprocess=self.backbone.preprocess,
             prompts=self._prompts,
-            choice=choice,
+            learned=learned,
             thresholds=thresholds["adapter"],
             evaluations=evaluations,
-            trainable_params=trainable,
         )
         return trained, tested
 
-    def _fit(self, training: PartData, validation: PartData) -> tuple[Choice, int]:
+    def _lesson(self) -> Lesson:
+        part = self._part("train", "validation", views=self._recipe.views)
+        folds = plan_folds(
+            part, self._targets, self._split.indices("validation"), self._config.folds
+        )
+        return Lesson(part, folds, self._column_class, self._targets)
+
+    def _learn(self, lesson: Lesson) -> Learned:
         columns = [column for item in self._prompts.values() for column in item.columns]
         text = self.backbone.embed_prompts(columns)
         start = ZeroShot.of(text, self._column_class, self.backbone.logit_scale)
         before = hash_weights(self.backbone.tower.state_dict())
-        advance = self._bars.add("training", self._recipe.steps)
-        making = Making(training.training_rows(), start, self._recipe)
-        model = AdapterModel(start, make_components(("visual", "head"), making))
-        fit(model, making.rows, self._recipe, advance=lambda _: advance(1))
+        part = lesson.part
+        bench = Workbench(Base(start, part.graph), part.training_rows(), self._recipe)
+        learned = learn(self._config.method, bench, lesson, self._bars)
         if hash_weights(self.backbone.tower.state_dict()) != before:
             raise ArtefactError("the encoder's weights changed in the fit: nothing was written")
-        trainable = sum(parameter.numel() for parameter in model.parameters())
-        return choose_ratio(model, validation, self._column_class, self._targets), trainable
+        return learned
 
-    def _thresholds(self, choice: Choice, validation: PartData) -> dict[str, dict[str, Thresholds]]:
+    def _thresholds(self, choice: Choice) -> dict[str, dict[str, Thresholds]]:
         """Return each head's thresholds; only the pack's own must reach the asked precision."""
 
         def chosen(head: Candidate, precision: float | None) -> dict[str, Thresholds]:
-            return thresholds_of(
-                head, validation, self._column_class, self._targets, min_precision=precision
-            )
+            names = self._dataset.class_names
+            return thresholds_of(head.score, names, self._targets, min_precision=precision)
 
         asked = self._config.min_precision
         adapter = chosen(choice.chosen, asked)
@@ -195,26 +208,27 @@ class _Run:
             )
         return evaluations, tested
 
-    def _part(self, part: Part, *, views: int) -> PartData:
+    def _part(self, *parts: Part, views: int) -> PartData:
         images = self._dataset.images
-        regions = regions_of(images, self._split.indices(part), views=views)
+        chosen = sorted(index for part in parts for index in self._split.indices(part))
+        regions = regions_of(images, chosen, views=views)
         features = encode_regions(
             images,
             regions,
             self.backbone,
             cache=self.cache,
             strips=self.strips,
-            advance=self._bars.add(f"encoding {part}", len(regions)),
+            advance=self._bars.add(f"encoding {parts[0]}", len(regions)),
         )
         return PartData(images, regions, features, self._dataset.class_names)
 
 
 def _notes(trained: Trained) -> list[str]:
-    choice, notes = trained.choice, []
+    choice, notes = trained.learned.choice, []
     if choice.kept_zero_shot:
         notes.append(
-            "ZERO-SHOT KEPT: on validation the trained adapter was not better than zero-shot, so"
-            " the pack holds the prompts alone (ratio 0)"
+            "ZERO-SHOT KEPT: on images held out, nothing that was trained was better than the"
+            " prompts alone, so the pack holds these"
         )
     for name, scores in trained.evaluations["adapter"].targets.items():
         zero_shot = trained.evaluations["zero-shot"].targets[name]

@@ -67,6 +67,9 @@ class Frozen(Component):
         slots: By name, as bound.
         moves: `class_weights` and `class_bias`: what it added to the matrix before it; or empty.
         fusion: Of the component that was stored.
+
+    Attributes:
+        moves: As given.
     """
 
     fusion: ClassVar[FusionClass] = "F0"
@@ -77,7 +80,7 @@ class Frozen(Component):
         super().__init__()
         self.kind = kind  # type: ignore[misc]  # of the instance: one class stands for all kinds
         self.fusion = fusion  # type: ignore[misc]
-        self._slots, self._moves = dict(slots), dict(moves)
+        self._slots, self.moves = dict(slots), dict(moves)
 
     def slots(self, share: float = 1.0) -> dict[str, Tensor]:  # noqa: ARG002
         """Return the stored slots, whatever the share."""
@@ -85,7 +88,7 @@ class Frozen(Component):
 
     def head(self, before: Head, share: float = 1.0) -> Head:  # noqa: ARG002
         """Return the matrix with the stored moves added."""
-        moves = self._moves
+        moves = self.moves
         return Head(
             before.weights + moves["class_weights"] if "class_weights" in moves else before.weights,
             before.bias + moves["class_bias"] if "class_bias" in moves else before.bias,

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from edgeclip.adapters.class_head import ZeroShot
 from edgeclip.adapters.component import Component
+from edgeclip.adapters.composing import Stored, compose, stored_parts
 from edgeclip.adapters.head_graph import HeadGraph, HeadOutputs, slot_tensors
 from edgeclip.adapters.threads import one_thread
 from edgeclip.contract.slots import filled_slots
@@ -130,12 +131,16 @@ class AdapterModel(nn.Module):
         return sum((component.penalty() for component in self.parts), torch.zeros(()))
 
     def pack_tensors(self, share: float = 1.0) -> Tensors:
-        """Return the slots to store; at share 0 those of zero-shot alone.
+        """Return the slots to store; at share 0 those of the model before this training.
 
         Args:
             share: WiSE interpolation; see `Component`.
         """
-        return arrays(self.own_slots(share) if share > 0 else self.start.slots())
+        return compose(arrays(self.start.slots()), self.stored(share))
+
+    def stored(self, share: float = 1.0) -> list[Stored]:
+        """Return the components as a pack stores them."""
+        return stored_parts(self.parts, self.start.head, share)
 
 
 def run_head(

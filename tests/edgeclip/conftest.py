@@ -57,6 +57,7 @@ def run_training(encoder: TinyEncoder, table: Path) -> Trainer:
             "targets": ("leopard",),
             "backbone": str(encoder.config),
             "pretrained": str(encoder.weights),
+            "method": "visual+head",
             "recipe": Recipe(steps=60, views=2, batch=64, learning_rate=0.0015, seed=3),
         }
         config = TrainConfig.model_validate(usual | fields)

@@ -8,16 +8,15 @@ import torch
 from torch.nn.functional import normalize
 
 from edgeclip.adapters.class_head import ZeroShot
-from edgeclip.adapters.model import AdapterModel, run_head
+from edgeclip.adapters.model import AdapterModel, FeatureGraph, run_head
 from edgeclip.config import Recipe
 from edgeclip.errors import DataError
 from edgeclip.features import Features
 from edgeclip.losses import class_loss, view_consistency
-from edgeclip.methods import Making, make_components
+from edgeclip.methods import Base, fitted, parse_method
 from edgeclip.training import (
     TrainingRows,
     anchor_strengths,
-    fit,
     kl_weight,
     sampling_weights,
     twins,
@@ -43,8 +42,8 @@ def _fitted(
     recipe: Recipe = RECIPE,
     advance: Callable[[float], None] = lambda _: None,
 ) -> AdapterModel:
-    components = make_components(("visual", "head"), Making(rows, start, recipe))
-    return fit(AdapterModel(start, components), rows, recipe, advance=advance)
+    base = Base(start, FeatureGraph())
+    return fitted(parse_method("visual+head"), base, rows, recipe, advance=advance)
 
 
 def _start(columns: list[int]) -> ZeroShot:

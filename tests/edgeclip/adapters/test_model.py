@@ -75,7 +75,8 @@ def test_ratio_one_is_what_was_trained(
 ) -> None:
     with torch.no_grad():
         live = model(inputs(torch.from_numpy(features[1]))).logits.numpy()
-    np.testing.assert_array_equal(live, _logits(features, model, 1))
+    # Stored as a sum of moves, so that parts can be taken out; a live model rounds otherwise.
+    np.testing.assert_allclose(live, _logits(features, model, 1), atol=1e-5)
 
 
 def test_the_way_between_is_continuous_and_leads_away_from_zero_shot(

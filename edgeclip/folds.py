@@ -1,0 +1,126 @@
+"""Leave whole places out, one round after the other, among training and validation images."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeclip.errors import DataError
+from edgeclip.parts import PartData
+from edgeclip.split_groups import location_groups, sequence_groups
+
+FoldLevel = Literal["location", "sequence", "validation part"]
+
+
+@dataclass(frozen=True)
+class Fold:
+    """One round: what is fitted to, and what is judged.
+
+    Attributes:
+        fit: Rows of regions, all views.
+        held: Rows of regions of the other images, first views alone.
+    """
+
+    fit: NDArray[np.int64]
+    held: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Folds:
+    """All rounds; no image is held out twice.
+
+    Attributes:
+        folds: One or more.
+        level: What is kept apart. `sequence`: nothing is known about other places.
+    """
+
+    folds: tuple[Fold, ...]
+    level: FoldLevel
+
+    @property
+    def held(self) -> NDArray[np.int64]:
+        """Rows of all held-out regions, in the order of the rounds."""
+        return np.concatenate([fold.held for fold in self.folds])
+
+
+def plan_folds(
+    part: PartData, targets: Sequence[int], validation: Sequence[int], most: int
+) -> Folds:
+    """Return rounds over locations, or over blocks of sequences in time where that cannot be.
+
+    Every fit must see each class that its round is judged on, the targets among them.
+
+    Args:
+        part: Training and validation images, all views.
+        targets: Indices of the classes that are scored.
+        validation: Images that the split sets apart; with `most` = 1 they are the one round.
+        most: Rounds at the most.
+
+    Raises:
+        DataError: A target stands in one sequence alone.
+    """
+    if most == 1:
+        one = {region.image: int(region.image in validation) for region in part.regions}
+        return Folds(_rounds(part, one)[1:], "validation part")
+    used = sorted({region.image for region in part.regions})
+    images = [part.images[index] for index in used]
+    classes = part.classes_of(used)
+    places = location_groups(images)
+    levels: tuple[tuple[FoldLevel, list[str]], ...] = (
+        ("location", places),
+        ("sequence", sequence_groups(images, places)),
+    )
+    for level, groups in levels:
+        numbers = _balanced(groups, classes.tolist(), targets, most)
+        if numbers is not None:
+            return Folds(_rounds(part, dict(zip(used, numbers, strict=True))), level)
+    names = ", ".join(part.class_names[target] for target in targets)
+    raise DataError(
+        f"{names} outside the test part stands in one sequence: nothing could be held out to judge"
+        " a method; add images of other moments"
+    )
+
+
+def _balanced(
+    groups: Sequence[str], classes: Sequence[int], targets: Sequence[int], most: int
+) -> list[int] | None:
+    """Return the fold of each image, or None where a target cannot stand in two folds.
+
+    The largest groups first, each to the fold that has the least of its classes.
+    """
+    counts: dict[str, dict[int, int]] = defaultdict(lambda: defaultdict(int))
+    for group, class_index in zip(groups, classes, strict=True):
+        counts[group][class_index] += 1
+    with_target = [sum(t in own for own in counts.values()) for t in targets]
+    number = min(most, len(counts), max(min(with_target, default=0), 2))
+    if number < 2 or min(with_target, default=0) < 2:
+        return None
+    totals = {c: sum(own.get(c, 0) for own in counts.values()) for c in set(classes)}
+    loads = [dict.fromkeys(totals, 0.0) for _ in range(number)]
+    fold_of: dict[str, int] = {}
+    for group in sorted(counts, key=lambda name: (-sum(counts[name].values()), name)):
+        shares = {c: n / totals[c] for c, n in counts[group].items()}
+        fold = min(range(number), key=lambda k: (_load(loads[k], shares), sum(loads[k].values())))
+        fold_of[group] = fold
+        for class_index, share in shares.items():
+            loads[fold][class_index] += share
+    spread = all(sum(load[t] > 0 for load in loads) > 1 for t in targets)
+    return [fold_of[group] for group in groups] if spread else None
+
+
+def _load(load: dict[int, float], shares: dict[int, float]) -> float:
+    return sum(load[class_index] * share for class_index, share in shares.items())
+
+
+def _rounds(part: PartData, fold_of: dict[int, int]) -> tuple[Fold, ...]:
+    number = np.asarray([fold_of[region.image] for region in part.regions], np.int64)
+    first = np.asarray([region.view == 0 for region in part.regions])
+    return tuple(
+        Fold(np.flatnonzero(number != fold), np.flatnonzero((number == fold) & first))
+        for fold in sorted(set(fold_of.values()))
+    )

@@ -1,0 +1,112 @@
+"""From a method's name to the head that goes into the pack: rounds, ladder, the fit to all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeclip.adapters.running import run_graph
+from edgeclip.candidates import Judge
+from edgeclip.folds import Folds
+from edgeclip.ladder import Entry, Ladder, Logits, Step, climb, zero_shot_entry
+from edgeclip.methods import AUTO, AUTO_FIRST, AUTO_THEN, MAKERS, ZERO_SHOT, Method, parse_method
+from edgeclip.parts import PartData
+from edgeclip.progress import Bars
+from edgeclip.selection import Candidate, Choice, candidate_of
+from edgeclip.training import inputs_of
+from edgeclip.workbench import Workbench
+
+
+@dataclass(frozen=True)
+class Learned:
+    """What a training decided.
+
+    Attributes:
+        method: That the pack holds: as asked for, as the ladder chose, or zero-shot.
+        choice: The head to store, beside zero-shot.
+        parameters: Trained numbers of the method.
+        ladder: What was tried.
+    """
+
+    method: Method
+    choice: Choice
+    parameters: int
+    ladder: Ladder
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """What is learned from.
+
+    Attributes:
+        part: Training and validation images with all views.
+        folds: Rounds over them.
+        column_class: The class of each column.
+        targets: Indices of the classes that are scored.
+    """
+
+    part: PartData
+    folds: Folds
+    column_class: Sequence[int]
+    targets: Sequence[int]
+
+    @property
+    def judge(self) -> Judge:
+        """Of the rounds."""
+        return Judge(self.part, self.folds.held, self.column_class, self.targets)
+
+
+def learn(name: str, bench: Workbench, lesson: Lesson, bars: Bars) -> Learned:
+    """Return what a method learned; do no harm: zero-shot, where that is better held out.
+
+    Args:
+        name: `auto`, `zero-shot`, or names of components joined by `+`.
+        bench: With the rows of the lesson's part.
+        lesson: Never holds a test image.
+        bars: Progress.
+
+    Raises:
+        ConfigError: The method is not known.
+    """
+    floor = bench.fit(parse_method(ZERO_SHOT), {})
+    entries = [_floor(bench), *_entries(name, bench)]
+    advance = bars.add("methods, held out", len(entries))
+    ladder = climb(entries, lesson.folds, lesson.judge, tried=lambda _: advance(1))
+    zero_shot = candidate_of(floor, 1.0, ladder.steps[0].score, {})
+    won = ladder.chosen
+    method = parse_method(won.entry.name)
+    if not method.kinds:
+        return Learned(method, Choice(zero_shot, zero_shot), 0, ladder)
+    chosen, parameters = _final(bench, method, won, bars)
+    return Learned(method, Choice(chosen, zero_shot), parameters, ladder)
+
+
+def _final(bench: Workbench, method: Method, won: Step, bars: Bars) -> tuple[Candidate, int]:
+    """Fit the winner to all images, with what was chosen while some were held out."""
+    advance = bars.add("training", bench.recipe.steps)
+    model = bench.fit(method, won.setting, advance=lambda _: advance(1))
+    parameters = sum(parameter.numel() for parameter in model.parameters())
+    return candidate_of(model, won.share, won.score, won.setting), parameters
+
+
+def _entries(name: str, bench: Workbench) -> list[Entry]:
+    if name != AUTO:
+        method = parse_method(name)
+        return [bench.entry(method, "S1")] if method.kinds else []
+    first = [bench.entry(parse_method(own), "S1") for own in AUTO_FIRST if own in MAKERS]
+    then = [own for own in AUTO_THEN if set(own.split("+")) <= set(MAKERS)]
+    return first + [bench.entry(parse_method(own), "S2") for own in then]
+
+
+def _floor(bench: Workbench) -> Entry:
+    model = bench.fit(parse_method(ZERO_SHOT), {})
+    tensors = model.pack_tensors()
+
+    def logits(held: NDArray[np.int64]) -> Logits:
+        inputs = inputs_of(bench.rows.features, held)
+        return run_graph(model.graph, inputs, tensors).logits.numpy()
+
+    return zero_shot_entry(model.start, logits)

@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from edgeclip.errors import DataError
+from edgeclip.folds import plan_folds
+from edgeclip.parts import PartData
+from support.parts import Seen, part_of
+
+NAMES = ("leopard", "blank")
+
+
+def _places(count: int, *, views: int = 2, sequences: int = 3) -> PartData:
+    seen = [
+        Seen(name, f"P{place}", (1.0,), f"P{place}/{name}/{number}")
+        for place in range(count)
+        for name in NAMES
+        for number in range(sequences)
+    ]
+    return part_of(seen, NAMES, views=views)
+
+
+def _images(part: PartData, rows: NDArray[np.int64]) -> set[int]:
+    return {part.regions[int(row)].image for row in rows}
+
+
+@pytest.mark.parametrize(("places", "rounds"), [(2, 2), (5, 5), (9, 6)])
+def test_each_image_is_held_out_once_with_its_whole_place(places: int, rounds: int) -> None:
+    part = _places(places)
+    folds = plan_folds(part, [0], [], 6)
+    assert (folds.level, len(folds.folds)) == ("location", rounds)
+    held = [_images(part, fold.held) for fold in folds.folds]
+    assert sorted(image for own in held for image in own) == list(range(len(part.images)))
+    for fold in folds.folds:
+        fitted_to, judged_on = (
+            {part.images[index].location for index in _images(part, rows)}
+            for rows in (fold.fit, fold.held)
+        )
+        assert not fitted_to & judged_on
+
+
+def test_fits_see_all_views_and_judges_the_first_alone() -> None:
+    part = _places(4)
+    fold = plan_folds(part, [0], [], 6).folds[0]
+    assert {part.regions[int(row)].view for row in fold.fit} == {0, 1}
+    assert {part.regions[int(row)].view for row in fold.held} == {0}
+
+
+def test_one_place_is_judged_by_sequences_that_are_held_out() -> None:
+    part = _places(1, sequences=5)
+    folds = plan_folds(part, [0], [], 6)
+    assert folds.level == "sequence"
+    for fold in folds.folds:
+        sequences = [
+            {part.images[index].sequence for index in _images(part, rows)}
+            for rows in (fold.fit, fold.held)
+        ]
+        assert not sequences[0] & sequences[1]
+
+
+def test_a_target_at_one_place_alone_is_judged_by_sequences() -> None:
+    seen = [Seen("leopard", "P0", (1.0,), f"l{n}") for n in range(4)]
+    seen += [Seen("blank", f"P{n}", (1.0,), f"b{n}") for n in range(4)]
+    assert plan_folds(part_of(seen, NAMES), [0], [], 6).level == "sequence"
+
+
+def test_every_fit_sees_every_target() -> None:
+    seen = [Seen("leopard", f"P{n}", (1.0,)) for n in range(2)]
+    seen += [Seen("blank", f"P{n}", (1.0,)) for n in range(12)]
+    part = part_of(seen, NAMES)
+    for fold in plan_folds(part, [0], [], 6).folds:
+        assert 0 in part.classes[fold.fit]
+
+
+def test_one_round_is_the_validation_part() -> None:
+    part = _places(3)
+    folds = plan_folds(part, [0], [0, 1], 1)
+    assert folds.level == "validation part"
+    assert _images(part, folds.folds[0].held) == {0, 1}
+    assert not _images(part, folds.folds[0].fit) & {0, 1}
+
+
+def test_a_target_in_one_sequence_is_refused() -> None:
+    seen = [Seen("leopard", "P0", (1.0,), "one") for _ in range(4)]
+    seen += [Seen("blank", "P0", (1.0,), f"b{n}") for n in range(4)]
+    with pytest.raises(DataError, match="leopard outside the test part stands in one sequence"):
+        plan_folds(part_of(seen, NAMES), [0], [], 6)

@@ -1,0 +1,119 @@
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from rich.console import Console
+
+from edgeclip.candidates import Judge
+from edgeclip.folds import plan_folds
+from edgeclip.ladder import Entry, Ladder, Rung, climb
+from edgeclip.ladder_table import ladder_table, ladder_values
+from support.parts import Seen, part_of
+
+NAMES, COLUMNS = ("leopard", "blank"), [0, 1]
+PART = part_of(
+    [Seen(name, f"P{place}", (1.0,)) for place in range(8) for name in NAMES for _ in range(4)],
+    NAMES,
+)
+FOLDS = plan_folds(PART, [0], [], 6)
+JUDGE = Judge(PART, FOLDS.held, COLUMNS, [0])
+Rows = NDArray[np.int64]
+
+
+def _entry(
+    name: str,
+    rung: Rung,
+    wrong: float,
+    *,
+    at_share: float = 1.0,
+    shares: tuple[float, ...] = (1.0,),
+) -> Entry:
+    """A method that is wrong in a share of the images, at one share of what it learned."""
+    rng = np.random.default_rng(len(name))
+    truth = PART.classes
+    said = np.where(rng.random(len(truth)) < wrong, rng.integers(0, 2, len(truth)), truth)
+    noise = rng.normal(0, 0.3, (len(truth), 2)).astype(np.float32)
+
+    def logits(fit: Rows, held: Rows, _: Mapping[str, float]) -> dict[float, NDArray[np.float32]]:
+        assert not set(fit.tolist()) & set(held.tolist())
+        sure = {share: 3.0 if share == at_share else 0.0 for share in shares}
+        return {
+            share: noise[held] + np.float32(sure[share]) * np.eye(2, dtype=np.float32)[said[held]]
+            for share in shares
+        }
+
+    return Entry(name, rung, "F1", shares, ({},), logits, parameters=1234, added_macs=5_600_000)
+
+
+def _climbed(*entries: Entry) -> Ladder:
+    return climb(entries, FOLDS, JUDGE)
+
+
+def test_a_clear_gain_climbs_to_the_deeper_rung() -> None:
+    ladder = _climbed(
+        _entry("zero-shot", "S0", 0.9), _entry("head", "S1", 0.4), _entry("visual", "S2", 0.0)
+    )
+    assert ladder.chosen.entry.name == "visual"
+    assert [step.kept for step in ladder.steps] == [True, True, True]
+    assert ladder.labels_used == 64
+
+
+def test_invariant_37_a_gain_that_is_not_certain_stays_on_the_rung_below() -> None:
+    ladder = _climbed(
+        _entry("zero-shot", "S0", 0.9), _entry("gda", "S1", 0.10), _entry("visual", "S2", 0.09)
+    )
+    assert ladder.chosen.entry.name == "gda"
+    assert ladder.steps[-1].verdict == "gain not certain"
+
+
+def test_invariant_37_where_training_does_harm_zero_shot_stays() -> None:
+    ladder = _climbed(
+        _entry("zero-shot", "S0", 0.0), _entry("head", "S1", 0.6), _entry("visual", "S2", 0.9)
+    )
+    assert ladder.chosen.entry.name == "zero-shot"
+    assert [step.verdict for step in ladder.steps] == ["the floor", "zero-shot is best", "worse"]
+
+
+def test_the_best_of_the_heads_stands_for_its_rung() -> None:
+    ladder = _climbed(
+        _entry("zero-shot", "S0", 0.9), _entry("head", "S1", 0.5), _entry("gda", "S1", 0.0)
+    )
+    assert ladder.chosen.entry.name == "gda"
+    assert ladder.steps[1].verdict == "not the best head"
+
+
+def test_the_share_of_what_was_learned_is_chosen_on_what_was_held_out() -> None:
+    shares = (0.1, 0.5, 1.0)
+    ladder = _climbed(
+        _entry("zero-shot", "S0", 0.9), _entry("head", "S1", 0.0, at_share=0.5, shares=shares)
+    )
+    assert ladder.chosen.share == 0.5
+
+
+def test_the_table_names_cost_change_and_verdict_of_each_method() -> None:
+    ladder = _climbed(_entry("zero-shot", "S0", 0.9), _entry("head", "S1", 0.0))
+    console = Console(width=140)
+    with console.capture() as capture:
+        console.print(ladder_table(ladder))
+    line = next(line for line in capture.get().splitlines() if line.startswith("head"))
+    for text in ("1.000", "100%", "+0.", "1.23 k", "5.6 M", "the best head"):
+        assert text in line
+    values = ladder_values(ladder)
+    assert values["chosen"] == "head"
+    assert values["held_out_by"] == "location"
+
+
+def test_names_of_entries_are_told_before_their_fits() -> None:
+    told: list[str] = []
+    entries = [_entry("zero-shot", "S0", 0.9), _entry("head", "S1", 0.0)]
+    climb(entries, FOLDS, JUDGE, tried=told.append)
+    assert told == ["zero-shot", "head"]
+
+
+@pytest.mark.parametrize("wrong", [0.0, 0.5])
+def test_zero_shot_alone_is_a_ladder_of_one_rung(wrong: float) -> None:
+    ladder = _climbed(_entry("zero-shot", "S0", wrong))
+    assert ladder.chosen.entry.name == "zero-shot"
