@@ -116,6 +116,10 @@ class Backbone:
                 rows.append(functional.normalize(features.mean(0), dim=0))
         return torch.stack(rows).cpu().clone()
 
+    def text_model(self) -> tuple[Any, Callable[[list[str]], Tensor]]:
+        """Return open_clip's model and its tokenizer, for `text_tower.text_tower`."""
+        return self._model, self._tokenize
+
 
 def load_backbone(name: str, pretrained: str | None = None, *, device: str = "cpu") -> Backbone:
     """Return a frozen CLIP with its weights.

@@ -83,6 +83,14 @@ def class_prompts(
     return {name: _prompts(name, tuple(extra.get(name, ()))) for name in class_names}
 
 
+def column_names(prompts: Mapping[str, ClassPrompts]) -> list[str]:
+    """Return for each column what a learned context is put before: a name, or blank's sentence."""
+    names: list[str] = []
+    for name, item in prompts.items():
+        names += [column[0] if name == BLANK else normal(name) for column in item.columns]
+    return names
+
+
 def column_class(prompts: Mapping[str, ClassPrompts]) -> list[int]:
     """Return for each column of the class matrix the index of its class."""
     return [index for index, item in enumerate(prompts.values()) for _ in item.columns]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -30,6 +31,7 @@ from edgeclip.sampling import balanced_weights
 _MOST_GRADIENT = 1.0  # norm
 _USUAL_SCALE = 100.0  # where published CLIPs end; encoders trained for less time stay lower
 _MOST_FASTER = 10.0
+_MOMENTUM = 0.9  # of SGD
 _FULL_KL_IMAGES = 4  # images a class up to which zero-shot is held with full weight
 
 
@@ -97,7 +99,8 @@ class _Fit:
         self._model, self._rows, self._recipe = model, rows, recipe
         self._parameters = [p for p in model.parameters() if p.requires_grad]
         self._average = [parameter.detach().clone() for parameter in self._parameters]
-        self._optimizer, self._schedule = _optimizer(model, recipe)
+        self._optimizers = _optimizers(model, recipe)
+        self._schedules = [_schedule(optimizer, recipe) for optimizer in self._optimizers]
         self._classes = torch.from_numpy(rows.classes)
         self._kl = kl_weight(rows, recipe)
         self._batches = _batches(rows, recipe)
@@ -116,12 +119,14 @@ class _Fit:
             parameter.data.copy_(mean)
 
     def _step(self, batch: NDArray[np.int64]) -> Tensor:
-        self._optimizer.zero_grad()
+        for optimizer in self._optimizers:
+            optimizer.zero_grad()
         loss = self._loss(batch)
         loss.backward()  # type: ignore[no-untyped-call]
         clip_grad_norm_(self._parameters, _MOST_GRADIENT)
-        self._optimizer.step()
-        self._schedule.step()
+        for optimizer, schedule in zip(self._optimizers, self._schedules, strict=True):
+            optimizer.step()
+            schedule.step()
         return loss
 
     def _loss(self, batch: NDArray[np.int64]) -> Tensor:
@@ -194,20 +199,32 @@ def _batches(rows: TrainingRows, recipe: Recipe) -> NDArray[np.int64]:
     return rng.choice(len(rows.classes), size=size, p=sampling_weights(rows))
 
 
-def _optimizer(
-    model: AdapterModel, recipe: Recipe
-) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LambdaLR]:
+def _optimizers(model: AdapterModel, recipe: Recipe) -> list[torch.optim.Optimizer]:
+    """Return AdamW of all components that want it, and SGD of the others."""
     # A step of Adam moves weights by the rate and logits by the rate times their scale.
     faster = min(max(_USUAL_SCALE / model.start.logit_scale, 1), _MOST_FASTER)
-    groups = []
+    groups: dict[str, list[dict[str, Any]]] = {"adamw": [], "sgd": []}
     for component in model.parts:
         own = [p for p in component.parameters() if p.requires_grad]
         rate = recipe.learning_rate * component.rate / Component.rate * faster
+        if component.optimizer == "sgd":  # its steps have the size of the gradient, hence once more
+            groups["sgd"].append({"params": own, "lr": rate * faster})
+            continue
         decays = ([p for p in own if p.ndim > 1], recipe.weight_decay)
         for chosen, decay in (decays, ([p for p in own if p.ndim <= 1], 0.0)):
             if chosen:
-                groups.append({"params": chosen, "lr": rate, "weight_decay": decay})
-    optimizer = torch.optim.AdamW(groups)
+                groups["adamw"].append({"params": chosen, "lr": rate, "weight_decay": decay})
+    optimizers: list[torch.optim.Optimizer] = []
+    if groups["adamw"]:
+        optimizers.append(torch.optim.AdamW(groups["adamw"]))
+    if groups["sgd"]:
+        optimizers.append(torch.optim.SGD(groups["sgd"], momentum=_MOMENTUM))
+    return optimizers
+
+
+def _schedule(
+    optimizer: torch.optim.Optimizer, recipe: Recipe
+) -> torch.optim.lr_scheduler.LambdaLR:
     warm = max(1, round(recipe.steps * recipe.warmup))
 
     def rate_at(step: int) -> float:
@@ -216,7 +233,7 @@ def _optimizer(
         done = (step - warm) / max(1, recipe.steps - warm)
         return 0.5 * (1 + math.cos(math.pi * min(done, 1.0)))
 
-    return optimizer, torch.optim.lr_scheduler.LambdaLR(optimizer, rate_at)
+    return torch.optim.lr_scheduler.LambdaLR(optimizer, rate_at)
 
 
 def _mean(average: list[Tensor], parameters: Sequence[Tensor], decay: float) -> None:

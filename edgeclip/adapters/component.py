@@ -35,11 +35,13 @@ class Component(nn.Module):
         kind: Its name in packs, and on the command line.
         fusion: What it costs on the device.
         rate: Learning rate at a logit scale of 100.
+        optimizer: What moves its parameters.
     """
 
     kind: ClassVar[str]
     fusion: ClassVar[FusionClass]
     rate: ClassVar[float] = 1e-3
+    optimizer: ClassVar[Literal["adamw", "sgd"]] = "adamw"
 
     def slots(self, share: float = 1.0) -> dict[str, Tensor]:  # noqa: ARG002
         """Return the slots it binds, with gradients; class_weights and class_bias excepted."""

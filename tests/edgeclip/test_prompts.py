@@ -3,7 +3,13 @@ from __future__ import annotations
 import pytest
 
 from edgeclip.errors import ConfigError
-from edgeclip.prompts import class_prompts, column_class, parse_prompt_options, prompts_sha256
+from edgeclip.prompts import (
+    class_prompts,
+    column_class,
+    column_names,
+    parse_prompt_options,
+    prompts_sha256,
+)
 
 
 def test_a_class_gets_one_column_and_blank_several() -> None:
@@ -41,3 +47,11 @@ def test_an_option_that_is_no_prompt_is_refused(option: str) -> None:
 def test_a_sentence_for_no_class_is_refused() -> None:
     with pytest.raises(ConfigError, match="no such class; classes are leopard, blank"):
         class_prompts(["leopard", "blank"], {"tiger": ["stripes"]})
+
+
+def test_a_learned_context_stands_before_a_name_or_before_a_sentence_of_blank() -> None:
+    prompts = class_prompts(["spotted_cat", "blank"], {})
+    names = column_names(prompts)
+    assert names[0] == "spotted cat"
+    assert names[1:] == [column[0] for column in prompts["blank"].columns]
+    assert len(names) == len(column_class(prompts))

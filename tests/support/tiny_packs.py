@@ -42,6 +42,8 @@ def write_encoder(
     seed: int = 0,
     quick_gelu: bool = False,
     vision: dict[str, object] | None = None,
+    text: dict[str, object] | None = None,
+    custom_text: bool = False,
 ) -> TinyEncoder:
     """Write a CLIP with random weights: a ViT of two layers, or another image tower.
 
@@ -50,6 +52,8 @@ def write_encoder(
         seed: Of the weights.
         quick_gelu: Which activation.
         vision: open_clip's `vision_cfg` of another image tower.
+        text: What differs in open_clip's `text_cfg`.
+        custom_text: Whether the text tower is a module of its own.
     """
     folder.mkdir(parents=True, exist_ok=True)
     config = folder / "tiny-vit.json"
@@ -60,9 +64,9 @@ def write_encoder(
         "patch_size": 8,
         "head_width": 16,
     }
-    text = {"context_length": 77, "vocab_size": 49408, "width": 16, "heads": 2, "layers": 1}
-    content = {"embed_dim": EMBED_DIM, "vision_cfg": vision, "text_cfg": text}
-    config.write_text(json.dumps(content | {"quick_gelu": quick_gelu}))
+    usual = {"context_length": 77, "vocab_size": 49408, "width": 16, "heads": 2, "layers": 1}
+    content = {"embed_dim": EMBED_DIM, "vision_cfg": vision, "text_cfg": {**usual, **(text or {})}}
+    config.write_text(json.dumps(content | {"quick_gelu": quick_gelu, "custom_text": custom_text}))
     model, _ = clip.untrained_model(config, seed)
     weights = folder / "tiny-vit.safetensors"
     save_file(model.state_dict(), weights)
