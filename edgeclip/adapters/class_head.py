@@ -7,9 +7,8 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
-from torch.linalg import vector_norm
 
-from edgeclip.adapters.component import Component, FusionClass, Head
+from edgeclip.adapters.component import Component, FusionClass, Head, turned
 
 
 @dataclass(frozen=True)
@@ -81,10 +80,7 @@ class ClassHead(Component):
 
     def head(self, before: Head, share: float = 1.0) -> Head:
         """Return the matrix moved by delta, each column at the norm that it had before."""
-        moved = before.weights + share * self.delta
-        # Scaled by a quotient of norms, not normalised, so that delta = 0 gives T bit for bit.
-        scale = vector_norm(before.weights, dim=0) / vector_norm(moved, dim=0)
-        return Head(torch.mul(moved, scale), before.bias)
+        return turned(before, share * self.delta)
 
     def penalty(self) -> Tensor:
         """Return the anchor's loss."""

@@ -6,6 +6,7 @@ from typing import ClassVar, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.linalg import vector_norm
 
 FusionClass = Literal["F0", "F1", "F2"]
 """F0: no further node. F1: at most two products at the head. F2: operations inside blocks."""
@@ -21,6 +22,19 @@ class Head(NamedTuple):
 
     weights: Tensor
     bias: Tensor
+
+
+def turned(before: Head, move: Tensor) -> Head:
+    """Return the class matrix with a move added, each column at the norm that it had before.
+
+    Args:
+        before: See `Head`.
+        move: `(E, K)`.
+    """
+    weights = before.weights + move
+    # Scaled by a quotient of norms, not normalised, so that a move of 0 changes no bit.
+    scale = vector_norm(before.weights, dim=0) / vector_norm(weights, dim=0)
+    return Head(torch.mul(weights, scale), before.bias)
 
 
 class Component(nn.Module):

@@ -7,6 +7,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
+from edgeclip.adapters.block import drawn
 from edgeclip.adapters.component import Component, FusionClass
 from edgeclip.adapters.cross_modal import Attention, attend, full_bake, kv_bake
 from edgeclip.adapters.text_tokens import TextTokens
@@ -56,7 +57,7 @@ class CrossModalHead(Component):
         embed_dim = text.features.shape[1]
         self.register_buffer("tokens", text.features.clone())
         self.scale = nn.Parameter(torch.tensor(1.0))
-        self.w_q, self.w_k, self.w_v = (_drawn(embed_dim, width) for _ in range(3))
+        self.w_q, self.w_k, self.w_v = (drawn(embed_dim, width) for _ in range(3))
         self.w_o = nn.Parameter(torch.zeros(width, embed_dim))
 
     @property
@@ -88,10 +89,3 @@ class CrossModalHead(Component):
         full = full_bake(self.scale * self.tokens, self.weights)
         count = len(self.tokens)
         return {"xm_q": full.qk[:, :count], "xm_k": torch.eye(count, count + 1), "xm_v": full.vo}
-
-
-def _drawn(rows: int, columns: int) -> nn.Parameter:
-    """Return a `(rows, columns)` matrix with the spread that nn.Linear starts with."""
-    matrix = torch.empty(rows, columns)
-    nn.init.kaiming_uniform_(matrix.T, a=5**0.5)
-    return nn.Parameter(matrix)

@@ -8,10 +8,9 @@ from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
-from torch.linalg import vector_norm
 from torch.nn.functional import normalize
 
-from edgeclip.adapters.component import Component, FusionClass, Head
+from edgeclip.adapters.component import Component, FusionClass, Head, turned
 from edgeclip.adapters.threads import one_thread
 from edgeclip.text_tower import Layout, TextTower
 
@@ -115,9 +114,7 @@ class SoftPrompts(Component):
         """Return the matrix moved as the prompts moved, each column at the norm it had before."""
         found = self.features()
         found = found if torch.is_grad_enabled() else found.detach()
-        moved = before.weights + share * (found - self.start).T
-        scale = vector_norm(before.weights, dim=0) / vector_norm(moved, dim=0)
-        return Head(moved * scale, before.bias)
+        return turned(before, share * (found - self.start).T)
 
     def penalty(self) -> Tensor:
         """Return the anchor's loss."""
