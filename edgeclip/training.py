@@ -105,7 +105,8 @@ class _Fit:
         self._kl = kl_weight(rows, recipe)
         self._batches = _batches(rows, recipe)
         self._twins = twins(rows.origins, recipe.seed) if recipe.view_kl else None
-        self._zero_shot = AdapterModel(model.start, (), model.graph) if self._kl else None
+        # Of the frozen features: without adapters no graph says anything else, or costs less.
+        self._zero_shot = AdapterModel(model.start, ()) if self._kl else None
 
     def run(self, advance: Callable[[float], None]) -> None:
         recipe = self._recipe
