@@ -28,7 +28,14 @@ from torch.nn import functional
 from edgeclip.contract.pack import Base
 from edgeclip.contract.preprocess_spec import PreprocessSpec
 from edgeclip.errors import ConfigError, DataError, SetupError
-from edgeclip.towers import FrozenTower, LowerTower, UpperTower, block_count, split_tower
+from edgeclip.towers import (
+    FrozenTower,
+    LowerStages,
+    LowerTower,
+    UpperTower,
+    block_count,
+    split_tower,
+)
 
 log = logging.getLogger(__name__)
 
@@ -68,12 +75,12 @@ class Backbone:
             z, f = self.tower(self._pixels(images))
         return z.float().cpu().clone(), f.float().cpu().clone()
 
-    def embed_tokens(self, images: NDArray[np.uint8], lower: LowerTower) -> Tensor:
-        """Return the tokens of the tower's lower part, `(B, N, D)` float32 on the CPU.
+    def embed_tokens(self, images: NDArray[np.uint8], lower: LowerTower | LowerStages) -> Tensor:
+        """Return what the tower's lower part gives, `(B, N, D)` tokens, float32 on the CPU.
 
         Args:
             images: As for `embed_images`.
-            lower: Of this backbone's tower, from `split`.
+            lower: Of this backbone's tower, from `split`; of a ResNet, activations come out.
         """
         with torch.inference_mode():
             tokens: Tensor = lower(self._pixels(images))

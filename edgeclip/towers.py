@@ -81,6 +81,26 @@ class LowerTower(nn.Module):
         return x
 
 
+class LowerStages(nn.Module):
+    """Pixels -> activations after the first `cut` stages of a ResNet, sharing its own modules.
+
+    Args:
+        visual: A tower that `require_stages` accepts.
+        cut: 0 to 4; 0 is the stem alone.
+    """
+
+    def __init__(self, visual: Any, cut: int) -> None:
+        super().__init__()
+        self.visual, self._stages = visual, STAGES[:cut]
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """Return activations `(B, C, H, W)` of normalised pixels `(B, 3, S, S)`."""
+        x: Tensor = self.visual.stem(pixels)
+        for stage in self._stages:
+            x = getattr(self.visual, stage)(x)
+        return x
+
+
 class UpperTower(nn.Module):
     """Tokens after `cut` blocks -> features, sharing the tower's own modules.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -38,6 +39,21 @@ def load_tower(folder: Path, vision: dict[str, object], *, seed: int = 0) -> cli
     backbone = write_encoder(folder, vision=vision, seed=seed).load()
     _give_norms_an_affine(backbone.tower)
     return backbone
+
+
+def vit_b_32(folder: Path) -> torch.nn.Module:
+    """Return the image tower of a ViT-B/32 with random weights; its text tower is small.
+
+    Args:
+        folder: For the model's configuration.
+    """
+    config = folder / "vit-b-32.json"
+    vision = {"image_size": 224, "layers": 12, "width": 768, "patch_size": 32}
+    text = {"context_length": 16, "vocab_size": 64, "width": 16, "heads": 2, "layers": 1}
+    config.write_text(json.dumps({"embed_dim": 512, "vision_cfg": vision, "text_cfg": text}))
+    model, _ = clip.untrained_model(config, 0)
+    visual: torch.nn.Module = model.visual
+    return visual
 
 
 def random_frames(count: int, size: int = 32, *, seed: int = 1) -> NDArray[np.uint8]:

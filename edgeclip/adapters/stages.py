@@ -1,0 +1,213 @@
+"""Stage adapters: a small bottleneck of 1x1 convolutions behind each stage of a ResNet tower."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from edgeclip.adapters.block import drawn
+from edgeclip.adapters.class_head import ZeroShot
+from edgeclip.adapters.component import Component, FusionClass
+from edgeclip.adapters.head_graph import HeadGraph, HeadOutputs
+from edgeclip.adapters.model import Inputs, arrays
+from edgeclip.adapters.starts import refuse_dead_start
+from edgeclip.adapters.tower_deltas import PREFIX
+from edgeclip.contract.slots import HEAD_SLOTS, filled_slots
+from edgeclip.errors import PackError
+from edgeclip.towers import STAGES, FrozenTower, require_stages
+
+_PARTS = ("down", "down_bias", "up", "up_bias")
+
+
+@dataclass(frozen=True)
+class StageSettings:
+    """How stage adapters are built.
+
+    Attributes:
+        last: k, how many stages from the end have one, 1 to 4.
+        hidden: h, channels of the bottleneck.
+        scale: s, fixed.
+        trailing_relu: Refused: see `starts`.
+    """
+
+    last: int = 4
+    hidden: int = 16
+    scale: float = 0.1
+    trailing_relu: bool = False
+
+    def check(self) -> None:
+        """Refuse what could not be learned.
+
+        Raises:
+            ValueError: A number is out of range, or the start is dead.
+        """
+        if not 1 <= self.last <= len(STAGES) or self.hidden < 1:
+            raise ValueError(f"last {self.last} is not in 1..4, or hidden {self.hidden} below 1")
+        refuse_dead_start(zero_up=True, zero_gate=self.scale == 0, trailing_relu=self.trailing_relu)
+
+
+class StageAdapters(Component):
+    """h' = h + s (ReLU(h W_d + b_d) W_u + b_u) at each place of a stage's output.
+
+    The block adapter's form (Houlsby et al., arXiv 1902.00751) as 1x1 convolutions, for towers
+    without blocks. No slot expresses it: the pack asks for a graph of its own. W_u and b_u are
+    zero at the start.
+
+    Args:
+        tower: Frozen, a ResNet.
+        settings: See there.
+
+    Raises:
+        ConfigError: The tower is no ResNet.
+        ValueError: The settings could not be learned.
+    """
+
+    kind: ClassVar[str] = "stages"
+    fusion: ClassVar[FusionClass] = "F2"
+    rate: ClassVar[float] = 5e-4
+
+    def __init__(self, tower: FrozenTower, settings: StageSettings | None = None) -> None:
+        super().__init__()
+        require_stages(tower.visual)
+        self.settings = settings or StageSettings()
+        self.settings.check()
+        self.stages = STAGES[-self.settings.last :]
+        hidden = self.settings.hidden
+        self.values = nn.ParameterDict()
+        for stage in self.stages:
+            channels = stage_channels(tower.visual, stage)
+            own = {
+                "down": drawn(channels, hidden),
+                "down_bias": nn.Parameter(torch.zeros(hidden)),
+                "up": nn.Parameter(torch.zeros(hidden, channels)),
+                "up_bias": nn.Parameter(torch.zeros(channels)),
+            }
+            self.values.update({f"{stage}_{name}": value for name, value in own.items()})
+
+    def slots(self, share: float = 1.0) -> dict[str, Tensor]:
+        """Return the adapters' tensors; scale and share are folded into the up-projection."""
+        found = {}
+        for stage in self.stages:
+            for name in _PARTS:
+                factor = share * self.settings.scale if name.startswith("up") else 1.0
+                found[_key(stage, name)] = factor * self.values[f"{stage}_{name}"]
+        return found
+
+
+class StageBranch(nn.Module):
+    """h -> h + ReLU(h down + down_bias) up + up_bias over `(B, C, H, W)`.
+
+    Args:
+        down: `(C, h)`.
+        down_bias: `(h,)`.
+        up: `(h, C)`.
+        up_bias: `(C,)`.
+    """
+
+    def __init__(self, down: Tensor, down_bias: Tensor, up: Tensor, up_bias: Tensor) -> None:
+        super().__init__()
+        for name, value in zip(_PARTS, (down, down_bias, up, up_bias), strict=True):
+            self.register_buffer(name, value.detach().clone())
+
+    def forward(self, h: Tensor) -> Tensor:
+        """Return `(B, C, H, W)`."""
+        return adapted_stage(h, {name: getattr(self, name) for name in _PARTS})
+
+
+class StageGraph:
+    """Runs the stages of a ResNet with adapters behind them, then the head.
+
+    Args:
+        tower: Frozen; it is not written to.
+        cut: How many stages lie below the activations in `tokens`; 0 is behind the stem.
+
+    Raises:
+        ConfigError: The tower is no ResNet.
+    """
+
+    def __init__(self, tower: FrozenTower, cut: int = 0) -> None:
+        require_stages(tower.visual)
+        self._tower, self._cut, self._head = tower, cut, HeadGraph()
+
+    def neutral(self, start: ZeroShot) -> dict[str, Tensor]:
+        """Return every slot of the head at zero-shot; no adapter is the tower as it is."""
+        width, embed_dim = self._tower.projection.shape
+        filled = filled_slots(arrays(start.slots()), width=width, embed_dim=embed_dim)
+        return {name: torch.from_numpy(np.array(slot)) for name, slot in filled.items()}
+
+    def __call__(self, inputs: Inputs, slots: Mapping[str, Tensor]) -> HeadOutputs:
+        """Return the outputs; z and f are computed anew from the activations in `tokens`.
+
+        Raises:
+            ValueError: There are no activations.
+        """
+        h = inputs.tokens
+        if not isinstance(h, Tensor):
+            raise ValueError("the stage graph needs activations of the tower in place of tokens")
+        visual: Any = self._tower.visual
+        for stage in STAGES[self._cut :]:
+            h = getattr(visual, stage)(h)
+            if _key(stage, "up") in slots:
+                h = adapted_stage(h, {name: slots[_key(stage, name)] for name in _PARTS})
+        z = visual.attnpool(h)
+        head = {name: slots[name] for name in HEAD_SLOTS}
+        outputs: HeadOutputs = self._head(z, z @ self._tower.projection, **head)
+        return outputs
+
+
+def adapted_stage(h: Tensor, parts: Mapping[str, Tensor]) -> Tensor:
+    """Return a stage's output `(B, C, H, W)` after its adapter."""
+    hidden = torch.relu(_pointwise(h, parts["down"]) + parts["down_bias"][:, None, None])
+    return h + (_pointwise(hidden, parts["up"]) + parts["up_bias"][:, None, None])
+
+
+def tower_with_stages(tower: FrozenTower, deltas: Mapping[str, Tensor]) -> FrozenTower:
+    """Return a copy of a tower with stage adapters inside it; the tower itself stays as it is.
+
+    Args:
+        tower: Frozen, a ResNet.
+        deltas: Of a pack of stage adapters.
+
+    Raises:
+        ConfigError: The tower is no ResNet.
+        PackError: The tensors are not of this tower.
+    """
+    require_stages(tower.visual)
+    copied = copy.deepcopy(tower)
+    known = {_key(stage, name) for stage in STAGES for name in _PARTS}
+    if surplus := sorted(set(deltas) - known):
+        raise PackError(f"{surplus[0]} is no stage adapter of a ResNet: use the pack's encoder")
+    for stage in STAGES:
+        if _key(stage, "up") in deltas:
+            parts = [deltas[_key(stage, name)] for name in _PARTS]
+            channels = stage_channels(copied.visual, stage)
+            if parts[0].shape[0] != channels:
+                raise PackError(
+                    f"{_key(stage, 'down')} is of {parts[0].shape[0]} channels, the encoder's"
+                    f" {stage} has {channels}: use the pack's encoder"
+                )
+            setattr(
+                copied.visual,
+                stage,
+                nn.Sequential(getattr(copied.visual, stage), StageBranch(*parts)),
+            )
+    return copied.eval()
+
+
+def stage_channels(visual: Any, stage: str) -> int:
+    """Return C of a stage's output."""
+    return int(list(getattr(visual, stage))[-1].conv3.out_channels)
+
+
+def _pointwise(h: Tensor, weight: Tensor) -> Tensor:
+    return nn.functional.conv2d(h, weight.T[:, :, None, None])
+
+
+def _key(stage: str, name: str) -> str:
+    return f"{PREFIX}{stage}.adapter.{name}"
