@@ -125,12 +125,13 @@ def _show_result(result: TrainResult, out: Path, *, as_json: bool) -> None:
             }
         )
         return
-    from edgeclip.tables import data_tables, evaluation_tables
+    from edgeclip.evaluation_tables import evaluation_tables
+    from edgeclip.tables import data_tables
 
     show(data_tables(result.summary))
     if ladder:
         show(ladder_table(ladder))
-    show(evaluation_tables(result.evaluations, manifest.class_names))
+    show(evaluation_tables(result.comparison))
     show(f"method: {escape(manifest.method)}")
     for note in result.notes:
         show(f"[bold yellow]{escape(note)}[/]")

@@ -23,7 +23,7 @@ class Contender:
         thresholds: By target, in [0, 1]: from here on it counts as seen; chosen on validation.
         trainable_params: Numbers that training changed; 0 for zero-shot.
         steps: Optimiser steps; 0 where there are none.
-        seconds: Wall-clock time of training, features included.
+        seconds: Wall-clock time of training, features included; nan where nobody measured it.
         note: What a reader of the figures must know, or empty.
         uncalibrated: `(n, C)` like `probabilities`, at temperature 1; None where it is not known.
     """

@@ -1,21 +1,44 @@
-"""The whole of `edgeclip evaluate`: a pack at its own thresholds on labelled images."""
+"""The whole of `edgeclip evaluate`: a pack at its own thresholds on images that it has not seen."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from edgeclip.clip import load_backbone
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeclip.adapters.model import FeatureGraph, Graph
+from edgeclip.background import BackgroundCheck, check_background
+from edgeclip.clip import Backbone, load_backbone
+from edgeclip.contenders import Contender
+from edgeclip.contract.files import new_folder, refuse_filled, write_text
 from edgeclip.errors import DataError
-from edgeclip.evaluation.result import Evaluation, evaluate
+from edgeclip.evaluated_parts import Roles, roles_of
+from edgeclip.evaluation.comparison import Comparison, compare
+from edgeclip.evaluation.images import known_places
 from edgeclip.feature_cache import FeatureCache
-from edgeclip.features import encode_regions
+from edgeclip.features import Features, cache_folder, encode_regions
+from edgeclip.labels.dataset import LabelledImage
 from edgeclip.labels.reading import ReadingOptions
 from edgeclip.opening import open_dataset
-from edgeclip.packs import check_golden, load_pack
+from edgeclip.openings import Opening, images_sha256, opening_note, record_opening
+from edgeclip.pack_contender import Head, head_contender, judged_images
+from edgeclip.packs import Pack, check_golden, load_pack
 from edgeclip.parts import PartData
 from edgeclip.progress import Bars
 from edgeclip.regions import Strips, regions_of
+from edgeclip.report import METRICS_FILE, report_files
+from edgeclip.report_data import ReportData
+from edgeclip.scoring import region_probabilities
+
+if TYPE_CHECKING:
+    from edgeclip.baseline_runs import BaselineRun
+
+_VIEWS = 4  # of a training image; the recipe's default, so that features are found in the cache
 
 
 @dataclass(frozen=True)
@@ -27,55 +50,198 @@ class EvaluationRequest:
         reading: The labelled images; `classes` empty where labels are the pack's class names.
         backbone: The encoder's name here, or None for the pack's name for it.
         pretrained: Its weights, likewise.
+        split: A split's table, or None for the pack's own.
+        allow_random_split: Take a split in which places both teach and test.
+        report: The folder to write, or None.
+        overwrite: Replace an older report.
+        baselines: What to hold the pack against.
+        background_check: Paint the animals over and look again.
+        strips: Rows of burned-in text, as in training.
+        cache: Where features are kept, or None.
+        resnet_weights: For the ResNet-50, or None for torch's cache.
+        device: For the ResNet-50.
+        seed: For the ResNet-50.
     """
 
     pack: Path
     reading: ReadingOptions
-    backbone: str | None
-    pretrained: str | None
+    backbone: str | None = None
+    pretrained: str | None = None
+    split: Path | None = None
+    allow_random_split: bool = False
+    report: Path | None = None
+    overwrite: bool = False
+    baselines: tuple[str, ...] = ()
+    background_check: bool = False
+    strips: Strips = field(default_factory=Strips)
+    cache: Path | None = None
+    resnet_weights: Path | None = None
+    device: str = "cpu"
+    seed: int = 1
 
 
-def evaluate_pack(request: EvaluationRequest, *, bars: Bars) -> tuple[Evaluation, list[str]]:
-    """Return the figures, and the pack's class names.
+def evaluate_pack(request: EvaluationRequest, *, at: datetime, bars: Bars) -> ReportData:
+    """Return all figures, and write the report where one was asked for.
 
-    Images of other classes than the pack's are left out. No strip is cut: a pack does not know
-    the camera's.
+    Images of other classes than the pack's are left out, and so are those that it learned from.
+    The look is recorded in the pack's folder, before anything is shown.
+
+    Args:
+        request: What to measure.
+        at: Aware UTC, of the look.
+        bars: Progress.
 
     Raises:
-        DataError: No image has a class of the pack.
+        ConfigError: An option is wrong, or the report's folder is taken.
+        DataError: No image may be judged on, the split leaks, or baselines lack their images.
         PackError: The pack is damaged, or for another encoder.
+        SetupError: Weights are not on this machine.
     """
-    pack = load_pack(request.pack)
-    names = pack.manifest.class_names
+    if request.report:
+        refuse_filled(request.report, overwrite=request.overwrite, marker=METRICS_FILE)
+    if request.baselines:
+        from edgeclip.baseline_runs import check_baselines  # scikit-learn, torchvision
+
+        check_baselines(request.baselines)
+    run = _Evaluation(request, bars)
+    comparison, background = run.judge()
+    images = comparison.judged.images
+    openings = record_opening(
+        request.pack,
+        Opening(at=at, by="evaluate", images=len(images), images_sha256=images_sha256(images)),
+    )
+    looked = opening_note(openings)
+    notes = [*([looked] if looked else []), *run.notes]
+    data = ReportData(run.pack.manifest, comparison, notes, openings, background=background)
+    if request.report:
+        with new_folder(request.report, overwrite=request.overwrite) as folder:
+            for name, text in report_files(data).items():
+                write_text(folder / name, text)
+    return data
+
+
+class _Evaluation:
+    """One evaluation: what its steps share."""
+
+    def __init__(self, request: EvaluationRequest, bars: Bars) -> None:
+        self._request, self._bars = request, bars
+        self.pack: Pack = load_pack(request.pack)
+        self._backbone = _encoder(self.pack, request)
+        self._images = self._usable()
+        self._roles: Roles = roles_of(
+            self._images,
+            request.pack,
+            split=request.split,
+            allow_shared_places=request.allow_random_split,
+        )
+        weights = self._backbone.base.weights_sha256
+        self._graph: Graph = FeatureGraph()
+        self._cache = FeatureCache(cache_folder(request.cache, weights))
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader must know."""
+        return self._roles.notes
+
+    def judge(self) -> tuple[Comparison, BackgroundCheck | None]:
+        """Encode the images, and judge the pack and the baselines on them."""
+        manifest = self.pack.manifest
+        part = self._part(self._roles.judged, views=1, name="encoding")
+        contenders = [self._own(part), *self._baselines(part)]
+        judged = judged_images(part)
+        comparison = compare(
+            contenders,
+            judged,
+            targets=manifest.targets,
+            is_known_place=known_places(judged.images, self._roles.taught_locations),
+        )
+        return comparison, self._background(judged.images)
+
+    def _usable(self) -> list[LabelledImage]:
+        names = self.pack.manifest.class_names
+        dataset = open_dataset(self._request.reading, self._bars)
+        images = [image for image in dataset.images if image.class_name in names]
+        if not images:
+            found = ", ".join(dataset.class_names)
+            raise DataError(
+                f"{self._request.reading.data}: no image of {', '.join(names)}; found {found}:"
+                " map them by --class"
+            )
+        return images
+
+    def _own(self, part: PartData) -> Contender:
+        manifest = self.pack.manifest
+        head = Head(
+            "adapter",
+            self.pack.tensors,
+            manifest.thresholds,
+            manifest.column_class,
+            manifest.training.trainable_params,
+            manifest.training.steps,
+        )
+        return head_contender(head, part)
+
+    def _baselines(self, test: PartData) -> list[Contender]:
+        if not self._request.baselines:
+            return []
+        from edgeclip.baseline_runs import run_baselines
+
+        return run_baselines(self._request.baselines, self._baseline_run(test))
+
+    def _baseline_run(self, test: PartData) -> BaselineRun:
+        from edgeclip.baseline_runs import BaselineParts, BaselineRun
+
+        return BaselineRun(
+            manifest=self.pack.manifest,
+            backbone=self._backbone,
+            parts=BaselineParts(
+                self._part(self._roles.train, views=_VIEWS, name="encoding training"),
+                self._part(self._roles.validation, views=1, name="encoding validation"),
+                test,
+            ),
+            strips=self._request.strips,
+            resnet_weights=self._request.resnet_weights,
+            device=self._request.device,
+            seed=self._request.seed,
+            bars=self._bars,
+        )
+
+    def _background(self, images: Sequence[LabelledImage]) -> BackgroundCheck | None:
+        if not self._request.background_check:
+            return None
+        manifest = self.pack.manifest
+
+        def classify(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+            z, f = self._backbone.embed_images(pixels)
+            features, tensors = Features(z.numpy(), f.numpy()), self.pack.tensors
+            return region_probabilities(self._graph, features, tensors, manifest.column_class)
+
+        return check_background(
+            images,
+            manifest.class_names,
+            {name: item.on for name, item in manifest.thresholds.items()},
+            spec=manifest.preprocess,
+            classify=classify,
+        )
+
+    def _part(self, chosen: Sequence[int], *, views: int, name: str) -> PartData:
+        regions = regions_of(self._images, chosen, views=views)
+        features = encode_regions(
+            self._images,
+            regions,
+            self._backbone,
+            cache=self._cache,
+            strips=self._request.strips,
+            advance=self._bars.add(name, len(regions)),
+        )
+        names = self.pack.manifest.class_names
+        return PartData(self._images, regions, features, names, self._graph)
+
+
+def _encoder(pack: Pack, request: EvaluationRequest) -> Backbone:
+    """Return the pack's encoder, after its golden outputs came out again."""
     base = pack.manifest.base
     pretrained = request.pretrained or (None if request.backbone else base.pretrained)
     backbone = load_backbone(request.backbone or base.arch, pretrained)
     check_golden(pack, backbone)
-    dataset = open_dataset(request.reading, bars)
-    images = [image for image in dataset.images if image.class_name in names]
-    if not images:
-        found = ", ".join(dataset.class_names)
-        raise DataError(
-            f"{request.reading.data}: no image of {', '.join(names)}; found {found}:"
-            " map them by --class"
-        )
-    regions = regions_of(images, range(len(images)), views=1)
-    features = encode_regions(
-        images,
-        regions,
-        backbone,
-        cache=FeatureCache(None),
-        strips=Strips(),
-        advance=bars.add("encoding", len(regions)),
-    )
-    part = PartData(images, regions, features, names)
-    targets = [names.index(name) for name in pack.manifest.targets]
-    indices, probabilities = part.score(pack.tensors, pack.manifest.column_class, targets)
-    result = evaluate(
-        probabilities,
-        part.classes_of(indices),
-        part.locations_of(indices),
-        class_names=names,
-        on={name: item.on for name, item in pack.manifest.thresholds.items()},
-    )
-    return result, names
+    return backbone

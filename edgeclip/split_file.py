@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
 
@@ -13,6 +14,16 @@ from edgeclip.split_groups import Images
 from edgeclip.splits import Part, Split
 
 _MOST_BYTES = 500_000_000
+
+
+@dataclass(frozen=True)
+class SplitRow:
+    """One image of a split's table: its part, and its location where the table has one."""
+
+    part: Part
+    location: str | None
+
+
 _PARTS: dict[str, Part] = {part: part for part in get_args(Part)}
 
 
@@ -27,14 +38,14 @@ def read_split(path: Path, images: Images, *, allow_shared_places: bool = False)
     Raises:
         DataError: The table cannot be read, is of other images, or leaks.
     """
-    known = read_parts(path)
+    known = read_split_rows(path)
     missing = [image for image in images if image.facts.sha256 not in known]
     if missing:
         raise DataError(
             f"{path} says nothing of {len(missing)} of {len(images)} images, e.g."
             f" {missing[0].path.name}: it is of other images, or they were altered"
         )
-    parts = tuple(known[image.facts.sha256] for image in images)
+    parts = tuple(known[image.facts.sha256].part for image in images)
     check_parts(images, parts, places_apart=not allow_shared_places)
     warnings = []
     if not places_are_apart(images, parts):
@@ -47,8 +58,8 @@ def read_split(path: Path, images: Images, *, allow_shared_places: bool = False)
     return Split(parts, "as given", tuple(warnings))
 
 
-def read_parts(path: Path) -> Mapping[str, Part]:
-    """Return the part of each image by its SHA-256.
+def read_split_rows(path: Path) -> Mapping[str, SplitRow]:
+    """Return the part and location of each image by its SHA-256.
 
     Raises:
         DataError: The table cannot be read, lacks a column, or names an unknown part.
@@ -57,24 +68,25 @@ def read_parts(path: Path) -> Mapping[str, Part]:
         if path.stat().st_size > _MOST_BYTES:
             raise DataError(f"{path} is larger than 500 MB: this is no split")
         with path.open(newline="", encoding="utf-8-sig") as file:
-            return _parts(path, csv.DictReader(file))
+            return _rows(path, csv.DictReader(file))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{path} cannot be read as a split ({error}): name a split.csv") from error
 
 
-def _parts(path: Path, rows: csv.DictReader[str]) -> dict[str, Part]:
+def _rows(path: Path, rows: csv.DictReader[str]) -> dict[str, SplitRow]:
     if lacking := [name for name in ("sha256", "part") if name not in (rows.fieldnames or ())]:
         raise DataError(f"{path} lacks the column {lacking[0]}: name a split.csv of a report")
-    known: dict[str, Part] = {}
+    known: dict[str, SplitRow] = {}
     for row in rows:
         part = _PARTS.get(row["part"] or "")
         if part is None:
             raise DataError(
                 f"{path}, line {rows.line_num}: part {row['part']!r} is none of {', '.join(_PARTS)}"
             )
-        if known.setdefault(row["sha256"], part) != part:
+        found = SplitRow(part, row.get("location") or None)
+        if known.setdefault(row["sha256"], found).part != part:
             raise DataError(
-                f"{path}, line {rows.line_num}: the same file is in {known[row['sha256']]} and"
+                f"{path}, line {rows.line_num}: the same file is in {known[row['sha256']].part} and"
                 f" {part}"
             )
     return known

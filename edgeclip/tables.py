@@ -1,15 +1,12 @@
-"""What the commands show to a person: rich tables of a data set and of a training."""
+"""What the commands show to a person: rich tables of a data set."""
 
 from __future__ import annotations
-
-from collections.abc import Mapping, Sequence
 
 from rich import box
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from edgeclip.evaluation.result import Evaluation
 from edgeclip.splits import PARTS
 from edgeclip.summary import DataSummary
 
@@ -28,25 +25,8 @@ def data_tables(summary: DataSummary) -> Group:
     return Group(*blocks)
 
 
-def evaluation_tables(
-    evaluations: Mapping[str, Evaluation],
-    class_names: Sequence[str],
-    *,
-    title: str = "held-out test images",
-) -> Group:
-    """Return figures side by side, and the confusion matrix of the last of the evaluations."""
-    blocks: list[RenderableType] = [*_targets(evaluations, title), _overall(evaluations)]
-    name, last = list(evaluations.items())[-1]
-    confusion = _table(f"\nConfusion, {name} (row true, column likeliest)")
-    confusion.add_column("")
-    for column in class_names:
-        confusion.add_column(column, justify="right")
-    for label, row in zip(class_names, last.confusion, strict=True):
-        confusion.add_row(label, *(str(count) for count in row))
-    return Group(*blocks, confusion)
-
-
-def _table(title: str) -> Table:
+def plain_table(title: str) -> Table:
+    """Return an empty table without lines, its title on the left."""
     return Table(
         title=title,
         title_justify="left",
@@ -57,38 +37,6 @@ def _table(title: str) -> Table:
     )
 
 
-def _targets(evaluations: Mapping[str, Evaluation], title: str) -> list[Table]:
-    tables = []
-    for target in next(iter(evaluations.values())).targets:
-        table = _table(f"\n{target}: {title}")
-        table.add_column("")
-        for column in (
-            "threshold", "precision", "recall", "F1", "average\nprecision", "found",
-            "false\nalarms",
-        ):  # fmt: skip
-            table.add_column(column, justify="right")
-        for name, result in evaluations.items():
-            s = result.targets[target]
-            figures = (s.threshold, s.precision, s.recall, s.f1, s.average_precision)
-            shown = (f"{figure:.3f}" for figure in figures)
-            table.add_row(name, *shown, f"{s.found} of {s.support}", str(s.false_alarms))
-        tables.append(table)
-    return tables
-
-
-def _overall(evaluations: Mapping[str, Evaluation]) -> Table:
-    table = _table("\nAll images")
-    for column in ("", "images", "accuracy", "ECE", "worst place", "right there"):
-        table.add_column(column, justify="right")
-    for name, result in evaluations.items():
-        place, share = result.worst_place
-        table.add_row(
-            name, str(result.images), f"{result.accuracy:.3f}", f"{result.ece:.3f}", place,
-            f"{share:.0%}",
-        )  # fmt: skip
-    return table
-
-
 def _places(summary: DataSummary) -> Table:
     totals: dict[str, int] = {}
     for line in summary.classes:
@@ -96,7 +44,7 @@ def _places(summary: DataSummary) -> Table:
             totals[place] = totals.get(place, 0) + count
     places = sorted(totals, key=lambda name: (-totals[name], name))
     shown, rest = places[:_MOST_PLACES], places[_MOST_PLACES:]
-    table = _table(f"{summary.source}: images by class and location")
+    table = plain_table(f"{summary.source}: images by class and location")
     table.add_column("location")
     for line in summary.classes:
         table.add_column(line.name, justify="right")
@@ -110,7 +58,7 @@ def _places(summary: DataSummary) -> Table:
 
 
 def _classes(summary: DataSummary) -> Table:
-    table = _table(f"\nSplit by {summary.split}" if summary.split else "\nNo split")
+    table = plain_table(f"\nSplit by {summary.split}" if summary.split else "\nNo split")
     table.add_column("class")
     for column in ("images", "sequences", "locations", "infrared", *PARTS):
         table.add_column(column, justify="right")
@@ -144,7 +92,7 @@ def _facts(summary: DataSummary) -> Text:
 
 def _problems(summary: DataSummary) -> Table:
     counts = ", ".join(f"{kind} {count}" for kind, count in summary.problem_counts().items())
-    table = _table(f"\nLeft out or doubted: {counts}")
+    table = plain_table(f"\nLeft out or doubted: {counts}")
     for column in ("kind", "where", "what"):
         table.add_column(column, overflow="fold")
     for problem in summary.problems[:_MOST_PROBLEMS]:

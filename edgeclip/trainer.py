@@ -17,7 +17,9 @@ from edgeclip.config import TrainConfig
 from edgeclip.contract.files import refuse_filled
 from edgeclip.contract.pack import PACK_FILE, PackManifest, Thresholds
 from edgeclip.errors import ArtefactError, ConfigError, GateError
-from edgeclip.evaluation.result import Evaluation, evaluate
+from edgeclip.evaluation.comparison import Comparison, compare
+from edgeclip.evaluation.images import known_places
+from edgeclip.evaluation.result import Evaluation
 from edgeclip.feature_cache import FeatureCache
 from edgeclip.features import cache_folder, encode_regions
 from edgeclip.folds import plan_folds
@@ -26,13 +28,16 @@ from edgeclip.labels.dataset import Dataset
 from edgeclip.learning import Learned, Lesson, learn
 from edgeclip.methods import Base
 from edgeclip.opening import open_dataset
+from edgeclip.openings import Opening, images_sha256, opening_note, read_openings
+from edgeclip.pack_contender import Head, head_contender, judged_images
 from edgeclip.pack_making import Trained, golden_images, make_manifest
 from edgeclip.packs import golden_outputs, pack_files, write_pack
 from edgeclip.parts import PartData
 from edgeclip.progress import Bars
 from edgeclip.prompts import class_prompts, column_class
 from edgeclip.regions import Strips, regions_of
-from edgeclip.report import ReportData, report_files
+from edgeclip.report import report_files
+from edgeclip.report_data import Origin, ReportData
 from edgeclip.selection import Candidate, Choice, thresholds_of
 from edgeclip.splits import Part, Split, plan_split
 from edgeclip.summary import DataSummary, summary_of
@@ -45,7 +50,7 @@ class TrainResult:
 
     Attributes:
         manifest: Of the written pack.
-        evaluations: `zero-shot` and `adapter`, on the test part.
+        comparison: `adapter` and `zero-shot` on the test images, at new and at known places.
         summary: Of the data.
         notes: What must be read first.
         learned: Method and ladder.
@@ -54,12 +59,17 @@ class TrainResult:
     """
 
     manifest: PackManifest
-    evaluations: Mapping[str, Evaluation]
+    comparison: Comparison
     summary: DataSummary
     notes: tuple[str, ...]
     learned: Learned
     cache_hits: int
     cache_misses: int
+
+    @property
+    def evaluations(self) -> dict[str, Evaluation]:
+        """The figures of the images that count most: those of new places, where there are any."""
+        return {name: j.frames for name, j in self.comparison.headline.judgements.items()}
 
 
 def train(config: TrainConfig, *, created_at: datetime, bars: Bars) -> TrainResult:
@@ -77,32 +87,40 @@ def train(config: TrainConfig, *, created_at: datetime, bars: Bars) -> TrainResu
         SetupError: The backbone's weights are not at hand.
     """
     _refuse_to_replace(config)  # before minutes of work
+    earlier = read_openings(config.out)  # of a pack that is replaced: its test images were seen
     dataset = open_dataset(config, bars)
     require_two_classes(dataset.class_names)
     seed = config.recipe.seed
     targets, split = plan_split(dataset.images, dataset.class_names, config.targets, seed=seed)
     run = _Run(config, dataset, split, targets, bars)
-    trained, tested = run.train()
+    trained, comparison = run.train()
     manifest = make_manifest(trained, created_at)
     images = golden_images(dataset, split, trained.preprocess, run.strips)
     tensors = trained.learned.choice.chosen.tensors
     files = pack_files(tensors, golden_outputs(images, run.backbone, tensors))
-    notes = (*_notes(trained), *split.warnings)
     summary = summary_of(dataset, targets, split)
-    evaluations = trained.evaluations
-    report = ReportData(manifest, summary, split, dataset.images, tested, evaluations, notes)
+    openings = [*earlier, _opening(comparison, created_at)]
+    looked = opening_note(openings)
+    notes = (*_notes(trained), *split.warnings, *([looked] if looked else []))
+    origin = Origin(summary, split, dataset.images)
+    report = ReportData(manifest, comparison, notes, openings, origin)
     written = write_pack(
         config.out, manifest, files, report=report_files(report), overwrite=config.overwrite
     )
     return TrainResult(
         manifest=written,
-        evaluations=evaluations,
+        comparison=comparison,
         summary=summary,
         notes=notes,
         learned=trained.learned,
         cache_hits=run.cache.hits,
         cache_misses=run.cache.misses,
     )
+
+
+def _opening(comparison: Comparison, at: datetime) -> Opening:
+    images = comparison.judged.images
+    return Opening(at=at, by="train", images=len(images), images_sha256=images_sha256(images))
 
 
 def _refuse_to_replace(config: TrainConfig) -> None:
@@ -133,16 +151,12 @@ class _Run:
         self.backbone: Backbone = load_backbone(config.backbone, config.pretrained)
         self.cache = FeatureCache(cache_folder(config.cache, self.backbone.base.weights_sha256))
 
-    def train(self) -> tuple[Trained, list[int]]:
-        """Fit, choose, and only then look at the test part.
-
-        Returns:
-            The training, and the indices of the test images in the evaluations' order.
-        """
+    def train(self) -> tuple[Trained, Comparison]:
+        """Fit, choose, and only then look at the test parts."""
         lesson = self._lesson()
         learned = self._learn(lesson)
         thresholds = self._thresholds(learned.choice)
-        evaluations, tested = self._evaluate_test(learned.choice, thresholds)
+        comparison = self._compare(learned, thresholds)
         trained = Trained(
             config=self._config,
             dataset=self._dataset,
@@ -152,9 +166,9 @@ class _Run:
             prompts=self._prompts,
             learned=learned,
             thresholds=thresholds["adapter"],
-            evaluations=evaluations,
+            evaluations={n: j.frames for n, j in comparison.headline.judgements.items()},
         )
-        return trained, tested
+        return trained, comparison
 
     def _lesson(self) -> Lesson:
         part = self._part("train", "validation", views=self._recipe.views)
@@ -190,23 +204,43 @@ class _Run:
             zero_shot = chosen(choice.zero_shot, None)
         return {"zero-shot": zero_shot, "adapter": adapter}
 
-    def _evaluate_test(
-        self, choice: Choice, thresholds: Mapping[str, Mapping[str, Thresholds]]
-    ) -> tuple[dict[str, Evaluation], list[int]]:
-        part = self._part("test", views=1)
-        heads = {"zero-shot": choice.zero_shot, "adapter": choice.chosen}
-        evaluations: dict[str, Evaluation] = {}
-        tested: list[int] = []
-        for name, head in heads.items():
-            tested, probabilities = part.score(head.tensors, self._column_class, self._targets)
-            evaluations[name] = evaluate(
-                probabilities,
-                part.classes_of(tested),
-                part.locations_of(tested),
-                class_names=self._dataset.class_names,
-                on={target: item.on for target, item in thresholds[name].items()},
-            )
-        return evaluations, tested
+    def _compare(
+        self, learned: Learned, thresholds: Mapping[str, Mapping[str, Thresholds]]
+    ) -> Comparison:
+        """Open the test parts, once, and judge both heads on them."""
+        part = self._part("test", "test_seen", views=1)
+        choice = learned.choice
+        trained = not choice.kept_zero_shot
+        heads = [
+            Head(
+                "adapter",
+                choice.chosen.tensors,
+                thresholds["adapter"],
+                self._column_class,
+                trainable_params=learned.parameters if trained else 0,
+                steps=self._recipe.steps if trained else 0,
+            ),
+            Head(
+                "zero-shot",
+                choice.zero_shot.tensors,
+                thresholds["zero-shot"],
+                self._column_class,
+                trainable_params=0,
+                steps=0,
+            ),
+        ]
+        judged = judged_images(part)
+        taught = {
+            image.location
+            for image, own in zip(self._dataset.images, self._split.parts, strict=True)
+            if image.location and own in ("train", "validation")
+        }
+        return compare(
+            [head_contender(head, part) for head in heads],
+            judged,
+            targets=[self._dataset.class_names[index] for index in self._targets],
+            is_known_place=known_places(judged.images, taught),
+        )
 
     def _part(self, *parts: Part, views: int) -> PartData:
         images = self._dataset.images

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -67,6 +67,20 @@ class JudgedImages:
         return np.asarray(
             [image.box[2] * image.box[3] if image.box else np.nan for image in self.images]
         )
+
+
+def known_places(images: Sequence[LabelledImage], taught: Collection[str]) -> list[bool] | None:
+    """Return whether the place of each image also trained; None where that cannot be told.
+
+    An image without a place counts as of a known one: it is no proof for new places.
+
+    Args:
+        images: n images.
+        taught: The locations of training and validation.
+    """
+    if not taught or not any(image.location for image in images):
+        return None
+    return [image.location is None or image.location in taught for image in images]
 
 
 @dataclass(frozen=True)

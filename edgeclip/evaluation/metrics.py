@@ -70,7 +70,7 @@ def average_precision(
         is_target: `(n,)`.
         weights: `(R, n)`, >= 0.
     """
-    hits, called = _cumulated(probabilities, is_target, weights)
+    hits, called = threshold_counts(probabilities, is_target, weights)
     gained = np.diff(hits, axis=1, prepend=0)
     areas = (gained * hits / np.maximum(called, np.finfo(float).tiny)).sum(axis=1)
     return ratio(areas, hits[:, -1])
@@ -84,7 +84,7 @@ def recall_at_precision(
     least: float,
 ) -> Floats:
     """Return the highest recall of any threshold whose precision is at least `least`; else 0."""
-    hits, called = _cumulated(probabilities, is_target, weights)
+    hits, called = threshold_counts(probabilities, is_target, weights)
     enough = (hits >= least * called - 1e-9) & (hits > 0)
     return ratio(np.where(enough, hits, 0).max(axis=1), hits[:, -1])
 
@@ -97,7 +97,7 @@ def precision_at_recall(
     least: float,
 ) -> Floats:
     """Return the highest precision of any threshold whose recall is at least `least`."""
-    hits, called = _cumulated(probabilities, is_target, weights)
+    hits, called = threshold_counts(probabilities, is_target, weights)
     enough = (hits >= least * hits[:, -1:] - 1e-9) & (called > 0)
     shares = np.where(enough, hits / np.maximum(called, np.finfo(float).tiny), 0)
     return np.asarray(np.where(hits[:, -1] > 0, shares.max(axis=1), np.nan), np.float64)
@@ -114,7 +114,7 @@ def blanks_removed(
         weights: `(R, n)`, >= 0.
         least: Share of the animals that must stay (Cunha et al., CVPRW 2021, use 0.96).
     """
-    animals, all_kept = _cumulated(kept, is_animal, weights)
+    animals, all_kept = threshold_counts(kept, is_animal, weights)
     blanks = all_kept - animals
     enough = (animals >= least * animals[:, -1:] - 1e-9) & (animals[:, -1:] > 0)
     removed = np.where(enough, blanks[:, -1:] - blanks, 0).max(axis=1)
@@ -147,6 +147,23 @@ def ratio(top: NDArray[Any], bottom: NDArray[Any]) -> Floats:
         return np.asarray(np.where(bottom > 0, top / bottom, np.nan), np.float64)
 
 
+def threshold_counts(
+    probabilities: NDArray[np.float32], is_target: NDArray[np.bool_], weights: Floats
+) -> tuple[Floats, Floats]:
+    """Return hits and calls `(R, k)` at each of the k distinct thresholds, highest first.
+
+    Args:
+        probabilities: `(n,)`; n >= 1.
+        is_target: `(n,)`.
+        weights: `(R, n)`, >= 0.
+    """
+    order = np.argsort(-probabilities, kind="stable")
+    ordered, sorted_weights = probabilities[order], weights[:, order]
+    last = np.append(np.flatnonzero(ordered[1:] != ordered[:-1]), len(ordered) - 1)
+    called = np.cumsum(sorted_weights, axis=1)[:, last]
+    return np.cumsum(sorted_weights * is_target[order], axis=1)[:, last], called
+
+
 def _mean_over_present(
     of_class: Metric, labels: NDArray[np.int64], truth: NDArray[np.int64], weights: Floats
 ) -> Floats:
@@ -156,14 +173,3 @@ def _mean_over_present(
         total += np.where(occurs, of_class(labels == index, truth == index, weights), 0)
         present += occurs
     return ratio(total, present)
-
-
-def _cumulated(
-    probabilities: NDArray[np.float32], is_target: NDArray[np.bool_], weights: Floats
-) -> tuple[Floats, Floats]:
-    """Return hits and calls `(R, k)` at each of the k distinct thresholds, highest first."""
-    order = np.argsort(-probabilities, kind="stable")
-    ordered, sorted_weights = probabilities[order], weights[:, order]
-    last = np.append(np.flatnonzero(ordered[1:] != ordered[:-1]), len(ordered) - 1)
-    called = np.cumsum(sorted_weights, axis=1)[:, last]
-    return np.cumsum(sorted_weights * is_target[order], axis=1)[:, last], called

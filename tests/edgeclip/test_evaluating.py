@@ -1,40 +1,206 @@
 from __future__ import annotations
 
+import csv
+import json
+import shutil
+from collections.abc import Callable
+from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
 
-from edgeclip.errors import DataError
+from edgeclip.errors import ConfigError, DataError, SetupError
 from edgeclip.evaluating import EvaluationRequest, evaluate_pack
 from edgeclip.labels.reading import ReadingOptions
+from edgeclip.openings import read_openings
 from edgeclip.progress import Bars
+from edgeclip.report_data import ReportData
 from edgeclip.trainer import TrainResult
 from support.drawn_images import DrawnSet, write_set
 from support.tiny_packs import TinyEncoder
 
+AT = datetime(2026, 6, 1, tzinfo=timezone.utc)
+Evaluate = Callable[..., ReportData]
 
-def _request(pack: Path, data: Path, encoder: TinyEncoder) -> EvaluationRequest:
-    return EvaluationRequest(
-        pack, ReadingOptions(data=data), str(encoder.config), str(encoder.weights)
-    )
+
+@pytest.fixture
+def pack(trained: tuple[Path, TrainResult], tmp_path: Path) -> Path:
+    """A copy: an evaluation leaves a line in it."""
+    return shutil.copytree(trained[0], tmp_path / "pack")
+
+
+@pytest.fixture
+def run_evaluation(pack: Path, encoder: TinyEncoder) -> Evaluate:
+    def run(data: Path, **fields: object) -> ReportData:
+        usual: dict[str, object] = {
+            "pack": pack,
+            "reading": ReadingOptions(data=data),
+            "backbone": str(encoder.config),
+            "pretrained": str(encoder.weights),
+        }
+        request = EvaluationRequest(**(usual | fields))  # type: ignore[arg-type]
+        return evaluate_pack(request, at=AT, bars=Bars(quiet=True))
+
+    return run
 
 
 def test_a_pack_is_measured_at_other_places(
-    trained: tuple[Path, TrainResult], encoder: TinyEncoder, tmp_path: Path
+    run_evaluation: Evaluate, trained: tuple[Path, TrainResult], tmp_path: Path
 ) -> None:
-    drawn = DrawnSet({"elephant": 1, "leopard": 2, "blank": 2}, locations=3)
-    table = write_set(tmp_path, drawn)
-    result, names = evaluate_pack(_request(trained[0], table, encoder), bars=Bars(quiet=True))
-    assert names == ["leopard", "zebra", "blank"]
-    assert result.images == 24  # the elephants are no class of the pack
-    assert result.targets["leopard"].recall > 0.9
-    on = trained[1].manifest.thresholds["leopard"].on
-    assert result.targets["leopard"].threshold == on
+    drawn = DrawnSet({"elephant": 7, "leopard": 2, "blank": 2}, locations=3)
+    table = write_set(tmp_path / "new", drawn)
+    table.write_text(table.read_text().replace(",place", ",elsewhere"))
+    data = run_evaluation(table)
+    assert list(data.comparison.judged.class_names) == ["leopard", "zebra", "blank"]
+    scope = data.comparison.headline
+    assert (scope.name, len(scope.rows)) == ("new places", 24)  # elephants are no class of the pack
+    leopard = scope.main.frames.targets["leopard"]
+    assert leopard.recall > 0.9
+    assert leopard.threshold == trained[1].manifest.thresholds["leopard"].on
+
+
+def test_places_of_the_training_are_told_from_new_ones_by_their_name(
+    run_evaluation: Evaluate, trained: tuple[Path, TrainResult], tmp_path: Path
+) -> None:
+    table = write_set(tmp_path / "new", DrawnSet({"leopard": 3, "blank": 3}, locations=9, frames=1))
+    data = run_evaluation(table)
+    split = trained[0] / "report/split.csv"
+    rows = list(csv.DictReader(split.read_text().splitlines()))
+    taught = {row["location"] for row in rows if row["part"] in ("train", "validation")}
+    by_name = {scope.name: scope for scope in data.comparison.scopes}
+    assert set(by_name["known places"].judged.locations) == taught
+    assert {"place6", "place7", "place8"} <= set(by_name["new places"].judged.locations)
+    assert set(data.comparison.gaps) == {"leopard"}
+
+
+def test_what_the_pack_learned_from_is_left_out_and_the_training_s_figures_come_again(
+    run_evaluation: Evaluate, trained: tuple[Path, TrainResult], table: Path
+) -> None:
+    data = run_evaluation(table)
+    theirs = trained[1].comparison
+    assert len(data.comparison.judged.images) == len(theirs.judged.images)
+    assert any(" images that the pack learned from are left out" in note for note in data.notes)
+    own = data.comparison.headline.main.frames.targets["leopard"]
+    assert own == theirs.headline.main.frames.targets["leopard"]
+
+
+def test_the_second_look_at_the_same_images_is_said_and_leaves_a_line(
+    run_evaluation: Evaluate, pack: Path, table: Path, tmp_path: Path
+) -> None:
+    report = tmp_path / "report"
+    data = run_evaluation(table, report=report)
+    assert [opening.by for opening in read_openings(pack)] == ["train", "evaluate"]
+    note = "opened before (2026-05-01 00:00 by train), now for time 2"
+    assert note in data.notes[0]
+    assert note in (report / "index.html").read_text()
+    assert json.loads((report / "openings.json").read_text())[1]["at"] == "2026-06-01T00:00:00Z"
+    run_evaluation(table)
+    assert len(read_openings(pack)) == 3
+
+
+def test_a_first_look_at_other_images_is_no_second_one(
+    run_evaluation: Evaluate, tmp_path: Path
+) -> None:
+    table = write_set(tmp_path / "new", DrawnSet({"leopard": 3, "blank": 3}, locations=2, frames=1))
+    assert not any("opened before" in note for note in run_evaluation(table).notes)
+
+
+def test_a_report_holds_page_figures_predictions_and_openings(
+    run_evaluation: Evaluate, table: Path, tmp_path: Path
+) -> None:
+    report = tmp_path / "report"
+    data = run_evaluation(table, report=report)
+    assert {path.name for path in report.iterdir()} == {
+        "index.html", "metrics.json", "predictions.csv", "openings.json",
+    }  # fmt: skip
+    rows = list(csv.DictReader((report / "predictions.csv").read_text().splitlines()))
+    assert len(rows) == len(data.comparison.judged.images)
+    said = [row["adapter: decision"] or None for row in rows if row["scope"] == "new places"]
+    assert tuple(said) == data.comparison.headline.main.frames.decisions
+
+
+def test_a_folder_that_is_no_report_is_never_replaced(
+    run_evaluation: Evaluate, pack: Path, table: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/thesis.txt").write_text("precious")
+    with pytest.raises(ConfigError, match=r"holds no metrics\.json"):
+        run_evaluation(table, report=tmp_path / "mine", overwrite=True)
+    assert len(read_openings(pack)) == 1  # refused before anything was looked at
+
+
+def test_baselines_stand_beside_the_pack_on_the_same_images(
+    run_evaluation: Evaluate, table: Path, trained: tuple[Path, TrainResult]
+) -> None:
+    data = run_evaluation(table, baselines=("zero-shot", "linear-probe"))
+    contenders = data.comparison.contenders
+    assert [contender.name for contender in contenders] == ["adapter", "zero-shot", "linear probe"]
+    assert contenders[1].trainable_params == 0
+    assert contenders[2].trainable_params > 0
+    assert contenders[2].seconds >= 0
+    expected = trained[1].comparison.headline.judgements["zero-shot"].frames
+    found = data.comparison.headline.judgements["zero-shot"].frames
+    assert found.targets["leopard"].support == expected.targets["leopard"].support
+    assert set(data.comparison.headline.differences) == {"zero-shot", "linear probe"}
+
+
+def test_baselines_without_the_training_images_say_what_they_need(
+    run_evaluation: Evaluate, tmp_path: Path
+) -> None:
+    table = write_set(tmp_path / "new", DrawnSet({"leopard": 3, "blank": 3}, locations=2, frames=1))
+    with pytest.raises(DataError, match="the training images among these lack leopard: give the"):
+        run_evaluation(table, baselines=("linear-probe",))
+
+
+def test_a_baseline_that_does_not_exist_is_refused_before_any_work(
+    run_evaluation: Evaluate, tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigError, match="--baseline gpt is not known: use zero-shot, linear"):
+        run_evaluation(tmp_path / "none.csv", baselines=("gpt",))
+
+
+def test_a_resnet_without_weights_says_where_they_belong(
+    run_evaluation: Evaluate, table: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(SetupError):
+        run_evaluation(table, baselines=("resnet50",), resnet_weights=tmp_path / "none.safetensors")
+
+
+def test_the_animals_are_painted_over_where_that_was_asked_for(
+    run_evaluation: Evaluate, table: Path, tmp_path: Path
+) -> None:
+    data = run_evaluation(table, background_check=True, report=tmp_path / "report")
+    assert data.background is not None
+    leopard = data.background.targets["leopard"]
+    assert leopard.seen > 0.9
+    assert leopard.covered < 0.2
+    assert "Animal or background?" in (tmp_path / "report/index.html").read_text()
 
 
 def test_images_of_other_classes_alone_are_refused(
-    trained: tuple[Path, TrainResult], encoder: TinyEncoder, tmp_path: Path
+    run_evaluation: Evaluate, tmp_path: Path
 ) -> None:
-    table = write_set(tmp_path, DrawnSet({"elephant": 1}, locations=1))
+    table = write_set(tmp_path / "new", DrawnSet({"elephant": 1}, locations=1))
     with pytest.raises(DataError, match="no image of leopard, zebra, blank; found elephant"):
-        evaluate_pack(_request(trained[0], table, encoder), bars=Bars(quiet=True))
+        run_evaluation(table)
+
+
+def test_the_split_of_another_training_that_tests_what_the_pack_learned_is_refused(
+    run_evaluation: Evaluate, pack: Path, table: Path, tmp_path: Path
+) -> None:
+    own = pack / "report/split.csv"
+    turned = own.read_text().replace(",test,", ",X,").replace(",train,", ",test,")
+    other = tmp_path / "other.csv"
+    other.write_text(turned.replace(",test_seen,", ",test,").replace(",X,", ",train,"))
+    with pytest.raises(DataError, match="the pack learned from"):
+        run_evaluation(table, split=other)
+
+
+def test_the_pack_s_own_split_may_be_named(
+    run_evaluation: Evaluate, pack: Path, table: Path, tmp_path: Path
+) -> None:
+    split = Path(shutil.copy(pack / "report/split.csv", tmp_path / "split.csv"))
+    data = run_evaluation(table, split=split)
+    assert len(data.comparison.judged.images) == len(
+        [line for line in split.read_text().splitlines() if ",test" in line]
+    )

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import base64
 import io
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -9,37 +10,91 @@ import pytest
 from PIL import Image
 
 from edgeclip.errors import DataError
-from edgeclip.evaluation.result import evaluate
+from edgeclip.evaluation.comparison import Comparison, Scope, compare
 from edgeclip.figures import (
+    blanks_curve,
     confusion_matrix,
     precision_recall,
     probability_histogram,
+    reliability_plot,
     thumbnail,
 )
 from support.drawn_images import draw
+from support.judged import Row, contender, judged, many, noisy
 
-NAMES = ["leopard", "blank"]
-RESULT = evaluate(
-    np.asarray([[0.9, 0.1], [0.4, 0.6], [0.2, 0.8]], np.float32), np.asarray([0, 0, 1]),
-    ["A", "A", "B"], class_names=NAMES, on={"leopard": 0.5},
-)  # fmt: skip
+IMAGES = many()
+
+
+def _compared(names: tuple[str, ...] = ("adapter", "zero-shot")) -> Comparison:
+    contenders = [
+        contender(
+            noisy(IMAGES, 3 - seed, seed=seed), name=name, uncalibrated=noisy(IMAGES, 1, seed=seed)
+        )
+        for seed, name in enumerate(names)
+    ]
+    return compare(contenders, IMAGES, targets=["leopard"], is_known_place=None)
+
+
+SCOPE = _compared().headline
+PICTURES: dict[str, Callable[[Scope], str]] = {
+    "precision and recall": lambda scope: precision_recall(scope, "leopard"),
+    "blanks": blanks_curve,
+    "reliability": lambda scope: reliability_plot(scope.main, scope.judged.classes),
+    "confusion": lambda scope: confusion_matrix(scope.main, scope.judged.class_names),
+    "histogram": lambda scope: probability_histogram(scope, "leopard"),
+}
 
 
 def _decoded(uri: str) -> Image.Image:
     return Image.open(io.BytesIO(base64.b64decode(uri.split(",", 1)[1])))
 
 
-def test_each_figure_is_a_picture_and_the_same_each_time() -> None:
-    first, second = (
-        [
-            precision_recall({"zero-shot": RESULT, "adapter": RESULT}, NAMES),
-            confusion_matrix(RESULT, NAMES),
-            probability_histogram(RESULT, NAMES),
-        ]
-        for _ in range(2)
-    )
+@pytest.mark.parametrize("draw_picture", PICTURES.values(), ids=PICTURES)
+def test_each_picture_is_one_and_the_same_each_time(draw_picture: Callable[[Scope], str]) -> None:
+    first, second = draw_picture(SCOPE), draw_picture(SCOPE)
     assert first == second
-    assert all(min(_decoded(uri).size) > 100 for uri in first)
+    assert min(_decoded(first).size) > 300
+
+
+def test_names_are_drawn_as_they_are_and_never_read_as_formulas() -> None:
+    hostile = ("$\\frac{", "_hidden", "猫" * 60)
+    rows = [Row(name) for name in hostile for _ in range(4)]
+    images = judged(rows, hostile)
+    said = contender(noisy(images, 2), name="$x_", on={hostile[0]: 0.5})
+    scope = compare([said], images, targets=[hostile[0]], is_known_place=None).headline
+    for picture in (
+        precision_recall(scope, hostile[0]),
+        confusion_matrix(scope.main, hostile),
+        probability_histogram(scope, hostile[0]),
+    ):
+        assert _decoded(picture).size
+
+
+def test_one_image_and_one_class_can_be_drawn() -> None:
+    images = judged([Row("leopard")], ("leopard", "deer"))
+    scope = compare(
+        [contender([[0.9, 0.1]])], images, targets=["leopard"], is_known_place=None
+    ).headline
+    for picture in (
+        precision_recall(scope, "leopard"),
+        reliability_plot(scope.main, images.classes),
+        confusion_matrix(scope.main, images.class_names),
+        probability_histogram(scope, "leopard"),
+    ):
+        assert _decoded(picture).size
+
+
+def test_of_very_many_classes_the_commonest_are_shown() -> None:
+    names = [f"species {number}" for number in range(60)]
+    images = judged([Row(name) for name in names], names)
+    said = contender(np.eye(60), on={names[0]: 0.5})
+    scope = compare([said], images, targets=[names[0]], is_known_place=None).headline
+    assert max(_decoded(confusion_matrix(scope.main, names)).size) < 2200
+
+
+def test_more_contenders_than_colours_are_drawn_as_far_as_they_go() -> None:
+    names = ("adapter", *(f"baseline {number}" for number in range(9)))
+    assert _decoded(precision_recall(_compared(names).headline, "leopard")).size
 
 
 def test_a_thumbnail_is_small_upright_and_without_exif(tmp_path: Path) -> None:

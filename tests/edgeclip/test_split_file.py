@@ -7,7 +7,7 @@ import pytest
 from edgeclip.errors import DataError
 from edgeclip.labels.dataset import LabelledImage
 from edgeclip.labels.scan import ImageFacts
-from edgeclip.split_file import read_parts, read_split
+from edgeclip.split_file import read_split, read_split_rows
 from edgeclip.splits import split_images
 
 
@@ -81,9 +81,9 @@ def test_what_is_no_split_is_refused_with_its_line(
     path = tmp_path / "split.csv"
     path.write_bytes(content)
     with pytest.raises(DataError, match=message):
-        read_parts(path)
+        read_split_rows(path)
 
 
 def test_a_table_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"none\.csv cannot be read as a split"):
-        read_parts(tmp_path / "none.csv")
+        read_split_rows(tmp_path / "none.csv")

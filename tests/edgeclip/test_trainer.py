@@ -203,9 +203,9 @@ def test_unreadable_files_are_counted_in_the_report(run_training: Trainer, tmp_p
 def test_the_report_needs_nothing_from_elsewhere(trained: tuple[Path, TrainResult]) -> None:
     page = (trained[0] / "report/index.html").read_text()
     assert not re.search(r'(src|href)="(?!data:)', page)
-    assert page.count("data:image/png;base64,") == 3
+    assert page.count("data:image/png;base64,") == 5
     assert "data:image/jpeg;base64," in page
-    assert page.index("False alarms") < page.index("Missed") < page.index("Right")
+    assert page.index("False alarms") < page.index("<h3>Missed") < page.index("<h3>Found")
 
 
 def test_names_in_the_report_are_text_and_never_markup(

@@ -1,0 +1,167 @@
+"""The baselines of `edgeclip evaluate`, on the split and the views that the pack had."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from edgeclip.adapters.class_head import ZeroShot
+from edgeclip.baselines.cnn import resnet50
+from edgeclip.baselines.finetune import FineTuning, finetune
+from edgeclip.baselines.frozen import linear_probe, zero_shot
+from edgeclip.baselines.judging import Task
+from edgeclip.baselines.pixels import PixelPart, PixelSplit, read_pixels
+from edgeclip.clip import Backbone
+from edgeclip.contenders import Contender
+from edgeclip.contract.pack import PackManifest
+from edgeclip.errors import ConfigError, DataError
+from edgeclip.parts import PartData
+from edgeclip.progress import Bars
+from edgeclip.prompts import ClassPrompts, class_prompts, column_class, prompts_sha256
+from edgeclip.regions import Strips
+
+
+@dataclass(frozen=True)
+class BaselineParts:
+    """What baselines learn from, choose by, and are judged on.
+
+    Attributes:
+        training: All views.
+        validation: One view.
+        test: One view; the images of the comparison.
+    """
+
+    training: PartData
+    validation: PartData
+    test: PartData
+
+
+@dataclass(frozen=True)
+class BaselineRun:
+    """All that a baseline may need.
+
+    Attributes:
+        manifest: Of the pack that it is held against.
+        backbone: The pack's encoder.
+        parts: Features of the images.
+        strips: Rows to cut.
+        resnet_weights: A file or folder, or None for torch's cache.
+        device: Of the CNN.
+        seed: Of the CNN.
+        bars: Progress.
+    """
+
+    manifest: PackManifest
+    backbone: Backbone
+    parts: BaselineParts
+    strips: Strips
+    resnet_weights: Path | None
+    device: str
+    seed: int
+    bars: Bars
+
+    @property
+    def task(self) -> Task:
+        """Classes and targets, a column a class."""
+        return Task(self.manifest.class_names, self.manifest.targets)
+
+
+def run_baselines(names: Sequence[str], run: BaselineRun) -> list[Contender]:
+    """Return the named baselines as contenders, in the given order.
+
+    Raises:
+        ConfigError: There is no such baseline.
+        DataError: Training or validation lacks a target, or anything else.
+        SetupError: Weights or device are not on this machine.
+    """
+    check_baselines(names)
+    for part, kind in ((run.parts.training, "training"), (run.parts.validation, "validation")):
+        _check_part(part, kind, run.manifest.targets)
+    return [BASELINES[name](run) for name in names]
+
+
+def check_baselines(names: Sequence[str]) -> None:
+    """Check the names.
+
+    Raises:
+        ConfigError: There is no such baseline.
+    """
+    if unknown := [name for name in names if name not in BASELINES]:
+        raise ConfigError(f"--baseline {unknown[0]} is not known: use {', '.join(BASELINES)}")
+
+
+def prompts_of(manifest: PackManifest) -> dict[str, ClassPrompts]:
+    """Return the prompts that a pack was made with, column by column.
+
+    Raises:
+        DataError: The pack's prompts were put together by another version.
+    """
+    own = class_prompts(manifest.class_names, {})
+    extra = {
+        item.name: tuple(item.prompts[len(own[item.name].sentences) :]) for item in manifest.classes
+    }
+    prompts = class_prompts(manifest.class_names, extra)
+    if prompts_sha256(prompts) != manifest.prompts_sha256:
+        raise DataError(
+            "the pack's prompts were put together by another version of edgeclip: leave --baseline"
+            " zero-shot out, or train the pack again"
+        )
+    return prompts
+
+
+def _zero_shot(run: BaselineRun) -> Contender:
+    prompts = prompts_of(run.manifest)
+    columns = [column for item in prompts.values() for column in item.columns]
+    own = column_class(prompts)
+    start = ZeroShot.of(run.backbone.embed_prompts(columns), own, run.backbone.logit_scale)
+    task = replace(run.task, column_class=own)
+    return zero_shot(start, run.parts.validation, run.parts.test, task)
+
+
+def _linear_probe(run: BaselineRun) -> Contender:
+    return linear_probe(run.parts.training, run.parts.validation, run.parts.test, run.task)
+
+
+def _resnet50(run: BaselineRun) -> Contender:
+    began = time.perf_counter()
+    cnn = resnet50(run.manifest.base.image_size, run.resnet_weights)
+
+    def pixels(part: PartData, name: str) -> PixelPart:
+        return read_pixels(
+            part.images,
+            part.regions,
+            class_names=part.class_names,
+            size=cnn.size,
+            strips=run.strips,
+            advance=run.bars.add(f"ResNet-50: {name}", len(part.regions)),
+        )
+
+    parts = PixelSplit(
+        pixels(run.parts.training, "training"),
+        pixels(run.parts.validation, "validation"),
+        pixels(run.parts.test, "test"),
+    )
+    options = FineTuning(seed=run.seed, device=run.device)
+    advance = run.bars.add("ResNet-50: steps", options.steps * len(options.rates))
+    contender = finetune(cnn, parts, task=run.task, options=options, advance=advance)
+    return replace(contender, seconds=time.perf_counter() - began)
+
+
+BASELINES: dict[str, Callable[[BaselineRun], Contender]] = {
+    "zero-shot": _zero_shot,
+    "linear-probe": _linear_probe,
+    "resnet50": _resnet50,
+}
+
+
+def _check_part(part: PartData, kind: str, targets: Sequence[str]) -> None:
+    held = {part.images[region.image].class_name for region in part.regions}
+    missing = sorted(set(targets) - held)
+    if missing or not held - set(targets):
+        lacks = missing[0] if missing else "anything but targets"
+        raise DataError(
+            f"baselines have to learn, and the {kind} images among these lack {lacks}: give the"
+            " data that the pack was trained on, with its split"
+        )

@@ -1,0 +1,121 @@
+"""Which labelled images a pack may be judged on: never those that it learned from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgeclip.errors import DataError
+from edgeclip.labels.dataset import LabelledImage
+from edgeclip.openings import REPORT_FOLDER
+from edgeclip.split_checks import check_parts
+from edgeclip.split_file import SplitRow, read_split, read_split_rows
+
+SPLIT_FILE = "split.csv"
+_TAUGHT = ("train", "validation")
+_TESTED = ("test", "test_seen")
+
+
+@dataclass(frozen=True)
+class Roles:
+    """What each labelled image is for.
+
+    Attributes:
+        train: Indices of the images that trained; for baselines.
+        validation: Indices of those that thresholds were chosen on; for baselines.
+        judged: Indices of those to judge on.
+        taught_locations: Of training and validation, also of images that are not among these.
+        notes: What a reader must know.
+    """
+
+    train: tuple[int, ...]
+    validation: tuple[int, ...]
+    judged: tuple[int, ...]
+    taught_locations: frozenset[str]
+    notes: tuple[str, ...]
+
+
+def roles_of(
+    images: Sequence[LabelledImage],
+    pack: Path,
+    *,
+    split: Path | None = None,
+    allow_shared_places: bool = False,
+) -> Roles:
+    """Return what each image is for, by a split's table, else by the pack's own.
+
+    Args:
+        images: Of the pack's classes.
+        pack: Its folder; `report/split.csv` in it says what it learned from.
+        split: A table to use instead.
+        allow_shared_places: Of the table: also one in which places both teach and test.
+
+    Raises:
+        DataError: There is nothing to judge on, the table leaks or is of other images, or the pack
+            learned from what is to be tested.
+    """
+    own = _own_rows(pack)
+    if split is None:
+        return _by_pack(images, own)
+    read = read_split(split, images, allow_shared_places=allow_shared_places)
+    judged = [index for index, part in enumerate(read.parts) if part in _TESTED]
+    learned = [index for index in judged if _part(own, images[index]) in _TAUGHT]
+    if learned:
+        raise DataError(
+            f"the pack learned from {len(learned)} of the {len(judged)} test images of {split},"
+            f" e.g. {images[learned[0]].path.name}: its figures would be too good: leave --split"
+            " out, and the pack's own split is used"
+        )
+    rows = {
+        i.facts.sha256: SplitRow(p, i.location) for i, p in zip(images, read.parts, strict=True)
+    }
+    return _roles(images, read.parts, judged, {**own, **rows}, read.warnings)
+
+
+def _by_pack(images: Sequence[LabelledImage], own: dict[str, SplitRow]) -> Roles:
+    """Judge on everything that the pack did not learn from."""
+    parts = [_part(own, image) for image in images]
+    judged = [index for index, part in enumerate(parts) if part not in _TAUGHT]
+    notes = []
+    if not own:
+        notes.append(
+            "the pack's report/split.csv is not there: nobody can tell whether it learned from"
+            " these images, or knows their places"
+        )
+    elif learned := len(images) - len(judged):
+        notes.append(f"{learned} images that the pack learned from are left out")
+    check_parts(images, [part or "test" for part in parts], places_apart=False)
+    return _roles(images, parts, judged, own, notes)
+
+
+def _roles(
+    images: Sequence[LabelledImage],
+    parts: Sequence[str | None],
+    judged: Sequence[int],
+    rows: dict[str, SplitRow],
+    notes: Sequence[str],
+) -> Roles:
+    if not judged:
+        raise DataError(
+            f"the pack learned from all of these {len(images)} images: give others, which it has"
+            " not seen"
+        )
+    taught = {row.location for row in rows.values() if row.part in _TAUGHT and row.location}
+    return Roles(
+        train=tuple(index for index, part in enumerate(parts) if part == "train"),
+        validation=tuple(index for index, part in enumerate(parts) if part == "validation"),
+        judged=tuple(judged),
+        taught_locations=frozenset(taught),
+        notes=tuple(notes),
+    )
+
+
+def _own_rows(pack: Path) -> dict[str, SplitRow]:
+    path = pack / REPORT_FOLDER / SPLIT_FILE
+    return dict(read_split_rows(path)) if path.is_file() else {}
+
+
+def _part(rows: dict[str, SplitRow], image: LabelledImage) -> str | None:
+    row = rows.get(image.facts.sha256)
+    return row.part if row else None

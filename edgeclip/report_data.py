@@ -1,0 +1,62 @@
+"""All that a report of a training or an evaluation shows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from edgeclip.background import BackgroundCheck
+from edgeclip.contract.pack import PackManifest
+from edgeclip.evaluation.comparison import Comparison
+from edgeclip.labels.dataset import LabelledImage
+from edgeclip.openings import Opening
+from edgeclip.splits import Split
+from edgeclip.summary import DataSummary
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What a pack was trained from; a report of a training shows it.
+
+    Attributes:
+        summary: Of the data.
+        split: Of the images.
+        images: All usable images, in the split's order.
+    """
+
+    summary: DataSummary
+    split: Split
+    images: Sequence[LabelledImage]
+
+
+@dataclass(frozen=True)
+class ReportTable:
+    """A further table: a title, what it says in a sentence, column names and rows of text."""
+
+    title: str
+    explanation: str
+    header: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+
+@dataclass(frozen=True)
+class ReportData:
+    """All that a report shows.
+
+    Attributes:
+        manifest: Of the pack; its `files` may still be empty.
+        comparison: All figures.
+        notes: What must be read first, loudest first.
+        openings: Of these test images and others, oldest first, this one last.
+        origin: Of a training, else None.
+        background: Where it was asked for.
+        tables: Further ones, shown as they are.
+    """
+
+    manifest: PackManifest
+    comparison: Comparison
+    notes: Sequence[str]
+    openings: Sequence[Opening]
+    origin: Origin | None = None
+    background: BackgroundCheck | None = None
+    tables: Sequence[ReportTable] = ()

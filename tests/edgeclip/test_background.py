@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from edgeclip.background import BackgroundCheck, check_background, cover
+from edgeclip.errors import DataError
+from edgeclip.labels.dataset import LabelledImage
+from support.drawn_images import draw, save
+from support.judged import Row, judged
+from support.samples import preprocess_spec
+
+NAMES = ["leopard", "blank"]
+BOX = (0.25, 0.25, 0.5, 0.5)
+
+
+def _images(folder: Path, *, with_box: bool = True) -> list[LabelledImage]:
+    rows = [Row(name, box=BOX if with_box and name == "leopard" else None) for name in NAMES * 4]
+    return [
+        dataclasses.replace(
+            image, path=save(folder / f"{number}.png", draw(image.class_name, number))
+        )
+        for number, image in enumerate(judged(rows, NAMES).images)
+    ]
+
+
+def _by_animal(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Call what has much orange in its middle."""
+    orange = pixels[:, 8:24, 8:24, 0].mean(axis=(1, 2)) > 120
+    return np.stack([orange, ~orange], axis=1).astype(np.float32)
+
+
+def _checked(images: list[LabelledImage]) -> BackgroundCheck:
+    return check_background(
+        images, NAMES, {"leopard": 0.5}, spec=preprocess_spec(32), classify=_by_animal
+    )
+
+
+def test_a_pack_that_looks_at_the_animal_falls_to_the_prior(tmp_path: Path) -> None:
+    found = _checked(_images(tmp_path))
+    leopard = found.targets["leopard"]
+    assert (leopard.images, leopard.seen, leopard.covered, leopard.elsewhere) == (4, 1, 0, 0)
+    assert (found.accuracy, found.covered_accuracy, found.prior) == (1, 0.5, 0.5)
+    assert not leopard.looks_at_the_place
+
+
+def test_a_pack_that_knows_the_files_by_their_background_is_found_out(tmp_path: Path) -> None:
+    seen = iter([True, True])
+
+    def by_place(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        assert next(seen)
+        leopard = np.arange(len(pixels)) % 2 == 0  # the same answer with and without the animal
+        return np.stack([leopard, ~leopard], axis=1).astype(np.float32)
+
+    found = check_background(
+        _images(tmp_path), NAMES, {"leopard": 0.5}, spec=preprocess_spec(32), classify=by_place
+    )
+    assert found.targets["leopard"].covered == 1
+    assert found.targets["leopard"].looks_at_the_place
+    assert found.as_json()["targets"]["leopard"]["elsewhere"] == 0
+
+
+def test_without_boxes_nothing_can_be_covered(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no image of a target has a box"):
+        _checked(_images(tmp_path, with_box=False))
+
+
+def test_a_file_that_is_gone_is_named(tmp_path: Path) -> None:
+    images = _images(tmp_path)
+    images[0].path.unlink()
+    with pytest.raises(DataError, match=r"0\.png: cannot be read"):
+        _checked(images)
+
+
+@pytest.mark.parametrize("box", [BOX, (0.0, 0.0, 1.0, 1.0), (0.9, 0.9, 0.1, 0.1), (0.5, 0.5, 0, 0)])
+def test_covering_changes_the_box_alone(box: tuple[float, float, float, float]) -> None:
+    frame = np.zeros((40, 60, 3), np.uint8)
+    frame[:, :, 1] = 90
+    x, y, w, h = box
+    rows, columns = slice(int(y * 40), int((y + h) * 40)), slice(int(x * 60), int((x + w) * 60))
+    frame[rows, columns] = 255
+    covered = cover(frame, box)
+    assert (covered[rows, columns] != 255).all()
+    assert covered.shape == frame.shape
+    if box == BOX:
+        assert (covered == [0, 90, 0]).all()

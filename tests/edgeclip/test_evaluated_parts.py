@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from edgeclip.errors import DataError
+from edgeclip.evaluated_parts import roles_of
+from edgeclip.labels.dataset import LabelledImage
+from support.judged import Row, judged
+
+IMAGES = list(judged([Row("leopard", place) for place in "AABBCC"]).images)
+PARTS = ("train", "test_seen", "validation", "validation", "test", "test")
+
+
+def _pack(folder: Path, parts: tuple[str, ...] = PARTS) -> Path:
+    rows = [
+        f"{image.facts.sha256},{part},{image.location}"
+        for image, part in zip(IMAGES, parts, strict=False)
+    ]
+    (folder / "report").mkdir()
+    (folder / "report/split.csv").write_text("\n".join(["sha256,part,location", *rows]))
+    return folder
+
+
+def test_the_pack_s_own_split_says_what_it_learned_from(tmp_path: Path) -> None:
+    roles = roles_of(IMAGES, _pack(tmp_path))
+    assert (roles.train, roles.validation, roles.judged) == ((0,), (2, 3), (1, 4, 5))
+    assert roles.taught_locations == {"A", "B"}
+    assert roles.notes == ("3 images that the pack learned from are left out",)
+
+
+def test_images_that_the_pack_never_had_are_all_judged(tmp_path: Path) -> None:
+    others = list(judged([Row("blank", "D")] * 9).images)[6:]
+    roles = roles_of(others, _pack(tmp_path))
+    assert roles.judged == (0, 1, 2)
+    assert roles.notes == ()
+
+
+def test_a_pack_without_its_split_is_judged_and_the_doubt_is_said(tmp_path: Path) -> None:
+    roles = roles_of(IMAGES, tmp_path)
+    assert roles.judged == tuple(range(6))
+    assert "nobody can tell whether it learned from these images" in roles.notes[0]
+
+
+def test_nothing_but_training_images_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="the pack learned from all of these 1 images"):
+        roles_of(IMAGES[:1], _pack(tmp_path))
+
+
+def test_further_frames_of_a_burst_that_trained_are_refused(tmp_path: Path) -> None:
+    def of_burst(image: LabelledImage) -> LabelledImage:
+        return dataclasses.replace(image, sequence="A/burst")
+
+    images = [of_burst(image) if image.location == "A" else image for image in IMAGES]
+    with pytest.raises(DataError, match="the same sequence is in test_seen and train: A/burst"):
+        roles_of(images, _pack(tmp_path))
