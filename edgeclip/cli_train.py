@@ -52,6 +52,9 @@ def train(
     ] = None,
     version: Annotated[str, typer.Option(help="The pack's version, three numbers.")] = "1.0.0",
     steps: Annotated[int, typer.Option(min=0, max=100_000)] = 300,
+    xmodal: Annotated[
+        str, typer.Option(help="Tokens of xmodal: text; or random, shuffled, to see what it adds.")
+    ] = "text",
     views: Annotated[int, typer.Option(min=1, max=50, help="Of each training image.")] = 4,
     strip_top_px: Annotated[int, typer.Option(min=0, help="Rows of burned-in text.")] = 0,
     strip_bottom_px: Annotated[int, typer.Option(min=0)] = 0,
@@ -92,6 +95,7 @@ def train(
         "min_precision": min_precision,
         "recipe": {
             "steps": steps,
+            "xmodal": xmodal,
             "views": views,
             "strip_top_px": strip_top_px,
             "strip_bottom_px": strip_bottom_px,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field
 
@@ -31,6 +32,10 @@ class Recipe(Settings):
     view_kl: float = Field(0.0, ge=0, le=100, description="Of consistency between two views.")
     ratio: float = Field(0.2, gt=0, le=1, description="Of the visual branch while training.")
     reduction: int = Field(4, ge=1, description="Embedding width / hidden width.")
+    attention: int = Field(32, ge=1, le=4096, description="Width of cross-modal attention.")
+    xmodal: Literal["text", "random", "shuffled"] = Field(
+        "text", description="Tokens of cross-modal attention; the others show what text adds."
+    )
     views: int = Field(4, ge=1, le=50, description="Of each training region.")
     strip_top_px: int = Field(0, ge=0, description="Rows of burned-in text, cut off.")
     strip_bottom_px: int = Field(0, ge=0)

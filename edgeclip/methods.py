@@ -11,10 +11,15 @@ import torch
 
 from edgeclip.adapters.class_head import ClassHead, ZeroShot
 from edgeclip.adapters.component import Component, FusionClass
+from edgeclip.adapters.cross_modal_head import CrossModalHead
 from edgeclip.adapters.model import AdapterModel, Graph
+from edgeclip.adapters.soft_prompts import PROMPT_ANCHOR, SoftPrompts, SoftPromptSettings
+from edgeclip.adapters.text_adapters import TextAdapter, TextBlockAdapters
+from edgeclip.adapters.text_tokens import tokens_of_kind
 from edgeclip.adapters.visual import VisualAdapter
 from edgeclip.config import Recipe
 from edgeclip.errors import ConfigError
+from edgeclip.text_side import TextSide
 from edgeclip.training import TrainingRows, anchor_strengths, fit
 
 SHARES = tuple(step / 10 for step in range(1, 11))
@@ -29,11 +34,24 @@ class Making:
         rows: Of the training part, or of a fold of it.
         model: The model so far: zero-shot, or with the components before this one.
         recipe: Sizes, weights, seed.
+        text: The prompts, for components of the text side.
     """
 
     rows: TrainingRows
     model: AdapterModel
     recipe: Recipe
+    text: TextSide | None = None
+
+    @property
+    def prompts(self) -> TextSide:
+        """The prompts, which must be there.
+
+        Raises:
+            ValueError: They were not given.
+        """
+        if self.text is None:
+            raise ValueError("components of the text side need the prompts: give Base its text")
+        return self.text
 
     @property
     def start(self) -> ZeroShot:
@@ -78,8 +96,34 @@ def _head(making: Making, _setting: Setting) -> Component:
     return ClassHead(start.head, start.columns, strengths)
 
 
+def _xmodal(making: Making, _setting: Setting) -> Component:
+    recipe = making.recipe
+    tokens = tokens_of_kind(making.prompts.tokens, recipe.xmodal, recipe.seed)
+    return CrossModalHead(tokens, width=recipe.attention, ratio=recipe.ratio)
+
+
+def _prompt(making: Making, _setting: Setting) -> Component:
+    side = making.prompts
+    settings = SoftPromptSettings(anchor=PROMPT_ANCHOR * making.recipe.anchor)
+    return SoftPrompts(side.tower, side.names, settings)
+
+
+def _text(making: Making, _setting: Setting) -> Component:
+    reduction = min(making.recipe.reduction, making.embed_dim)
+    return TextAdapter(making.embed_dim, reduction=reduction, ratio=making.recipe.ratio)
+
+
+def _text_block(making: Making, _setting: Setting) -> Component:
+    side = making.prompts
+    return TextBlockAdapters(side.tower, side.columns)
+
+
 MAKERS: dict[str, Maker] = {
     "visual": Maker(_visual, "F1"),
+    "xmodal": Maker(_xmodal, "F1"),
+    "prompt": Maker(_prompt, "F0"),
+    "text": Maker(_text, "F0"),
+    "text_block": Maker(_text_block, "F0"),
     "head": Maker(_head, "F0"),
 }
 ZERO_SHOT, AUTO = "zero-shot", "auto"
@@ -154,18 +198,20 @@ class Base:
         start: The class matrix of the prompts.
         graph: From features, or tokens, to outputs.
         before: Components of an earlier training; they stay as they are.
+        text: The prompts, for components of the text side.
     """
 
     start: ZeroShot
     graph: Graph
     before: tuple[Component, ...] = ()
+    text: TextSide | None = None
 
 
 def fresh_model(method: Method, base: Base, rows: TrainingRows, recipe: Recipe) -> AdapterModel:
     """Return the trained components of a method at their start; training-free ones come later."""
     torch.manual_seed(recipe.seed)
     model = AdapterModel(base.start, base.before, base.graph)
-    making = Making(rows, model, recipe)
+    making = Making(rows, model, recipe, base.text)
     trained = [MAKERS[kind] for kind in method.kinds if MAKERS[kind].trained]
     own = [maker.make(making, {}) for maker in trained]
     return AdapterModel(base.start, (*base.before, *own), base.graph)
@@ -193,7 +239,7 @@ def fitted(
     model = fit(fresh_model(method, base, rows, recipe), rows, recipe, advance=advance)
     for kind in method.kinds:
         if not MAKERS[kind].trained:
-            making = Making(rows, model, recipe)
+            making = Making(rows, model, recipe, base.text)
             own = MAKERS[kind].make(making, setting or {})
             model = AdapterModel(base.start, (*model.parts, own), base.graph)
     return model.eval()

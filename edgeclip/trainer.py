@@ -41,6 +41,7 @@ from edgeclip.report_data import Origin, ReportData
 from edgeclip.selection import Candidate, Choice, thresholds_of
 from edgeclip.splits import Part, Split, plan_split
 from edgeclip.summary import DataSummary, summary_of
+from edgeclip.text_side import TextSide
 from edgeclip.workbench import Workbench
 
 
@@ -131,6 +132,13 @@ def _refuse_to_replace(config: TrainConfig) -> None:
         raise ConfigError(f"--out {config.out} holds the labelled images: choose another folder")
 
 
+def _frozen_sha256(backbone: Backbone) -> str:
+    """Return the hash of both towers, which a fit must not change."""
+    model, _ = backbone.text_model()
+    text = {k: v for k, v in model.state_dict().items() if not k.startswith("visual.")}
+    return hash_weights({**backbone.tower.state_dict(), **text})
+
+
 class _Run:
     """One training: what its steps share."""
 
@@ -178,14 +186,14 @@ class _Run:
         return Lesson(part, folds, self._column_class, self._targets)
 
     def _learn(self, lesson: Lesson) -> Learned:
-        columns = [column for item in self._prompts.values() for column in item.columns]
-        text = self.backbone.embed_prompts(columns)
-        start = ZeroShot.of(text, self._column_class, self.backbone.logit_scale)
-        before = hash_weights(self.backbone.tower.state_dict())
+        side = TextSide(self.backbone, self._prompts)
+        features = self.backbone.embed_prompts(side.columns)
+        start = ZeroShot.of(features, self._column_class, self.backbone.logit_scale)
+        before = _frozen_sha256(self.backbone)
         part = lesson.part
-        bench = Workbench(Base(start, part.graph), part.training_rows(), self._recipe)
+        bench = Workbench(Base(start, part.graph, text=side), part.training_rows(), self._recipe)
         learned = learn(self._config.method, bench, lesson, self._bars)
-        if hash_weights(self.backbone.tower.state_dict()) != before:
+        if _frozen_sha256(self.backbone) != before:
             raise ArtefactError("the encoder's weights changed in the fit: nothing was written")
         return learned
 

@@ -15,6 +15,7 @@ from edgeclip.adapters.threads import one_thread
 from edgeclip.text_tower import Layout, TextTower
 
 Position = Literal["end", "middle", "front"]
+PROMPT_ANCHOR = 4.0  # lambda_kg
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class SoftPromptSettings:
     words: str = "a camera trap photo of a"
     length: int = 4
     position: Position = "end"
-    anchor: float = 4.0
+    anchor: float = PROMPT_ANCHOR
 
 
 class SoftPrompts(Component):
