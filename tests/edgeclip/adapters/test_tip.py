@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from edgeclip.adapters.component import Component
+from edgeclip.adapters.model import AdapterModel, Inputs
+from edgeclip.adapters.support import Support
+from edgeclip.adapters.tip import GRID, balanced_values, make_tip, make_tip_f
+from support.supports import SCALE, queries, support
+
+
+def _logits(few: Support, part: Component | None) -> torch.Tensor:
+    model = AdapterModel(few.start, [part] if part else [])
+    with torch.no_grad():
+        logits: torch.Tensor = model(Inputs(queries()[:, :1], queries())).logits
+    return logits
+
+
+def test_parity_the_logits_equal_the_formula_in_numpy() -> None:
+    few = support((2, 4, 6))
+    f = queries().double().numpy()
+    f /= np.linalg.norm(f, axis=1, keepdims=True)
+    one_hot = np.eye(3)[few.classes.numpy()]
+    values = one_hot @ np.diag(1 / one_hot.sum(axis=0)) * 4
+    cache = np.exp(-3.0 * (1 - f @ few.features.double().numpy().T)) @ values
+    expected = SCALE * f @ few.start.weights.double().numpy() + 1.7 * cache
+    found = _logits(few, make_tip(few, alpha=1.7, beta=3.0))
+    np.testing.assert_allclose(found.numpy(), expected, atol=2e-5)
+
+
+def test_invariant_5_alpha_zero_is_zero_shot_bit_for_bit() -> None:
+    few = support()
+    assert torch.equal(_logits(few, make_tip(few, alpha=0.0)), _logits(few, None))
+
+
+def test_invariant_5_a_very_sharp_cache_answers_only_an_exact_hit() -> None:
+    few = support()
+    far = _logits(few, make_tip(few, beta=1e4))
+    torch.testing.assert_close(far, _logits(few, None), atol=1e-6, rtol=0)
+    model = AdapterModel(few.start, [make_tip(few, beta=1e4)])
+    hit = model(Inputs(few.features[:, :1], few.features)).logits
+    plain = AdapterModel(few.start, ())(Inputs(few.features[:, :1], few.features)).logits
+    own = (hit - plain)[torch.arange(12), few.classes]
+    torch.testing.assert_close(own, torch.ones(12), atol=1e-2, rtol=0)
+
+
+def test_invariant_5_a_flat_cache_adds_alpha_times_the_mass_of_each_class_which_is_even() -> None:
+    few = support((2, 4, 12))
+    added = _logits(few, make_tip(few, alpha=1.5, beta=0.0)) - _logits(few, None)
+    torch.testing.assert_close(added, torch.full((9, 3), 1.5 * 6), atol=1e-4, rtol=0)
+
+
+def test_invariant_5_the_order_of_the_keys_does_not_matter() -> None:
+    few = support()
+    moved = few.chosen(torch.randperm(12, generator=torch.Generator().manual_seed(0)))
+    torch.testing.assert_close(
+        _logits(few, make_tip(few)), _logits(moved, make_tip(moved)), atol=5e-6, rtol=0
+    )
+
+
+def test_invariant_5_all_keys_twice_with_balanced_values_change_nothing_but_the_mass() -> None:
+    few = support((2, 4, 6))
+    twice = few.chosen(torch.arange(12).repeat(2))
+    once, doubled = make_tip(few, alpha=2.0), make_tip(twice, alpha=1.0)
+    torch.testing.assert_close(_logits(few, once), _logits(twice, doubled), atol=5e-5, rtol=0)
+    one_class = few.chosen(torch.cat([torch.arange(12), torch.nonzero(few.classes == 0).flatten()]))
+    sums = balanced_values(one_class).sum(dim=0)
+    torch.testing.assert_close(sums, sums[:1].expand(3))
+
+
+def test_invariant_5_affinities_are_at_most_one_and_the_sum_fits_half_precision() -> None:
+    few = support((4, 4, 400))
+    part = make_tip(few, alpha=max(alpha for alpha, _ in GRID))
+    unit = queries() / queries().norm(dim=1, keepdim=True)
+    assert float(torch.exp(-part.beta * (1 - unit @ part.keys)).max()) <= 1 + 1e-6
+    assert part.alpha * float(part.values.sum(dim=0).max()) < 6e4
+
+
+def test_invariant_6_with_trained_keys_it_starts_at_the_plain_one() -> None:
+    few = support()
+    assert torch.equal(_logits(few, make_tip_f(few)), _logits(few, make_tip(few)))
+    assert [name for name, _ in make_tip_f(few).named_parameters()] == ["keys"]
+    assert not list(make_tip(few).parameters())
+
+
+def test_the_grid_has_at_most_25_pairs_and_zero_is_allowed() -> None:
+    assert len(GRID) <= 25
+    assert 0.0 in {alpha for alpha, _ in GRID}
+
+
+def test_a_negative_weight_or_sharpness_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"alpha -1\.0 and beta 5.5 must not be negative"):
+        make_tip(support(), alpha=-1.0)
+    with pytest.raises(ValueError, match="beta -2"):
+        make_tip(support(), beta=-2.0)
