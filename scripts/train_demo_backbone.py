@@ -13,21 +13,20 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
 from safetensors.torch import save
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.utils.data import DataLoader, Dataset
 
 from edgeclip.clip import DEMO_FOLDER, untrained_model
 from edgeclip.contract.files import write_bytes, write_text
-from edgeclip.scenes.captions import Facts, describe
+from edgeclip.scenes.captions import describe
 from edgeclip.scenes.species import SPECIES
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # this file is run by its name
@@ -51,8 +50,8 @@ class Options:
     """What decides a training run."""
 
     scenes: int = 12_000
-    steps: int = 4000
-    batch: int = 256
+    steps: int = 1800
+    batch: int = 64
     learning_rate: float = 1e-3  # AdamW: embeddings, gains, biases
     matrix_rate: float = 5e-3  # Muon: the matrices of the blocks
     weight_decay: float = 0.05
@@ -62,46 +61,15 @@ class Options:
     processes: int = 2
 
 
-class Batch(NamedTuple):
-    """What one step learns from.
-
-    Attributes:
-        rows: `(B,)` int64, which views.
-        tokens: `(B, L)` int64, a caption of each.
-        match: `(B, B)` float32, 1 where the caption (row) holds of the view (column).
-    """
-
-    rows: Tensor
-    tokens: Tensor
-    match: Tensor
-
-
-class Batches(Dataset[Batch]):
-    """The batch of each step, drawn from the step's own seed: any process may prepare it."""
-
-    def __init__(self, facts: Sequence[Facts], options: Options, tokenize: Tokenize) -> None:
-        self._facts, self._options, self._tokenize = facts, options, tokenize
-
-    def __len__(self) -> int:
-        return self._options.steps
-
-    def __getitem__(self, step: int) -> Batch:
-        draw = np.random.default_rng((self._options.seed, step))
-        chosen = draw.choice(len(self._facts), self._options.batch, replace=False)
-        true = [self._facts[row] for row in chosen]
-        captions = [describe(facts, draw) for facts in true]
-        tokens = self._tokenize([caption.text for caption in captions])
-        return Batch(torch.from_numpy(chosen), tokens, matches([c.facts for c in captions], true))
-
-
 class Trainer:
     """A model, its optimiser and its randomness; `step` learns from one batch."""
 
-    def __init__(self, views: Views, options: Options, config: Path, device: str = "cpu") -> None:
+    def __init__(self, views: Views, options: Options, config: Path) -> None:
         self.model, self.tokenize = untrained_model(config, options.seed)
         self.model.train()
-        self.views, self.options, self.device = views, options, device
-        self.noise = torch.Generator(device).manual_seed(options.seed)
+        self.views, self.options = views, options
+        self.draw = np.random.default_rng(options.seed)
+        self.noise = torch.Generator().manual_seed(options.seed)
         self.seen_tokens = torch.zeros(self.model.vocab_size, dtype=torch.bool)
         preprocess = self.model.visual.preprocess_cfg
         self.mean, self.std = (
@@ -112,13 +80,7 @@ class Trainer:
         self.head = nn.Linear(self.model.visual.output_dim, len(words))
         sample = views.pixels[:: max(1, len(views.facts) // 400)]
         whiten_patches(self.model.visual, self._normal(sample))
-        self._to(device)
         self.optimisers = self._optimisers()
-
-    def _to(self, device: str) -> None:
-        self.model, self.head = self.model.to(device), self.head.to(device)
-        self.mean, self.std = self.mean.to(device), self.std.to(device)
-        self.facts, self.pixels = self.facts.to(device), self.views.pixels.to(device)
 
     def _normal(self, pixels: Tensor) -> Tensor:
         return (pixels.permute(0, 3, 1, 2).float() / 255 - self.mean) / self.std
@@ -141,20 +103,23 @@ class Trainer:
             ),
         ]
 
-    def step(self, number: int, batch: Batch) -> Tensor:
-        """Learn from one batch; return its contrastive loss above the least possible."""
+    def step(self, number: int) -> float:
+        """Learn from one random batch; return its contrastive loss above the least possible."""
         self._schedule(number / self.options.steps)
-        self.seen_tokens[batch.tokens.flatten()] = True
-        rows, tokens, match = (part.to(self.device) for part in batch)
-        pixels = augment(self.pixels[rows], self.noise)
+        chosen = self.draw.choice(len(self.views.facts), self.options.batch, replace=False)
+        true = [self.views.facts[i] for i in chosen]
+        captions = [describe(facts, self.draw) for facts in true]
+        tokens = self.tokenize([caption.text for caption in captions])
+        self.seen_tokens[tokens.flatten()] = True
+        pixels = augment(self.views.pixels[torch.from_numpy(chosen)], self.noise)
         features = self.model.encode_image((pixels - self.mean) / self.std)
         prompts = self.model.encode_text(tokens, normalize=True)
         unit = functional.normalize(features, dim=1)
         logits = self.model.logit_scale.exp() * prompts @ unit.T
-        loss = contrastive_loss(logits, match)
-        said = functional.binary_cross_entropy_with_logits(self.head(features), self.facts[rows])
+        loss = contrastive_loss(logits, matches([c.facts for c in captions], true))
+        said = functional.binary_cross_entropy_with_logits(self.head(features), self.facts[chosen])
         self._descend(loss + self.options.facts_weight * said)
-        return loss.detach()
+        return loss.item()
 
     def _schedule(self, share: float) -> None:
         """Warm up, then a cosine to nearly zero; see all patches in the last part."""
@@ -181,54 +146,44 @@ class Trainer:
     def weights(self) -> bytes:
         """Return the weights as safetensors: float16, rows of unseen tokens zero."""
         state = {
-            name: t.detach().half().cpu().contiguous()
-            for name, t in self.model.state_dict().items()
+            name: t.detach().half().contiguous() for name, t in self.model.state_dict().items()
         }
         state["token_embedding.weight"][~self.seen_tokens] = 0
         return bytes(save(state))
 
 
-def train(options: Options, config: Path, device: str = "cpu") -> tuple[bytes, dict[str, Any]]:
+def train(options: Options, config: Path) -> tuple[bytes, dict[str, Any]]:
     """Return the weights and the facts of a whole training run.
 
     Args:
         options: Decide the run.
         config: The model configuration.
-        device: Where it is trained: `cpu` or `cuda`.
     """
     size = json.loads(config.read_text(encoding="utf-8"))["vision_cfg"]["image_size"]
     started = time.monotonic()
     views = render_views(options.scenes, size, seed=options.seed, processes=options.processes)
     rendered = time.monotonic()
-    trainer = Trainer(views, options, config, device)
-    # On a CPU the steps need every core; a GPU waits for captions, so that others prepare them.
-    workers = max(options.processes - 1, 0) if device != "cpu" else 0
-    batches = Batches(views.facts, options, trainer.tokenize)
-    losses: list[Tensor] = []
-    for number, batch in enumerate(DataLoader(batches, batch_size=None, num_workers=workers)):
-        losses.append(trainer.step(number, batch))
+    trainer = Trainer(views, options, config)
+    losses = []
+    for number in range(options.steps):
+        losses.append(trainer.step(number))
         if (number + 1) % 20 == 0 or number + 1 == options.steps:
             minutes = (time.monotonic() - rendered) / 60
-            recent = _mean(losses[-20:])
+            recent = np.mean(losses[-20:])
             print(
                 f"step {number + 1}/{options.steps} loss {recent:.3f} {minutes:.1f} min", flush=True
             )
     finished = time.monotonic()
     return trainer.weights(), {
         "command": "python scripts/train_demo_backbone.py",
-        "device": torch.cuda.get_device_name() if device != "cpu" else "cpu",
         "options": asdict(options),
         "views": len(views.facts),
         "held_out": [name for name, kind in SPECIES.items() if kind.held_out],
         "minutes_rendering": round((rendered - started) / 60, 1),
         "minutes_training": round((finished - rendered) / 60, 1),
-        "loss_first": round(_mean(losses[:20]), 4),
-        "loss_last": round(_mean(losses[-20:]), 4),
+        "loss_first": round(float(np.mean(losses[:20])), 4),
+        "loss_last": round(float(np.mean(losses[-20:])), 4),
     }
-
-
-def _mean(losses: Sequence[Tensor]) -> float:
-    return float(torch.stack(list(losses)).mean())
 
 
 def main() -> None:
@@ -244,14 +199,13 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=defaults.batch, help="views a batch")
     parser.add_argument("--seed", type=int, default=defaults.seed)
     parser.add_argument("--processes", type=int, default=defaults.processes, help="that render")
-    parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
     given = parser.parse_args()
     torch.set_num_threads(2)
     options = Options(
         scenes=given.scenes, steps=given.steps, batch=given.batch, seed=given.seed,
         processes=given.processes,
     )  # fmt: skip
-    weights, facts = train(options, given.config, given.device)
+    weights, facts = train(options, given.config)
     write_bytes(given.out / "demo.safetensors", weights)
     write_text(given.out / "demo.facts.json", json.dumps(facts, indent=1) + "\n")
     print(f"{given.out / 'demo.safetensors'}: {len(weights) / 1e6:.1f} MB")
