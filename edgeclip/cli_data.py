@@ -14,7 +14,7 @@ from edgeclip.cli_options import (
     TargetOption,
 )
 from edgeclip.cli_output import next_command, print_json, show
-from edgeclip.cli_reading import Given, takes_reading_options
+from edgeclip.cli_reading import Given, reading_arguments, takes_reading_options
 
 app = typer.Typer(help="Look at labelled images, or draw some.", no_args_is_help=True)
 
@@ -23,7 +23,9 @@ app = typer.Typer(help="Look at labelled images, or draw some.", no_args_is_help
 @takes_reading_options
 def data_check(
     *,
-    source: Annotated[Path, typer.Argument(help="A folder of images, or a CSV.")],
+    source: Annotated[
+        Path, typer.Argument(help="A folder, CSV, COCO, Camtrap DP, or results of MegaDetector.")
+    ],
     reading: Given,
     target: TargetOption = None,
     seed: Seed = 1,
@@ -48,7 +50,8 @@ def data_check(
     from edgeclip.tables import data_tables
 
     show(data_tables(summary))
-    next_command(f"edgeclip train --data {source} --backbone demo --out pack/")
+    arguments = reading_arguments(source, reading)
+    next_command(f"edgeclip train {arguments} --backbone demo --out pack/")
 
 
 @app.command("render")

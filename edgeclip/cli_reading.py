@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import shlex
 import typing
 from collections.abc import Callable
 from pathlib import Path
@@ -94,6 +95,28 @@ def _given(
         "time_offset": parse_time_offsets(time_offset or []),
         "mtime": mtime,
     }
+
+
+def reading_arguments(source: Path, reading: Given) -> str:
+    """Return `--data` and the options that were given, as a person types them.
+
+    Args:
+        source: Is read.
+        reading: What a command got.
+    """
+    words = ["--data", str(source)]
+    for name, labels in reading["classes"].items():
+        words += ["--class", f"{name}={','.join(labels)}"]
+    for place, seconds in reading["time_offset"].items():
+        shift = f"{seconds:+.0f}s"
+        words += [f"--time-offset={shift if place == '*' else f'{place}={shift}'}"]
+    usual = inspect.signature(_given).parameters
+    for name, value in reading.items():
+        option = f"--{name.replace('_', '-')}"
+        if name in ("classes", "time_offset") or value == usual[name].default:
+            continue
+        words += [option] if value is True else [option, str(value)]
+    return shlex.join(words)
 
 
 def takes_reading_options(command: Callable[..., None]) -> Callable[..., None]:

@@ -24,7 +24,12 @@ if TYPE_CHECKING:
 @takes_reading_options
 def train(
     *,
-    data: Annotated[Path, typer.Option(help="A folder of images, or a CSV.", show_default=False)],
+    data: Annotated[
+        Path,
+        typer.Option(
+            help="A folder, CSV, COCO or MegaDetector JSON, or Camtrap DP.", show_default=False
+        ),
+    ],
     out: Annotated[Path, typer.Option(help="The pack's folder, to be made.", show_default=False)],
     backbone: Annotated[str, typer.Option(help="'demo', an open_clip name, or a model's JSON.")],
     pretrained: PretrainedOption = None,

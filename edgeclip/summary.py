@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
@@ -13,6 +14,7 @@ from edgeclip.splits import PARTS, Split, plan_split
 
 FEW_IMAGES, FEW_LOCATIONS = 20, 2  # per class; below, a result says little
 _THUMBNAIL_PX = 160
+_MOST_NAMED = 8
 
 
 class ProblemLine(BaseModel):
@@ -44,6 +46,13 @@ class DataSummary(BaseModel):
     """All figures of a data set, and the split that training would use.
 
     Attributes:
+        bursts: Sequences of two or more images.
+        longest_burst: Images of the longest sequence.
+        shots: Shots of which there are several files, or scenes without any time.
+        alike: Images of these.
+        times: Who says when the images were taken -> how many.
+        first: The earliest time, ISO 8601 UTC, or None.
+        last: The latest.
         split: What is kept apart, or None where no split exists; `split_problem` says why.
     """
 
@@ -59,6 +68,14 @@ class DataSummary(BaseModel):
     warnings: list[str]
     infrared_share: float
     small_images: int
+    sequences: int
+    bursts: int
+    longest_burst: int
+    shots: int
+    alike: int
+    times: dict[str, int]
+    first: str | None
+    last: str | None
     targets: list[str]
     split: str | None
     split_problem: str | None
@@ -109,13 +126,38 @@ def summary_of(
         left_out=dict(dataset.left_out),
         problems=[ProblemLine(kind=p.kind, where=p.where, what=p.what) for p in dataset.problems],
         notes=list(dataset.notes),
-        warnings=split_warnings + _warnings(lines, targets),
+        warnings=split_warnings + _warnings(lines, targets, images),
         infrared_share=infrared / len(images),
         small_images=sum(_is_thumbnail(image) for image in images),
+        **_grouping(images),
+        **_times(images),
         targets=list(targets),
         split=split.level if split else None,
         split_problem=problem,
     )
+
+
+def _grouping(images: Sequence[LabelledImage]) -> dict[str, Any]:
+    """Return the figures of bursts and of images that are alike."""
+    sizes = Counter(image.sequence for image in images)
+    alike = [image.near_duplicate for image in images if image.near_duplicate]
+    return {
+        "sequences": len(sizes),
+        "bursts": sum(size > 1 for size in sizes.values()),
+        "longest_burst": max(sizes.values()),
+        "shots": len(set(alike)),
+        "alike": len(alike),
+    }
+
+
+def _times(images: Sequence[LabelledImage]) -> dict[str, Any]:
+    """Return who says when the images were taken, and from when to when."""
+    known = sorted(image.captured_at for image in images if image.captured_at)
+    return {
+        "times": dict(Counter(str(i.time_origin or "labels") for i in images if i.captured_at)),
+        "first": known[0].isoformat() if known else None,
+        "last": known[-1].isoformat() if known else None,
+    }
 
 
 def _class_line(name: str, dataset: Dataset, split: Split | None) -> ClassLine:
@@ -137,18 +179,28 @@ def _class_line(name: str, dataset: Dataset, split: Split | None) -> ClassLine:
     )
 
 
-def _warnings(lines: Sequence[ClassLine], targets: Sequence[str]) -> list[str]:
+def _warnings(
+    lines: Sequence[ClassLine], targets: Sequence[str], images: Sequence[LabelledImage]
+) -> list[str]:
     warnings = []
-    for line in lines:
-        if line.images < FEW_IMAGES:
-            warnings.append(f"{line.name}: {line.images} images, fewer than {FEW_IMAGES}")
-        if line.locations < FEW_LOCATIONS:
-            warnings.append(f"{line.name}: {line.locations} locations, fewer than {FEW_LOCATIONS}")
+    few = [f"{line.name} {line.images}" for line in lines if line.images < FEW_IMAGES]
+    if few:
+        warnings.append(f"fewer than {FEW_IMAGES} images: {_some(few)}")
+    near = [f"{line.name} {line.locations}" for line in lines if line.locations < FEW_LOCATIONS]
+    if near:
+        warnings.append(f"fewer than {FEW_LOCATIONS} locations: {_some(near)}")
+    copied = sum(image.time_origin == "file's own time" for image in images)
+    if copied:
+        warnings.append(f"{copied} times are the files' own: a copy has that of the copying")
     unscored = [line.name for line in lines if line.name not in targets and line.name != "blank"]
     if targets and unscored:
-        shown = ", ".join(unscored[:5]) + (f" and {len(unscored) - 5} more" * (len(unscored) > 5))
-        warnings.append(f"not targets, so learned but never alerted: {shown}")
+        warnings.append(f"not targets, so learned but never alerted: {_some(unscored)}")
     return warnings
+
+
+def _some(names: Sequence[str]) -> str:
+    shown, more = ", ".join(names[:_MOST_NAMED]), len(names) - _MOST_NAMED
+    return shown + (f" and {more} more" if more > 0 else "")
 
 
 def _is_thumbnail(image: LabelledImage) -> bool:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
+
 from rich import box
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from edgeclip.splits import PARTS
-from edgeclip.summary import DataSummary
+from edgeclip.summary import ClassLine, DataSummary
 
-_MOST_PLACES = 12  # columns that a terminal holds
-_MOST_PROBLEMS = 20
+_MOST_PLACES = 12
+_MOST_CLASSES = 8  # columns that a terminal holds
+_MOST_OF_A_KIND = 5
 
 
 def data_tables(summary: DataSummary) -> Group:
@@ -38,23 +42,31 @@ def plain_table(title: str) -> Table:
 
 
 def _places(summary: DataSummary) -> Table:
-    totals: dict[str, int] = {}
+    """Return class x location, the largest classes and locations first, the rest summed."""
+    totals: Counter[str] = Counter()
     for line in summary.classes:
-        for place, count in line.by_location.items():
-            totals[place] = totals.get(place, 0) + count
-    places = sorted(totals, key=lambda name: (-totals[name], name))
-    shown, rest = places[:_MOST_PLACES], places[_MOST_PLACES:]
+        totals.update(line.by_location)
+    places = sorted(totals, key=lambda name: (name == "?", -totals[name], name))
+    largest = sorted(summary.classes, key=lambda line: -line.images)[:_MOST_CLASSES]
+    shown = [line for line in summary.classes if line in largest]
+    others = [line for line in summary.classes if line not in largest]
     table = plain_table(f"{summary.source}: images by class and location")
-    table.add_column("location")
-    for line in summary.classes:
-        table.add_column(line.name, justify="right")
-    for place in shown:
-        counts = (line.by_location.get(place, 0) for line in summary.classes)
-        table.add_row("unknown" if place == "?" else place, *(str(n or "") for n in counts))
-    if rest:
-        sums = (sum(line.by_location.get(p, 0) for p in rest) for line in summary.classes)
-        table.add_row(f"and {len(rest)} more", *(str(n or "") for n in sums))
+    for column in ("location", *(line.name for line in shown)):
+        table.add_column(column, justify="left" if column == "location" else "right")
+    if others:
+        table.add_column(f"{len(others)} others", justify="right")
+    columns = [[line] for line in shown] + [others] * bool(others)
+    for place in places[:_MOST_PLACES]:
+        table.add_row("unknown" if place == "?" else place, *_counts(columns, [place]))
+    if rest := places[_MOST_PLACES:]:
+        table.add_row(f"and {len(rest)} more", *_counts(columns, rest))
     return table
+
+
+def _counts(columns: Sequence[Sequence[ClassLine]], places: Sequence[str]) -> list[str]:
+    """Return the images of each column's classes at some places; nothing for none."""
+    sums = (sum(line.by_location.get(p, 0) for line in own for p in places) for own in columns)
+    return [str(count or "") for count in sums]
 
 
 def _classes(summary: DataSummary) -> Table:
@@ -78,7 +90,7 @@ def _facts(summary: DataSummary) -> Text:
         f"{summary.infrared_share:.0%} infrared, {summary.small_images} thumbnails, "
         f"{sum(line.with_box for line in summary.classes)} with a box"
     )
-    lines = [first]
+    lines = [first, _bursts(summary), _times(summary)]
     if summary.left_out:
         labels = ", ".join(
             f"{label} {count}" for label, count in list(summary.left_out.items())[:8]
@@ -90,13 +102,34 @@ def _facts(summary: DataSummary) -> Text:
     return Text("\n".join(lines))
 
 
+def _bursts(summary: DataSummary) -> str:
+    text = (
+        f"{summary.sequences} sequences, {summary.bursts} of them bursts (the longest of"
+        f" {summary.longest_burst})"
+    )
+    if summary.shots:
+        text += f"; {summary.alike} images show {summary.shots} shots or scenes several times"
+    return text
+
+
+def _times(summary: DataSummary) -> str:
+    if not summary.times:
+        return "no image has a time"
+    origins = ", ".join(f"{count} by {origin}" for origin, count in summary.times.items())
+    known = sum(summary.times.values())
+    days = f"{(summary.first or '')[:10]} to {(summary.last or '')[:10]}"
+    return f"{known} with a time ({origins}), {days}"
+
+
 def _problems(summary: DataSummary) -> Table:
     counts = ", ".join(f"{kind} {count}" for kind, count in summary.problem_counts().items())
     table = plain_table(f"\nLeft out or doubted: {counts}")
     for column in ("kind", "where", "what"):
         table.add_column(column, overflow="fold")
-    for problem in summary.problems[:_MOST_PROBLEMS]:
-        table.add_row(problem.kind, problem.where, problem.what)
-    if len(summary.problems) > _MOST_PROBLEMS:
-        table.add_row("", f"and {len(summary.problems) - _MOST_PROBLEMS} more", "see --json")
+    for kind in summary.problem_counts():
+        own = [problem for problem in summary.problems if problem.kind == kind]
+        for problem in own[:_MOST_OF_A_KIND]:
+            table.add_row(problem.kind, problem.where, problem.what)
+        if len(own) > _MOST_OF_A_KIND:
+            table.add_row(kind, f"and {len(own) - _MOST_OF_A_KIND} more", "all: --json")
     return table

@@ -70,6 +70,7 @@ class _Reader:
         self._counts: Counter[str] = Counter()
         self._lacks = list(package.lacks)
         self._renamed: list[str] = []
+        self._setup_media: set[str] = set()
 
     def read(self) -> LabelTable:
         deployments, columns = read_deployments(self._package, self._options.zone)
@@ -109,6 +110,7 @@ class _Reader:
             where = f"observations row {number}"
             if columns.get(row, "cameraSetupType").casefold() in _SETUP:
                 self._counts["setup"] += 1
+                self._setup_media.add(columns.get(row, "mediaID"))
                 continue
             label = columns.get(row, "scientificName") or columns.get(row, "observationType")
             if not label:
@@ -153,7 +155,7 @@ class _Reader:
             if row.where not in joined:
                 named = f"medium {row.medium[:60]}" if row.medium else "time and deployment"
                 self._note("row", row.where, f"no media row for its {named}")
-        seen = {medium.id for _, medium in pairs}
+        seen = {medium.id for _, medium in pairs} | self._setup_media
         self._counts["bare"] = sum(medium.id not in seen for medium in media)
         self._counts["video"] = sum(not medium.is_image for medium in media)
 

@@ -185,7 +185,7 @@ def _exif_time(image: Image.Image, zone: tzinfo) -> tuple[datetime | None, str |
     for text, offset in pairs:
         if not isinstance(text, str) or not text.strip("\0 :0"):
             continue  # "0000:00:00 00:00:00" and spaces are how a camera says nothing
-        own = parse_time(f"{text.strip(chr(0)).strip()}{offset}") if _is_offset(offset) else None
+        own = _with_offset(text, offset)
         found = own or parse_time(text, zone)
         if found:
             return found, None
@@ -193,5 +193,9 @@ def _exif_time(image: Image.Image, zone: tzinfo) -> tuple[datetime | None, str |
     return None, dead
 
 
-def _is_offset(text: object) -> bool:
-    return isinstance(text, str) and len(text.strip("\0 ")) == 6 and text[0] in "+-"
+def _with_offset(text: str, offset: object) -> datetime | None:
+    """Return EXIF's time with EXIF's offset, such as `+03:00`, or None where it has none."""
+    if not isinstance(offset, str) or offset[:1] not in ("+", "-"):
+        return None
+    day, _, clock = text.strip("\0 ").partition(" ")
+    return parse_time(f"{day.replace(':', '-')}T{clock}{offset.strip(chr(0)).strip()}")

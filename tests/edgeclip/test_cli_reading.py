@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Any
 
 import typer
 from typer.testing import CliRunner
 
-from edgeclip.cli_reading import Given, takes_reading_options
+from edgeclip.cli_reading import Given, reading_arguments, takes_reading_options
 from edgeclip.labels.reading import ReadingOptions
 
 
@@ -44,3 +45,27 @@ def test_the_help_shows_every_field_but_the_source() -> None:
         if field not in ("data", "classes"):
             assert f"--{field.replace('_', '-')}" in text
     assert "Look at it." in text
+
+
+def test_what_was_given_can_be_typed_again(tmp_path: Path) -> None:
+    options = [
+        "--class", "spotted cat=jaguar,ocelot", "--layout", "location/label", "--boxes", "md.json",
+        "--box-threshold", "0.4", "--use-split", "--tz", "+03:00", "--time-offset=ridge=-12h",
+        "--time-offset=+1h", "--multi", "multi",
+    ]  # fmt: skip
+    first: dict[str, Any] = {}
+    done = CliRunner().invoke(_app(first), [str(tmp_path), *options])
+    assert done.exit_code == 0, done.output
+    typed = shlex.split(reading_arguments(tmp_path, first["reading"]))
+    assert typed[:2] == ["--data", str(tmp_path)]
+    again: dict[str, Any] = {}
+    CliRunner().invoke(_app(again), [str(tmp_path), *typed[2:]])
+    assert again["reading"] == first["reading"]
+    assert reading_arguments(tmp_path, _usual(tmp_path)) == f"--data {tmp_path}"
+
+
+def _usual(source: Path) -> Given:
+    seen: dict[str, Any] = {}
+    CliRunner().invoke(_app(seen), [str(source)])
+    given: Given = seen["reading"]
+    return given

@@ -21,13 +21,15 @@ def test_the_figures_of_a_data_set(dataset: Dataset) -> None:
     assert sum(leopard.by_part.values()) == 24
     assert summary.small_images == 72
     assert summary.infrared_share == 0
+    assert (summary.sequences, summary.bursts, summary.longest_burst) == (36, 36, 2)
+    assert (summary.times, (summary.first or "")[:10]) == ({"labels": 72}, "2024-05-01")
 
 
 def test_few_images_and_few_places_are_warned_of(tmp_path: Path) -> None:
     table = write_set(tmp_path, DrawnSet({"leopard": 4, "blank": 4}, locations=1))
     summary = summarise(load_dataset(read_labels(table), {}), [], seed=1)
-    assert "leopard: 8 images, fewer than 20" in summary.warnings
-    assert "leopard: 1 locations, fewer than 2" in summary.warnings
+    assert "fewer than 20 images: leopard 8, blank 8" in summary.warnings
+    assert "fewer than 2 locations: leopard 1, blank 1" in summary.warnings
     assert any("nothing is known about other places" in text for text in summary.warnings)
 
 

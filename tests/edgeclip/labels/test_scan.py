@@ -1,8 +1,7 @@
 from __future__ import annotations
 
 import io
-import struct
-import zlib
+from datetime import timedelta, timezone
 from pathlib import Path
 
 import numpy as np
@@ -13,17 +12,7 @@ from edgeclip.contract.hashing import sha256_file
 from edgeclip.errors import DataError
 from edgeclip.labels.scan import ImageFacts, scan_image, scan_images
 from support.drawn_images import draw, save
-
-
-def _huge_png(width: int, height: int) -> bytes:
-    """A PNG whose header claims a size that its content never has."""
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        body = kind + data
-        return struct.pack(">I", len(data)) + body + struct.pack(">I", zlib.crc32(body))
-
-    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IEND", b"")
+from support.odd_images import ODD_FILES, huge_png, odd_file, turned
 
 
 def _ico() -> bytes:
@@ -62,9 +51,9 @@ def test_the_time_comes_from_exif_before_the_name(tmp_path: Path) -> None:
         (b"", "0 bytes"),
         (b"this is text", "not of a known image format"),
         (_ico(), "not of a known image format"),
-        (_huge_png(60_000, 60_000), "too large|cut short"),
-        (_huge_png(20_000, 8_000), "too large"),
-        (_huge_png(64, 64), "cut short"),
+        (huge_png(60_000, 60_000), "too large|cut short"),
+        (huge_png(20_000, 8_000), "too large"),
+        (huge_png(64, 64), "cut short"),
     ],
     ids=["empty", "text", "icon named jpg", "bomb", "huge", "no pixels"],
 )
@@ -90,3 +79,47 @@ def test_bad_files_among_good_ones_stop_nothing(tmp_path: Path) -> None:
     found = scan_images([good, bad, tmp_path / "gone.jpg"], advance=lambda: done.append(1))
     assert [type(item) for item in found] == [ImageFacts, DataError, DataError]
     assert len(done) == 3
+
+
+@pytest.mark.parametrize("name", [name for name, odd in ODD_FILES.items() if odd[1] == "odd"])
+def test_an_odd_file_is_used_and_says_what_is_odd(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(odd_file(name, 3))
+    (oddity,) = scan_image(tmp_path / name).oddities
+    assert ODD_FILES[name][2] in oddity
+
+
+@pytest.mark.parametrize("name", [name for name, odd in ODD_FILES.items() if odd[1] != "odd"])
+def test_a_damaged_file_is_refused_with_its_reason(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(odd_file(name, 3))
+    with pytest.raises(DataError, match=ODD_FILES[name][2]):
+        scan_image(tmp_path / name)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF"])
+def test_width_and_height_are_those_of_the_upright_image(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / f"a.{kind.lower()}"
+    path.write_bytes(turned(draw("leopard", 0), kind))
+    facts = scan_image(path)
+    assert (facts.width, facts.height, facts.oddities) == (64, 48, ())
+
+
+def test_a_clock_without_a_battery_is_remembered_and_gives_no_time(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0132] = "1970:01:01 00:00:12"
+    path = tmp_path / "a.jpg"
+    Image.fromarray(draw("leopard", 0)).save(path, exif=exif)
+    facts = scan_image(path)
+    assert (facts.taken_at, facts.dead_clock) == (None, "1970:01:01 00:00:12")
+
+
+def test_exif_with_a_zone_of_its_own_keeps_it_and_else_the_asked_one_counts(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    details = {0x9003: "2024:05:12 21:34:05", 0x9011: "+03:00"}
+    exif[0x8769] = details
+    path = tmp_path / "a.jpg"
+    zone = timezone(timedelta(hours=-5))
+    Image.fromarray(draw("leopard", 0)).save(path, exif=exif)
+    assert str(scan_image(path, zone).taken_at) == "2024-05-12 18:34:05+00:00"
+    exif[0x8769] = {0x9003: "2024:05:12 21:34:05"}
+    Image.fromarray(draw("leopard", 0)).save(path, exif=exif)
+    assert str(scan_image(path, zone).taken_at) == "2024-05-13 02:34:05+00:00"
