@@ -10,7 +10,10 @@ TAU = 2.0  # softens both sides of a divergence; tau^2 keeps the size of its gra
 
 
 def class_loss(logits: Tensor, classes: Tensor, columns: Tensor) -> Tensor:
-    """Return the mean of -log p(class), p summed over the columns of the class.
+    """Return the balanced cross-entropy: the mean over classes of their mean -log p(class).
+
+    p is summed over the columns of the class. A class counts alike however many rows of a batch
+    show it; classes that none shows have no part.
 
     Args:
         logits: `(B, K)`.
@@ -19,7 +22,10 @@ def class_loss(logits: Tensor, classes: Tensor, columns: Tensor) -> Tensor:
     """
     own = columns[None] == classes[:, None]
     right = torch.logsumexp(logits.masked_fill(~own, -torch.inf), dim=1)
-    return (torch.logsumexp(logits, dim=1) - right).mean()
+    rows = torch.logsumexp(logits, dim=1) - right
+    counts = torch.bincount(classes)
+    weights = 1 / (counts[classes] * (counts > 0).sum())
+    return (weights * rows).sum()
 
 
 def divergence(teacher: Tensor, student: Tensor, *, tau: float = TAU) -> Tensor:
@@ -51,8 +57,20 @@ def zero_shot_consistency(
         classes: `(B,)` int64.
         columns: `(K,)` int64, class of each column.
     """
-    right = columns[teacher.argmax(dim=1)] == classes
+    right = likeliest_class(teacher, columns) == classes
     return (divergence(teacher.detach(), student) * right).mean()
+
+
+def likeliest_class(logits: Tensor, columns: Tensor) -> Tensor:
+    """Return the class `(B,)` whose columns' probabilities have the greatest sum.
+
+    Args:
+        logits: `(B, K)`.
+        columns: `(K,)` int64, class of each column.
+    """
+    parts = torch.softmax(logits, dim=1)
+    sums = parts.new_zeros(len(parts), int(columns.max()) + 1).index_add(1, columns, parts)
+    return sums.argmax(dim=1)
 
 
 def view_consistency(one: Tensor, other: Tensor) -> Tensor:
