@@ -22,9 +22,10 @@ from edgeclip.contract.pack import (
     PACK_FILE,
     TENSORS_FILE,
     PackManifest,
+    filled_for,
     read_pack_manifest,
 )
-from edgeclip.contract.slots import GRAPH_OUTPUTS, filled_slots
+from edgeclip.contract.slots import GRAPH_OUTPUTS
 from edgeclip.errors import PackError
 
 if TYPE_CHECKING:
@@ -73,10 +74,9 @@ def golden_outputs(images: NDArray[np.uint8], backbone: Backbone, tensors: Tenso
         backbone: The frozen encoder.
         tensors: A pack's.
     """
-    from edgeclip.adapters.model import run_head  # torch: reading a pack does not need it
+    from edgeclip.adapters.pack_outputs import outputs_of  # torch: reading a pack does without
 
-    z, f = backbone.embed_images(images)
-    outputs = run_head(z.numpy(), f.numpy(), tensors)
+    outputs = outputs_of(images, backbone, tensors)
     return Golden(images, *(np.array(output.numpy(), np.float32) for output in outputs))
 
 
@@ -192,8 +192,7 @@ def _read_tensors(path: Path, manifest: PackManifest) -> dict[str, Floats]:
         )
     if wrong := sorted(name for name, tensor in tensors.items() if tensor.dtype != np.float32):
         raise PackError(f"{path}: {', '.join(wrong)} are not float32: train the pack again")
-    base = manifest.base
-    filled = filled_slots(tensors, width=base.width, embed_dim=base.embed_dim)
+    filled = filled_for(manifest.graph, manifest.base, tensors)
     if filled["class_weights"].shape[1] != len(manifest.column_class):
         raise PackError(f"{path}: class_weights and column_class differ in columns")
     return {name: filled[name] for name in tensors}

@@ -13,8 +13,13 @@ from safetensors import SafetensorError
 
 from edgeclip.contract.bundle import BundleManifest, find_pack, read_bundle, read_bundled_pack
 from edgeclip.contract.hashing import sha256_file
-from edgeclip.contract.pack import PACK_FILE, TENSORS_FILE, PackManifest, Thresholds
-from edgeclip.contract.slots import filled_slots
+from edgeclip.contract.pack import (
+    PACK_FILE,
+    TENSORS_FILE,
+    PackManifest,
+    Thresholds,
+    filled_for,
+)
 from edgeclip.errors import ConfigError, PackError
 from edgeclip_device.config import InferenceSettings, ThresholdSettings
 
@@ -76,9 +81,7 @@ def load_pack(settings: InferenceSettings) -> LoadedPack:
         manifest=manifest,
         manifest_sha256=sha256_file(folder / PACK_FILE),
         folder=folder,
-        slots=filled_slots(
-            _read_tensors(folder / TENSORS_FILE), width=base.width, embed_dim=base.embed_dim
-        ),
+        slots=filled_for(bundle_manifest.graph, base, _read_tensors(folder / TENSORS_FILE)),
         thresholds=_applied(manifest, settings.thresholds),
     )
 

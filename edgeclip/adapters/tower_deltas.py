@@ -20,10 +20,11 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
+from edgeclip.contract.slots import DELTA_PREFIX
 from edgeclip.errors import PackError
 from edgeclip.towers import FrozenTower
 
-PREFIX = "delta."
+PREFIX = DELTA_PREFIX
 _LORA_A, _LORA_B, _SINGULAR = ".lora_a", ".lora_b", ".singular"
 
 

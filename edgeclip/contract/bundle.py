@@ -26,6 +26,7 @@ from edgeclip.contract.pack import (
     read_pack_manifest,
 )
 from edgeclip.contract.preprocess_spec import PREPROCESS_VERSION, PreprocessSpec
+from edgeclip.contract.slots import GraphKind, graph_of
 from edgeclip.contract.validation import explain
 from edgeclip.errors import BundleDamagedError, BundleMismatchError, BundleMissingError
 
@@ -112,6 +113,11 @@ class BundleManifest(Part):
     def to_json(self) -> str:
         """Return the manifest as indented JSON, ended by a newline."""
         return self.model_dump_json(by_alias=True, indent=2) + "\n"
+
+    @property
+    def graph(self) -> GraphKind:
+        """Which slots the bundle's graphs have; all have the same."""
+        return graph_of(self.graphs[0].inputs)
 
     def graph_for(self, runtime: Literal["tensorrt", "onnxruntime"]) -> Graph:
         """Return the graph made for a runtime.

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import (
     AwareDatetime,
     BaseModel,
@@ -18,6 +21,7 @@ from pydantic import (
 
 from edgeclip.contract.hashing import sha256_file
 from edgeclip.contract.preprocess_spec import PreprocessSpec
+from edgeclip.contract.slots import GraphKind, filled_deep_slots, filled_slots, graph_of
 from edgeclip.contract.validation import explain
 from edgeclip.errors import PackError
 
@@ -105,7 +109,7 @@ class PackManifest(Part):
     method: str
     recipe_sha256: Sha256
     fusion_class: Literal["F0", "F1", "F2"]
-    graph: Literal["head"]
+    graph: GraphKind = Field(description="The smallest graph that takes all of `slots`.")
     slots: dict[str, list[int]]
     base: Base
     preprocess: PreprocessSpec
@@ -135,6 +139,8 @@ class PackManifest(Part):
             raise ValueError("class names must differ")
         if set(self.column_class) != set(range(len(names))):
             raise ValueError("column_class must name every class and no other")
+        if self.graph == "head" and graph_of(self.slots) == "deep":
+            raise ValueError("graph is head, but slots reach into the encoder")
         if unknown := sorted(set(self.thresholds) - set(names)):
             raise ValueError(f"thresholds for classes that do not exist: {', '.join(unknown)}")
         return self
@@ -158,6 +164,25 @@ class PackManifest(Part):
     def to_json(self) -> str:
         """Return the manifest as indented JSON, ended by a newline."""
         return self.model_dump_json(by_alias=True, indent=2) + "\n"
+
+
+def filled_for(
+    graph: GraphKind, base: Base, tensors: Mapping[str, NDArray[np.float32]]
+) -> dict[str, NDArray[np.float32]]:
+    """Return a tensor for every slot of a graph of an encoder, in their order.
+
+    Args:
+        graph: Which; a `deep` graph takes packs of a `head` graph too.
+        base: The encoder.
+        tensors: A pack's tensors by slot name, float32.
+
+    Raises:
+        PackError: The tensors do not fit graph and encoder.
+    """
+    sizes = {"width": base.width, "embed_dim": base.embed_dim}
+    if graph == "deep":
+        return filled_deep_slots(tensors, **sizes, blocks=base.blocks)
+    return filled_slots(tensors, **sizes)
 
 
 def read_pack_manifest(folder: Path, *, check_hashes: bool = True) -> PackManifest:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeclip.contract.bundle import Profile
-from edgeclip.contract.slots import HEAD_SLOTS
+from edgeclip.contract.slots import ALL_SLOTS, GraphKind
 from edgeclip.errors import ConfigError, PackError
 
 DIMENSION_NAMES: Final[Mapping[str, str]] = {
@@ -19,6 +19,8 @@ DIMENSION_NAMES: Final[Mapping[str, str]] = {
     "H": "hidden",
     "d": "attention",
     "C": "entries",
+    "h": "block_hidden",
+    "T": "text_tokens",
 }
 """Letter of `contract.slots` -> the dimension's name in the graph."""
 
@@ -30,12 +32,13 @@ Shapes = tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]
 """Smallest, usual and largest shape."""
 
 
-def default_profiles(max_batch: int = 4) -> dict[str, Profile]:
+def default_profiles(max_batch: int = 4, graph: GraphKind = "head") -> dict[str, Profile]:
     """Return the sizes a bundle's engines take, by letter.
 
     Args:
         max_batch: Images of one call, 2 to `MOST_IMAGES`: a device classifies the whole frame and
             the crop of what moves as one batch.
+        graph: Of the bundle.
 
     Raises:
         ConfigError: `max_batch` is out of range.
@@ -45,6 +48,7 @@ def default_profiles(max_batch: int = 4) -> dict[str, Profile]:
             f"--max-batch is {max_batch}: give {LEAST_IMAGES} to {MOST_IMAGES}, since a device"
             " classifies frame and crop together"
         )
+    inside = {"h": Profile(min=1, opt=16, max=64), "T": Profile(min=1, opt=9, max=33)}
     return {
         "B": Profile(min=1, opt=1, max=max_batch),
         "K": Profile(min=1, opt=8, max=64),
@@ -52,6 +56,7 @@ def default_profiles(max_batch: int = 4) -> dict[str, Profile]:
         "H": Profile(min=1, opt=128, max=256),
         "d": Profile(min=1, opt=64, max=128),
         "C": Profile(min=1, opt=1, max=1024),
+        **(inside if graph == "deep" else {}),
     }
 
 
@@ -68,7 +73,7 @@ def check_pack_fits(
         PackError: A free dimension lies outside its profile; the message names it.
     """
     for name, tensor in filled.items():
-        for letter, size in zip(HEAD_SLOTS[name].dims, tensor.shape, strict=True):
+        for letter, size in zip(ALL_SLOTS[name].dims, tensor.shape, strict=True):
             profile = profiles.get(letter)
             if profile is not None and not profile.min <= size <= profile.max:
                 raise PackError(
@@ -88,7 +93,7 @@ def input_shapes(name: str, profiles: Mapping[str, Profile], fixed: tuple[int, .
     Raises:
         ConfigError: The graph leaves a dimension free that has no profile.
     """
-    letters = ("B", "", "", "") if name == "images" else HEAD_SLOTS[name].dims
+    letters = ("B", "", "", "") if name == "images" else ALL_SLOTS[name].dims
     columns = []
     for letter, size in zip(letters, fixed, strict=True):
         profile = profiles.get(letter)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -75,6 +76,15 @@ MOST_CROSS_MODAL_BLOCKS = 4
 GRAPH_OUTPUTS = ("image_features", "base_embedding", "logits", "probabilities")
 """`(B, E)`, `(B, E)`, `(B, K)`, `(B, K)`, all float32."""
 
+DEEP_OUTPUTS = (*GRAPH_OUTPUTS, "attention")
+"""Of a `deep` graph: also `(B, N - 1, K)`, where among the patches each column looked."""
+
+GraphKind = Literal["head", "deep"]
+SLOTS_OF: Mapping[GraphKind, Mapping[str, Slot]] = {"head": HEAD_SLOTS, "deep": ALL_SLOTS}
+OUTPUTS_OF: Mapping[GraphKind, tuple[str, ...]] = {"head": GRAPH_OUTPUTS, "deep": DEEP_OUTPUTS}
+DELTA_PREFIX = "delta."
+"""Of tensors that change the encoder's own weights: no graph has slots for them."""
+
 
 def adapted_blocks(blocks: int) -> int:
     """Return A: how many of a tower's blocks, counted from its end, take a block adapter."""
@@ -131,15 +141,20 @@ def filled_deep_slots(
     return _filled(ALL_SLOTS, tensors, {"1": 1, "D": width, "E": embed_dim, **sizes})
 
 
-def needs_deep_graph(names: Iterable[str]) -> bool:
-    """Return whether tensors of these names need a `deep` graph."""
-    return not DEEP_SLOTS.keys().isdisjoint(names)
+def graph_of(names: Iterable[str]) -> GraphKind:
+    """Return the smallest graph that takes tensors of these names, or has inputs of them."""
+    return "head" if DEEP_SLOTS.keys().isdisjoint(names) else "deep"
 
 
 def _filled(
     table: Mapping[str, Slot], tensors: Mapping[str, NDArray[np.float32]], sizes: dict[str, int]
 ) -> dict[str, NDArray[np.float32]]:
     surplus = sorted(set(tensors) - set(table))
+    if any(name.startswith(DELTA_PREFIX) for name in surplus):
+        raise PackError(
+            f"the pack changes weights of the encoder ({surplus[0]}), which no graph with slots"
+            " can take: train it with methods that bind slots"
+        )
     if surplus:
         raise PackError(f"the pack has tensors that no slot takes: {', '.join(surplus)}")
     _read_sizes(table, tensors, sizes)

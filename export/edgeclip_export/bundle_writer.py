@@ -21,9 +21,8 @@ from edgeclip.contract.bundle import (
 )
 from edgeclip.contract.files import new_folder, refuse_filled, write_text
 from edgeclip.contract.hashing import sha256_file
-from edgeclip.contract.pack import PACK_FILE, PackManifest
+from edgeclip.contract.pack import PACK_FILE, PackManifest, filled_for
 from edgeclip.contract.profiles import check_pack_fits, default_profiles
-from edgeclip.contract.slots import filled_slots
 from edgeclip.errors import ConfigError, ParityError
 from edgeclip.packs import Pack, load_pack
 from edgeclip_export.checks import Check, Checklist
@@ -75,18 +74,19 @@ def write_bundle(config: BundleConfig, on_check: Callable[[Check], None]) -> Bun
         ParityError: A computation differs beyond tolerance.
     """
     load_onnxruntime()  # asked first: without it the work would be for nothing
-    profiles = default_profiles(config.max_batch)
+    default_profiles(config.max_batch)  # asked first, like the options below
     _refuse_to_replace(config)
     pack = load_pack(config.pack)
     backbone = load_encoder(pack.manifest, config)
-    base = pack.manifest.base
-    slots = filled_slots(pack.tensors, width=base.width, embed_dim=base.embed_dim)
+    graph = pack.manifest.graph
+    profiles = default_profiles(config.max_batch, graph)
+    slots = filled_for(graph, backbone.base, pack.tensors)
     check_pack_fits(slots, profiles)
     checklist = Checklist(on_check)
     with new_folder(config.out, overwrite=config.overwrite) as folder:
         reference = encoder_gates(backbone, slots, pack.golden, checklist)
         checklist.require(ParityError, "nothing was written; train the pack again")
-        graphs = write_graphs(folder, backbone, checklist)
+        graphs = write_graphs(folder, backbone, graph, checklist)
         cpu, tensorrt = (folder / graph.file for graph in graphs)
         parity = graph_gates(backbone, slots, reference, OrtGraph(cpu), checklist)
         checklist.add(builder_check(tensorrt, profiles))

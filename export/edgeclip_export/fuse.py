@@ -7,9 +7,12 @@ import copy
 import torch
 from torch import Tensor, nn
 
+from edgeclip.adapters.deep_graph import DeepModel
 from edgeclip.adapters.head_graph import HeadGraph
 from edgeclip.clip import Backbone
 from edgeclip.contract.engine_key import Precision
+from edgeclip.contract.slots import ALL_SLOTS, GraphKind, adapted_blocks
+from edgeclip.towers import split_tower
 
 
 class FusedModel(nn.Module):
@@ -20,18 +23,27 @@ class FusedModel(nn.Module):
     precision, and everything after it (projection, adapters, logits) in single: under 0.5 % of the
     operations, while a logit scale of 100 would make steps of 0.03 in half precision.
 
+    A `deep` graph has the slots inside the tower's last blocks too. What they add is computed in
+    single precision.
+
     Args:
         backbone: The frozen encoder; it is not changed.
         precision: Of the tower.
+        graph: Which slots it has.
+
+    Raises:
+        ConfigError: The graph is deep, and adapters do not know the tower's blocks.
     """
 
     pixel_scale: Tensor
     pixel_shift: Tensor
 
-    def __init__(self, backbone: Backbone, precision: Precision) -> None:
+    def __init__(self, backbone: Backbone, precision: Precision, graph: GraphKind = "head") -> None:
         super().__init__()
         visual = copy.deepcopy(backbone.tower.visual).cpu().eval()
         self.dtype = torch.float16 if precision == "fp16" else torch.float32
+        self.precision, self.graph = precision, graph
+        self.size, self.blocks = backbone.preprocess.size, backbone.base.blocks
         self.visual = visual.to(self.dtype)
         self.projection = nn.Parameter(
             backbone.tower.projection.detach().cpu().clone(), requires_grad=False
@@ -43,18 +55,27 @@ class FusedModel(nn.Module):
         self.register_buffer("pixel_scale", (1 / (255 * std)).float())
         self.register_buffer("pixel_shift", (-mean / std).float())
         self.head = HeadGraph()
+        if graph == "deep":
+            cut = self.blocks - adapted_blocks(self.blocks)
+            self.lower, upper = split_tower(self.visual, self.projection, cut)
+            self.deep = DeepModel(upper)
 
     def forward(self, images: Tensor, *slots: Tensor) -> tuple[Tensor, ...]:
-        """Return the graph's outputs, in the order of `contract.slots.GRAPH_OUTPUTS`.
+        """Return the graph's outputs, in the order of `contract.slots.OUTPUTS_OF`.
 
         Args:
             images: `(B, S, S, 3)` uint8, RGB, from the contract's preprocessing.
-            slots: All of `contract.slots.HEAD_SLOTS` in their order, float32.
+            slots: All of the graph's slots in the order of `contract.slots.SLOTS_OF`, float32.
         """
         pixels = (images.float() * self.pixel_scale + self.pixel_shift).permute(0, 3, 1, 2)
+        if self.graph == "deep":
+            tokens = self.lower(pixels.to(self.dtype))
+            outputs, attention = self.deep(tokens, dict(zip(ALL_SLOTS, slots, strict=True)))
+            return (*outputs, attention)
         z = self.visual(pixels.to(self.dtype)).float()
         return tuple(self.head(z, z @ self.projection, *slots))
 
     def layer_norms(self) -> int:
-        """Return how many LayerNorms the tower has: each must stay one node of the graph."""
-        return sum(isinstance(module, nn.LayerNorm) for module in self.visual.modules())
+        """Return how many LayerNorms there are: each must stay one node of the graph."""
+        own = sum(isinstance(module, nn.LayerNorm) for module in self.visual.modules())
+        return own + (adapted_blocks(self.blocks) if self.graph == "deep" else 0)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeclip.clip import Backbone
-from edgeclip.contract.slots import GRAPH_OUTPUTS
+from edgeclip.contract.slots import GRAPH_OUTPUTS, GraphKind, graph_of
 from edgeclip.packs import Golden
 from edgeclip_export.checks import Check, Checklist
 from edgeclip_export.fuse import FusedModel
@@ -53,14 +53,15 @@ def encoder_gates(
 
     Args:
         backbone: The frozen encoder.
-        slots: The pack's tensors: what `contract.slots.filled_slots` gave.
+        slots: The pack's tensors: what `contract.pack.filled_for` gave.
         golden: The pack's golden frames and outputs.
         checklist: Takes the checks.
     """
     images = check_images(golden.images)
     outputs = torch_outputs(backbone, images, slots)
     checklist.add(*golden_checks("golden outputs, torch", golden, outputs))
-    half = compare(outputs, fused_outputs(FusedModel(backbone, "fp16").eval(), images, slots))
+    fused = FusedModel(backbone, "fp16", graph_of(slots)).eval()
+    half = compare(outputs, fused_outputs(fused, images, slots))
     checklist.add(*_half_checks(half))
     parity = {
         "images": float(len(images)),
@@ -77,7 +78,7 @@ def graph_gates(
 
     Args:
         backbone: The frozen encoder.
-        slots: The pack's tensors: what `contract.slots.filled_slots` gave.
+        slots: The pack's tensors: what `contract.pack.filled_for` gave.
         reference: What `encoder_gates` gave.
         graph: The bundle's FP32 graph.
         checklist: Takes the checks.
@@ -87,7 +88,7 @@ def graph_gates(
     checklist.add(*difference_checks("ONNX Runtime, torch", found, len(images)))
     neutral = neutral_difference(backbone, images, graph.run(images, neutral_slots(slots)))
     checklist.add(Check.at_most("neutral pack = frozen CLIP", neutral, NEUTRAL_LIMIT))
-    checklist.add(*_other_sizes(backbone, images, graph))
+    checklist.add(*_other_sizes(backbone, images, graph, graph_of(slots)))
     return reference.parity | {
         "one_minus_cosine": found.one_minus_cosine,
         "logits": found.logits,
@@ -112,9 +113,12 @@ def golden_checks(subject: str, golden: Golden, found: Outputs) -> list[Check]:
     )
 
 
-def _other_sizes(backbone: Backbone, images: NDArray[np.uint8], graph: OrtGraph) -> list[Check]:
+def _other_sizes(
+    backbone: Backbone, images: NDArray[np.uint8], graph: OrtGraph, kind: GraphKind
+) -> list[Check]:
     """All adapters on, with sizes that the export never saw: free dimensions are really free."""
-    slots = other_slots(backbone.base.width, backbone.base.embed_dim)
+    base = backbone.base
+    slots = other_slots(base.width, base.embed_dim, base.blocks if kind == "deep" else 0)
     few = images[-4:]
     found = compare(torch_outputs(backbone, few, slots), graph.run(few, slots))
     return difference_checks("other sizes, all adapters", found, len(few))

@@ -9,27 +9,31 @@ import onnx
 from edgeclip.clip import Backbone
 from edgeclip.contract.bundle import Graph, Profile
 from edgeclip.contract.engine_key import Precision
-from edgeclip.contract.slots import GRAPH_OUTPUTS
+from edgeclip.contract.slots import OUTPUTS_OF, GraphKind
 from edgeclip.errors import BackendError, GateError, SetupError
 from edgeclip_export.checks import Check, Checklist
 from edgeclip_export.config import EngineConfig
 from edgeclip_export.engine import build_engine, module_name
 from edgeclip_export.fuse import FusedModel
 from edgeclip_export.graph_checks import graph_checks
-from edgeclip_export.onnx_graph import INPUTS, OPSET, export_graph
+from edgeclip_export.onnx_graph import OPSET, export_graph, inputs_of
 from edgeclip_export.progress import SilentProgress
 
 CPU_GRAPH = "model.cpu.onnx"
 TENSORRT_GRAPH = "model.trt.onnx"
+_PRECISIONS: dict[str, Precision] = {CPU_GRAPH: "fp32", TENSORRT_GRAPH: "fp16"}
 _HASH_CHARS = 12
 
 
-def write_graphs(folder: Path, backbone: Backbone, checklist: Checklist) -> list[Graph]:
+def write_graphs(
+    folder: Path, backbone: Backbone, graph: GraphKind, checklist: Checklist
+) -> list[Graph]:
     """Write both graphs under `backbone/<sha12>/` and check each.
 
     Args:
         folder: The bundle being made.
         backbone: The frozen encoder.
+        graph: Which slots they have.
         checklist: Takes the checks.
 
     Returns:
@@ -42,31 +46,26 @@ def write_graphs(folder: Path, backbone: Backbone, checklist: Checklist) -> list
     place = f"backbone/{backbone.base.weights_sha256[:_HASH_CHARS]}"
     (folder / place).mkdir(parents=True)
     return [
-        _write(folder, f"{place}/{CPU_GRAPH}", backbone, "fp32", checklist),
-        _write(folder, f"{place}/{TENSORRT_GRAPH}", backbone, "fp16", checklist),
+        _write(folder, f"{place}/{name}", FusedModel(backbone, precision, graph), checklist)
+        for name, precision in _PRECISIONS.items()
     ]
 
 
-def _write(
-    folder: Path, file: str, backbone: Backbone, precision: Precision, checklist: Checklist
-) -> Graph:
-    fused = FusedModel(backbone, precision).eval()
-    model = export_graph(fused, backbone.preprocess.size)
+def _write(folder: Path, file: str, fused: FusedModel, checklist: Checklist) -> Graph:
+    model = export_graph(fused.eval(), fused.size)
     name = file.rsplit("/", 1)[-1]
-    for check in graph_checks(
-        model, size=backbone.preprocess.size, layer_norms=fused.layer_norms()
-    ):
+    for check in graph_checks(model, size=fused.size, layer_norms=fused.layer_norms()):
         checklist.add(check.about(name))
     checklist.require(GateError, "this encoder cannot be exported: choose another --backbone")
     onnx.save_model(model, folder / file)
     return Graph(
         file=file,
-        rung=precision,
-        runtime="onnxruntime" if precision == "fp32" else "tensorrt",
+        rung=fused.precision,
+        runtime="onnxruntime" if fused.precision == "fp32" else "tensorrt",
         opset=OPSET,
         nodes=len(model.graph.node),
-        inputs=list(INPUTS),
-        outputs=list(GRAPH_OUTPUTS),
+        inputs=list(inputs_of(fused.graph)),
+        outputs=list(OUTPUTS_OF[fused.graph]),
     )
 
 

@@ -13,15 +13,25 @@ import torch
 from torch import Tensor
 
 from edgeclip.contract.profiles import DIMENSION_NAMES
-from edgeclip.contract.slots import GRAPH_OUTPUTS, HEAD_SLOTS
+from edgeclip.contract.slots import (
+    OUTPUTS_OF,
+    SLOTS_OF,
+    GraphKind,
+    adapted_blocks,
+    cross_modal_blocks,
+)
 from edgeclip.errors import ConfigError
 from edgeclip_export.fuse import FusedModel
 
 OPSET = 18  # the parser of TensorRT 10.3 takes 9 to 20; from 17 on a LayerNorm is one node
 IR_VERSION = 10  # the newest that ONNX Runtime 1.18 reads
-INPUTS = ("images", *HEAD_SLOTS)
 MOST_PARAMETERS = 450_000_000  # a protobuf holds 2 GB; weights of their own file come later
 _SCOPES = "pkg.torch.onnx.name_scopes"
+
+
+def inputs_of(graph: GraphKind) -> tuple[str, ...]:
+    """Return the names of a graph's inputs, in their order."""
+    return ("images", *SLOTS_OF[graph])
 
 
 def export_graph(
@@ -43,17 +53,16 @@ def export_graph(
             f"the encoder has {parameters:,} parameters, one file holds {most_parameters:,}:"
             " choose a smaller --backbone"
         )
-    width, embed_dim = model.projection.shape
     try:
         with torch.no_grad(), _quiet():
             program = torch.onnx.export(
                 model,
-                _example(size, width, embed_dim),
+                _example(model, size),
                 dynamo=True,
                 opset_version=OPSET,
-                input_names=list(INPUTS),
-                output_names=list(GRAPH_OUTPUTS),
-                dynamic_shapes=_dynamic_shapes(),
+                input_names=list(inputs_of(model.graph)),
+                output_names=list(OUTPUTS_OF[model.graph]),
+                dynamic_shapes=_dynamic_shapes(model.graph),
                 external_data=False,
                 verbose=False,
             )
@@ -73,19 +82,23 @@ def node_histogram(model: onnx.ModelProto) -> dict[str, int]:
     return {name: operators.count(name) for name in sorted(set(operators))}
 
 
-def _example(size: int, width: int, embed_dim: int) -> tuple[Tensor, ...]:
+def _example(model: FusedModel, size: int) -> tuple[Tensor, ...]:
     """Return inputs whose free sizes all differ and exceed 1, which torch would take as fixed."""
-    sizes = {"1": 1, "D": width, "E": embed_dim, "H": 5, "d": 3, "M": 4, "K": 6, "C": 7}
+    width, embed_dim = model.projection.shape
+    blocks = {"A": adapted_blocks(model.blocks), "X": cross_modal_blocks(model.blocks)}
+    free = {"H": 5, "d": 3, "M": 4, "K": 6, "C": 7, "h": 8, "T": 9}
+    sizes = {"1": 1, "D": width, "E": embed_dim} | blocks | free
     images = torch.zeros((2, size, size, 3), dtype=torch.uint8)
-    slots = [torch.ones([sizes[letter] for letter in slot.dims]) for slot in HEAD_SLOTS.values()]
+    table = SLOTS_OF[model.graph].values()
+    slots = [torch.ones([sizes[letter] for letter in slot.dims]) for slot in table]
     return images, *slots
 
 
-def _dynamic_shapes() -> tuple[object, ...]:
+def _dynamic_shapes(graph: GraphKind) -> tuple[object, ...]:
     free = {letter: torch.export.Dim(name, min=1) for letter, name in DIMENSION_NAMES.items()}
     slots = tuple(
         {axis: free[letter] for axis, letter in enumerate(slot.dims) if letter in free}
-        for slot in HEAD_SLOTS.values()
+        for slot in SLOTS_OF[graph].values()
     )
     return {0: free["B"]}, slots
 

@@ -12,8 +12,17 @@ from torch import Tensor
 from torch.nn import functional
 
 from edgeclip.adapters.head_graph import HeadGraph
+from edgeclip.adapters.pack_outputs import outputs_of
 from edgeclip.clip import Backbone
-from edgeclip.contract.slots import GRAPH_OUTPUTS, HEAD_SLOTS, filled_slots
+from edgeclip.contract.slots import (
+    GRAPH_OUTPUTS,
+    SLOTS_OF,
+    adapted_blocks,
+    cross_modal_blocks,
+    filled_deep_slots,
+    filled_slots,
+    graph_of,
+)
 from edgeclip_export.checks import Check
 from edgeclip_export.fuse import FusedModel
 
@@ -72,11 +81,14 @@ def torch_outputs(backbone: Backbone, images: NDArray[np.uint8], slots: Outputs)
     Args:
         backbone: The frozen encoder.
         images: `(B, S, S, 3)` uint8, RGB.
-        slots: What `contract.slots.filled_slots` gave.
+        slots: A tensor for every slot of the graph.
     """
-    z, f = backbone.embed_images(images)
-    with torch.inference_mode():
-        outputs = HeadGraph()(z, f, *_tensors(slots))
+    if graph_of(slots) == "deep":
+        outputs = outputs_of(images, backbone, slots)
+    else:
+        z, f = backbone.embed_images(images)
+        with torch.inference_mode():
+            outputs = HeadGraph()(z, f, *_tensors(slots))
     return {name: value.numpy() for name, value in zip(GRAPH_OUTPUTS, outputs, strict=True)}
 
 
@@ -86,15 +98,16 @@ def fused_outputs(fused: FusedModel, images: NDArray[np.uint8], slots: Outputs) 
     Args:
         fused: Encoder and head.
         images: `(B, S, S, 3)` uint8, RGB.
-        slots: What `contract.slots.filled_slots` gave.
+        slots: A tensor for every slot of the graph.
     """
     with torch.inference_mode():
-        outputs = fused(torch.from_numpy(images), *_tensors(slots))
+        outputs = fused(torch.from_numpy(images), *_tensors(slots))[: len(GRAPH_OUTPUTS)]
     return {name: value.numpy() for name, value in zip(GRAPH_OUTPUTS, outputs, strict=True)}
 
 
 def _tensors(slots: Outputs) -> list[Tensor]:
-    return [torch.from_numpy(np.array(slots[name], np.float32)) for name in HEAD_SLOTS]
+    names = SLOTS_OF[graph_of(slots)]
+    return [torch.from_numpy(np.array(slots[name], np.float32)) for name in names]
 
 
 def compare(reference: Outputs, found: Outputs) -> Differences:
@@ -149,16 +162,27 @@ def neutral_slots(slots: Outputs) -> dict[str, NDArray[np.float32]]:
     """Return a pack's class matrix and scale with every adapter switched off."""
     width, embed_dim = slots["projection_delta"].shape
     kept = {name: slots[name] for name in ("class_weights", "logit_scale")}
+    if graph_of(slots) == "deep":
+        blocks = len(slots["ba_down"])  # of a longer tower no more than these have slots
+        return filled_deep_slots(kept, width=width, embed_dim=embed_dim, blocks=blocks)
     return filled_slots(kept, width=width, embed_dim=embed_dim)
 
 
-def other_slots(width: int, embed_dim: int) -> dict[str, NDArray[np.float32]]:
-    """Return random tensors for every slot, of sizes that no real pack has: all adapters on."""
-    sizes = {"1": 1, "D": width, "E": embed_dim, "H": 11, "d": 6, "M": 9, "K": 13, "C": 17}
+def other_slots(width: int, embed_dim: int, blocks: int = 0) -> dict[str, NDArray[np.float32]]:
+    """Return random tensors for every slot, of sizes that no real pack has: all adapters on.
+
+    Args:
+        width: D.
+        embed_dim: E.
+        blocks: L, for the slots of a `deep` graph; 0 for those of a `head` graph.
+    """
+    free = {"H": 11, "d": 6, "M": 9, "K": 13, "C": 17, "h": 10, "T": 12}
+    inside = {"A": adapted_blocks(blocks), "X": cross_modal_blocks(blocks)}
+    sizes = {"1": 1, "D": width, "E": embed_dim} | free | inside
     rng = np.random.default_rng(1)
     slots = {
         name: rng.normal(0, 0.1, [sizes[letter] for letter in slot.dims]).astype(np.float32)
-        for name, slot in HEAD_SLOTS.items()
+        for name, slot in SLOTS_OF["deep" if blocks else "head"].items()
     }
     return slots | {"temperature": np.array([1.5], np.float32)}
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from edgeclip.contract.bundle import read_bundle, read_bundled_pack
-from edgeclip.contract.slots import filled_slots
+from edgeclip.contract.pack import filled_for
 from edgeclip.errors import ParityError
 from edgeclip.packs import load_pack
 from edgeclip_export.checks import Check, Checklist
@@ -37,8 +37,7 @@ def verify_bundle(bundle: Path, on_check: Callable[[Check], None]) -> tuple[Chec
     for reference in manifest.packs:
         read_bundled_pack(bundle, manifest, reference.task)
         pack = load_pack(bundle / reference.path)
-        base = manifest.base
-        slots = filled_slots(pack.tensors, width=base.width, embed_dim=base.embed_dim)
+        slots = filled_for(manifest.graph, manifest.base, pack.tensors)
         found = graph.run(pack.golden.images, slots)
         subject = f"{reference.task} {reference.version}, ONNX Runtime"
         checklist.add(*golden_checks(subject, pack.golden, found))

@@ -10,7 +10,7 @@ from edgeclip.contract.slots import (
     HEAD_SLOTS,
     filled_deep_slots,
     filled_slots,
-    needs_deep_graph,
+    graph_of,
 )
 from edgeclip.errors import PackError
 
@@ -62,9 +62,16 @@ def test_a_tower_without_blocks_takes_no_deep_pack() -> None:
         _filled({}, 0)
 
 
+@pytest.mark.parametrize("deep", [True, False])
+def test_a_pack_that_changes_the_encoders_weights_is_refused_in_one_line(deep: bool) -> None:
+    baked: Tensors = {"delta.ln_post.weight": np.ones(8, np.float32)}
+    with pytest.raises(PackError, match="changes weights of the encoder") as caught:
+        _ = _filled(baked, 6) if deep else filled_slots(LEAST | baked, width=8, embed_dim=4)
+    assert "\n" not in str(caught.value)
+
+
 def test_a_head_graph_takes_no_deep_slot() -> None:
     deep = LEAST | {"cp_score": np.ones((4, 3), np.float32)}
-    assert needs_deep_graph(deep)
-    assert not needs_deep_graph(LEAST)
+    assert (graph_of(deep), graph_of(LEAST)) == ("deep", "head")
     with pytest.raises(PackError, match="no slot takes: cp_score"):
         filled_slots(deep, width=8, embed_dim=4)

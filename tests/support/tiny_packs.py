@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 
 from edgeclip import clip
 from edgeclip.contract.pack import PackClass, PackManifest, Thresholds
-from edgeclip.contract.slots import HEAD_SLOTS
+from edgeclip.contract.slots import ALL_SLOTS, adapted_blocks, cross_modal_blocks, graph_of
 from edgeclip.packs import golden_outputs, pack_files, write_pack
 from support.samples import pack_manifest
 
@@ -81,6 +81,7 @@ def random_tensors(
     hidden: int = 6,
     width: int = WIDTH,
     embed_dim: int = EMBED_DIM,
+    blocks: int = LAYERS,
 ) -> Tensors:
     """Return random values for some slots, with a logit scale and whatever else a pack must have.
 
@@ -91,11 +92,13 @@ def random_tensors(
         hidden: H.
         width: D of the encoder.
         embed_dim: E of the encoder.
+        blocks: L of the encoder.
     """
     sizes = {"1": 1, "D": width, "E": embed_dim, "H": hidden, "d": 3, "M": 4, "K": columns, "C": 5}
+    sizes |= {"h": 5, "T": 6, "A": adapted_blocks(blocks), "X": cross_modal_blocks(blocks)}
     rng = np.random.default_rng(seed)
     tensors = {
-        name: rng.normal(0, 0.3, [sizes[letter] for letter in HEAD_SLOTS[name].dims])
+        name: rng.normal(0, 0.3, [sizes[letter] for letter in ALL_SLOTS[name].dims])
         for name in ("class_weights", *names)
     }
     tensors["logit_scale"] = np.array([20.0])
@@ -133,6 +136,7 @@ def write_tiny_pack(
         update={
             "version": version,
             "base": backbone.base,
+            "graph": graph_of(tensors),
             "preprocess": backbone.preprocess,
             "slots": {name: list(value.shape) for name, value in tensors.items()},
             "classes": [*classes, blank],

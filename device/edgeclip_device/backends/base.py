@@ -42,7 +42,7 @@ class Backend(Protocol):
         """Take a pack's tensors; they stay bound until others are.
 
         Args:
-            slots: All of `HEAD_SLOTS`, float32.
+            slots: All of the graph's slots, float32.
 
         Raises:
             BackendError: The graph does not take them.

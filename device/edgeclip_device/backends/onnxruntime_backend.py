@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeclip.contract.slots import GRAPH_OUTPUTS, HEAD_SLOTS
+from edgeclip.contract.slots import GRAPH_OUTPUTS, SLOTS_OF, graph_of
 from edgeclip.errors import BackendError, SetupError
 from edgeclip_device.backends.base import Outputs
 
@@ -45,6 +45,7 @@ class OnnxRuntimeBackend:
             raise BackendError(
                 f"ONNX Runtime cannot load {graph} ({_first_line(error)}): export the bundle again"
             ) from error
+        self._slots = SLOTS_OF[graph_of(item.name for item in self._session.get_inputs())]
         self._check_names(graph)
         self._binding = self._session.io_binding()
         self._kept: list[Any] = []  # ONNX Runtime does not keep the tensors alive
@@ -54,7 +55,7 @@ class OnnxRuntimeBackend:
         """Take a pack's tensors; see `Backend`."""
         self._is_bound = False
         values = {}
-        for name in HEAD_SLOTS:
+        for name in self._slots:
             if name not in slots:
                 raise BackendError(f"the pack gives no {name}: load it with `filled_slots`")
             values[name] = self._ort.OrtValue.ortvalue_from_numpy(slots[name])
@@ -88,7 +89,7 @@ class OnnxRuntimeBackend:
     def _check_names(self, graph: Path) -> None:
         found = {item.name for item in self._session.get_inputs()}
         outputs = {item.name for item in self._session.get_outputs()}
-        if found != {"images", *HEAD_SLOTS} or not outputs.issuperset(GRAPH_OUTPUTS):
+        if found != {"images", *self._slots} or not outputs.issuperset(GRAPH_OUTPUTS):
             raise BackendError(
                 f"{graph} has other inputs or outputs than this software's: export it again"
             )
