@@ -15,6 +15,7 @@ from edgeclip.config import TrainConfig
 from edgeclip.contract.pack import Base, PackClass, PackManifest, Thresholds, Training
 from edgeclip.contract.preprocess import decode_image
 from edgeclip.contract.preprocess_spec import PreprocessSpec
+from edgeclip.contract.slots import graph_of
 from edgeclip.evaluation.result import Evaluation
 from edgeclip.labels.classes import observation_type
 from edgeclip.labels.dataset import Dataset
@@ -73,7 +74,7 @@ def make_manifest(trained: Trained, created_at: datetime) -> PackManifest:
         method=ZERO_SHOT if zero_shot else method.name,
         recipe_sha256=config.recipe.sha256,
         fusion_class="F0" if zero_shot else method.fusion,
-        graph="head",
+        graph=graph_of(chosen.tensors),
         slots={name: list(chosen.tensors[name].shape) for name in sorted(chosen.tensors)},
         base=trained.base,
         preprocess=trained.preprocess,

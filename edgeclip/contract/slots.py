@@ -141,9 +141,14 @@ def filled_deep_slots(
     return _filled(ALL_SLOTS, tensors, {"1": 1, "D": width, "E": embed_dim, **sizes})
 
 
+def needs_deep_graph(names: Iterable[str]) -> bool:
+    """Return whether tensors of these names need a `deep` graph."""
+    return not DEEP_SLOTS.keys().isdisjoint(names)
+
+
 def graph_of(names: Iterable[str]) -> GraphKind:
     """Return the smallest graph that takes tensors of these names, or has inputs of them."""
-    return "head" if DEEP_SLOTS.keys().isdisjoint(names) else "deep"
+    return "deep" if needs_deep_graph(names) else "head"
 
 
 def _filled(
