@@ -11,7 +11,7 @@ from typer.main import get_command
 
 from edgeclip.contract.bundle import BundleManifest
 from edgeclip.contract.profiles import DIMENSION_NAMES, default_profiles
-from edgeclip.contract.slots import GRAPH_OUTPUTS, HEAD_SLOTS
+from edgeclip.contract.slots import ALL_SLOTS, DEEP_OUTPUTS
 from edgeclip_export.cli import app
 
 TEXT = (Path(__file__).parents[2] / "docs/bundle-format.md").read_text()
@@ -35,7 +35,7 @@ def test_every_option_of_every_command_is_documented(command: str, option: str) 
     assert option in usage.group()
 
 
-@pytest.mark.parametrize("name", [*HEAD_SLOTS, *GRAPH_OUTPUTS, *DIMENSION_NAMES.values()])
+@pytest.mark.parametrize("name", [*ALL_SLOTS, *DEEP_OUTPUTS, *DIMENSION_NAMES.values()])
 def test_every_input_output_and_dimension_is_documented(name: str) -> None:
     assert f"`{name}`" in TEXT or f"| {name} |" in TEXT
 
@@ -47,6 +47,6 @@ def test_every_field_of_the_manifest_is_documented(name: str) -> None:
 
 @pytest.mark.parametrize("letter", [letter for letter in DIMENSION_NAMES if letter != "B"])
 def test_the_sizes_of_an_engine_are_the_documented_ones(letter: str) -> None:
-    profile = default_profiles()[letter]
+    profile = default_profiles(graph="deep")[letter]
     row = f"| {DIMENSION_NAMES[letter]} | {letter} | {profile.min}, {profile.opt}, {profile.max} |"
     assert row in TEXT
