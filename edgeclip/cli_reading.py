@@ -54,7 +54,8 @@ def _given(
         typer.Option(help="Of a table's boxes: 'relative' or 'pixels'."),
     ] = None,
     use_split: Annotated[
-        bool, typer.Option("--use-split/--no-use-split", help="Take a split that tears places.")
+        bool,
+        typer.Option("--use-split/--no-use-split", help="Take a given split that tears places."),
     ] = False,
     sequence_labels: Annotated[
         bool,

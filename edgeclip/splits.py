@@ -21,7 +21,7 @@ from typing import Final, Literal
 from edgeclip.contract.hashing import sha256_bytes
 from edgeclip.errors import ConfigError, DataError
 from edgeclip.labels.classes import BLANK
-from edgeclip.split_checks import check_parts
+from edgeclip.split_checks import check_parts, places_are_apart
 from edgeclip.split_groups import Images, location_groups, sequence_groups
 from edgeclip.split_search import assign_groups
 from edgeclip.split_seen import choose_seen
@@ -158,8 +158,10 @@ def _given(
     if missing or not chosen:
         name = ", ".join(missing) or "every class but blank"
         raise DataError(f"the given split lacks {name} in a part: leave its column out")
-    check_parts(images, parts)
-    return chosen, Split(parts, "as given", ())
+    check_parts(images, parts, places_apart=False)  # the reader was told to take it all the same
+    apart = places_are_apart(images, parts)
+    warnings = () if apart else ("the given split tears places: test places are not new ones",)
+    return chosen, Split(parts, "as given", warnings)
 
 
 def _with_seen(

@@ -38,6 +38,7 @@ def plain_table(title: str) -> Table:
         show_edge=False,
         pad_edge=False,
         collapse_padding=True,
+        min_width=len(title.strip()),  # else a narrow table breaks its title
     )
 
 

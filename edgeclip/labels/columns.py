@@ -44,6 +44,8 @@ CORNERS = (
 SIZE = ("width", "height")
 """The frame's, that pixels count in."""
 
+_WILDLIFE_INSIGHTS = {"image_id", "deployment_id", "is_blank"}  # there `location` is an address
+
 _FOLDER_OF_FILE = "relativepath"  # Timelapse splits a path in RelativePath and File
 
 
@@ -82,6 +84,9 @@ def find_columns(header: Sequence[str]) -> Columns:
     for name in header:
         by_name.setdefault(name.strip().casefold(), name)
     found = {meaning: _matches(names, by_name) for meaning, names in ALIASES.items()}
+    if by_name.keys() >= _WILDLIFE_INSIGHTS:
+        address = by_name.get("location")
+        found["location"] = [name for name in found["location"] if name != address]
     folder = by_name.get(_FOLDER_OF_FILE)
     if folder and "file" in by_name:  # Timelapse: there `File` is the name alone
         found["path"] = [by_name["file"], *(n for n in found["path"] if n != by_name["file"])]

@@ -64,6 +64,7 @@ class _RowReader:
         self._columns, self._options = columns, options
         self._finder = PathFinder(options.data_dir or options.data.parent)
         self._counts: Counter[str] = Counter()
+        self._missing: set[str] = set()
         self._boxes = self._beyond_one = 0
 
     def take(self, number: int, row: Row) -> None:
@@ -74,7 +75,9 @@ class _RowReader:
         label = label_name(cell(row, self._columns.label))
         path, why = self._finder.find(written)
         if path is None:
-            self._note("path", where, why)
+            if written not in self._missing:  # a row a box names its file several times
+                self._note("path", where, why)
+            self._missing.add(written)
         elif not label:
             self._note("label", where, f"{written} has no label")
         else:

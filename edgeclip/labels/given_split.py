@@ -21,7 +21,7 @@ def given_parts(
     Args:
         images: Usable images.
         samples: What each was read from, in their order.
-        options: `use_split` takes a split that tears.
+        options: `use_split` takes a split that tears places; bursts are never torn.
     """
     parts = [sample.part for sample in samples]
     nothing: list[GivenPart | None] = [None] * len(parts)
@@ -33,29 +33,29 @@ def given_parts(
         return nothing, [f"the source's split is not used: {bare} images are in no part of it"]
     if missing := sorted({"train", "validation", "test"} - set(parts)):
         return nothing, [f"the source's split is not used: it has no {', '.join(missing)}"]
-    torn = _torn(images, parts)
-    if torn and not options.use_split:
-        return nothing, [
-            f"the source's split is not used: {torn} (--use-split takes it all the same)"
-        ]
+    keys: dict[str, list[str | None]] = {
+        "shot": [image.near_duplicate for image in images],
+        "sequence": [image.sequence for image in images],
+        "location": [image.location for image in images],
+    }
+    for kind, names in keys.items():
+        torn = _torn(kind, names, parts)
+        if torn and kind != "location":
+            return nothing, [f"the source's split is not used: {torn}"]
+        if torn and not options.use_split:
+            return nothing, [f"the source's split is not used: {torn} (--use-split takes it)"]
     return parts, [f"the source's split is used{f', although {torn}' if torn else ''}"]
 
 
-def _torn(images: Sequence[LabelledImage], parts: Sequence[GivenPart | None]) -> str:
+def _torn(kind: str, names: Sequence[str | None], parts: Sequence[GivenPart | None]) -> str:
     """Say what lies in two parts, or nothing."""
-    seen: dict[tuple[str, str], set[GivenPart | None]] = defaultdict(set)
-    for image, part in zip(images, parts, strict=True):
-        if image.location:
-            seen["location", image.location].add(part)
-        seen["sequence", image.sequence].add(part)
-        if image.near_duplicate:
-            seen["shot", image.near_duplicate].add(part)
-    torn = [key for key, own in seen.items() if len(own) > 1]
+    seen: dict[str, set[GivenPart | None]] = defaultdict(set)
+    for name, part in zip(names, parts, strict=True):
+        if name:
+            seen[name].add(part)
+    torn = [name for name, own in seen.items() if len(own) > 1]
     if not torn:
         return ""
-    kind, name = torn[0]
-    return (
-        f"{kind} {name} and {len(torn) - 1} more lie in two parts"
-        if len(torn) > 1
-        else (f"{kind} {name} lies in two parts")
+    return f"{kind} {torn[0]}" + (
+        f" and {len(torn) - 1} more lie in two parts" if len(torn) > 1 else " lies in two parts"
     )

@@ -7,6 +7,7 @@ from collections import defaultdict
 from pathlib import Path, PurePosixPath
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif"})
+VIDEO_SUFFIXES = frozenset({".mp4", ".avi", ".mov", ".mkv", ".m4v", ".mpg", ".wmv", ".asf", ".3gp"})
 _ABSOLUTE = re.compile(r"^(?:[A-Za-z]:)?/")
 _LITTER = {"thumbs.db", "desktop.ini", "__macosx", "@eadir"}  # of Windows, macOS and Synology
 
@@ -36,6 +37,9 @@ class PathFinder:
         posix = written.strip().replace("\\", "/")
         if not posix or "\0" in posix:
             return None, "the path is empty or holds a NUL"
+        suffix = PurePosixPath(posix).suffix.lower()
+        if suffix in VIDEO_SUFFIXES:
+            return None, f"{written}: a video: images are read"
         try:
             return self._find(posix, written)
         except (OSError, RuntimeError, ValueError):  # too long, a loop of links, lone surrogates

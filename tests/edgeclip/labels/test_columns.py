@@ -28,3 +28,23 @@ def test_a_box_needs_all_four_columns() -> None:
     assert find_columns(["path", "label", "bbox_x", "bbox_y", "bbox_w"]).box is None
     four = ["bbox_x", "bbox_y", "bbox_w", "bbox_h"]
     assert find_columns(["path", "label", *four]).box == tuple(four)
+
+
+def test_boxes_by_corners_are_known_where_there_are_none_by_width() -> None:
+    corners = ["x_min", "y_min", "x_max", "y_max"]
+    columns = find_columns(["path", "label", *corners])
+    assert (columns.box, columns.corners) == (tuple(corners), True)
+    both = find_columns(["path", "label", *corners, "bbox1", "bbox2", "bbox3", "bbox4"])
+    assert (both.box, both.corners) == (("bbox1", "bbox2", "bbox3", "bbox4"), False)
+
+
+def test_in_timelapse_tables_the_file_is_the_name_below_its_folder() -> None:
+    columns = find_columns(["File", "RelativePath", "Path", "label"])
+    assert (columns.folder, columns.path) == ("RelativePath", "File")
+    assert "path = column File (not Path)" in columns.notes
+
+
+def test_in_wildlife_insights_the_place_is_the_deployment_and_not_the_files_address() -> None:
+    header = ["image_id", "filename", "location", "is_blank", "common_name", "deployment_id"]
+    assert find_columns(header).location == "deployment_id"
+    assert find_columns(header[:3]).location == "location"

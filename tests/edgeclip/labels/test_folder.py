@@ -68,3 +68,48 @@ def test_a_folder_without_labelled_images_says_what_is_expected(
 ) -> None:
     with pytest.raises(DataError, match="expected"):
         read_folder(_fill(tmp_path, *names))
+
+
+def test_a_camera_between_place_and_class_is_guessed_and_kept(tmp_path: Path) -> None:
+    names = [f"{p}/Cam{c}/{s}/a.jpg" for p in "AB" for c in "12" for s in ("leopard", "civet")]
+    table = read_folder(_fill(tmp_path, *names))
+    assert {(s.location, s.camera, s.label) for s in table.samples} >= {
+        ("A", "Cam1", "leopard"), ("B", "Cam2", "civet"),
+    }  # fmt: skip
+    assert "layout location/camera/label (guessed" in table.notes[0]
+
+
+def test_folders_that_a_card_made_below_the_class_are_no_classes(tmp_path: Path) -> None:
+    names = [f"{p}/{s}/100RECNX/a.jpg" for p in "AB" for s in ("leopard", "civet")]
+    table = read_folder(_fill(tmp_path, *names))
+    assert {(s.location, s.label) for s in table.samples} == {
+        (p, s) for p in "AB" for s in ("leopard", "civet")
+    }
+
+
+@pytest.mark.parametrize(
+    ("names", "layout"),
+    [
+        (["leopard/a.jpg", "blank/b.jpg"], "label"),
+        (["A/leopard/a.jpg", "A/empty/b.jpg"], "location/label"),
+        (["A/x/leopard/a.jpg", "A/x/vide/b.jpg"], "location/camera/label"),
+    ],
+    ids=str,
+)
+def test_a_blanks_folder_tells_the_layout(tmp_path: Path, names: list[str], layout: str) -> None:
+    assert read_folder(_fill(tmp_path, *names)).notes[0] == (
+        f"layout {layout} (guessed by a blank's folder; else use --layout)"
+    )
+
+
+def test_each_layout_can_be_asked_for(tmp_path: Path) -> None:
+    root = _fill(tmp_path, "train/x/y/z/a.jpg")
+    wanted = {
+        "label": ("train", None, None, None),
+        "location/label": ("x", "train", None, None),
+        "location/camera/label": ("y", "train", "x", None),
+        "split/label": ("x", None, None, "train"),
+    }
+    for layout, expected in wanted.items():
+        (s,) = read_folder(root, layout=layout).samples
+        assert (s.label, s.location, s.camera, s.part) == expected

@@ -31,16 +31,30 @@ def test_a_split_that_keeps_places_apart_is_taken(tmp_path: Path) -> None:
 
 
 def test_a_split_that_tears_a_place_is_taken_only_when_asked_for(tmp_path: Path) -> None:
-    parts = [("A", "train"), ("A", "val"), ("C", "test")]
+    parts = [("A", "train"), ("B", "val"), ("A", "test")]
     dataset = _read(tmp_path, parts)
     assert all(image.part is None for image in dataset.images)
     assert dataset.notes[-1] == (
-        "the source's split is not used: location A lies in two parts"
-        " (--use-split takes it all the same)"
+        "the source's split is not used: location A lies in two parts (--use-split takes it)"
     )
     asked = _read(tmp_path, parts, use_split=True)
     assert [image.part for image in asked.images][::2] == ["train", "validation", "test"]
     assert asked.notes[-1] == "the source's split is used, although location A lies in two parts"
+    _, split = plan_split(asked.images, asked.class_names, [], seed=1)
+    assert split.level == "as given"
+    assert split.warnings == ("the given split tears places: test places are not new ones",)
+
+
+def test_a_split_that_tears_a_burst_is_never_taken(tmp_path: Path) -> None:
+    rows: list[tuple[object, ...]] = [("path", "label", "site", "seq_id", "split")]
+    for number, part in enumerate(("train", "val", "test")):
+        for label in ("leopard", "blank"):
+            save(tmp_path / f"{number}{label}.jpg", draw(label, number, background=number))
+            rows.append((f"{number}{label}.jpg", label, "A", "burst", part))
+    table = write_table(tmp_path / "labels.csv", rows)
+    dataset = read_dataset(ReadingOptions(data=table, use_split=True))
+    assert all(image.part is None for image in dataset.images)
+    assert dataset.notes[-1] == "the source's split is not used: sequence A/burst lies in two parts"
 
 
 @pytest.mark.parametrize(
