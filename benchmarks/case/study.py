@@ -131,16 +131,32 @@ class Runs:
 
     def get(self, name: str, draw: Draw, run: Callable[[], Contender]) -> Contender:
         """Return a contender of a draw, from its file or from `run`."""
-        path = self._folder / f"{name}-seed{draw.seed}-{draw.leopards}.json"
-        order = [f"{image.path.parent.name}/{image.path.name}" for image in draw.test]
+        path, order = self._path(name, draw.seed, draw.leopards), _order(draw.test)
         if not path.is_file():
             write_text(path, json.dumps({"test": order, **_plain(run())}) + "\n")
+        known = self.known(name, draw.seed, draw.leopards, draw.test)
+        if known is None:
+            raise SystemExit(f"{path} vanished while it was read")
+        return known
+
+    def known(self, name: str, seed: int, leopards: int, test: Images) -> Contender | None:
+        """Return a contender that was run before, or None."""
+        path = self._path(name, seed, leopards)
+        if not path.is_file():
+            return None
         content = json.loads(path.read_text(encoding="utf-8"))
-        if content.pop("test") != order:
+        if content.pop("test") != _order(test):
             raise SystemExit(f"{path} is of other test images: delete it")
         rows = np.asarray(content.pop("probabilities"), np.float32)
         rows /= rows.sum(axis=1, keepdims=True)
         return Contender(probabilities=rows, **content)
+
+    def _path(self, name: str, seed: int, leopards: int) -> Path:
+        return self._folder / f"{name}-seed{seed}-{leopards}.json"
+
+
+def _order(test: Images) -> list[str]:
+    return [f"{image.path.parent.name}/{image.path.name}" for image in test]
 
 
 def _plain(contender: Contender) -> dict[str, Any]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import pytest
 from torch import nn
 
@@ -17,15 +15,7 @@ from edgeclip.labels.dataset import Dataset
 from edgeclip.parts import PartData
 from edgeclip.regions import Strips, regions_of
 from edgeclip.splits import Part, split_images
-
-
-@dataclass(frozen=True)
-class Parts:
-    """The three parts of a split as features."""
-
-    training: PartData
-    validation: PartData
-    test: PartData
+from support.parts_of_a_split import Parts
 
 
 def tiny_network(classes: int) -> nn.Module:

@@ -1,0 +1,134 @@
+"""Zero-shot and the linear probe on frozen features."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from edgeclip.adapters.class_head import ZeroShot
+from edgeclip.baselines.frozen import (
+    INVERSE_STRENGTHS,
+    choose_strength,
+    linear_probe,
+    zero_shot,
+)
+from edgeclip.baselines.judging import Task
+from edgeclip.clip import Backbone
+from edgeclip.features import Features
+from edgeclip.parts import PartData
+from edgeclip.prompts import class_prompts, column_class
+from edgeclip.scoring import image_probabilities, region_probabilities
+from support.parts_of_a_split import Parts
+
+E = 6
+
+
+def clouds(places: int, each: int, spread: float, shift: float = 0.0) -> tuple[
+    NDArray[np.float64], NDArray[np.int64], list[str]
+]:  # fmt: skip
+    """Two classes around two directions; each place moves all of its rows alike."""
+    rng = np.random.default_rng(3)
+    rows, classes, names = [], [], []
+    for place in range(places):
+        moved = shift * rng.normal(size=E)
+        for index in range(each):
+            centre = np.eye(E)[index % 2]
+            row = centre + moved + spread * rng.normal(size=E)
+            rows.append(row / np.linalg.norm(row))
+            classes.append(index % 2)
+            names.append(f"place {place}")
+    return np.asarray(rows), np.asarray(classes, np.int64), names
+
+
+def test_the_probe_tells_apart_what_the_features_tell_apart(parts: Parts, task: Task) -> None:
+    given = linear_probe(parts.training, parts.validation, parts.test, task)
+    images = list(dict.fromkeys(region.image for region in parts.test.regions))
+    assert given.probabilities.shape == (len(images), 3)
+    assert np.allclose(given.probabilities.sum(axis=1), 1, atol=1e-5)
+    right = given.probabilities.argmax(axis=1) == parts.test.classes_of(images)
+    assert right.mean() > 0.6
+    assert given.trainable_params == 3 * (parts.test.features.f.shape[1] + 1)
+    assert "chosen by leaving out locations" in given.note
+
+
+def test_the_probe_sees_neither_labels_nor_order_of_the_test(parts: Parts, task: Task) -> None:
+    first = linear_probe(parts.training, parts.validation, parts.test, task)
+    half = replace(
+        parts.test,
+        regions=parts.test.regions[:8],
+        features=parts.test.features.rows(range(8)),
+    )
+    second = linear_probe(parts.training, parts.validation, half, task)
+    assert np.allclose(first.probabilities[: len(second.probabilities)], second.probabilities)
+    assert first.thresholds == second.thresholds
+
+
+def test_noisy_rows_ask_for_a_stronger_penalty_than_clear_ones() -> None:
+    clear = choose_strength(*clouds(8, 10, spread=0.02), count=2)
+    noisy = choose_strength(*clouds(8, 10, spread=1.5, shift=0.5), count=2)
+    assert noisy < clear
+    assert {noisy, clear} <= set(INVERSE_STRENGTHS)
+
+
+def test_places_are_left_out_whole_so_that_knowing_a_place_does_not_help() -> None:
+    rng = np.random.default_rng(0)
+    places = [f"place {k // 10}" for k in range(60)]
+    classes = np.asarray([k // 10 % 2 for k in range(60)], np.int64)
+    rows = np.stack([np.eye(E)[k // 10] + 0.01 * rng.normal(size=E) for k in range(60)])
+    assert choose_strength(rows, classes, places, 2) == min(INVERSE_STRENGTHS)
+
+
+def test_with_one_place_a_middle_strength_is_taken() -> None:
+    rows, classes, _ = clouds(1, 10, spread=0.1)
+    assert choose_strength(rows, classes, ["here"] * 10, 2) == 1.0
+
+
+def test_a_class_without_training_images_is_never_likeliest(parts: Parts, task: Task) -> None:
+    wider = Task((*task.class_names, "okapi"), task.targets)
+    given = linear_probe(parts.training, parts.validation, parts.test, wider)
+    assert given.probabilities.shape[1] == 4
+    assert given.probabilities[:, 3].max() < 0.05
+
+
+@pytest.fixture(scope="module")
+def start(backbone: Backbone, task: Task) -> tuple[ZeroShot, list[int]]:
+    prompts = class_prompts(task.class_names, {})
+    columns = [column for item in prompts.values() for column in item.columns]
+    numbers = column_class(prompts)
+    text = backbone.embed_prompts(columns)
+    return ZeroShot.of(text, numbers, backbone.logit_scale), numbers
+
+
+def test_zero_shot_is_what_a_pack_of_prompts_alone_says(
+    parts: Parts, task: Task, start: tuple[ZeroShot, list[int]]
+) -> None:
+    head, columns = start
+    given = zero_shot(head, parts.validation, parts.test, replace(task, column_class=columns))
+    tensors = {name: t.numpy().astype(np.float32) for name, t in head.slots().items()}
+    rows = region_probabilities(parts.test.features, tensors, columns)
+    _, wanted = image_probabilities(parts.test.regions, rows, task.target_indices)
+    assert given.uncalibrated is not None
+    assert np.allclose(given.uncalibrated, wanted, atol=1e-5)
+    assert given.trainable_params == given.steps == 0
+
+
+def test_zero_shot_does_not_look_at_the_scale_of_features(
+    parts: Parts, task: Task, start: tuple[ZeroShot, list[int]]
+) -> None:
+    head, columns = start
+    louder = PartData(
+        parts.test.images,
+        parts.test.regions,
+        Features(parts.test.features.z, 7 * parts.test.features.f),
+        parts.test.class_names,
+    )
+    whole = replace(task, column_class=columns)
+    first, second = (
+        zero_shot(head, parts.validation, test, whole) for test in (parts.test, louder)
+    )
+    assert np.allclose(first.probabilities, second.probabilities, atol=1e-5)
+    assert torch.isfinite(torch.from_numpy(first.probabilities)).all()
