@@ -1,0 +1,112 @@
+"""The case study: places apart, draws within draws, runs that are kept, figures that add up."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks.case.figures import Truth, difference, figures_of
+from benchmarks.case.scenes import CLASSES, SetPlan, bursts_of
+from benchmarks.case.study import Draw, Runs, Scenes
+from edgeclip.contenders import Contender
+
+SHRINK = 100  # six images of each class at two places
+
+
+@pytest.fixture(scope="module")
+def scenes(tmp_path_factory: pytest.TempPathFactory) -> Scenes:
+    return Scenes(tmp_path_factory.mktemp("case"), processes=1, shrink=SHRINK)
+
+
+@pytest.fixture(scope="module")
+def truth(scenes: Scenes) -> Truth:
+    return Truth(scenes.test, scenes.test_wind, tuple(CLASSES), "leopard")
+
+
+def contender(truth: Truth, right: float, name: str = "some") -> Contender:
+    """One that gives the true class this probability."""
+    rows = np.full((len(truth.images), 3), (1 - right) / 2, np.float32)
+    for row, image in zip(rows, truth.images, strict=True):
+        row[truth.class_names.index(image.class_name)] = right
+    return Contender(name, rows, {"leopard": 0.5}, 100, 7, 1.5, "a note")
+
+
+def test_bursts_of_one_label_go_round_all_places() -> None:
+    bursts = list(bursts_of(SetPlan(images=30, first_place=7, places=5, seed=1)))
+    for label in ("leopard", "blank"):
+        assert {b.place for b in bursts if b.label == label} == set(range(7, 12))
+    assert sum(burst.length for burst in bursts) == 90
+    assert len({(burst.label, burst.number) for burst in bursts}) == len(bursts)
+
+
+def test_no_place_is_in_two_parts(scenes: Scenes) -> None:
+    draw = scenes.draw(0, 500)
+    places = [{i.location for i in part} for part in (draw.training, draw.validation, draw.test)]
+    assert all(places)
+    assert len(set.union(*places)) == sum(map(len, places))
+
+
+def test_a_smaller_draw_lies_within_a_larger_one(scenes: Scenes) -> None:
+    small, large = scenes.draw(0, 5), scenes.draw(0, 500)
+    for part in ("training", "validation"):
+        few, many = getattr(small, part), getattr(large, part)
+        assert set(few) < set(many)
+        assert {image.class_name for image in few} == set(CLASSES)
+    assert sum(i.class_name == "leopard" for i in small.training + small.validation) == 5
+    assert small.test == large.test
+
+
+def test_validation_and_test_have_one_view_of_each_region(scenes: Scenes) -> None:
+    draw = scenes.draw(0, 5)
+    assert {region.view for region in draw.regions("training")[1]} == {0, 1, 2, 3}
+    for part in ("validation", "test"):
+        images, regions = draw.regions(part)
+        assert {region.view for region in regions} == {0}
+        assert len(regions) == 2 * len(images)  # frame and crop, also of blanks
+
+
+def test_a_run_is_kept_and_read_back(scenes: Scenes, truth: Truth, tmp_path: Path) -> None:
+    runs, draw, made = Runs(tmp_path), scenes.draw(0, 5), contender(truth, 0.8)
+    calls: list[Draw] = []
+
+    def run() -> Contender:
+        calls.append(draw)
+        return made
+
+    for _ in range(2):
+        got = runs.get("some", draw, run)
+        assert np.allclose(got.probabilities, made.probabilities, atol=1e-5)
+        assert replace(got, probabilities=made.probabilities) == made
+    assert len(calls) == 1
+    assert runs.known("other", 0, 5, draw.test) is None
+
+
+def test_a_run_on_other_test_images_is_refused(
+    scenes: Scenes, truth: Truth, tmp_path: Path
+) -> None:
+    runs, draw = Runs(tmp_path), scenes.draw(0, 5)
+    runs.get("some", draw, lambda: contender(truth, 0.8))
+    with pytest.raises(SystemExit, match="other test images"):
+        runs.known("some", 0, 5, draw.test[::-1])
+
+
+def test_one_that_is_always_right_has_figures_of_one(truth: Truth) -> None:
+    figures = figures_of([contender(truth, 0.9)] * 2, truth)
+    for name in ("precision", "recall", "f1"):
+        assert figures[name][0] == 1
+    for name, share in figures["called"].items():
+        assert share == ("leopards" in name), name
+    assert {"other animals", "blanks, moving foliage"} <= set(figures["called"])
+    assert figures["fewer_than_resnet50"] == 255570.3
+    assert json.dumps(figures)
+
+
+def test_the_difference_is_in_f1_and_paired(truth: Truth) -> None:
+    good, blind = contender(truth, 0.9), contender(truth, 0.2)
+    found = difference([good, good], [blind, blind], truth)
+    assert found.ours == 1
+    assert found.ours - found.theirs == pytest.approx(found.interval.estimate)
