@@ -100,7 +100,7 @@ def test_one_that_is_always_right_has_figures_of_one(truth: Truth) -> None:
         assert figures[name][0] == 1
     for name, share in figures["called"].items():
         assert share == ("leopards" in name), name
-    assert {"other animals", "blanks, moving foliage"} <= set(figures["called"])
+    assert "other animals" in figures["called"]
     assert figures["fewer_than_resnet50"] == 255570.3
     assert json.dumps(figures)
 
