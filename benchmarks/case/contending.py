@@ -5,37 +5,37 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks.case.scenes import CLASSES
 from benchmarks.case.study import STRIPS, VIEWS, Draw, Images
 from edgeclip.adapters.class_head import ZeroShot
-from edgeclip.adapters.component import Component
-from edgeclip.adapters.cross_modal_head import CrossModalHead
-from edgeclip.adapters.model import AdapterModel
-from edgeclip.adapters.text_tokens import TextTokens
 from edgeclip.baselines.cnn import resnet50
 from edgeclip.baselines.finetune import FineTuning, finetune
 from edgeclip.baselines.frozen import linear_probe, zero_shot
 from edgeclip.baselines.judging import Task
 from edgeclip.baselines.pixels import PixelPart, PixelSplit, read_pixels
-from edgeclip.config import Recipe
+from edgeclip.config import MOST_FOLDS, Recipe
 from edgeclip.contenders import Contender
 from edgeclip.feature_cache import FeatureCache
 from edgeclip.features import cache_folder, encode_regions
-from edgeclip.methods import Making, make_components
+from edgeclip.folds import plan_folds
+from edgeclip.learning import Lesson, learn
+from edgeclip.methods import Base
 from edgeclip.parts import PartData
-from edgeclip.prompts import ClassPrompts, class_prompts, column_class, prompts_sha256
+from edgeclip.progress import Bars
+from edgeclip.prompts import ClassPrompts, class_prompts, column_class
 from edgeclip.regions import Region
-from edgeclip.selection import choose_ratio, thresholds_of
-from edgeclip.training import fit
+from edgeclip.selection import thresholds_of
+from edgeclip.workbench import Workbench
 
 if TYPE_CHECKING:
     from edgeclip.clip import Backbone
 
-_XMODAL_WIDTH, _XMODAL_RATIO = 32, 0.2
+METHODS = ("visual+head", "auto")
+"""Of `edgeclip train --method`."""
 
 
 @dataclass(frozen=True)
@@ -80,11 +80,6 @@ class Encoder:
             backbone.embed_prompts(columns), column_class(self.prompts), backbone.logit_scale
         )
 
-    @property
-    def text(self) -> TextTokens:
-        """The unit features of each column, to attend to."""
-        return TextTokens(self.start.weights.T.contiguous(), prompts_sha256(self.prompts))
-
     def part(self, draw: Draw, name: str) -> PartData:
         """Return a part of a draw as features."""
         images, regions = draw.regions(name)
@@ -111,38 +106,27 @@ def probe(draw: Draw, machine: Machine) -> Contender:
     return linear_probe(*machine.encoder.parts(draw), draw.task)
 
 
-def visual(draw: Draw, machine: Machine) -> Contender:
-    """Return the visual adapter with the class head: what `edgeclip train` fits."""
-    return _adapter("visual adapter", draw, machine, [])
-
-
-def cross_modal(draw: Draw, machine: Machine) -> Contender:
-    """Return the visual and the cross-modal adapter with the class head."""
-    extra: list[Component] = [
-        CrossModalHead(machine.encoder.text, width=_XMODAL_WIDTH, ratio=_XMODAL_RATIO)
-    ]
-    return _adapter("visual + cross-modal", draw, machine, extra)
-
-
-def _adapter(name: str, draw: Draw, machine: Machine, extra: list[Component]) -> Contender:
+def pack(method: str, draw: Draw, machine: Machine) -> Contender:
+    """Return what `edgeclip train --method` makes of a draw's labelled images."""
     began = time.perf_counter()
     encoder, task = machine.encoder, draw.task
-    training, validation, test = encoder.parts(draw)
-    recipe = machine.recipe.model_copy(update={"seed": draw.seed + 1})
-    making = Making(training.training_rows(), encoder.start, recipe)
-    model = AdapterModel(encoder.start, [*make_components(("visual", "head"), making), *extra])
-    fit(model, making.rows, recipe)
     columns, targets = column_class(encoder.prompts), task.target_indices
-    choice = choose_ratio(model, validation, columns, targets)
-    on = thresholds_of(choice.chosen, validation, columns, targets)
+    part, test = encoder.part(draw, "labelled"), encoder.part(draw, "test")
+    validation = range(len(draw.training), len(draw.labelled))
+    lesson = Lesson(part, plan_folds(part, targets, validation, MOST_FOLDS), columns, targets)
+    recipe = machine.recipe.model_copy(update={"seed": draw.seed + 1})
+    bench = Workbench(Base(encoder.start, part.graph), part.training_rows(), recipe)
+    learned = learn(method, bench, lesson, Bars(quiet=True))
+    chosen = learned.choice.chosen
+    on = thresholds_of(chosen.score, task.class_names, targets)
     return Contender(
-        name=name,
-        probabilities=test.score(choice.chosen.tensors, columns, targets)[1],
+        name=method,
+        probabilities=test.score(chosen.tensors, columns, targets)[1],
         thresholds={target: item.on for target, item in on.items()},
-        trainable_params=sum(p.numel() for p in model.parameters()),
+        trainable_params=learned.parameters,
         steps=recipe.steps,
         seconds=time.perf_counter() - began,
-        note=f"share {choice.chosen.ratio:g} of what was learned, chosen on validation",
+        note=f"{learned.method.name}, share {chosen.share:g}",
     )
 
 
@@ -169,6 +153,5 @@ CONTENDERS: dict[str, Callable[[Draw, Machine], Contender]] = {
     "zero-shot": by_prompts,
     "probe": probe,
     "resnet50": resnet,
-    "visual": visual,
-    "cross-modal": cross_modal,
+    **{name: partial(pack, name) for name in METHODS},
 }

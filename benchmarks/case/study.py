@@ -53,10 +53,15 @@ class Draw:
         """Leopard, other and blank; the leopard is looked for."""
         return Task(tuple(CLASSES), (TARGET,))
 
+    @property
+    def labelled(self) -> Images:
+        """Training and validation images, in this order: what an ecologist would bring."""
+        return self.training + self.validation
+
     def regions(self, part: str) -> tuple[Images, tuple[Region, ...]]:
         """Return a part's images and regions: four views of each to train on, one elsewhere."""
         images: Images = getattr(self, part)
-        views = VIEWS if part == "training" else 1
+        views = VIEWS if part in ("training", "labelled") else 1
         return images, tuple(regions_of(images, range(len(images)), views=views))
 
 

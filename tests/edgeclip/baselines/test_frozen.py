@@ -109,7 +109,7 @@ def test_zero_shot_is_what_a_pack_of_prompts_alone_says(
     head, columns = start
     given = zero_shot(head, parts.validation, parts.test, replace(task, column_class=columns))
     tensors = {name: t.numpy().astype(np.float32) for name, t in head.slots().items()}
-    rows = region_probabilities(parts.test.features, tensors, columns)
+    rows = region_probabilities(parts.test.graph, parts.test.features, tensors, columns)
     _, wanted = image_probabilities(parts.test.regions, rows, task.target_indices)
     assert given.uncalibrated is not None
     assert np.allclose(given.uncalibrated, wanted, atol=1e-5)
