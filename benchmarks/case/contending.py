@@ -29,12 +29,13 @@ from edgeclip.progress import Bars
 from edgeclip.prompts import ClassPrompts, class_prompts, column_class
 from edgeclip.regions import Region
 from edgeclip.selection import thresholds_of
+from edgeclip.text_side import TextSide
 from edgeclip.workbench import Workbench
 
 if TYPE_CHECKING:
     from edgeclip.clip import Backbone
 
-METHODS = ("visual+head", "auto")
+METHODS = ("visual+head", "visual+xmodal+head", "auto")
 """Of `edgeclip train --method`."""
 
 
@@ -115,7 +116,8 @@ def pack(method: str, draw: Draw, machine: Machine) -> Contender:
     validation = range(len(draw.training), len(draw.labelled))
     lesson = Lesson(part, plan_folds(part, targets, validation, MOST_FOLDS), columns, targets)
     recipe = machine.recipe.model_copy(update={"seed": draw.seed + 1})
-    bench = Workbench(Base(encoder.start, part.graph), part.training_rows(), recipe)
+    base = Base(encoder.start, part.graph, text=TextSide(encoder.backbone, encoder.prompts))
+    bench = Workbench(base, part.training_rows(), recipe)
     learned = learn(method, bench, lesson, Bars(quiet=True))
     chosen = learned.choice.chosen
     on = thresholds_of(chosen.score, task.class_names, targets)
