@@ -18,9 +18,10 @@ from typing import Any
 
 from benchmarks.case.contending import CONTENDERS, Machine
 from benchmarks.case.figures import Truth, difference, figures_of
+from benchmarks.case.runs import Runs
 from benchmarks.case.scenes import CLASSES, TARGET
 from benchmarks.case.showing import draw_curve, show_table
-from benchmarks.case.study import Runs, Scenes
+from benchmarks.case.study import Scenes
 from edgeclip.baselines.finetune import FineTuning
 from edgeclip.contract.files import write_text
 

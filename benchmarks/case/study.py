@@ -1,21 +1,16 @@
-"""One draw of the case study: which images teach, which decide, which test; the runs it gave."""
+"""One draw of the case study: which images teach, which decide, which test."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.case.scenes import CLASSES, TARGET, SetPlan, load_set, wind_of
 from edgeclip.baselines.judging import Task
-from edgeclip.contenders import Contender
-from edgeclip.contract.files import write_text
 from edgeclip.labels.dataset import LabelledImage
 from edgeclip.regions import Region, Strips, regions_of
 
@@ -126,51 +121,3 @@ def _first(images: Images, count: int) -> Images:
         if taken[image.class_name] <= count:
             chosen.append(image)
     return tuple(chosen)
-
-
-class Runs:
-    """What contenders said of the test images, one file a run; known runs are not repeated."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-
-    def get(self, name: str, draw: Draw, run: Callable[[], Contender]) -> Contender:
-        """Return a contender of a draw, from its file or from `run`."""
-        path, order = self._path(name, draw.seed, draw.leopards), _order(draw.test)
-        if not path.is_file():
-            write_text(path, json.dumps({"test": order, **_plain(run())}) + "\n")
-        known = self.known(name, draw.seed, draw.leopards, draw.test)
-        if known is None:
-            raise SystemExit(f"{path} vanished while it was read")
-        return known
-
-    def known(self, name: str, seed: int, leopards: int, test: Images) -> Contender | None:
-        """Return a contender that was run before, or None."""
-        path = self._path(name, seed, leopards)
-        if not path.is_file():
-            return None
-        content = json.loads(path.read_text(encoding="utf-8"))
-        if content.pop("test") != _order(test):
-            raise SystemExit(f"{path} is of other test images: delete it")
-        rows = np.asarray(content.pop("probabilities"), np.float32)
-        rows /= rows.sum(axis=1, keepdims=True)
-        return Contender(probabilities=rows, **content)
-
-    def _path(self, name: str, seed: int, leopards: int) -> Path:
-        return self._folder / f"{name}-seed{seed}-{leopards}.json"
-
-
-def _order(test: Images) -> list[str]:
-    return [f"{image.path.parent.name}/{image.path.name}" for image in test]
-
-
-def _plain(contender: Contender) -> dict[str, Any]:
-    return {
-        "name": contender.name,
-        "probabilities": np.round(contender.probabilities.astype(float), 6).tolist(),
-        "thresholds": dict(contender.thresholds),
-        "trainable_params": contender.trainable_params,
-        "steps": contender.steps,
-        "seconds": round(contender.seconds, 1),
-        "note": contender.note,
-    }

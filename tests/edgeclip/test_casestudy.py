@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from benchmarks.case.figures import Truth, difference, figures_of
+from benchmarks.case.runs import Runs
 from benchmarks.case.scenes import CLASSES, SetPlan, bursts_of
-from benchmarks.case.study import Draw, Runs, Scenes
+from benchmarks.case.study import Draw, Scenes
 from edgeclip.contenders import Contender
 
 SHRINK = 100  # six images of each class at two places
