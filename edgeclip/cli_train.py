@@ -67,6 +67,17 @@ def train(
         Optional[float],  # noqa: UP045
         typer.Option(min=0, max=1, help="Take the lowest threshold that reaches it."),
     ] = None,
+    min_recall: Annotated[
+        Optional[float],  # noqa: UP045
+        typer.Option(min=0, max=1, help="Take the highest threshold that reaches it."),
+    ] = None,
+    split: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help="A split.csv of an earlier report; else a split is made."),
+    ] = None,
+    allow_random_split: Annotated[
+        bool, typer.Option("--allow-random-split", help="Places may teach and test; it is said.")
+    ] = False,
     seed: Seed = 1,
     cache: Annotated[
         Optional[Path],  # noqa: UP045
@@ -98,6 +109,9 @@ def train(
         "overwrite": overwrite,
         "cache": cache or default_cache(),
         "min_precision": min_precision,
+        "min_recall": min_recall,
+        "split": split,
+        "allow_random_split": allow_random_split,
         "recipe": {
             "steps": steps,
             "xmodal": xmodal,

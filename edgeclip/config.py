@@ -67,6 +67,11 @@ class TrainConfig(ReadingOptions):
     overwrite: bool = False
     cache: Path | None = Field(None, strict=False, description="None: features are not kept.")
     min_precision: Probability | None = None
+    min_recall: Probability | None = None
+    split: Path | None = Field(None, strict=False, description="A split.csv; None: it is made.")
+    allow_random_split: bool = Field(
+        False, description="Of that split: also one in which places both teach and test."
+    )
     recipe: Recipe = Recipe()
 
 

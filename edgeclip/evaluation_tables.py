@@ -49,14 +49,19 @@ def _target(scope: Scope, target: str) -> Table:
         against = scope.differences.get(name)
         table.add_row(
             escape(name),
-            interval(figures.f1),
-            difference(against[target]) if against else "",
+            _short(interval(figures.f1)),
+            _short(difference(against[target])) if against else "",
             decimal(scores.recall),
             decimal(scores.precision),
             f"{scores.found} of {scores.support}",
             str(scores.false_alarms),
         )
     return table
+
+
+def _short(text: str) -> str:
+    """Return an interval as a terminal has room for."""
+    return text.replace(" to ", "..")
 
 
 def _costs(comparison: Comparison) -> Table:

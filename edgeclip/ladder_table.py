@@ -29,10 +29,26 @@ def ladder_table(ladder: Ladder) -> Table:
     table.add_column("")
     for step in ladder.steps:
         style = "bold" if step is ladder.chosen else None
-        table.add_row(*_cells(step), style=style)
+        table.add_row(*_row(step), style=style)
     for name, why in ladder.skipped.items():
         table.add_row(name, *[""] * 7, why, style="dim")
     return table
+
+
+def ladder_cells(step: Step) -> tuple[str, ...]:
+    """Return one line of the ladder as text; without seconds, which differ from run to run."""
+    score, entry = step.score, step.entry
+    place, worst = score.worst_place
+    return (
+        entry.name,
+        f"{score.average_precision:.3f}",
+        f"{score.mean_place:.0%}",
+        f"{worst:.0%} {place}",
+        _change(step.difference),
+        _short(entry.parameters),
+        _short(entry.added_macs),
+        step.verdict,
+    )
 
 
 def ladder_values(ladder: Ladder) -> dict[str, object]:
@@ -46,20 +62,9 @@ def ladder_values(ladder: Ladder) -> dict[str, object]:
     }
 
 
-def _cells(step: Step) -> tuple[str, ...]:
-    score, entry = step.score, step.entry
-    place, worst = score.worst_place
-    return (
-        entry.name,
-        f"{score.average_precision:.3f}",
-        f"{score.mean_place:.0%}",
-        f"{worst:.0%} {place}",
-        _change(step.difference),
-        _short(entry.parameters),
-        _short(entry.added_macs),
-        f"{step.seconds:.1f}",
-        step.verdict,
-    )
+def _row(step: Step) -> tuple[str, ...]:
+    *figures, verdict = ladder_cells(step)
+    return (*figures, f"{step.seconds:.1f}", verdict)
 
 
 def _values(step: Step) -> dict[str, object]:

@@ -64,15 +64,19 @@ def thresholds_of(
     targets: Sequence[int],
     *,
     min_precision: float | None = None,
+    min_recall: float | None = None,
 ) -> dict[str, Thresholds]:
     """Return the thresholds of each target, chosen on the images that were held out.
 
     Raises:
-        GateError: No threshold reaches `min_precision`.
+        GateError: No threshold reaches `min_precision` or `min_recall`.
     """
     return {
         class_names[target]: choose_thresholds(
-            score.probabilities[:, target], score.classes == target, min_precision=min_precision
+            score.probabilities[:, target],
+            score.classes == target,
+            min_precision=min_precision,
+            min_recall=min_recall,
         )
         for target in targets
     }

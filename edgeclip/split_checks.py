@@ -8,6 +8,10 @@ from collections.abc import Sequence
 from edgeclip.errors import DataError
 from edgeclip.split_groups import Images, location_groups, sequence_groups
 
+RANDOM_SPLIT = (
+    "RANDOM SPLIT: places are on both sides of the split, so the figures say nothing about new"
+    " places and are too good"
+)
 _LEARNED_FROM = {"train", "validation"}
 _SHOWN = 3
 

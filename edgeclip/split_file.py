@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import get_args
 
 from edgeclip.errors import DataError
-from edgeclip.split_checks import check_parts, places_are_apart
+from edgeclip.split_checks import RANDOM_SPLIT, check_parts, places_are_apart
 from edgeclip.split_groups import Images
 from edgeclip.splits import Part, Split
 
@@ -49,10 +49,7 @@ def read_split(path: Path, images: Images, *, allow_shared_places: bool = False)
     check_parts(images, parts, places_apart=not allow_shared_places)
     warnings = []
     if not places_are_apart(images, parts):
-        warnings.append(
-            "RANDOM SPLIT: places are on both sides of the split, so the figures say nothing about"
-            " new places and are too good"
-        )
+        warnings.append(RANDOM_SPLIT)
     if absent := len(known) - len({image.facts.sha256 for image in images}):
         warnings.append(f"{absent} images of the split are not among these")
     return Split(parts, "as given", tuple(warnings))

@@ -21,7 +21,7 @@ from typing import Final, Literal
 from edgeclip.contract.hashing import sha256_bytes
 from edgeclip.errors import ConfigError, DataError
 from edgeclip.labels.classes import BLANK
-from edgeclip.split_checks import check_parts, places_are_apart
+from edgeclip.split_checks import RANDOM_SPLIT, check_parts, places_are_apart
 from edgeclip.split_groups import Images, location_groups, sequence_groups
 from edgeclip.split_search import assign_groups
 from edgeclip.split_seen import choose_seen
@@ -149,6 +149,20 @@ def _given(
 ) -> tuple[tuple[str, ...], Split]:
     """Return the split that the source states."""
     parts = tuple(image.part or "train" for image in images)
+    chosen = targets_of(images, parts, class_names, targets)
+    check_parts(images, parts, places_apart=False)  # a source that tears them is insisted on
+    apart = places_are_apart(images, parts)
+    return chosen, Split(parts, "as given", () if apart else (RANDOM_SPLIT,))
+
+
+def targets_of(
+    images: Images, parts: Sequence[Part], class_names: Sequence[str], targets: Sequence[str]
+) -> tuple[str, ...]:
+    """Return the targets that a given split can score: those asked for, else all but blank.
+
+    Raises:
+        DataError: A part that is needed lacks one of them.
+    """
     held = [
         {i.class_name for i, own in zip(images, parts, strict=True) if own == p} for p in NEEDED
     ]
@@ -157,11 +171,8 @@ def _given(
     missing = [name for name in chosen if name not in everywhere]
     if missing or not chosen:
         name = ", ".join(missing) or "every class but blank"
-        raise DataError(f"the given split lacks {name} in a part: leave its column out")
-    check_parts(images, parts, places_apart=False)  # the reader was told to take it all the same
-    apart = places_are_apart(images, parts)
-    warnings = () if apart else ("the given split tears places: test places are not new ones",)
-    return chosen, Split(parts, "as given", warnings)
+        raise DataError(f"the given split lacks {name} in a part: leave it out, and one is made")
+    return chosen
 
 
 def _with_seen(

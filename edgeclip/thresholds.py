@@ -1,6 +1,8 @@
-"""From validation probabilities to the thresholds of a visit: on, off, peak."""
+"""From held-out probabilities to the thresholds of a visit: on, off, peak."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,32 +20,49 @@ def choose_thresholds(
     is_target: NDArray[np.bool_],
     *,
     min_precision: float | None = None,
+    min_recall: float | None = None,
 ) -> Thresholds:
     """Return the thresholds of one class.
 
-    `on` is the one nearest to 0.5 among those as good by F1 as the best, or the lowest that
-    reaches `min_precision`; `off` and `peak` follow from it.
+    `on` is the one nearest to 0.5 among those as good by F1 as the best; or the lowest that reaches
+    `min_precision`; or the highest that reaches `min_recall`; or, of those that reach both, the one
+    of the best F1. `off` and `peak` follow from it.
 
     Args:
-        probabilities: `(n,)` float32 in [0, 1], of validation images.
+        probabilities: `(n,)` float32 in [0, 1], of images held out of training.
         is_target: `(n,)`, with at least one True.
-        min_precision: In [0, 1], or None for the best F1.
+        min_precision: In [0, 1], or None.
+        min_recall: In [0, 1], or None.
 
     Raises:
-        GateError: No threshold reaches `min_precision`; the message names the best one.
+        GateError: No threshold reaches what was asked; the message names the best one.
     """
     cuts = _cuts(probabilities)
     called = probabilities[None] >= cuts[:, None]
     hits = (called & is_target[None]).sum(axis=1)
-    precision = hits / np.maximum(called.sum(axis=1), 1)
-    if min_precision is None:
-        f1 = 2 * hits / np.maximum(called.sum(axis=1) + is_target.sum(), 1)
-        on = _nearest_to_half(cuts, f1, int(is_target.sum()))
+    curve = _Curve(
+        cuts=cuts,
+        precision=hits / np.maximum(called.sum(axis=1), 1),
+        recall=hits / max(int(is_target.sum()), 1),
+        f1=2 * hits / np.maximum(called.sum(axis=1) + is_target.sum(), 1),
+    )
+    if min_precision is None and min_recall is None:
+        on = _nearest_to_half(cuts, curve.f1, int(is_target.sum()))
     else:
-        on = _lowest_reaching(cuts, precision, hits, min_precision)
+        on = _reaching(curve, min_precision, min_recall)
     return Thresholds(
         on=round(on, 4), off=round(on * _OFF, 4), peak=round(on + _PEAK * (1 - on), 4)
     )
+
+
+@dataclass(frozen=True)
+class _Curve:
+    """What each of the k candidate thresholds gives, rising."""
+
+    cuts: NDArray[np.float64]
+    precision: NDArray[np.float64]
+    recall: NDArray[np.float64]
+    f1: NDArray[np.float64]
 
 
 def _cuts(probabilities: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -64,17 +83,26 @@ def _nearest_to_half(cuts: NDArray[np.float64], f1: NDArray[np.float64], support
     return float(good[int(np.argmin(np.abs(good - 0.5)))])
 
 
-def _lowest_reaching(
-    cuts: NDArray[np.float64],
-    precision: NDArray[np.float64],
-    hits: NDArray[np.int64],
-    wanted: float,
-) -> float:
-    reached = np.flatnonzero((precision >= wanted) & (hits > 0))
-    if not reached.size:
-        best = int(np.argmax(np.where(hits > 0, precision, -1)))
+def _reaching(curve: _Curve, precision: float | None, recall: float | None) -> float:
+    """Return the threshold that reaches what is asked and gives away least of the other."""
+    enough = (curve.recall > 0) & (curve.precision >= (precision or 0))
+    if not enough.any():
+        best = int(np.argmax(np.where(curve.recall > 0, curve.precision, -1)))
         raise GateError(
-            f"no threshold reaches a precision of {wanted} on validation: the best is"
-            f" {precision[best]:.3f} at {cuts[best]:.2f}: lower --min-precision or add images"
+            f"no threshold reaches a precision of {precision} on the images held out: the best is"
+            f" {curve.precision[best]:.3f} at {curve.cuts[best]:.2f}: lower --min-precision or add"
+            " images"
         )
-    return float(cuts[reached[0]])
+    both = np.flatnonzero(enough & (curve.recall >= (recall or 0)))
+    if not both.size:
+        most = float(curve.recall[enough].max())
+        beside = f" at a precision of {precision}" if precision is not None else ""
+        raise GateError(
+            f"no threshold reaches a recall of {recall}{beside} on the images held out: the most is"
+            f" {most:.3f}: lower --min-recall or add images"
+        )
+    if precision is None:
+        return float(curve.cuts[both[-1]])
+    if recall is None:
+        return float(curve.cuts[both[0]])
+    return float(curve.cuts[both[int(np.argmax(curve.f1[both]))]])

@@ -39,9 +39,11 @@ from edgeclip.regions import Strips, regions_of
 from edgeclip.report import report_files
 from edgeclip.report_data import Origin, ReportData
 from edgeclip.selection import Candidate, Choice, thresholds_of
-from edgeclip.splits import Part, Split, plan_split
+from edgeclip.split_file import read_split
+from edgeclip.splits import Part, Split, plan_split, targets_of
 from edgeclip.summary import DataSummary, summary_of
 from edgeclip.text_side import TextSide
+from edgeclip.training_report import training_notes, training_tables
 from edgeclip.workbench import Workbench
 
 
@@ -91,8 +93,7 @@ def train(config: TrainConfig, *, created_at: datetime, bars: Bars) -> TrainResu
     earlier = read_openings(config.out)  # of a pack that is replaced: its test images were seen
     dataset = open_dataset(config, bars)
     require_two_classes(dataset.class_names)
-    seed = config.recipe.seed
-    targets, split = plan_split(dataset.images, dataset.class_names, config.targets, seed=seed)
+    targets, split = _split(config, dataset)
     run = _Run(config, dataset, split, targets, bars)
     trained, comparison = run.train()
     manifest = make_manifest(trained, created_at)
@@ -102,9 +103,10 @@ def train(config: TrainConfig, *, created_at: datetime, bars: Bars) -> TrainResu
     summary = summary_of(dataset, targets, split)
     openings = [*earlier, _opening(comparison, created_at)]
     looked = opening_note(openings)
-    notes = (*_notes(trained), *split.warnings, *([looked] if looked else []))
+    notes = (*training_notes(trained), *split.warnings, *([looked] if looked else []))
     origin = Origin(summary, split, dataset.images)
-    report = ReportData(manifest, comparison, notes, openings, origin)
+    tables = training_tables(trained)
+    report = ReportData(manifest, comparison, notes, openings, origin, tables=tables)
     written = write_pack(
         config.out, manifest, files, report=report_files(report), overwrite=config.overwrite
     )
@@ -117,6 +119,15 @@ def train(config: TrainConfig, *, created_at: datetime, bars: Bars) -> TrainResu
         cache_hits=run.cache.hits,
         cache_misses=run.cache.misses,
     )
+
+
+def _split(config: TrainConfig, dataset: Dataset) -> tuple[tuple[str, ...], Split]:
+    """Return the targets, and the split that was given or is made."""
+    images, names, asked = dataset.images, dataset.class_names, config.targets
+    if config.split is None:
+        return plan_split(images, names, asked, seed=config.recipe.seed)
+    split = read_split(config.split, images, allow_shared_places=config.allow_random_split)
+    return targets_of(images, split.parts, names, asked), split
 
 
 def _opening(comparison: Comparison, at: datetime) -> Opening:
@@ -198,18 +209,22 @@ class _Run:
         return learned
 
     def _thresholds(self, choice: Choice) -> dict[str, dict[str, Thresholds]]:
-        """Return each head's thresholds; only the pack's own must reach the asked precision."""
+        """Return each head's thresholds; only the pack's own must reach what was asked."""
 
-        def chosen(head: Candidate, precision: float | None) -> dict[str, Thresholds]:
+        def chosen(
+            head: Candidate, precision: float | None, recall: float | None
+        ) -> dict[str, Thresholds]:
             names = self._dataset.class_names
-            return thresholds_of(head.score, names, self._targets, min_precision=precision)
+            return thresholds_of(
+                head.score, names, self._targets, min_precision=precision, min_recall=recall
+            )
 
-        asked = self._config.min_precision
-        adapter = chosen(choice.chosen, asked)
+        asked = self._config.min_precision, self._config.min_recall
+        adapter = chosen(choice.chosen, *asked)
         try:
-            zero_shot = chosen(choice.zero_shot, asked)
+            zero_shot = chosen(choice.zero_shot, *asked)
         except GateError:  # zero-shot may fall short of it: then it is shown at its best F1
-            zero_shot = chosen(choice.zero_shot, None)
+            zero_shot = chosen(choice.zero_shot, None, None)
         return {"zero-shot": zero_shot, "adapter": adapter}
 
     def _compare(
@@ -263,22 +278,3 @@ class _Run:
             advance=self._bars.add(f"encoding {parts[0]}", len(regions)),
         )
         return PartData(images, regions, features, self._dataset.class_names)
-
-
-def _notes(trained: Trained) -> list[str]:
-    choice, notes = trained.learned.choice, []
-    if choice.kept_zero_shot:
-        notes.append(
-            "ZERO-SHOT KEPT: on images held out, nothing that was trained was better than the"
-            " prompts alone, so the pack holds these"
-        )
-    for name, scores in trained.evaluations["adapter"].targets.items():
-        zero_shot = trained.evaluations["zero-shot"].targets[name]
-        if scores.f1 < zero_shot.f1:
-            notes.append(
-                f"{name}: on the test part F1 {scores.f1:.3f} is below zero-shot's"
-                f" {zero_shot.f1:.3f}: more places or images are needed"
-            )
-        if scores.support < 10:
-            notes.append(f"{name}: only {scores.support} test images: read its figures with care")
-    return notes

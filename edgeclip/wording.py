@@ -43,5 +43,11 @@ def difference(value: Difference) -> str:
     own = value.interval
     if not math.isfinite(own.estimate):
         return "-"
-    known = f" ({own.low:+.2f} to {own.high:+.2f})" if own.is_known else ""
-    return f"{own.estimate:+.2f}{known}"
+    known = f" ({_signed(own.low)} to {_signed(own.high)})" if own.is_known else ""
+    return _signed(own.estimate) + known
+
+
+def _signed(value: float) -> str:
+    """Return a figure with its sign; a rounded nothing has none."""
+    text = f"{value:+.2f}"
+    return "0.00" if text in ("+0.00", "-0.00") else text

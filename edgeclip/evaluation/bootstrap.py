@@ -3,13 +3,16 @@
 Images of one place resemble one another, so whole places are drawn with replacement (Davison and
 Hinkley, 1997, section 3.8). Quantiles are widened for few places as in Hesterberg's expanded
 percentile interval (arXiv 1411.5279): alpha/2 becomes Phi(-sqrt(G / (G - 1)) t_(alpha/2, G - 1)).
+
+Where all resamples agree on 0 or 1, drawing again what was seen cannot show what was not. Then the
+other end is that of Clopper and Pearson (1934) for G groups of G: 1 - (alpha/2)^(1/G) away.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from statistics import NormalDist
 from typing import Any
 
@@ -93,7 +96,10 @@ def bootstrap_interval(
         resamples: How often groups are drawn.
         seed: Of the draws.
     """
-    return _interval(lambda rows: metric(predicted, truth, rows), groups, resamples, seed)
+    found = _interval(lambda rows: metric(predicted, truth, rows), groups, resamples, seed)
+    if not found.is_known or not found.low == found.high == found.estimate:
+        return found
+    return _opened(found, _groups_that_count(truth, groups))
 
 
 def paired_difference(
@@ -166,6 +172,21 @@ def _interval(
         return Interval(estimate, math.nan, math.nan, len(names))
     low, high = np.quantile(defined, widened_quantiles(len(names)))
     return Interval(estimate, float(low), float(high), len(names))
+
+
+def _groups_that_count(truth: NDArray[Any], groups: Sequence[str]) -> int:
+    """Return how many groups hold what a figure is about: the target, else anything."""
+    if truth.dtype != bool:
+        return len(set(groups))
+    return len({group for group, own in zip(groups, truth.tolist(), strict=True) if own})
+
+
+def _opened(interval: Interval, groups: int) -> Interval:
+    """Return an interval of no width at 0 or 1 with the exact bound of so many groups."""
+    reach = 1 - (_OUTSIDE / 2) ** (1 / max(groups, 1))
+    if interval.estimate == 1:
+        return replace(interval, low=1 - reach)
+    return replace(interval, high=reach) if interval.estimate == 0 else interval
 
 
 def _student_quantile(z: float, freedom: int) -> float:

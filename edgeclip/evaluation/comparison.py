@@ -98,7 +98,7 @@ def compare(
         _check(contender, judged, targets)
     scopes = []
     for name, rows in _rows(judged, is_known_place):
-        among = judged.among(rows)
+        among = judged.among(rows, by_sequence=name == KNOWN)
         judgements = {c.name: judge(c.among(rows), among, targets) for c in contenders}
         main = judgements[contenders[0].name]
         differences = {

@@ -23,10 +23,13 @@ class JudgedImages:
     Attributes:
         images: n images, each of one of the classes.
         class_names: C names.
+        by_sequence: Whether intervals are taken over sequences: at known places a further place is
+            not what a reader wants to know about.
     """
 
     images: Sequence[LabelledImage]
     class_names: Sequence[str]
+    by_sequence: bool = False
 
     @cached_property
     def classes(self) -> NDArray[np.int64]:
@@ -42,6 +45,8 @@ class JudgedImages:
     @cached_property
     def groups(self) -> list[str]:
         """What a bootstrap draws: the location, or the sequence where no place is known."""
+        if self.by_sequence:
+            return list(self.sequences)
         return [image.location or image.sequence for image in self.images]
 
     @property
@@ -58,9 +63,9 @@ class JudgedImages:
         """Return which images show the target, `(n,)`."""
         return np.asarray(self.classes == list(self.class_names).index(target), np.bool_)
 
-    def among(self, rows: Sequence[int]) -> JudgedImages:
+    def among(self, rows: Sequence[int], *, by_sequence: bool = False) -> JudgedImages:
         """Return some of the images, in the order of `rows`."""
-        return JudgedImages([self.images[row] for row in rows], self.class_names)
+        return JudgedImages([self.images[row] for row in rows], self.class_names, by_sequence)
 
     def box_areas(self) -> NDArray[np.float64]:
         """Return the share of the frame that each box covers, `(n,)`; nan where there is none."""

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
@@ -123,6 +124,20 @@ def test_without_targets_every_class_that_can_be_scored_is_one() -> None:
 def test_a_target_that_is_no_class_is_refused() -> None:
     with pytest.raises(ConfigError, match="--target tiger is no class of the data"):
         plan_split(_images(PLACES), ("leopard", "blank"), ["tiger"], seed=1)
+
+
+def test_a_stated_split_that_tears_places_is_loud_and_one_that_tears_bursts_is_refused() -> None:
+    images = [
+        dataclasses.replace(image, part=("train", "validation", "test")[number // 2 % 3])
+        for number, image in enumerate(
+            _images([(n, "A") for n in ("leopard", "blank") * 3 for _ in "abc"])
+        )
+    ]
+    _, split = plan_split(images, ("leopard", "blank"), ["leopard"], seed=1)
+    assert split.warnings[0].startswith("RANDOM SPLIT")
+    torn = [dataclasses.replace(image, sequence="A/one", seq_id=None) for image in images]
+    with pytest.raises(DataError, match="the split leaks"):
+        plan_split(torn, ("leopard", "blank"), ["leopard"], seed=1)
 
 
 @settings(max_examples=25, deadline=None)

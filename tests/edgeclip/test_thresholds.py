@@ -38,8 +38,30 @@ def test_a_wanted_precision_takes_the_lowest_threshold_that_reaches_it() -> None
 
 def test_a_precision_that_nothing_reaches_is_an_error_with_the_best_one() -> None:
     values, truth = _arrays([0.2, 0.9], [True, False])
-    with pytest.raises(GateError, match=r"precision of 0.9 on validation: the best is 0.500"):
+    with pytest.raises(
+        GateError, match=r"precision of 0.9 on the images held out: the best is 0.500"
+    ):
         choose_thresholds(values, truth, min_precision=0.9)
+
+
+def test_a_wanted_recall_takes_the_highest_threshold_that_reaches_it() -> None:
+    values, truth = _arrays([0.1, 0.3, 0.55, 0.6, 0.9], [False, True, False, True, True])
+    assert choose_thresholds(values, truth, min_recall=1.0).on == pytest.approx(0.2)
+    assert choose_thresholds(values, truth, min_recall=0.6).on == pytest.approx(0.575)
+
+
+def test_both_wishes_are_met_at_the_best_f1_or_refused() -> None:
+    values, truth = _arrays([0.1, 0.3, 0.55, 0.6, 0.9], [False, True, False, True, True])
+    found = choose_thresholds(values, truth, min_precision=0.7, min_recall=0.6)
+    assert found.on == pytest.approx(0.2)
+    with pytest.raises(GateError, match=r"a recall of 0.9 at a precision of 1.0 .* most is 0.667"):
+        choose_thresholds(values, truth, min_precision=1.0, min_recall=0.9)
+
+
+def test_a_recall_that_nothing_reaches_is_an_error_with_the_most() -> None:
+    values, truth = _arrays([0.01, 0.9], [True, True])
+    with pytest.raises(GateError, match=r"a recall of 1.0 on the images held out: the most is 0.5"):
+        choose_thresholds(values, truth, min_recall=1.0)
 
 
 @given(st.lists(st.tuples(st.floats(0, 1, width=32), st.booleans()), min_size=1, max_size=30))

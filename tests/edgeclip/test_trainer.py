@@ -273,3 +273,46 @@ def test_a_pack_never_takes_the_place_of_its_own_images(
     with pytest.raises(ConfigError, match="holds the labelled images: choose another folder"):
         run_training(tmp_path, data=tmp_path / "labels.csv", overwrite=True)
     assert (tmp_path / "labels.csv").exists()
+
+
+def test_a_split_that_is_given_is_used_as_it_is(
+    run_training: Trainer, trained: tuple[Path, TrainResult], tmp_path: Path
+) -> None:
+    split = trained[0] / "report/split.csv"
+    result = run_training(tmp_path / "pack", recipe=QUICK, split=split)
+    assert result.manifest.training.split_sha256 == sha256_file(split)
+    assert result.summary.split == "as given"
+
+
+def test_a_random_split_is_refused_and_loud_where_it_is_allowed(
+    run_training: Trainer, table: Path, tmp_path: Path
+) -> None:
+    images = load_dataset(read_labels(table), {}).images
+    parts = ("train", "validation", "test")
+    bursts = {name: number for number, name in enumerate(sorted({i.sequence for i in images}))}
+    dealt = [parts[(n + n // 6) % 3] for n in (bursts[image.sequence] for image in images)]
+    rows = [f"{i.facts.sha256},{part}" for i, part in zip(images, dealt, strict=True)]
+    split = tmp_path / "random.csv"
+    split.write_text("\n".join(["sha256,part", *rows]))
+    with pytest.raises(DataError, match="places both teach and test"):
+        run_training(tmp_path / "pack", recipe=QUICK, split=split)
+    result = run_training(
+        tmp_path / "pack", recipe=QUICK, split=split, allow_random_split=True, targets=("zebra",)
+    )
+    assert any(note.startswith("RANDOM SPLIT") for note in result.notes)
+    assert "RANDOM SPLIT" in (tmp_path / "pack/report/index.html").read_text()
+
+
+def test_the_report_tells_how_thresholds_and_method_were_chosen(
+    trained: tuple[Path, TrainResult],
+) -> None:
+    page = (trained[0] / "report/index.html").read_text()
+    assert "How the thresholds were chosen" in page
+
+
+def test_the_looks_at_the_test_images_outlive_a_pack_that_is_replaced(
+    run_training: Trainer, tmp_path: Path
+) -> None:
+    run_training(tmp_path / "pack", recipe=QUICK)
+    again = run_training(tmp_path / "pack", recipe=QUICK, overwrite=True)
+    assert any("opened before" in note for note in again.notes)

@@ -86,6 +86,23 @@ def test_a_target_that_never_occurs_has_no_interval() -> None:
     assert not bootstrap_interval(nothing, nothing, _places(10, 4), metric=f1).is_known
 
 
+def test_all_right_at_few_places_is_not_certain_to_be_right_elsewhere() -> None:
+    right = np.ones(60, np.int64)
+    found = bootstrap_interval(right, right, _places(6, 10), metric=accuracy)
+    exact = stats.binomtest(6, 6).proportion_ci(0.95, method="exact")
+    assert found.low == pytest.approx(exact.low)
+    assert found.high == 1
+    wrong = bootstrap_interval(0 * right, right, _places(6, 10), metric=accuracy)
+    assert wrong.low == 0
+    assert wrong.high == pytest.approx(1 - exact.low)
+
+
+def test_only_places_with_the_target_count_for_what_is_said_of_it() -> None:
+    truth = np.asarray([place < 5 for place in range(10) for _ in range(4)])
+    found = bootstrap_interval(truth, truth, _places(10, 4), metric=f1)
+    assert found.low == pytest.approx(0.025 ** (1 / 5))
+
+
 def test_the_same_seed_gives_the_same_interval_however_the_work_is_divided(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

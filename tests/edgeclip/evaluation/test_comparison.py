@@ -86,3 +86,9 @@ def test_the_json_holds_what_was_measured() -> None:
     assert np.sum(adapter["confusion"]) == 60
     assert adapter["targets"]["leopard"]["alerts"]["camera_days"] >= 5
     assert content["contenders"][0]["trainable_params"] == 100
+
+
+def test_intervals_are_over_places_at_new_ones_and_over_sequences_at_known_ones() -> None:
+    found = _compared([row < 36 for row in range(96)])
+    new, known = (scope.main.accuracy.groups for scope in found.scopes)
+    assert (new, known) == (5, 12)

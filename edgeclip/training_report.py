@@ -1,0 +1,72 @@
+"""What the report of a training says beside its test figures: warnings, thresholds, the ladder."""
+
+from __future__ import annotations
+
+from edgeclip.contract.pack import Thresholds
+from edgeclip.evaluation.bootstrap import bootstrap_interval
+from edgeclip.evaluation.metrics import precision, recall
+from edgeclip.ladder_table import ladder_cells
+from edgeclip.pack_making import Trained
+from edgeclip.report_data import ReportTable
+from edgeclip.wording import decimal, interval
+
+
+def training_tables(trained: Trained) -> list[ReportTable]:
+    """Return how the method and the thresholds were chosen."""
+    ladder = trained.learned.ladder
+    tables = [_thresholds(trained)]
+    if ladder:
+        tables.append(
+            ReportTable(
+                "How the method was chosen",
+                f"Figures on {ladder.labels_used} labelled images, each while its {ladder.level}"
+                " was held out of the fit; none of them is a test image.",
+                ("method", "average precision", "mean place", "worst place",
+                 "change of F1 (95 % interval)", "trained", "added operations", "verdict"),
+                [ladder_cells(step) for step in ladder.steps],
+            )
+        )  # fmt: skip
+    return tables
+
+
+def _thresholds(trained: Trained) -> ReportTable:
+    return ReportTable(
+        "How the thresholds were chosen",
+        "On images held out of training, and what they give there; in brackets the range for other"
+        " places. They were chosen on these same images, so expect a little less elsewhere. A visit"
+        " needs one image above the peak, and lasts while images stay above the last figure.",
+        ("", "threshold", "precision", "recall", "images with it", "peak", "stay"),
+        [_threshold(trained, target, item) for target, item in trained.thresholds.items()],
+    )
+
+
+def _threshold(trained: Trained, target: str, item: Thresholds) -> tuple[str, ...]:
+    score = trained.learned.choice.chosen.score
+    number = list(trained.dataset.class_names).index(target)
+    called, is_target = score.probabilities[:, number] >= item.on, score.classes == number
+    held_out = [
+        interval(bootstrap_interval(called, is_target, score.groups, metric=metric))
+        for metric in (precision, recall)
+    ]
+    support = str(int(is_target.sum()))
+    return (target, decimal(item.on), *held_out, support, decimal(item.peak), decimal(item.off))
+
+
+def training_notes(trained: Trained) -> list[str]:
+    """Return what must be read first."""
+    choice, notes = trained.learned.choice, []
+    if choice.kept_zero_shot:
+        notes.append(
+            "ZERO-SHOT KEPT: on images held out, nothing that was trained was better than the"
+            " prompts alone, so the pack holds these"
+        )
+    for name, scores in trained.evaluations["adapter"].targets.items():
+        zero_shot = trained.evaluations["zero-shot"].targets[name]
+        if scores.f1 < zero_shot.f1:
+            notes.append(
+                f"{name}: on the test part F1 {scores.f1:.3f} is below zero-shot's"
+                f" {zero_shot.f1:.3f}: more places or images are needed"
+            )
+        if scores.support < 10:
+            notes.append(f"{name}: only {scores.support} test images: read its figures with care")
+    return notes
