@@ -38,6 +38,7 @@ from edgeclip.features import Features
 from edgeclip.scenes.species import BLANK
 from edgeclip.scenes.views import TRAINING_LABELS, View
 from edgeclip.token_cache import TokenCache
+from edgeclip.towers import features_above
 from edgeclip.training import TrainingRows, anchor_strengths, fit, inputs_of
 
 RESULTS = Path(__file__).parent / "results/deep.json"
@@ -77,7 +78,7 @@ class Bench:
         for first in range(0, len(views), 64):
             pixels = np.stack([view.pixels for view in views[first : first + 64]])
             tokens.append(self.backbone.embed_tokens(pixels, self.lower))
-            for kept, found in zip((z, f), self.upper.features(tokens[-1]), strict=True):
+            for kept, found in zip((z, f), features_above(self.upper, tokens[-1]), strict=True):
                 kept.append(found)
         keys = [f"{len(views)} {names[0]} {number} {id(views)}" for number in range(len(views))]
         self._cache.put(keys, torch.cat(tokens).numpy())

@@ -1,7 +1,8 @@
 """Tokens of the tower's lower part on disk by content, read row by row and never held as a whole.
 
-A shard is a safetensors file of one float16 tensor `tokens` `(n, N, D)`, its keys in the header; it
-is written whole, and mapped into memory when a row of it is asked for.
+A shard is a safetensors file of one float16 tensor `tokens` `(n, N, D)`, or `(n, C, H, W)` of a
+ResNet's stages, its keys in the header; it is written whole, and mapped when a row of it is
+asked for.
 """
 
 from __future__ import annotations
@@ -153,7 +154,7 @@ class TokenCache:
                     file.get_slice("tokens").get_shape(),
                     file.get_slice("tokens").get_dtype(),
                 )
-            if kind != "F16" or len(shape) != 3 or shape[0] != len(keys):
+            if kind != "F16" or len(shape) < 3 or shape[0] != len(keys):
                 raise ValueError(f"{kind} {shape} for {len(keys)} keys")
         except (SafetensorError, OSError, KeyError, ValueError) as error:
             log.warning("%s cannot be used and is made again (%s): delete it", shard, error)

@@ -15,6 +15,7 @@ from edgeclip.features import Features, Reading, embedded, encode_regions, featu
 from edgeclip.labels.dataset import LabelledImage
 from edgeclip.regions import Region, Strips
 from edgeclip.token_cache import TokenCache
+from edgeclip.towers import features_above, is_staged, split_stages, split_tower
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -29,7 +30,7 @@ class TokenLevel:
     """Which tokens are wanted, and where they and the features are looked up and stored.
 
     Attributes:
-        cut: How many blocks lie below the tokens, see `towers`.
+        cut: How many blocks, of a ResNet stages, lie below the tokens, see `towers`.
         features: Of z and f.
         tokens: Of the tokens.
     """
@@ -72,7 +73,9 @@ def encode_with_tokens(
         ConfigError: Adapters do not know this tower's blocks.
         DataError: An image changed or cannot be decoded; or the tokens do not fit the limit.
     """
-    lower, upper = backbone.split(level.cut)
+    tower = backbone.tower
+    split = split_stages if is_staged(tower.visual) else split_tower
+    lower, upper = split(tower.visual, tower.projection, level.cut)
     spec, weights = backbone.preprocess, backbone.base.weights_sha256
     known = [feature_key(images[r.image].facts.sha256, r, spec, weights, strips) for r in regions]
     keys = [token_key(key, level.cut) for key in known]
@@ -81,7 +84,7 @@ def encode_with_tokens(
 
     def embed(inputs: NDArray[np.uint8]) -> tuple[Tensor, ...]:
         tokens = backbone.embed_tokens(inputs, lower)
-        return (tokens, *upper.features(tokens))
+        return (tokens, *features_above(upper, tokens))
 
     for positions, inputs in Reading(images, regions, spec, strips).chunks(missing):
         tokens, z, f = embedded(embed, inputs)

@@ -101,6 +101,27 @@ class LowerStages(nn.Module):
         return x
 
 
+class UpperStages(nn.Module):
+    """Activations after `cut` stages of a ResNet -> features, sharing the tower's own modules.
+
+    Args:
+        visual: A tower that `require_stages` accepts.
+        projection: P, `(D, E)`.
+        cut: 0 to 4.
+    """
+
+    def __init__(self, visual: Any, projection: nn.Parameter, cut: int) -> None:
+        super().__init__()
+        self.visual, self.projection, self._stages = visual, projection, STAGES[cut:]
+
+    def forward(self, h: Tensor) -> tuple[Tensor, Tensor]:
+        """Return z `(B, D)` and f `(B, E)` of activations `(B, C, H, W)`."""
+        for stage in self._stages:
+            h = getattr(self.visual, stage)(h)
+        z: Tensor = self.visual.attnpool(h)
+        return z, z @ self.projection
+
+
 class UpperTower(nn.Module):
     """Tokens after `cut` blocks -> features, sharing the tower's own modules.
 
@@ -134,12 +155,6 @@ class UpperTower(nn.Module):
             tokens = block(tokens)
         return self.pool(tokens)
 
-    def features(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
-        """Return z `(B, D)` and f `(B, E)` of tokens as `embed_images` gives them, float32."""
-        with torch.inference_mode():
-            z, f, _ = self.forward(tokens.to(self.projection.device))
-        return z.float().cpu().clone(), f.float().cpu().clone()
-
     def pool(self, tokens: Tensor) -> TowerOutputs:
         """Return the outputs of the last block's tokens `(B, N, D)`."""
         normed = self.ln_post(tokens)
@@ -150,6 +165,38 @@ class UpperTower(nn.Module):
 
     def _pooled(self, tokens: Tensor) -> Tensor:
         return tokens[:, 1:].mean(dim=1) if self._by_mean else tokens[:, 0]
+
+
+def features_above(upper: UpperTower | UpperStages, tokens: Tensor) -> tuple[Tensor, Tensor]:
+    """Return z `(B, D)` and f `(B, E)` as `embed_images` gives them, float32 on the CPU.
+
+    Args:
+        upper: Of a tower.
+        tokens: What its lower part gave.
+    """
+    with torch.inference_mode():
+        z, f = upper(tokens.to(upper.projection.device))[:2]
+    return z.float().cpu().clone(), f.float().cpu().clone()
+
+
+def split_stages(
+    visual: Any, projection: nn.Parameter, cut: int
+) -> tuple[LowerStages, UpperStages]:
+    """Return the two parts of a ResNet tower; one after the other they are the tower.
+
+    Args:
+        visual: The image tower.
+        projection: P, `(D, E)`.
+        cut: Stages of the lower part, 0 (the stem alone) to 4.
+
+    Raises:
+        ConfigError: The tower is no ResNet.
+        ValueError: `cut` is out of range.
+    """
+    require_stages(visual)
+    if not 0 <= cut <= len(STAGES):
+        raise ValueError(f"cut {cut} is not in 0..{len(STAGES)}")
+    return LowerStages(visual, cut).eval(), UpperStages(visual, projection, cut).eval()
 
 
 def block_count(visual: Any) -> int:

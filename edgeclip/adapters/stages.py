@@ -148,8 +148,10 @@ class StageGraph:
             ValueError: There are no activations.
         """
         h = inputs.tokens
-        if not isinstance(h, Tensor):
+        if h is None:
             raise ValueError("the stage graph needs activations of the tower in place of tokens")
+        if not isinstance(h, Tensor):
+            h = torch.from_numpy(h.array()).float()
         visual: Any = self._tower.visual
         for stage in STAGES[self._cut :]:
             h = getattr(visual, stage)(h)

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 import torch
 
+from edgeclip.adapters.model import AdapterModel
+from edgeclip.adapters.stages import StageAdapters, StageGraph
 from edgeclip.clip import Backbone
 from edgeclip.errors import ConfigError
 from edgeclip.feature_cache import FeatureCache
@@ -14,9 +16,10 @@ from edgeclip.labels.dataset import Dataset
 from edgeclip.regions import Region, Strips, regions_of
 from edgeclip.token_cache import TokenCache
 from edgeclip.token_features import TokenLevel, encode_with_tokens, token_key
+from edgeclip.training import inputs_of
 from support.samples import HASH, preprocess_spec
 from support.tiny_packs import write_encoder
-from support.towers import RESNET
+from support.towers import RESNET, VIT, random_start
 
 
 def _encode(dataset: Dataset, backbone: Backbone, level: TokenLevel) -> Features:
@@ -91,9 +94,33 @@ def test_invariant_33_the_key_changes_with_all_that_tokens_depend_on() -> None:
     assert len({usual, *keys}) == 7
 
 
-def test_a_tower_without_blocks_is_refused_before_any_image_is_read(
-    dataset: Dataset, tmp_path: Path
+@pytest.mark.parametrize("cut", [0, 3])
+def test_of_a_resnet_the_activations_between_its_stages_are_kept(
+    dataset: Dataset, tmp_path: Path, cut: int
 ) -> None:
     backbone = write_encoder(tmp_path / "resnet", vision=RESNET).load()
-    with pytest.raises(ConfigError, match="use the stage adapters"):
-        _encode(dataset, backbone, _level(None))
+    found = _encode(dataset, backbone, _level(None, cut))
+    start = random_start(backbone.base.embed_dim)
+    inputs = inputs_of(found, np.arange(12))
+    adapters = StageAdapters(backbone.tower)
+    with torch.inference_mode():
+        deep = AdapterModel(start, [adapters], StageGraph(backbone.tower, cut))(inputs).logits
+        plain = AdapterModel(start, ())(inputs).logits
+    assert torch.isfinite(deep).all()
+    torch.testing.assert_close(deep, plain, atol=0.1, rtol=0)  # float16 in between
+
+
+@pytest.mark.parametrize(
+    ("vision", "message"),
+    [
+        (RESNET, r"cut 5 is not in 0\.\.4"),
+        (VIT | {"attentional_pool": True, "attn_pooler_heads": 2}, "pools by attention"),
+    ],
+    ids=["no such stage", "unknown tower"],
+)
+def test_a_tower_that_cannot_be_cut_is_refused_before_any_image_is_read(
+    dataset: Dataset, tmp_path: Path, vision: dict[str, object], message: str
+) -> None:
+    backbone = write_encoder(tmp_path / "other", vision=vision).load()
+    with pytest.raises((ConfigError, ValueError), match=message):
+        _encode(dataset, backbone, _level(None, 5))

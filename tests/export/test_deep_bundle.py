@@ -13,15 +13,18 @@ from edgeclip.contract.bundle import read_bundle
 from edgeclip.contract.pack import filled_for
 from edgeclip.contract.profiles import check_pack_fits, default_profiles
 from edgeclip.contract.slots import ALL_SLOTS, DEEP_OUTPUTS, DEEP_SLOTS, GRAPH_OUTPUTS
+from edgeclip.contract.tensorrt_api import TensorRtApi
 from edgeclip.errors import BackendError, ConfigError, PackError
 from edgeclip.packs import check_golden, load_pack
 from edgeclip_device.backends.onnxruntime_backend import OnnxRuntimeBackend
+from edgeclip_device.backends.tensorrt_backend import TensorRtBackend
 from edgeclip_export.bundle_writer import BundleResult, write_bundle
 from edgeclip_export.config import BundleConfig
 from edgeclip_export.fuse import FusedModel
 from edgeclip_export.graph_checks import graph_checks
 from edgeclip_export.onnx_graph import node_histogram
 from edgeclip_export.verify import verify_bundle
+from support.tensorrt_stand_in import ENGINE, StandIn, memory
 from support.tiny_packs import TinyEncoder, random_tensors, write_encoder, write_tiny_pack
 from support.towers import RESNET, VIT
 
@@ -95,6 +98,26 @@ def test_the_device_binds_any_pack_to_the_deep_graph(
     backend.close()
 
 
+def test_the_device_binds_them_to_a_tensorrt_engine_too(
+    deep_export: BundleResult, deep_backbone: Backbone, tmp_path: Path
+) -> None:
+    manifest = read_bundle(deep_export.folder)
+    largest = {"1": 1, "D": WIDTH, "E": 24, "A": BLOCKS, "X": BLOCKS, "N": 16, "h": 8, "T": 8}
+    largest |= {"H": 8, "d": 8, "M": 8, "K": 8, "C": 8}
+    graph = deep_export.folder / manifest.graph_for("onnxruntime").file
+    stand_in = StandIn(graph, kind="deep", largest=largest)
+    (tmp_path / "a.engine").write_bytes(ENGINE)
+    backend = TensorRtBackend(
+        tmp_path / "a.engine", "fp32", api=TensorRtApi(stand_in.module), memory=memory()
+    )
+    tensors = _tensors(seed=6)
+    backend.bind(filled_for("deep", manifest.base, tensors))
+    images = np.random.default_rng(8).integers(0, 256, (2, 32, 32, 3), np.uint8)
+    found, expected = backend.run(images), outputs_of(images, deep_backbone, tensors)
+    np.testing.assert_allclose(found.logits, expected.logits.numpy(), atol=1e-4)
+    backend.close()
+
+
 def test_the_device_asks_for_the_slots_inside_the_tower(deep_export: BundleResult) -> None:
     manifest = read_bundle(deep_export.folder)
     graph = deep_export.folder / manifest.graph_for("onnxruntime").file
@@ -150,7 +173,7 @@ def test_a_graph_with_an_input_of_another_name_is_found_out(
     assert not graph_checks(model, size=32, layer_norms=norms)[1].passed
 
 
-def test_a_deep_pack_is_stored_and_read_bit_for_bit_and_its_golden_outputs_again(
+def test_invariants_30_and_31_a_deep_pack_is_read_bit_for_bit_and_its_golden_outputs_again(
     tmp_path: Path, deep_backbone: Backbone
 ) -> None:
     tensors = _tensors()

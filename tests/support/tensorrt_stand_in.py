@@ -7,6 +7,7 @@ addresses, shapes and types must be right for the outputs to be.
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
@@ -15,7 +16,7 @@ from typing import Any, ClassVar
 import numpy as np
 import onnxruntime
 
-from edgeclip.contract.slots import GRAPH_OUTPUTS, HEAD_SLOTS
+from edgeclip.contract.slots import GRAPH_OUTPUTS, OUTPUTS_OF, SLOTS_OF, GraphKind
 from edgeclip_device.backends.cuda_memory import CudaMemory
 from support.tiny_bundle import EMBED_DIM, SIZE, WIDTH
 
@@ -69,6 +70,8 @@ class StandIn:
         fails: Names of calls that answer as TensorRT does when it fails.
         types: Types of tensors, where they are to be others than the contract's.
         surplus: Names of tensors that the engine has beside the contract's.
+        kind: Which slots the graph has.
+        largest: Sizes of the profile by letter; N is the number of patches.
     """
 
     graph: Path
@@ -76,6 +79,8 @@ class StandIn:
     types: dict[str, str] = field(default_factory=dict)
     surplus: tuple[str, ...] = ()
     executions: int = 0
+    kind: GraphKind = "head"
+    largest: Mapping[str, int] = field(default_factory=lambda: LARGEST)
 
     def module(self) -> ModuleType:
         """Return what `import tensorrt` would give."""
@@ -114,7 +119,8 @@ class Engine:
     def __init__(self, stand_in: StandIn, logger: ILogger) -> None:
         self._stand_in = stand_in
         self._logger = logger
-        self._names = ["images", *HEAD_SLOTS, *GRAPH_OUTPUTS, *stand_in.surplus]
+        kind = stand_in.kind
+        self._names = ["images", *SLOTS_OF[kind], *OUTPUTS_OF[kind], *stand_in.surplus]
         self.num_io_tensors = len(self._names)
 
     def get_tensor_name(self, index: int) -> str:
@@ -129,12 +135,12 @@ class Engine:
     def get_tensor_profile_shape(self, name: str, profile_index: int) -> list[Dims]:
         """Return the smallest, usual and largest sizes of an input."""
         assert profile_index == 0
-        largest = (
-            (MOST_IMAGES, SIZE, SIZE, 3)
-            if name == "images"
-            else tuple(LARGEST[dim] for dim in HEAD_SLOTS[name].dims)
-        )
+        largest = (MOST_IMAGES, SIZE, SIZE, 3) if name == "images" else self._largest(name)
         return [Dims(largest)] * 3
+
+    def _largest(self, name: str) -> tuple[int, ...]:
+        dims = SLOTS_OF[self._stand_in.kind][name].dims
+        return tuple(self._stand_in.largest[dim] for dim in dims)
 
     def create_execution_context(self) -> Context | None:
         """Return a context, or None."""
@@ -165,9 +171,11 @@ class Context:
 
     def get_tensor_shape(self, name: str) -> Dims:
         """Return an output's shape, which the inputs' shapes give."""
-        last = EMBED_DIM if name in GRAPH_OUTPUTS[:2] else self._shapes["class_weights"][1]
+        embed_dim, columns = self._shapes["class_weights"]
+        last = embed_dim if name in GRAPH_OUTPUTS[:2] else columns
         first = -1 if "unknown" in self._stand_in.fails else self._shapes["images"][0]
-        return Dims((first, last))
+        patches = (self._stand_in.largest["N"],) if name == "attention" else ()
+        return Dims((first, *patches, last))
 
     def execute_async_v3(self, stream_handle: int) -> bool:
         """Compute the outputs from the bytes at the addresses."""
@@ -176,10 +184,10 @@ class Context:
             self._logger.log(ILogger.Severity.ERROR, "out of memory")
             return False
         self._stand_in.executions += 1
-        feeds = {name: self._array(name) for name in ("images", *HEAD_SLOTS)}
-        for name, value in zip(
-            GRAPH_OUTPUTS, self._session.run(list(GRAPH_OUTPUTS), feeds), strict=True
-        ):
+        kind = self._stand_in.kind
+        feeds = {name: self._array(name) for name in ("images", *SLOTS_OF[kind])}
+        outputs = OUTPUTS_OF[kind]
+        for name, value in zip(outputs, self._session.run(list(outputs), feeds), strict=True):
             ctypes.memmove(self._addresses[name], value.ctypes.data, value.nbytes)
         return True
 

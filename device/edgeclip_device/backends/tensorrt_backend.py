@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from edgeclip.contract.engine_key import Machine
 from edgeclip.contract.gpu import Gpu, find_gpu
-from edgeclip.contract.slots import GRAPH_OUTPUTS, HEAD_SLOTS
+from edgeclip.contract.slots import GRAPH_OUTPUTS, OUTPUTS_OF, SLOTS_OF, graph_of
 from edgeclip.contract.tensorrt_api import TensorRtApi
 from edgeclip.errors import BackendError, SetupError
 from edgeclip_device.backends.base import Outputs
@@ -120,13 +120,18 @@ class TensorRtBackend:
         self._context: trt.IExecutionContext = self._given(
             self._engine.create_execution_context(), "make a context"
         )
-        self._check_names(engine)
-        self._buffers = {name: self._allocate_input(name) for name in ("images", *HEAD_SLOTS)}
+        names = {
+            self._engine.get_tensor_name(index) for index in range(self._engine.num_io_tensors)
+        }
+        self._graph = graph_of(names)
+        self._check_names(engine, names)
+        inputs = ("images", *SLOTS_OF[self._graph])
+        self._buffers = {name: self._allocate_input(name) for name in inputs}
 
     def bind(self, slots: Mapping[str, NDArray[np.float32]]) -> None:
         """Take a pack's tensors; see `Backend`."""
         kept = {}
-        for name in HEAD_SLOTS:
+        for name in SLOTS_OF[self._graph]:
             if name not in slots:
                 raise BackendError(f"the pack gives no {name}: load it with `filled_slots`")
             kept[name] = np.ascontiguousarray(slots[name], np.float32)
@@ -140,11 +145,11 @@ class TensorRtBackend:
             raise BackendError("no pack is bound: call bind first")
         batch = np.ascontiguousarray(images, np.uint8)
         self._upload("images", batch)
-        results = {name: self._output(name) for name in GRAPH_OUTPUTS}
+        results = {name: self._output(name) for name in OUTPUTS_OF[self._graph]}
         done = self._context.execute_async_v3(self._memory.stream)
         self._given(done, f"run a batch {images.shape}")
-        for name, array in results.items():
-            self._memory.download(array, self._outputs[name].address)
+        for name in GRAPH_OUTPUTS:  # the engine writes the heat maps too, which nobody asks for yet
+            self._memory.download(results[name], self._outputs[name].address)
         self._memory.wait()
         return Outputs(*(results[name] for name in GRAPH_OUTPUTS))
 
@@ -152,11 +157,10 @@ class TensorRtBackend:
         """Give memory back."""
         self._memory.close()
 
-    def _check_names(self, path: Path) -> None:
+    def _check_names(self, path: Path, names: set[str]) -> None:
         """Refuse an engine whose inputs and outputs are not the contract's."""
         engine, types = self._engine, self._api.DataType
-        names = {engine.get_tensor_name(index) for index in range(engine.num_io_tensors)}
-        expected = {"images", *HEAD_SLOTS, *GRAPH_OUTPUTS}
+        expected = {"images", *SLOTS_OF[self._graph], *OUTPUTS_OF[self._graph]}
         if names != expected:
             raise BackendError(
                 f"{path} has other inputs or outputs than this software's"
