@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timezone, tzinfo
 
 from edgeclip.contract.preprocess_spec import Box
 from edgeclip.labels.boxes import numbers_of, relative_box
@@ -80,9 +80,14 @@ def is_detector_results(content: Object) -> bool:
     )
 
 
-def parse_detections(content: Object) -> DetectorResults:
-    """Return what a results file says, categories by name and never by number."""
-    parser = _Parser(content)
+def parse_detections(content: Object, zone: tzinfo = timezone.utc) -> DetectorResults:
+    """Return what a results file says, categories by name and never by number.
+
+    Args:
+        content: Of the file.
+        zone: Of its times.
+    """
+    parser = _Parser(content, zone)
     info = content.get("info")
     version = text_of(info, "format_version") if isinstance(info, dict) else ""
     images = tuple(parser.images())
@@ -90,9 +95,9 @@ def parse_detections(content: Object) -> DetectorResults:
 
 
 class _Parser:
-    def __init__(self, content: Object) -> None:
+    def __init__(self, content: Object, zone: tzinfo) -> None:
         self.problems: list[Problem] = []
-        self._content = content
+        self._content, self._zone = content, zone
         self._categories = _names(content, "detection_categories") or _CATEGORIES
         self._classes = _names(content, "classification_categories")
 
@@ -111,7 +116,7 @@ class _Parser:
                 file=file.replace("\\", "/"),
                 detections=() if failure else tuple(self._detections(image, file)),
                 failure=failure,
-                captured_at=parse_time(text_of(image, "datetime")),
+                captured_at=parse_time(text_of(image, "datetime"), self._zone),
                 label=label_name(text_of(image, "prediction")) or None,
             )
 

@@ -38,7 +38,7 @@ def read_megadetector(options: ReadingOptions, content: Object) -> LabelTable:
 
 def parse_megadetector(options: ReadingOptions, content: Object) -> LabelTable:
     """Return the samples with paths as written: no image file is looked for."""
-    results = parse_detections(content)
+    results = parse_detections(content, options.zone)
     places = _places([image.file for image in results.images])
     counts: Counter[str] = Counter()
     problems = list(results.problems)

@@ -70,20 +70,24 @@ def same_shots(thumbnails: Sequence[Thumbnail | None], undated: Sequence[bool]) 
     sizes = np.bincount(heads, minlength=len(known))
     for row, head in enumerate(heads):
         if sizes[head] > 1:
-            groups[known[row]] = known[head]
+            groups[known[row]] = known[int(head)]
     return groups
 
 
-def _grouped(grey: Grey, loose: NDArray[np.bool_]) -> list[int]:
+def _grouped(grey: Grey, loose: NDArray[np.bool_]) -> NDArray[np.int64]:
     """Return the first row of each row's group."""
-    leader = list(range(len(grey)))
-    for ones, others in _close_pairs(_signs(grey)):
-        change = np.abs(grey[ones] - grey[others]).max(axis=1)
+    leader = np.arange(len(grey))
+    for rows, columns in _close_pairs(_signs(grey)):
+        apart = leader[rows] != leader[columns]  # a still camera's frames soon are one group
+        ones, others = rows[apart], columns[apart]
+        change = np.abs(grey[ones] - grey[others]).max(axis=1, initial=0)
         most = np.where(loose[ones] | loose[others], MOST_CHANGE_UNDATED, MOST_CHANGE)
         for one, other in zip(ones[change <= most], others[change <= most], strict=True):
-            a, b = sorted((_find(leader, int(one)), _find(leader, int(other))))
-            leader[b] = a
-    return [_find(leader, row) for row in range(len(grey))]
+            first, second = sorted((_find(leader, int(one)), _find(leader, int(other))))
+            leader[second] = first
+        while (leader != leader[leader]).any():
+            leader = leader[leader]
+    return leader
 
 
 def _signs(grey: Grey) -> Grey:
@@ -104,8 +108,7 @@ def _close_pairs(signs: Grey) -> Iterator[tuple[NDArray[np.int64], NDArray[np.in
             yield start + ones[chosen], start + others[chosen]
 
 
-def _find(leader: list[int], row: int) -> int:
+def _find(leader: NDArray[np.int64], row: int) -> int:
     while leader[row] != row:
-        leader[row] = leader[leader[row]]
-        row = leader[row]
+        row = int(leader[row])
     return row

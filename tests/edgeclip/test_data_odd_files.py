@@ -56,6 +56,7 @@ def test_the_folder_trains_and_the_report_names_each_file(
         out=tmp_path / "pack",
         backbone=str(encoder.config),
         pretrained=str(encoder.weights),
+        method="head",
         recipe=Recipe(steps=20, views=1, batch=32),
     )
     result = train(

@@ -86,7 +86,7 @@ OPTIONS = st.fixed_dictionaries(
     },
 )
 MANY = settings(
-    max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 
 

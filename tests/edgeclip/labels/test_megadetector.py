@@ -170,6 +170,12 @@ def test_speciesnet_predictions_are_read() -> None:
     assert [sample.label for sample in table.samples] == ["bird"]
 
 
+def test_times_are_read_in_the_asked_zone() -> None:
+    image = {"file": "a.jpg", "datetime": "2024:05:12 21:34:05", "detections": []}
+    (sample,) = _parse(image, tz="+03:00").samples
+    assert str(sample.captured_at) == "2024-05-12 18:34:05+00:00"
+
+
 def test_videos_are_skipped_and_counted() -> None:
     table = _parse({"file": "a.mp4", "frame_rate": 30, "detections": [_animal(frame_number=3)]})
     assert table.samples == ()
