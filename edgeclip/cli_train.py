@@ -16,6 +16,7 @@ from edgeclip.cli_options import (
 )
 from edgeclip.cli_output import next_command, print_json, show
 from edgeclip.cli_reading import Given, takes_reading_options
+from edgeclip.errors import ConfigError
 
 if TYPE_CHECKING:
     from edgeclip.trainer import TrainResult
@@ -36,17 +37,28 @@ def train(
     reading: Given,
     target: TargetOption = None,
     method: Annotated[
-        str,
+        Optional[str],  # noqa: UP045
         typer.Option(
-            help="'auto' tries and chooses; else 'zero-shot', or names joined by +: 'visual+head'."
+            help="'auto', the default, tries and chooses; else 'zero-shot', or names joined by +:"
+            " 'visual+head'."
         ),
-    ] = "auto",
+    ] = None,
+    preset: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(help="A known set of adapters instead of a method: tiny, leopard, strong."),
+    ] = None,
     folds: Annotated[
         int,
         typer.Option(
             min=1, max=100, help="Rounds that leave places out; 1: only the validation part."
         ),
     ] = 6,
+    budget_minutes: Annotated[
+        float,
+        typer.Option(
+            min=0, max=100_000, help="That 'auto' may spend on adapters inside the encoder."
+        ),
+    ] = 10,
     prompt: Annotated[
         Optional[list[str]],  # noqa: UP045
         typer.Option(help="'class=sentence' that describes a class; repeat."),
@@ -101,8 +113,9 @@ def train(
         "targets": tuple(target or ()),
         "backbone": backbone,
         "pretrained": pretrained,
-        "method": method,
+        "method": method or "auto",
         "folds": folds,
+        "budget_minutes": budget_minutes,
         "task": task,
         "version": version,
         "out": out,
@@ -121,12 +134,23 @@ def train(
             "seed": seed,
         },
     }
+    if preset:
+        _apply_preset(tables, preset, method)
     config = settings_from(tables, TrainConfig, source="edgeclip train")
     from edgeclip.trainer import train as train_pack  # torch: after what can be refused at once
 
     with Bars(quiet=as_json) as bars:
         result = train_pack(config, created_at=datetime.now(timezone.utc), bars=bars)
     _show_result(result, out, as_json=as_json)
+
+
+def _apply_preset(tables: dict[str, Any], preset: str, method: str | None) -> None:
+    from edgeclip.adapters.presets import preset_method
+
+    if method:
+        raise ConfigError(f"--preset {preset} is a method of its own: leave --method {method} out")
+    tables["method"], changes = preset_method(preset)
+    tables["recipe"] |= changes
 
 
 def _show_result(result: TrainResult, out: Path, *, as_json: bool) -> None:

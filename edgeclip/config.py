@@ -21,6 +21,9 @@ class Recipe(Settings):
 
     steps: int = Field(300, ge=0, le=100_000, description="Optimiser steps; no early stop.")
     batch: int = Field(256, ge=2, le=65_536, description="Regions a step.")
+    token_batch: int = Field(
+        32, ge=2, le=65_536, description="Regions a step, where blocks of the tower are run."
+    )
     learning_rate: float = Field(1e-3, gt=0, le=1, description="At a logit scale of 100.")
     weight_decay: float = Field(1e-2, ge=0, le=1, description="On matrices.")
     warmup: float = Field(0.05, ge=0, lt=1, description="Share of the steps.")
@@ -36,6 +39,9 @@ class Recipe(Settings):
     xmodal: Literal["text", "random", "shuffled"] = Field(
         "text", description="Tokens of cross-modal attention; the others show what text adds."
     )
+    blocks: int = Field(4, ge=1, le=8, description="Last blocks with a block adapter.")
+    block_hidden: int = Field(32, ge=1, le=256, description="Hidden width of a block adapter.")
+    pooling_attention: int = Field(32, ge=1, le=512, description="Width of pooling's attention.")
     views: int = Field(4, ge=1, le=50, description="Of each training region.")
     strip_top_px: int = Field(0, ge=0, description="Rows of burned-in text, cut off.")
     strip_bottom_px: int = Field(0, ge=0)
@@ -60,6 +66,9 @@ class TrainConfig(ReadingOptions):
         ge=1,
         le=100,
         description="Rounds that hold places out; 1: the validation part.",
+    )
+    budget_minutes: float = Field(
+        10, ge=0, le=100_000, description="Of `auto` for methods that run blocks of the tower."
     )
     task: TaskName | None = None
     version: Version = "1.0.0"

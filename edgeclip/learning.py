@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,7 @@ from edgeclip.adapters.running import run_graph
 from edgeclip.candidates import Judge
 from edgeclip.folds import Folds
 from edgeclip.ladder import Entry, Ladder, Logits, Step, climb, zero_shot_entry
-from edgeclip.methods import AUTO, AUTO_FIRST, AUTO_THEN, MAKERS, ZERO_SHOT, Method, parse_method
+from edgeclip.methods import AUTO, AUTO_FIRST, AUTO_THEN, ZERO_SHOT, Method, parse_method
 from edgeclip.parts import PartData
 from edgeclip.progress import Bars
 from edgeclip.selection import Candidate, Choice, candidate_of
@@ -59,7 +59,14 @@ class Lesson:
         return Judge(self.part, self.folds.held, self.column_class, self.targets)
 
 
-def learn(name: str, bench: Workbench, lesson: Lesson, bars: Bars) -> Learned:
+def learn(
+    name: str,
+    bench: Workbench,
+    lesson: Lesson,
+    bars: Bars,
+    *,
+    skipped: Mapping[str, str] | None = None,
+) -> Learned:
     """Return what a method learned; do no harm: zero-shot, where that is better held out.
 
     Args:
@@ -67,6 +74,7 @@ def learn(name: str, bench: Workbench, lesson: Lesson, bars: Bars) -> Learned:
         bench: With the rows of the lesson's part.
         lesson: Never holds a test image.
         bars: Progress.
+        skipped: Method -> why it is not tried.
 
     Raises:
         ConfigError: The method is not known.
@@ -74,7 +82,8 @@ def learn(name: str, bench: Workbench, lesson: Lesson, bars: Bars) -> Learned:
     floor = bench.fit(parse_method(ZERO_SHOT), {})
     entries = [_floor(bench), *_entries(name, bench)]
     advance = bars.add("methods, held out", len(entries))
-    ladder = climb(entries, lesson.folds, lesson.judge, tried=lambda _: advance(1))
+    climbed = climb(entries, lesson.folds, lesson.judge, tried=lambda _: advance(1))
+    ladder = replace(climbed, skipped=skipped or {})
     zero_shot = candidate_of(floor, 1.0, ladder.steps[0].score, {})
     won = ladder.chosen
     method = parse_method(won.entry.name)
@@ -96,9 +105,11 @@ def _entries(name: str, bench: Workbench) -> list[Entry]:
     if name != AUTO:
         method = parse_method(name)
         return [bench.entry(method, "S1")] if method.kinds else []
-    first = [bench.entry(parse_method(own), "S1") for own in AUTO_FIRST if own in MAKERS]
-    then = [own for own in AUTO_THEN if set(own.split("+")) <= set(MAKERS)]
-    return first + [bench.entry(parse_method(own), "S2") for own in then]
+    first = [bench.entry(parse_method(own), "S1") for own in AUTO_FIRST]
+    inside = bench.base.deep is not None
+    known = [parse_method(own) for own in AUTO_THEN]
+    then = [method for method in known if inside or method.level == "features"]
+    return first + [bench.entry(method, "S2") for method in then]
 
 
 def _floor(bench: Workbench) -> Entry:

@@ -3,133 +3,25 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
 import torch
 
-from edgeclip.adapters.class_head import ClassHead, ZeroShot
+from edgeclip.adapters.class_head import ZeroShot
 from edgeclip.adapters.component import Component, FusionClass
-from edgeclip.adapters.cross_modal_head import CrossModalHead
 from edgeclip.adapters.model import AdapterModel, Graph
-from edgeclip.adapters.soft_prompts import PROMPT_ANCHOR, SoftPrompts, SoftPromptSettings
-from edgeclip.adapters.text_adapters import TextAdapter, TextBlockAdapters
-from edgeclip.adapters.text_tokens import tokens_of_kind
-from edgeclip.adapters.visual import VisualAdapter
 from edgeclip.config import Recipe
 from edgeclip.errors import ConfigError
+from edgeclip.makers import MAKERS, SHARES, Making, Setting, TowerSizes
 from edgeclip.text_side import TextSide
-from edgeclip.training import TrainingRows, anchor_strengths, fit
+from edgeclip.training import TrainingRows, fit
 
-SHARES = tuple(step / 10 for step in range(1, 11))
-Setting = Mapping[str, float]
-
-
-@dataclass(frozen=True)
-class Making:
-    """What a component may be made from.
-
-    Attributes:
-        rows: Of the training part, or of a fold of it.
-        model: The model so far: zero-shot, or with the components before this one.
-        recipe: Sizes, weights, seed.
-        text: The prompts, for components of the text side.
-    """
-
-    rows: TrainingRows
-    model: AdapterModel
-    recipe: Recipe
-    text: TextSide | None = None
-
-    @property
-    def prompts(self) -> TextSide:
-        """The prompts, which must be there.
-
-        Raises:
-            ValueError: They were not given.
-        """
-        if self.text is None:
-            raise ValueError("components of the text side need the prompts: give Base its text")
-        return self.text
-
-    @property
-    def start(self) -> ZeroShot:
-        """The class matrix of the prompts."""
-        return self.model.start
-
-    @property
-    def embed_dim(self) -> int:
-        """E."""
-        return int(self.start.weights.shape[0])
-
-
-@dataclass(frozen=True)
-class Maker:
-    """How one kind of component is made.
-
-    Attributes:
-        make: A fresh component.
-        fusion: What it costs on the device.
-        trained: Whether gradient steps follow; else it is complete when made.
-        level: What it looks at: cached image features, or tokens inside the encoder.
-        shares: Of what was learned, to choose from.
-        settings: To choose from.
-    """
-
-    make: Callable[[Making, Setting], Component]
-    fusion: FusionClass
-    trained: bool = True
-    level: Literal["features", "tokens"] = "features"
-    shares: tuple[float, ...] = SHARES
-    settings: tuple[Setting, ...] = ({},)
-
-
-def _visual(making: Making, _setting: Setting) -> Component:
-    reduction = min(making.recipe.reduction, making.embed_dim)
-    return VisualAdapter(making.embed_dim, reduction=reduction, ratio=making.recipe.ratio)
-
-
-def _head(making: Making, _setting: Setting) -> Component:
-    start = making.start
-    strengths = making.recipe.anchor * anchor_strengths(making.rows, start)
-    return ClassHead(start.head, start.columns, strengths)
-
-
-def _xmodal(making: Making, _setting: Setting) -> Component:
-    recipe = making.recipe
-    tokens = tokens_of_kind(making.prompts.tokens, recipe.xmodal, recipe.seed)
-    return CrossModalHead(tokens, width=recipe.attention, ratio=recipe.ratio)
-
-
-def _prompt(making: Making, _setting: Setting) -> Component:
-    side = making.prompts
-    settings = SoftPromptSettings(anchor=PROMPT_ANCHOR * making.recipe.anchor)
-    return SoftPrompts(side.tower, side.names, settings)
-
-
-def _text(making: Making, _setting: Setting) -> Component:
-    reduction = min(making.recipe.reduction, making.embed_dim)
-    return TextAdapter(making.embed_dim, reduction=reduction, ratio=making.recipe.ratio)
-
-
-def _text_block(making: Making, _setting: Setting) -> Component:
-    side = making.prompts
-    return TextBlockAdapters(side.tower, side.columns)
-
-
-MAKERS: dict[str, Maker] = {
-    "visual": Maker(_visual, "F1"),
-    "xmodal": Maker(_xmodal, "F1"),
-    "prompt": Maker(_prompt, "F0"),
-    "text": Maker(_text, "F0"),
-    "text_block": Maker(_text_block, "F0"),
-    "head": Maker(_head, "F0"),
-}
 ZERO_SHOT, AUTO = "zero-shot", "auto"
-AUTO_FIRST = ("head", "gda", "proker", "tip", "blend")
+AUTO_FIRST = ("head", "gda", "tip", "proker", "blend")
 """Rung S1 of `--method auto`: heads on cached features."""
-AUTO_THEN = ("linear", "visual+head", "visual+xmodal+head")
+AUTO_THEN = ("visual+head", "visual+xmodal+head", "block+head")
 """Rung S2, in the order of trial."""
 
 
@@ -196,25 +88,42 @@ class Base:
 
     Attributes:
         start: The class matrix of the prompts.
-        graph: From features, or tokens, to outputs.
+        graph: From features to outputs.
         before: Components of an earlier training; they stay as they are.
         text: The prompts, for components of the text side.
+        tower: Width and blocks of the image tower, for components inside it.
+        deep: From tokens to outputs, for components inside the image tower.
     """
 
     start: ZeroShot
     graph: Graph
     before: tuple[Component, ...] = ()
     text: TextSide | None = None
+    tower: TowerSizes | None = None
+    deep: Graph | None = None
+
+    def graph_of(self, method: Method) -> Graph:
+        """Return the graph that a method is trained through.
+
+        Raises:
+            ValueError: The method reaches into the tower, and there is no deep graph.
+        """
+        if method.level == "features":
+            return self.graph
+        if self.deep is None:
+            raise ValueError(f"{method.name} reaches into the tower: give Base a deep graph")
+        return self.deep
 
 
 def fresh_model(method: Method, base: Base, rows: TrainingRows, recipe: Recipe) -> AdapterModel:
     """Return the trained components of a method at their start; training-free ones come later."""
     torch.manual_seed(recipe.seed)
-    model = AdapterModel(base.start, base.before, base.graph)
-    making = Making(rows, model, recipe, base.text)
+    graph = base.graph_of(method)
+    model = AdapterModel(base.start, base.before, graph)
+    making = Making(rows, model, recipe, base.text, base.tower)
     trained = [MAKERS[kind] for kind in method.kinds if MAKERS[kind].trained]
     own = [maker.make(making, {}) for maker in trained]
-    return AdapterModel(base.start, (*base.before, *own), base.graph)
+    return AdapterModel(base.start, (*base.before, *own), graph)
 
 
 def fitted(
@@ -239,7 +148,7 @@ def fitted(
     model = fit(fresh_model(method, base, rows, recipe), rows, recipe, advance=advance)
     for kind in method.kinds:
         if not MAKERS[kind].trained:
-            making = Making(rows, model, recipe, base.text)
+            making = Making(rows, model, recipe, base.text, base.tower)
             own = MAKERS[kind].make(making, setting or {})
-            model = AdapterModel(base.start, (*model.parts, own), base.graph)
+            model = AdapterModel(base.start, (*model.parts, own), model.graph)
     return model.eval()

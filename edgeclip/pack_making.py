@@ -22,6 +22,7 @@ from edgeclip.labels.dataset import Dataset
 from edgeclip.labels.scan import read_image_file
 from edgeclip.learning import Learned
 from edgeclip.methods import ZERO_SHOT
+from edgeclip.pack_parts import adapter_records
 from edgeclip.prompts import ClassPrompts, column_class, prompts_sha256
 from edgeclip.regions import Region, Strips, pixels_of
 from edgeclip.splits import Split
@@ -76,6 +77,8 @@ def make_manifest(trained: Trained, created_at: datetime) -> PackManifest:
         fusion_class="F0" if zero_shot else method.fusion,
         graph=graph_of(chosen.tensors),
         slots={name: list(chosen.tensors[name].shape) for name in sorted(chosen.tensors)},
+        adapters=adapter_records(chosen.parts),
+        share=chosen.share,
         base=trained.base,
         preprocess=trained.preprocess,
         classes=[_pack_class(name, item) for name, item in trained.prompts.items()],

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeclip.adapters.model import FeatureGraph, Graph
+from edgeclip.contract.slots import needs_deep_graph
 from edgeclip.features import Features
 from edgeclip.labels.dataset import LabelledImage
 from edgeclip.regions import Region
@@ -27,7 +28,8 @@ class PartData:
         regions: n regions.
         features: Of the n regions.
         class_names: C names.
-        graph: From features to probabilities.
+        graph: From features to outputs.
+        deep: From tokens to outputs, where the features have tokens.
     """
 
     images: Sequence[LabelledImage]
@@ -35,6 +37,7 @@ class PartData:
     features: Features
     class_names: Sequence[str]
     graph: Graph = field(default_factory=FeatureGraph)
+    deep: Graph | None = None
 
     @property
     def classes(self) -> NDArray[np.int64]:
@@ -71,5 +74,6 @@ class PartData:
             column_class: The class of each column.
             targets: Indices of the target classes.
         """
-        rows = region_probabilities(self.graph, self.features, tensors, column_class)
+        deep = self.deep if needs_deep_graph(tensors) else None
+        rows = region_probabilities(deep or self.graph, self.features, tensors, column_class)
         return image_probabilities(self.regions, rows, targets)

@@ -15,13 +15,15 @@ from edgeclip.adapters.class_head import ZeroShot
 from edgeclip.clip import Backbone, hash_weights, load_backbone
 from edgeclip.config import TrainConfig
 from edgeclip.contract.files import refuse_filled
-from edgeclip.contract.pack import PACK_FILE, PackManifest, Thresholds
+from edgeclip.contract.pack import PACK_FILE, PARTS_FILE, PackManifest, Thresholds
+from edgeclip.contract.slots import needs_deep_graph
+from edgeclip.encoding import PartEncoder
 from edgeclip.errors import ArtefactError, ConfigError, GateError
 from edgeclip.evaluation.comparison import Comparison, compare
 from edgeclip.evaluation.images import known_places
 from edgeclip.evaluation.result import Evaluation
 from edgeclip.feature_cache import FeatureCache
-from edgeclip.features import cache_folder, encode_regions
+from edgeclip.features import cache_folder
 from edgeclip.folds import plan_folds
 from edgeclip.labels.classes import require_two_classes
 from edgeclip.labels.dataset import Dataset
@@ -31,18 +33,20 @@ from edgeclip.opening import open_dataset
 from edgeclip.openings import Opening, images_sha256, opening_note, read_openings
 from edgeclip.pack_contender import Head, head_contender, judged_images
 from edgeclip.pack_making import Trained, golden_images, make_manifest
+from edgeclip.pack_parts import parts_bytes
 from edgeclip.packs import golden_outputs, pack_files, write_pack
-from edgeclip.parts import PartData
 from edgeclip.progress import Bars
 from edgeclip.prompts import class_prompts, column_class
-from edgeclip.regions import Strips, regions_of
+from edgeclip.regions import Strips
 from edgeclip.report import report_files
 from edgeclip.report_data import Origin, ReportData
 from edgeclip.selection import Candidate, Choice, thresholds_of
 from edgeclip.split_file import read_split
-from edgeclip.splits import Part, Split, plan_split, targets_of
+from edgeclip.splits import Split, plan_split, targets_of
 from edgeclip.summary import DataSummary, summary_of
 from edgeclip.text_side import TextSide
+from edgeclip.token_cache import TokenCache
+from edgeclip.token_plan import TokenPlan, plan_tokens, tower_sizes
 from edgeclip.training_report import training_notes, training_tables
 from edgeclip.workbench import Workbench
 
@@ -98,8 +102,10 @@ def train(config: TrainConfig, *, created_at: datetime, bars: Bars) -> TrainResu
     trained, comparison = run.train()
     manifest = make_manifest(trained, created_at)
     images = golden_images(dataset, split, trained.preprocess, run.strips)
-    tensors = trained.learned.choice.chosen.tensors
+    choice = trained.learned.choice
+    tensors = choice.chosen.tensors
     files = pack_files(tensors, golden_outputs(images, run.backbone, tensors))
+    files[PARTS_FILE] = parts_bytes(choice.zero_shot.tensors, choice.chosen.parts)
     summary = summary_of(dataset, targets, split)
     openings = [*earlier, _opening(comparison, created_at)]
     looked = opening_note(openings)
@@ -168,14 +174,22 @@ class _Run:
         self._column_class = column_class(self._prompts)
         self.strips = Strips(self._recipe.strip_top_px, self._recipe.strip_bottom_px)
         self.backbone: Backbone = load_backbone(config.backbone, config.pretrained)
-        self.cache = FeatureCache(cache_folder(config.cache, self.backbone.base.weights_sha256))
+        folder = cache_folder(config.cache, self.backbone.base.weights_sha256)
+        self.cache = FeatureCache(folder)
+        tokens = TokenCache(folder / "tokens" if folder else None)
+        self._encoder = PartEncoder(
+            dataset, split, self.backbone, self.cache, tokens, self.strips, bars
+        )
 
     def train(self) -> tuple[Trained, Comparison]:
         """Fit, choose, and only then look at the test parts."""
-        lesson = self._lesson()
-        learned = self._learn(lesson)
+        side = TextSide(self.backbone, self._prompts)
+        features = self.backbone.embed_prompts(side.columns)
+        start = ZeroShot.of(features, self._column_class, self.backbone.logit_scale)
+        plan = plan_tokens(self._config, self.backbone, start)
+        learned = self._learn(self._lesson(plan), start, side, plan)
         thresholds = self._thresholds(learned.choice)
-        comparison = self._compare(learned, thresholds)
+        comparison = self._compare(learned, thresholds, plan)
         trained = Trained(
             config=self._config,
             dataset=self._dataset,
@@ -189,21 +203,20 @@ class _Run:
         )
         return trained, comparison
 
-    def _lesson(self) -> Lesson:
-        part = self._part("train", "validation", views=self._recipe.views)
+    def _lesson(self, plan: TokenPlan) -> Lesson:
+        views = self._recipe.views
+        part = self._encoder.encode(("train", "validation"), views=views, plan=plan)
         folds = plan_folds(
             part, self._targets, self._split.indices("validation"), self._config.folds
         )
         return Lesson(part, folds, self._column_class, self._targets)
 
-    def _learn(self, lesson: Lesson) -> Learned:
-        side = TextSide(self.backbone, self._prompts)
-        features = self.backbone.embed_prompts(side.columns)
-        start = ZeroShot.of(features, self._column_class, self.backbone.logit_scale)
+    def _learn(self, lesson: Lesson, start: ZeroShot, side: TextSide, plan: TokenPlan) -> Learned:
         before = _frozen_sha256(self.backbone)
-        part = lesson.part
-        bench = Workbench(Base(start, part.graph, text=side), part.training_rows(), self._recipe)
-        learned = learn(self._config.method, bench, lesson, self._bars)
+        part, sizes = lesson.part, tower_sizes(self.backbone)
+        base = Base(start, part.graph, text=side, tower=sizes, deep=part.deep)
+        bench = Workbench(base, part.training_rows(), self._recipe)
+        learned = learn(self._config.method, bench, lesson, self._bars, skipped=plan.skipped)
         if _frozen_sha256(self.backbone) != before:
             raise ArtefactError("the encoder's weights changed in the fit: nothing was written")
         return learned
@@ -228,11 +241,16 @@ class _Run:
         return {"zero-shot": zero_shot, "adapter": adapter}
 
     def _compare(
-        self, learned: Learned, thresholds: Mapping[str, Mapping[str, Thresholds]]
+        self,
+        learned: Learned,
+        thresholds: Mapping[str, Mapping[str, Thresholds]],
+        plan: TokenPlan,
     ) -> Comparison:
         """Open the test parts, once, and judge both heads on them."""
-        part = self._part("test", "test_seen", views=1)
         choice = learned.choice
+        deep = needs_deep_graph(choice.chosen.tensors)
+        looked_into = plan if deep else TokenPlan()
+        part = self._encoder.encode(("test", "test_seen"), views=1, plan=looked_into)
         trained = not choice.kept_zero_shot
         heads = [
             Head(
@@ -264,17 +282,3 @@ class _Run:
             targets=[self._dataset.class_names[index] for index in self._targets],
             is_known_place=known_places(judged.images, taught),
         )
-
-    def _part(self, *parts: Part, views: int) -> PartData:
-        images = self._dataset.images
-        chosen = sorted(index for part in parts for index in self._split.indices(part))
-        regions = regions_of(images, chosen, views=views)
-        features = encode_regions(
-            images,
-            regions,
-            self.backbone,
-            cache=self.cache,
-            strips=self.strips,
-            advance=self._bars.add(f"encoding {parts[0]}", len(regions)),
-        )
-        return PartData(images, regions, features, self._dataset.class_names)

@@ -20,8 +20,7 @@ from torch.nn.utils import clip_grad_norm_
 
 from edgeclip.adapters.class_head import ZeroShot
 from edgeclip.adapters.component import Component
-from edgeclip.adapters.model import AdapterModel, Inputs
-from edgeclip.adapters.threads import one_thread
+from edgeclip.adapters.model import AdapterModel, FeatureGraph, Inputs, threads_for
 from edgeclip.config import Recipe
 from edgeclip.errors import DataError
 from edgeclip.features import Features
@@ -87,7 +86,7 @@ def fit(
     if not len(rows.classes):
         raise DataError("no training images: nothing to fit")
     if any(parameter.requires_grad for parameter in model.parameters()):
-        with one_thread():
+        with threads_for(model.graph):
             _Fit(model, rows, recipe).run(advance)
     return model.eval()
 
@@ -103,7 +102,8 @@ class _Fit:
         self._schedules = [_schedule(optimizer, recipe) for optimizer in self._optimizers]
         self._classes = torch.from_numpy(rows.classes)
         self._kl = kl_weight(rows, recipe)
-        self._batches = _batches(rows, recipe)
+        at_the_head = isinstance(model.graph, FeatureGraph)
+        self._batches = _batches(rows, recipe, recipe.batch if at_the_head else recipe.token_batch)
         self._twins = twins(rows.origins, recipe.seed) if recipe.view_kl else None
         # Of the frozen features: without adapters no graph says anything else, or costs less.
         self._zero_shot = AdapterModel(model.start, ()) if self._kl else None
@@ -193,10 +193,10 @@ def sampling_weights(rows: TrainingRows) -> NDArray[np.float64]:
     return balanced_weights(rows.classes, rows.locations)
 
 
-def _batches(rows: TrainingRows, recipe: Recipe) -> NDArray[np.int64]:
+def _batches(rows: TrainingRows, recipe: Recipe, batch: int) -> NDArray[np.int64]:
     """Return `(steps, batch)` indices of regions."""
     rng = np.random.default_rng(recipe.seed)
-    size = (recipe.steps, recipe.batch)
+    size = (recipe.steps, batch)
     return rng.choice(len(rows.classes), size=size, p=sampling_weights(rows))
 
 

@@ -13,7 +13,8 @@ from edgeclip.adapters.running import run_graph
 from edgeclip.config import Recipe
 from edgeclip.costs import added_macs, filled_beyond_zero_shot
 from edgeclip.ladder import Entry, Logits, Rung
-from edgeclip.methods import Base, Method, Setting, fitted, fresh_model
+from edgeclip.makers import Setting
+from edgeclip.methods import Base, Method, fitted, fresh_model
 from edgeclip.training import TrainingRows, inputs_of
 
 
@@ -25,13 +26,11 @@ class Workbench:
         base: What they start from.
         rows: Regions of the training part, all views.
         recipe: Steps, rates, sizes, seed.
-        tokens: N of the encoder.
     """
 
     base: Base
     rows: TrainingRows
     recipe: Recipe
-    tokens: int = 1
 
     def fit(
         self,
@@ -55,7 +54,7 @@ class Workbench:
             settings=method.settings,
             logits=lambda fit, held, setting: self._held_out(method, fit, held, setting),
             parameters=sum(p.numel() for p in model.parameters()),
-            added_macs=added_macs(shapes, tokens=self.tokens),
+            added_macs=added_macs(shapes, tokens=self.base.tower.tokens if self.base.tower else 1),
             slots=filled_beyond_zero_shot(shapes),
         )
 

@@ -87,6 +87,31 @@ def preset_components(
     return parts
 
 
+def preset_method(name: str) -> tuple[str, dict[str, int]]:
+    """Return the method that a preset names, and what it changes in the recipe.
+
+    Args:
+        name: Of `PRESETS`.
+
+    Raises:
+        ConfigError: There is no such preset.
+    """
+    if name not in PRESETS:
+        raise ConfigError(f"--preset {name} is not known: there are {', '.join(PRESETS)}")
+    preset = PRESETS[name]
+    kinds, changes = ["visual"], {"reduction": preset.reduction}
+    if preset.block:
+        kinds.append("block")
+        changes |= {"blocks": preset.block.last, "block_hidden": preset.block.hidden}
+    if preset.cross_modal:
+        kinds.append("block_xmodal")
+        changes["attention"] = preset.cross_modal.attention
+    if preset.pooling:
+        kinds.append("pooling")
+        changes["pooling_attention"] = preset.pooling.attention
+    return "+".join(kinds), changes
+
+
 def lowest_block(parts: list[Component], blocks: int) -> int:
     """Return the cut of a tower below all components: how many blocks need not be run again.
 

@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 
 from edgeclip.adapters.class_head import ZeroShot
 from edgeclip.adapters.head_graph import HeadOutputs
-from edgeclip.adapters.model import Graph, Inputs
-from edgeclip.adapters.threads import one_thread
+from edgeclip.adapters.model import Graph, Inputs, threads_for
 
 _ROWS_AT_ONCE = 256  # with tokens of a ViT-B/32: 40 MB
 
@@ -32,7 +31,7 @@ def run_graph(
     columns = torch.arange(weights.shape[1])
     start = ZeroShot(weights, bias, float(slots["logit_scale"]), columns, len(columns))
     parts = []
-    with torch.inference_mode(), one_thread():
+    with torch.inference_mode(), threads_for(graph):
         filled = {**graph.neutral(start), **slots}
         for first in range(0, max(len(inputs.f), 1), _ROWS_AT_ONCE):
             rows = slice(first, first + _ROWS_AT_ONCE)

@@ -29,6 +29,7 @@ PACK_SCHEMA: Final = "edgeclip.pack/1"
 PACK_FILE = "pack.json"
 TENSORS_FILE = "adapter.safetensors"
 GOLDEN_FILE = "golden.npz"
+PARTS_FILE = "parts.safetensors"
 
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 TaskName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")]
@@ -98,6 +99,15 @@ class Training(Part):
     split_sha256: Sha256
 
 
+class AdapterPart(Part):
+    """One adapter of a pack: what it binds, so that it can be taken out or put into another."""
+
+    kind: str
+    fusion_class: Literal["F0", "F1", "F2"]
+    slots: list[str] = Field(description="Slots that are its own.")
+    moves: list[str] = Field(description="Of class_weights and class_bias: what it added to.")
+
+
 class PackManifest(Part):
     """`pack.json`."""
 
@@ -111,6 +121,10 @@ class PackManifest(Part):
     fusion_class: Literal["F0", "F1", "F2"]
     graph: GraphKind = Field(description="The smallest graph that takes all of `slots`.")
     slots: dict[str, list[int]]
+    adapters: list[AdapterPart] = Field(
+        [], description="In their order; empty for zero-shot, and for packs that do not say."
+    )
+    share: float = Field(1.0, ge=0, description="Of what was learned (WiSE), as stored.")
     base: Base
     preprocess: PreprocessSpec
     classes: list[PackClass] = Field(min_length=2)

@@ -100,8 +100,8 @@ def test_invariant_34_nothing_of_the_test_part_is_opened_before_the_choices_are_
 
     monkeypatch.setattr(features, "read_image_file", reading)
 
-    def learning(*arguments: Any) -> Learned:
-        learned = learn(*arguments)
+    def learning(*arguments: Any, **named: Any) -> Learned:
+        learned = learn(*arguments, **named)
         chosen_after.append(len(opened))
         return learned
 

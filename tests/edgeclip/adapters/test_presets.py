@@ -15,11 +15,14 @@ from edgeclip.adapters.presets import (
     PRESETS,
     lowest_block,
     preset_components,
+    preset_method,
 )
 from edgeclip.adapters.text_tokens import TextTokens
 from edgeclip.adapters.tower_tuning import LowRank, NormTuning
 from edgeclip.clip import load_backbone
+from edgeclip.config import Recipe
 from edgeclip.errors import ConfigError
+from edgeclip.methods import parse_method
 from edgeclip.towers import block_count
 from support.samples import HASH
 from support.towers import inputs_of_frames, random_frames, random_start, vit_b_32
@@ -98,3 +101,21 @@ def test_an_unknown_preset_and_a_tower_without_blocks_are_refused() -> None:
         preset_components("huge", start, _text(12), width=16, blocks=12)
     with pytest.raises(ConfigError, match="leopard reaches into transformer blocks"):
         preset_components("leopard", start, _text(12), width=16, blocks=0)
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_preset_on_the_command_line_is_the_same_set_of_adapters(name: str) -> None:
+    method, changes = preset_method(name)
+    assert parse_method(method).level == "tokens"
+    recipe = Recipe.model_validate(changes)
+    preset = PRESETS[name]
+    assert recipe.reduction == preset.reduction
+    if preset.block:
+        assert (recipe.blocks, recipe.block_hidden) == (preset.block.last, preset.block.hidden)
+    if preset.cross_modal:
+        assert recipe.attention == preset.cross_modal.attention
+
+
+def test_a_preset_that_is_none_is_refused_by_name() -> None:
+    with pytest.raises(ConfigError, match="--preset lion is not known: there are tiny, leopard"):
+        preset_method("lion")
