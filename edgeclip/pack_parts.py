@@ -48,7 +48,9 @@ def parts_bytes(start: Tensors, parts: Sequence[Stored]) -> bytes:
     """
     tensors = {f"start/{name}": np.ascontiguousarray(start[name]) for name in _START}
     for number, part in enumerate(parts):
-        tensors |= {f"{number}/{name}": move for name, move in part.moves.items()}
+        tensors |= {
+            f"{number}/{name}": np.ascontiguousarray(move) for name, move in part.moves.items()
+        }
     return bytes(save_tensors(dict(sorted(tensors.items()))))
 
 

@@ -86,7 +86,10 @@ def pack_files(tensors: Tensors, golden: Golden) -> dict[str, bytes]:
     arrays = {field.name: getattr(golden, field.name) for field in fields(golden)}
     np.savez_compressed(archive, **arrays)
     return {
-        TENSORS_FILE: save_tensors({name: tensors[name] for name in sorted(tensors)}),
+        # safetensors writes the memory as it lies: a transposed array would come back scrambled.
+        TENSORS_FILE: save_tensors(
+            {name: np.ascontiguousarray(tensors[name]) for name in sorted(tensors)}
+        ),
         GOLDEN_FILE: archive.getvalue(),
     }
 

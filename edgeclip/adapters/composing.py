@@ -101,7 +101,7 @@ def _moves(part: Component, before: Head, after: Head) -> dict[str, NDArray[np.f
 
 
 def _array(tensor: torch.Tensor) -> NDArray[np.float32]:
-    return np.array(tensor.detach().numpy(), np.float32)
+    return np.array(tensor.detach().numpy(), np.float32, order="C")
 
 
 def _tensors(arrays: Tensors) -> dict[str, torch.Tensor]:

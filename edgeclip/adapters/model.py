@@ -175,7 +175,9 @@ def run_head(
 
 def arrays(slots: Mapping[str, Tensor]) -> Tensors:
     """Return tensors as float32 arrays, without gradients."""
-    return {name: slot.detach().numpy().astype(np.float32) for name, slot in slots.items()}
+    return {
+        name: np.array(slot.detach().numpy(), np.float32, order="C") for name, slot in slots.items()
+    }
 
 
 def _refuse_shared_slots(components: Sequence[Component]) -> None:

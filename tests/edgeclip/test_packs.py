@@ -5,6 +5,7 @@ import io
 import json
 import shutil
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 from safetensors.numpy import load, save
 
 from edgeclip.clip import Backbone
+from edgeclip.config import Recipe
 from edgeclip.contract.hashing import sha256_file
 from edgeclip.errors import ConfigError, PackError
 from edgeclip.packs import check_golden, golden_outputs, load_pack, pack_files, write_pack
@@ -191,3 +193,21 @@ def test_a_folder_that_is_not_empty_is_kept(
     with pytest.raises(ConfigError, match="add --overwrite"):
         write_pack(tmp_path, loaded.manifest, files, report={})
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+
+
+def test_tensors_that_lie_transposed_in_memory_are_stored_as_they_read(
+    trained: tuple[Path, TrainResult],
+) -> None:
+    loaded = load_pack(trained[0])
+    turned = {name: np.asfortranarray(tensor) for name, tensor in loaded.tensors.items()}
+    assert pack_files(turned, loaded.golden) == pack_files(loaded.tensors, loaded.golden)
+
+
+@pytest.mark.parametrize("method", ["gda", "tip", "proker", "blend", "block", "pooling"])
+def test_invariant_31_a_pack_of_every_kind_gives_its_golden_outputs_again(
+    method: str, run_training: Callable[..., TrainResult], backbone: Backbone, tmp_path: Path
+) -> None:
+    recipe = Recipe(steps=30, views=1, batch=64, learning_rate=0.0015, seed=3)
+    result = run_training(tmp_path / "pack", method=method, recipe=recipe, folds=1)
+    assert result.manifest.method in (method, "zero-shot")
+    assert check_golden(load_pack(tmp_path / "pack"), backbone) < 1e-4
