@@ -11,17 +11,20 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeclip.adapters.model import FeatureGraph, Graph
+from edgeclip.adapters.deep_graph import DeepGraph
+from edgeclip.adapters.pack_outputs import outputs_of
 from edgeclip.background import BackgroundCheck, check_background
 from edgeclip.clip import Backbone, load_backbone
 from edgeclip.contenders import Contender
 from edgeclip.contract.files import new_folder, refuse_filled, write_text
+from edgeclip.contract.postprocess import class_probabilities
+from edgeclip.contract.slots import adapted_blocks, graph_of
 from edgeclip.errors import DataError
 from edgeclip.evaluated_parts import Roles, roles_of
 from edgeclip.evaluation.comparison import Comparison, compare
 from edgeclip.evaluation.images import known_places
 from edgeclip.feature_cache import FeatureCache
-from edgeclip.features import Features, cache_folder, encode_regions
+from edgeclip.features import cache_folder, encode_regions
 from edgeclip.labels.dataset import LabelledImage
 from edgeclip.labels.reading import ReadingOptions
 from edgeclip.opening import open_dataset
@@ -33,7 +36,8 @@ from edgeclip.progress import Bars
 from edgeclip.regions import Strips, regions_of
 from edgeclip.report import METRICS_FILE, report_files
 from edgeclip.report_data import ReportData
-from edgeclip.scoring import region_probabilities
+from edgeclip.token_cache import TokenCache
+from edgeclip.token_features import TokenLevel, encode_with_tokens
 
 if TYPE_CHECKING:
     from edgeclip.baseline_runs import BaselineRun
@@ -135,7 +139,6 @@ class _Evaluation:
             allow_shared_places=request.allow_random_split,
         )
         weights = self._backbone.base.weights_sha256
-        self._graph: Graph = FeatureGraph()
         self._cache = FeatureCache(cache_folder(request.cache, weights))
 
     @property
@@ -146,7 +149,7 @@ class _Evaluation:
     def judge(self) -> tuple[Comparison, BackgroundCheck | None]:
         """Encode the images, and judge the pack and the baselines on them."""
         manifest = self.pack.manifest
-        part = self._part(self._roles.judged, views=1, name="encoding")
+        part = self._part(self._roles.judged, views=1, name="encoding", for_pack=True)
         contenders = [self._own(part), *self._baselines(part)]
         judged = judged_images(part)
         comparison = compare(
@@ -212,9 +215,9 @@ class _Evaluation:
         manifest = self.pack.manifest
 
         def classify(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-            z, f = self._backbone.embed_images(pixels)
-            features, tensors = Features(z.numpy(), f.numpy()), self.pack.tensors
-            return region_probabilities(self._graph, features, tensors, manifest.column_class)
+            outputs = outputs_of(pixels, self._backbone, self.pack.tensors)
+            columns = outputs.probabilities.numpy()
+            return class_probabilities(columns, manifest.column_class, len(manifest.classes))
 
         return check_background(
             images,
@@ -224,18 +227,26 @@ class _Evaluation:
             classify=classify,
         )
 
-    def _part(self, chosen: Sequence[int], *, views: int, name: str) -> PartData:
+    def _part(
+        self, chosen: Sequence[int], *, views: int, name: str, for_pack: bool = False
+    ) -> PartData:
+        """Encode images, with tokens where a pack is judged that reaches into the encoder."""
         regions = regions_of(self._images, chosen, views=views)
+        advance, names = self._bars.add(name, len(regions)), self.pack.manifest.class_names
+        strips = self._request.strips
+        if for_pack and graph_of(self.pack.tensors) == "deep":
+            blocks = self._backbone.base.blocks
+            cut = blocks - adapted_blocks(blocks)
+            level = TokenLevel(cut, self._cache, TokenCache(None))
+            features = encode_with_tokens(
+                self._images, regions, self._backbone, level=level, strips=strips, advance=advance
+            )
+            graph = DeepGraph(self._backbone.split(cut)[1])
+            return PartData(self._images, regions, features, names, graph)
         features = encode_regions(
-            self._images,
-            regions,
-            self._backbone,
-            cache=self._cache,
-            strips=self._request.strips,
-            advance=self._bars.add(name, len(regions)),
+            self._images, regions, self._backbone, cache=self._cache, strips=strips, advance=advance
         )
-        names = self.pack.manifest.class_names
-        return PartData(self._images, regions, features, names, self._graph)
+        return PartData(self._images, regions, features, names)
 
 
 def _encoder(pack: Pack, request: EvaluationRequest) -> Backbone:

@@ -7,8 +7,12 @@ from collections.abc import Callable
 from datetime import datetime, timezone
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from edgeclip.adapters.pack_outputs import outputs_of
+from edgeclip.clip import Backbone
+from edgeclip.contract.preprocess import decode_image, prepare
 from edgeclip.errors import ConfigError, DataError, SetupError
 from edgeclip.evaluating import EvaluationRequest, evaluate_pack
 from edgeclip.labels.reading import ReadingOptions
@@ -17,7 +21,7 @@ from edgeclip.progress import Bars
 from edgeclip.report_data import ReportData
 from edgeclip.trainer import TrainResult
 from support.drawn_images import DrawnSet, write_set
-from support.tiny_packs import TinyEncoder
+from support.tiny_packs import TinyEncoder, random_tensors, write_tiny_pack
 
 AT = datetime(2026, 6, 1, tzinfo=timezone.utc)
 Evaluate = Callable[..., ReportData]
@@ -204,3 +208,27 @@ def test_the_pack_s_own_split_may_be_named(
     assert len(data.comparison.judged.images) == len(
         [line for line in split.read_text().splitlines() if ",test" in line]
     )
+
+
+def test_a_pack_that_reaches_into_the_encoder_is_measured_through_its_blocks(
+    backbone: Backbone, encoder: TinyEncoder, tmp_path: Path
+) -> None:
+    names = ("class_bias", "ba_down", "ba_down_bias", "ba_up", "ba_up_bias")
+    tensors = random_tensors(3, columns=2, names=names)
+    write_tiny_pack(tmp_path / "deep", backbone, tensors)
+    table = write_set(tmp_path / "new", DrawnSet({"leopard": 2, "blank": 2}, locations=2, frames=1))
+    classes: dict[str, tuple[str, ...]] = {"species 0": ("leopard",), "blank": ("blank",)}
+    request = EvaluationRequest(
+        tmp_path / "deep",
+        ReadingOptions(data=table, classes=classes),
+        str(encoder.config),
+        str(encoder.weights),
+    )
+    found = evaluate_pack(request, at=AT, bars=Bars(quiet=True)).comparison
+    frames = [decode_image(image.path.read_bytes()) for image in found.judged.images]
+    pixels = np.stack([prepare(frame, backbone.preprocess) for frame in frames])
+    expected = outputs_of(pixels, backbone, tensors).probabilities.numpy()
+    np.testing.assert_allclose(found.contenders[0].probabilities, expected, atol=2e-3)
+    head = {name: value for name, value in tensors.items() if not name.startswith("ba_")}
+    without = outputs_of(pixels, backbone, head)
+    assert not np.allclose(without.probabilities.numpy(), expected, atol=0.05)
