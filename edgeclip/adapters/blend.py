@@ -48,11 +48,11 @@ class Weights:
     kernel: float
 
 
-PROMPTED = Weights(start=1.0, gda=2.0, kernel=5.0)
+PROMPTED = Weights(start=1.0, gda=1.0, kernel=5.0)
 """Rule for a start of prompts, before any image was left out."""
 
-DRAWN = Weights(start=0.1, gda=2.0, kernel=20.0)
-"""Rule for a start drawn from the same images, which the other two know as well."""
+DRAWN = Weights(start=0.0, gda=2.0, kernel=20.0)
+"""Rule for a start drawn from the same images: it says nothing that the other two do not know."""
 
 
 class Blend(Component):

@@ -71,8 +71,11 @@ def test_experts_are_judged_on_images_that_they_have_not_seen() -> None:
 def test_one_image_a_class_follows_the_rule_and_leaves_the_discriminant_out() -> None:
     prompted, drawn = make_blend(support((1, 1, 1))), make_blend(_drawn(support((1, 1, 1))))
     assert (prompted.weights.gda, prompted.weights.kernel) == (0.0, PROMPTED.kernel)
-    assert drawn.weights.gda == 0.0
-    assert drawn.weights.kernel == DRAWN.kernel
+    assert (drawn.weights.gda, drawn.weights.kernel) == (0.0, DRAWN.kernel)
+
+
+def test_a_start_drawn_from_the_same_images_has_no_say_of_its_own() -> None:
+    assert make_blend(_drawn(support((5, 5, 5)))).weights.start == 0.0
 
 
 def test_prompts_that_are_wrong_about_the_images_lose_weight_and_right_ones_keep_it() -> None:
