@@ -160,10 +160,14 @@ class DeepGraph:
         """Return the outputs with the heat maps.
 
         Raises:
-            ValueError: There are no tokens.
+            ValueError: There are no tokens, or an adapter lies below the cut.
         """
         if inputs.tokens is None:
             raise ValueError("the deep graph needs the tokens of the tower's lower part")
+        for name in ("ba_up", "ba_up_bias", "bx_vo", "bx_out_bias"):
+            unused = len(slots[name]) - len(self.upper.blocks)
+            if unused > 0 and slots[name][:unused].any():  # it would be ignored without a word
+                raise ValueError(f"{name} has adapters below cut {self.upper.cut}: cut lower")
         tokens = inputs.tokens
         if not isinstance(tokens, Tensor):
             tokens = torch.from_numpy(tokens.array()).float()

@@ -145,13 +145,15 @@ class StageGraph:
         """Return the outputs; z and f are computed anew from the activations in `tokens`.
 
         Raises:
-            ValueError: There are no activations.
+            ValueError: There are no activations, or an adapter lies below the cut.
         """
         h = inputs.tokens
         if h is None:
             raise ValueError("the stage graph needs activations of the tower in place of tokens")
         if not isinstance(h, Tensor):
             h = torch.from_numpy(h.array()).float()
+        if below := [s for s in STAGES[: self._cut] if _key(s, "up") in slots]:
+            raise ValueError(f"the adapter behind {below[0]} lies below cut {self._cut}")
         visual: Any = self._tower.visual
         for stage in STAGES[self._cut :]:
             h = getattr(visual, stage)(h)

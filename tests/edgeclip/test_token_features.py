@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from edgeclip.adapters.model import AdapterModel
-from edgeclip.adapters.stages import StageAdapters, StageGraph
+from edgeclip.adapters.stages import StageAdapters, StageGraph, StageSettings
 from edgeclip.clip import Backbone
 from edgeclip.errors import ConfigError
 from edgeclip.feature_cache import FeatureCache
@@ -94,15 +94,15 @@ def test_invariant_33_the_key_changes_with_all_that_tokens_depend_on() -> None:
     assert len({usual, *keys}) == 7
 
 
-@pytest.mark.parametrize("cut", [0, 3])
+@pytest.mark.parametrize(("cut", "last"), [(0, 4), (3, 1)])
 def test_of_a_resnet_the_activations_between_its_stages_are_kept(
-    dataset: Dataset, tmp_path: Path, cut: int
+    dataset: Dataset, tmp_path: Path, cut: int, last: int
 ) -> None:
     backbone = write_encoder(tmp_path / "resnet", vision=RESNET).load()
     found = _encode(dataset, backbone, _level(None, cut))
     start = random_start(backbone.base.embed_dim)
     inputs = inputs_of(found, np.arange(12))
-    adapters = StageAdapters(backbone.tower)
+    adapters = StageAdapters(backbone.tower, StageSettings(last=last))
     with torch.inference_mode():
         deep = AdapterModel(start, [adapters], StageGraph(backbone.tower, cut))(inputs).logits
         plain = AdapterModel(start, ())(inputs).logits

@@ -154,10 +154,21 @@ def test_without_tokens_the_graph_says_what_it_needs(backbone: Backbone, start: 
         graph(Inputs(inputs.z, inputs.f), graph.neutral(start))
 
 
+@pytest.mark.parametrize("name", ["ba_up", "ba_up_bias", "bx_vo", "bx_out_bias"])
+def test_an_adapter_below_the_cut_is_refused_rather_than_ignored(
+    backbone: Backbone, start: ZeroShot, name: str
+) -> None:
+    inputs, graph = _inputs(backbone, 2)
+    slots = graph.neutral(start)
+    slots[name][-2] = 0.1
+    with pytest.raises(ValueError, match=f"{name} has adapters below cut 2: cut lower"):
+        graph(inputs, slots)
+
+
 def test_invariant_14_the_graph_gives_no_gradient_to_the_base(
     backbone: Backbone, start: ZeroShot
 ) -> None:
-    inputs, graph = _inputs(backbone, 1)
+    inputs, graph = _inputs(backbone, 0)
     slots = {name: slot.requires_grad_() for name, slot in _random_slots(graph, start).items()}
     graph(inputs, slots).logits.square().sum().backward()  # type: ignore[no-untyped-call]
     assert all(parameter.grad is None for parameter in backbone.tower.parameters())

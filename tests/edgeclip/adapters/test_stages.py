@@ -38,12 +38,13 @@ def _trained(backbone: Backbone, settings: StageSettings | None = None) -> Stage
     return adapters.eval()
 
 
-@pytest.mark.parametrize("cut", [0, 2, 4])
+@pytest.mark.parametrize(("cut", "last"), [(0, 4), (2, 2), (3, 1)])
 def test_invariant_1_fresh_stage_adapters_are_zero_shot_bit_for_bit(
-    backbone: Backbone, start: ZeroShot, cut: int
+    backbone: Backbone, start: ZeroShot, cut: int, last: int
 ) -> None:
     inputs = _inputs(backbone, cut)
-    model = AdapterModel(start, [StageAdapters(backbone.tower)], StageGraph(backbone.tower, cut))
+    adapters = StageAdapters(backbone.tower, StageSettings(last=last))
+    model = AdapterModel(start, [adapters], StageGraph(backbone.tower, cut))
     with torch.inference_mode():
         expected = AdapterModel(start, (), FeatureGraph())(inputs).logits
         assert torch.equal(model(inputs).logits, expected)
@@ -137,6 +138,14 @@ def test_tensors_of_another_tower_are_refused(backbone: Backbone, tmp_path: Path
         tower_with_stages(wider.tower, slots)
     with pytest.raises(PackError, match=r"delta\.x is no stage adapter"):
         tower_with_stages(backbone.tower, {"delta.x": torch.ones(1)})
+
+
+def test_an_adapter_below_the_cut_is_refused_rather_than_ignored(
+    backbone: Backbone, start: ZeroShot
+) -> None:
+    graph = StageGraph(backbone.tower, 2)
+    with pytest.raises(ValueError, match="the adapter behind layer1 lies below cut 2"):
+        graph(_inputs(backbone, 2), graph.neutral(start) | _trained(backbone).slots())
 
 
 def test_without_activations_the_graph_says_what_it_needs(
