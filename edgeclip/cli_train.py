@@ -63,6 +63,10 @@ def train(
         Optional[list[str]],  # noqa: UP045
         typer.Option(help="'class=sentence' that describes a class; repeat."),
     ] = None,
+    prompts: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help="A file of 'class=sentence' lines."),
+    ] = None,
     task: Annotated[
         Optional[str],  # noqa: UP045
         typer.Option(help="The pack's name, a-z 0-9 -; else from the target."),
@@ -104,12 +108,14 @@ def train(
     from edgeclip.config import TrainConfig, default_cache
     from edgeclip.contract.settings import settings_from
     from edgeclip.progress import Bars
-    from edgeclip.prompts import parse_prompt_options
+    from edgeclip.prompts import parse_prompt_options, read_prompts
 
     tables: dict[str, Any] = {
         "data": data,
         **reading,
-        "prompts": parse_prompt_options(prompt or []),
+        "prompts": parse_prompt_options(
+            [*(read_prompts(prompts) if prompts else []), *(prompt or [])]
+        ),
         "targets": tuple(target or ()),
         "backbone": backbone,
         "pretrained": pretrained,

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from edgeclip.contract.hashing import sha256_bytes
 from edgeclip.errors import ConfigError
 from edgeclip.labels.classes import BLANK, is_blank_label, normal
+from edgeclip.labels.species_names import common_name
 
 _TEMPLATES = (
     "a photo of {}",
@@ -64,6 +66,30 @@ def parse_prompt_options(options: Sequence[str]) -> dict[str, tuple[str, ...]]:
     return prompts
 
 
+def read_prompts(path: Path) -> list[str]:
+    """Return the lines `class=sentence` of a file; empty ones and those from `#` on are left out.
+
+    Raises:
+        ConfigError: The file cannot be read, or a line is no prompt.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(
+            f"--prompts {path}: no readable text ({error}): check the path"
+        ) from error
+    found: list[str] = []
+    for number, line in enumerate(lines, 1):
+        if not line.strip() or line.lstrip().startswith("#"):
+            continue
+        try:
+            parse_prompt_options([line])
+        except ConfigError as error:
+            raise ConfigError(f"{path}, line {number}: {error}") from error
+        found.append(line)
+    return found
+
+
 def class_prompts(
     class_names: Sequence[str], extra: Mapping[str, Sequence[str]]
 ) -> dict[str, ClassPrompts]:
@@ -87,7 +113,8 @@ def column_names(prompts: Mapping[str, ClassPrompts]) -> list[str]:
     """Return for each column what a learned context is put before: a name, or blank's sentence."""
     names: list[str] = []
     for name, item in prompts.items():
-        names += [column[0] if name == BLANK else normal(name) for column in item.columns]
+        noun = common_name(normal(name))
+        names += [column[0] if name == BLANK else noun for column in item.columns]
     return names
 
 
@@ -105,7 +132,7 @@ def prompts_sha256(prompts: Mapping[str, ClassPrompts]) -> str:
 def _prompts(name: str, extra: tuple[str, ...]) -> ClassPrompts:
     if name == BLANK:
         return ClassPrompts(_BLANK_COLUMNS + tuple((sentence,) for sentence in extra))
-    noun = _with_article(normal(name))
+    noun = _with_article(common_name(normal(name)))
     return ClassPrompts((tuple(t.format(noun) for t in _TEMPLATES) + extra,))
 
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from edgeclip.errors import ConfigError
@@ -9,6 +11,7 @@ from edgeclip.prompts import (
     column_names,
     parse_prompt_options,
     prompts_sha256,
+    read_prompts,
 )
 
 
@@ -55,3 +58,30 @@ def test_a_learned_context_stands_before_a_name_or_before_a_sentence_of_blank() 
     assert names[0] == "spotted cat"
     assert names[1:] == [column[0] for column in prompts["blank"].columns]
     assert len(names) == len(column_class(prompts))
+
+
+def test_a_scientific_name_is_asked_for_by_its_common_name() -> None:
+    prompts = class_prompts(["Panthera pardus", "blank"], {})
+    assert "a photo of a leopard" in prompts["Panthera pardus"].sentences
+    assert column_names(prompts)[0] == "leopard"
+
+
+def test_prompts_are_read_from_the_lines_of_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "prompts.txt"
+    file.write_text("# what our cats look like\nleopard=a spotted cat\n\nblank = a dirt road\n")
+    expected = {"leopard": ("a spotted cat",), "blank": ("a dirt road",)}
+    assert parse_prompt_options(read_prompts(file)) == expected
+
+
+def test_a_line_of_the_file_that_is_no_prompt_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "prompts.txt"
+    file.write_text("leopard=a spotted cat\nleopard\n")
+    with pytest.raises(ConfigError, match=r"prompts.txt, line 2: .*write 'class=sentence'"):
+        read_prompts(file)
+
+
+def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "binary").write_bytes(b"\xff\xfe\x00")
+    for name in ("binary", "absent"):
+        with pytest.raises(ConfigError, match="no readable text"):
+            read_prompts(tmp_path / name)
