@@ -47,7 +47,10 @@ def test_json_is_all_that_a_machine_gets(encoder: TinyEncoder, table: Path, tmp_
         "evaluate", "--pack", "pack", "--data", table, "--backbone", encoder.config,
         "--pretrained", encoder.weights, "--json", cwd=tmp_path,
     )  # fmt: skip
-    assert json.loads(measured.stdout)["metrics"]["pack/images"] == 72
+    figures = json.loads(measured.stdout)
+    assert [opening["by"] for opening in figures["openings"]] == ["train", "evaluate"]
+    judged = sum(scope["images"] for scope in figures["scopes"].values())
+    assert 0 < judged == figures["openings"][1]["images"] < 72  # the rest trained the pack
 
 
 def test_a_check_shows_classes_places_problems_and_the_split(tmp_path: Path) -> None:
