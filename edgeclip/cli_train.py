@@ -47,6 +47,10 @@ def train(
         Optional[str],  # noqa: UP045
         typer.Option(help="A known set of adapters instead of a method: tiny, leopard, strong."),
     ] = None,
+    on: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help="An earlier pack: its adapters stay, the method's are added to them."),
+    ] = None,
     folds: Annotated[
         int,
         typer.Option(
@@ -120,6 +124,7 @@ def train(
         "backbone": backbone,
         "pretrained": pretrained,
         "method": method or "auto",
+        "on": on,
         "folds": folds,
         "budget_minutes": budget_minutes,
         "task": task,

@@ -61,6 +61,9 @@ class TrainConfig(ReadingOptions):
     backbone: str
     pretrained: str | None = None
     method: str = Field("auto", min_length=1, max_length=100)
+    on: Path | None = Field(
+        None, strict=False, description="An earlier pack, whose adapters stay as they are."
+    )
     folds: int = Field(
         MOST_FOLDS,
         ge=1,

@@ -8,11 +8,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeclip.adapters.model import AdapterModel
 from edgeclip.adapters.running import run_graph
 from edgeclip.candidates import Judge
 from edgeclip.folds import Folds
 from edgeclip.ladder import Entry, Ladder, Logits, Step, climb, zero_shot_entry
-from edgeclip.methods import AUTO, AUTO_FIRST, AUTO_THEN, ZERO_SHOT, Method, parse_method
+from edgeclip.methods import AUTO, AUTO_FIRST, AUTO_THEN, Method, parse_method
 from edgeclip.parts import PartData
 from edgeclip.progress import Bars
 from edgeclip.selection import Candidate, Choice, candidate_of
@@ -79,8 +80,8 @@ def learn(
     Raises:
         ConfigError: The method is not known.
     """
-    floor = bench.fit(parse_method(ZERO_SHOT), {})
-    entries = [_floor(bench), *_entries(name, bench)]
+    floor = _zero_shot(bench)
+    entries = [_floor(bench, floor), *_entries(name, bench)]
     advance = bars.add("methods, held out", len(entries))
     climbed = climb(entries, lesson.folds, lesson.judge, tried=lambda _: advance(1))
     ladder = replace(climbed, skipped=skipped or {})
@@ -112,8 +113,11 @@ def _entries(name: str, bench: Workbench) -> list[Entry]:
     return first + [bench.entry(method, "S2") for method in then]
 
 
-def _floor(bench: Workbench) -> Entry:
-    model = bench.fit(parse_method(ZERO_SHOT), {})
+def _zero_shot(bench: Workbench) -> AdapterModel:
+    return AdapterModel(bench.base.start, (), bench.base.graph)
+
+
+def _floor(bench: Workbench, model: AdapterModel) -> Entry:
     tensors = model.pack_tensors()
 
     def logits(held: NDArray[np.int64]) -> Logits:

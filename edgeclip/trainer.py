@@ -17,6 +17,7 @@ from edgeclip.config import TrainConfig
 from edgeclip.contract.files import refuse_filled
 from edgeclip.contract.pack import PACK_FILE, PARTS_FILE, PackManifest, Thresholds
 from edgeclip.contract.slots import needs_deep_graph
+from edgeclip.earlier import earlier_parts
 from edgeclip.encoding import PartEncoder
 from edgeclip.errors import ArtefactError, ConfigError, GateError
 from edgeclip.evaluation.comparison import Comparison, compare
@@ -36,7 +37,7 @@ from edgeclip.pack_making import Trained, golden_images, make_manifest
 from edgeclip.pack_parts import parts_bytes
 from edgeclip.packs import golden_outputs, pack_files, write_pack
 from edgeclip.progress import Bars
-from edgeclip.prompts import class_prompts, column_class
+from edgeclip.prompts import class_prompts, column_class, prompts_sha256
 from edgeclip.regions import Strips
 from edgeclip.report import report_files
 from edgeclip.report_data import Origin, ReportData
@@ -212,12 +213,13 @@ class _Run:
         return Lesson(part, folds, self._column_class, self._targets)
 
     def _learn(self, lesson: Lesson, start: ZeroShot, side: TextSide, plan: TokenPlan) -> Learned:
-        before = _frozen_sha256(self.backbone)
+        frozen = _frozen_sha256(self.backbone)
         part, sizes = lesson.part, tower_sizes(self.backbone)
-        base = Base(start, part.graph, text=side, tower=sizes, deep=part.deep)
+        before = earlier_parts(self._config.on, self.backbone, prompts_sha256(self._prompts))
+        base = Base(start, part.graph, tuple(before), side, sizes, part.deep)
         bench = Workbench(base, part.training_rows(), self._recipe)
         learned = learn(self._config.method, bench, lesson, self._bars, skipped=plan.skipped)
-        if _frozen_sha256(self.backbone) != before:
+        if _frozen_sha256(self.backbone) != frozen:
             raise ArtefactError("the encoder's weights changed in the fit: nothing was written")
         return learned
 

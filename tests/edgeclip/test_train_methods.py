@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from edgeclip.config import Recipe
+from edgeclip.errors import ConfigError, PackError
+from edgeclip.packs import load_pack
+from edgeclip.trainer import TrainResult
+
+QUICK = Recipe(steps=5, views=1, seed=3)
+Trainer = Callable[..., TrainResult]
+
+
+def test_adapters_are_trained_one_after_the_other_and_the_first_stay_bit_for_bit(
+    run_training: Trainer, tmp_path: Path
+) -> None:
+    recipe = Recipe(steps=40, views=1, batch=64, learning_rate=0.0015, seed=3)
+    run_training(tmp_path / "first", recipe=recipe, method="visual", folds=1)
+    second = run_training(
+        tmp_path / "second", recipe=recipe, method="head", folds=1, on=tmp_path / "first"
+    )
+    first, both = (load_pack(tmp_path / name) for name in ("first", "second"))
+    assert [part.kind for part in both.manifest.adapters] == ["visual", "head"]
+    for name in ("va_down", "va_up", "va_ratio"):
+        assert (first.tensors[name] == both.tensors[name]).all()
+    assert (first.tensors["class_weights"] != both.tensors["class_weights"]).any()
+    assert second.learned.parameters == both.tensors["class_weights"].size
+
+
+def test_an_earlier_pack_of_other_classes_is_refused(run_training: Trainer, tmp_path: Path) -> None:
+    run_training(tmp_path / "first", recipe=QUICK, method="visual", folds=1)
+    with pytest.raises(ConfigError, match="has other classes or prompts than this training"):
+        run_training(
+            tmp_path / "second", recipe=QUICK, method="head", on=tmp_path / "first",
+            classes={"leopard": ("leopard",), "blank": ("blank",)},
+        )  # fmt: skip
+
+
+def test_an_earlier_pack_that_is_none_is_refused(run_training: Trainer, tmp_path: Path) -> None:
+    with pytest.raises(PackError, match=r"holds no readable pack\.json"):
+        run_training(tmp_path / "second", recipe=QUICK, method="head", on=tmp_path)
+
+
+def test_auto_ends_with_a_ladder_in_the_report(run_training: Trainer, tmp_path: Path) -> None:
+    result = run_training(tmp_path / "pack", method="auto", recipe=QUICK, budget_minutes=0)
+    tried = [step.entry.name for step in result.learned.ladder.steps]
+    assert tried[:3] == ["zero-shot", "head", "gda"]
+    assert "block+head" in result.learned.ladder.skipped
+    assert "--budget-minutes" in result.learned.ladder.skipped["block+head"]
+    page = (tmp_path / "pack/report/index.html").read_text()
+    assert "How the method was chosen" in page
+
+
+@pytest.mark.slow
+def test_auto_tries_adapters_inside_the_encoder_where_the_budget_allows(
+    run_training: Trainer, tmp_path: Path
+) -> None:
+    result = run_training(
+        tmp_path / "pack", method="auto", recipe=QUICK, folds=2, budget_minutes=1000
+    )
+    assert result.learned.ladder.steps[-1].entry.name == "block+head"
+
+
+def test_a_method_inside_the_encoder_trains_and_makes_a_deep_pack(
+    run_training: Trainer, tmp_path: Path
+) -> None:
+    recipe = Recipe(steps=60, views=1, token_batch=32, learning_rate=0.003, seed=3)
+    result = run_training(tmp_path / "pack", method="block+head", recipe=recipe, folds=1)
+    manifest = load_pack(tmp_path / "pack").manifest
+    assert (manifest.graph, manifest.fusion_class, manifest.method) == ("deep", "F2", "block+head")
+    assert manifest.slots["ba_down"][0] == 2
+    assert result.learned.choice.chosen.score.average_precision > 0.9
