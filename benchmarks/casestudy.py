@@ -42,7 +42,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("--contenders", nargs="*", choices=CONTENDERS, default=list(CONTENDERS))
+    parser.add_argument("--contenders", nargs="*", choices=CONTENDERS)
     parser.add_argument("--counts", nargs="+", type=int, default=COUNTS, help="leopard images")
     parser.add_argument("--seeds", nargs="+", type=int, default=SEEDS)
     parser.add_argument("--work", type=Path, default=default_work(), help="scenes and runs")
@@ -54,6 +54,9 @@ def main() -> None:
     parser.add_argument("--processes", type=int, default=2, help="that render")
     parser.add_argument("--shrink", type=int, default=1, help="divides images and places: a look")
     given = parser.parse_args()
+    names = given.contenders
+    if names is None:  # without weights the CNN would start from nothing, which is no comparison
+        names = [name for name in CONTENDERS if name != RIVAL or given.resnet_weights]
     scenes = Scenes(given.work, given.processes, given.shrink)
     options = FineTuning(steps=given.cnn_steps)
     machine = Machine(given.device, given.resnet_weights, given.work / "features", options)
@@ -61,7 +64,7 @@ def main() -> None:
     for seed in given.seeds:
         for count in sorted(given.counts, reverse=True):
             draw = scenes.draw(seed, count)
-            for name in given.contenders:
+            for name in names:
                 contender = runs.get(name, draw, partial(CONTENDERS[name], draw, machine))
                 print(
                     f"seed {seed}, {count} leopards: {name} {contender.seconds:.0f} s", flush=True
