@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Optional
 
@@ -104,6 +105,9 @@ def train(
         typer.Option(help="Folder for features; else in the user's cache."),
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite/--no-overwrite")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume/--no-resume", help="Continue an interrupted run.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Train an adapter; write its pack with figures on places that it has not seen."""
@@ -131,6 +135,7 @@ def train(
         "version": version,
         "out": out,
         "overwrite": overwrite,
+        "resume": resume,
         "cache": cache or default_cache(),
         "min_precision": min_precision,
         "min_recall": min_recall,
@@ -148,10 +153,16 @@ def train(
     if preset:
         _apply_preset(tables, preset, method)
     config = settings_from(tables, TrainConfig, source="edgeclip train")
+    from edgeclip.run_folder import run_path
     from edgeclip.trainer import train as train_pack  # torch: after what can be refused at once
 
-    with Bars(quiet=as_json) as bars:
-        result = train_pack(config, created_at=datetime.now(timezone.utc), bars=bars)
+    try:
+        with Bars(quiet=as_json) as bars:
+            result = train_pack(config, created_at=datetime.now(timezone.utc), bars=bars)
+    except KeyboardInterrupt:
+        if run_path(out).exists():
+            typer.echo("interrupted: the same command with --resume continues here", err=True)
+        raise
     _show_result(result, out, as_json=as_json)
 
 
@@ -180,6 +191,7 @@ def _show_result(result: TrainResult, out: Path, *, as_json: bool) -> None:
                 "notes": list(result.notes),
                 "thresholds": {k: v.model_dump() for k, v in manifest.thresholds.items()},
                 "cache": {"hits": result.cache_hits, "misses": result.cache_misses},
+                "resumed": asdict(result.taken) if result.taken else None,
             }
         )
         return
@@ -195,5 +207,8 @@ def _show_result(result: TrainResult, out: Path, *, as_json: bool) -> None:
         show(f"[bold yellow]{escape(note)}[/]")
     known, computed = result.cache_hits, result.cache_misses
     show(f"features: {computed} computed, {known} from the cache")
+    if result.taken:
+        rounds, steps = result.taken.rounds, result.taken.steps
+        show(f"resumed: {rounds} rounds and {steps} steps taken over from the interrupted run")
     show(f"report: {escape(str(out / 'report' / 'index.html'))}")
     next_command(f"edgeclip-export bundle --pack {out} --out bundle/")

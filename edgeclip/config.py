@@ -77,6 +77,7 @@ class TrainConfig(ReadingOptions):
     version: Version = "1.0.0"
     out: Path = Field(strict=False)
     overwrite: bool = False
+    resume: bool = Field(False, description="Continue an interrupted run of the same pack.")
     cache: Path | None = Field(None, strict=False, description="None: features are not kept.")
     min_precision: Probability | None = None
     min_recall: Probability | None = None

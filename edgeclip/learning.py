@@ -82,6 +82,9 @@ def learn(
     """
     floor = _zero_shot(bench)
     entries = [_floor(bench, floor), *_entries(name, bench)]
+    if bench.run and bench.run.resumed:
+        rounds = bench.run.rounds()
+        bars.add("rounds taken over", rounds)(rounds)
     advance = bars.add("methods, held out", len(entries))
     climbed = climb(entries, lesson.folds, lesson.judge, tried=lambda _: advance(1))
     ladder = replace(climbed, skipped=skipped or {})

@@ -14,6 +14,7 @@ from edgeclip.adapters.component import Component, FusionClass
 from edgeclip.adapters.model import AdapterModel, Graph
 from edgeclip.config import Recipe
 from edgeclip.errors import ConfigError
+from edgeclip.fit_state import Checkpoint
 from edgeclip.makers import MAKERS, SHARES, Making, Setting, TowerSizes
 from edgeclip.text_side import TextSide
 from edgeclip.training import TrainingRows, fit
@@ -126,7 +127,7 @@ def fresh_model(method: Method, base: Base, rows: TrainingRows, recipe: Recipe) 
     return AdapterModel(base.start, (*base.before, *own), graph)
 
 
-def fitted(
+def fitted(  # noqa: PLR0913 - each is one thing, and three have defaults
     method: Method,
     base: Base,
     rows: TrainingRows,
@@ -134,6 +135,7 @@ def fitted(
     *,
     setting: Setting | None = None,
     advance: Callable[[float], None] = lambda _: None,
+    checkpoint: Checkpoint | None = None,
 ) -> AdapterModel:
     """Return a method's model, fitted to rows.
 
@@ -144,8 +146,10 @@ def fitted(
         recipe: Steps, rates, sizes, seed.
         setting: Of the training-free component.
         advance: Called after each step with its loss.
+        checkpoint: Where the state of the fit is kept.
     """
-    model = fit(fresh_model(method, base, rows, recipe), rows, recipe, advance=advance)
+    model = fresh_model(method, base, rows, recipe)
+    fit(model, rows, recipe, advance=advance, checkpoint=checkpoint)
     for kind in method.kinds:
         if not MAKERS[kind].trained:
             making = Making(rows, model, recipe, base.text, base.tower)

@@ -16,6 +16,7 @@ from edgeclip.errors import ConfigError
 from edgeclip.features import Features
 from edgeclip.makers import TowerSizes
 from edgeclip.methods import AUTO, AUTO_THEN, Base, Method, fresh_model, parse_method
+from edgeclip.run_folder import RunFolder
 from edgeclip.token_cache import TokenCache
 from edgeclip.towers import UpperTower, block_count
 from edgeclip.training import TrainingRows, fit
@@ -39,13 +40,16 @@ class TokenPlan:
     skipped: Mapping[str, str] = field(default_factory=dict)
 
 
-def plan_tokens(config: TrainConfig, backbone: Backbone, start: ZeroShot) -> TokenPlan:
+def plan_tokens(
+    config: TrainConfig, backbone: Backbone, start: ZeroShot, kept: RunFolder
+) -> TokenPlan:
     """Return the plan of a training.
 
     Args:
         config: Names the method, and what `auto` may spend.
         backbone: The frozen encoder.
         start: The class matrix of the prompts.
+        kept: Remembers what was measured, so that a continued run decides alike.
 
     Raises:
         ConfigError: The method reaches into the tower, and the tower is of an unknown kind.
@@ -58,7 +62,11 @@ def plan_tokens(config: TrainConfig, backbone: Backbone, start: ZeroShot) -> Tok
     if not blocks:
         return TokenPlan(skipped={m.name: "the image tower has no blocks" for m in inside})
     plan = _looked_into(config, backbone, blocks)
-    minutes = sum(_minutes(method, config, backbone, start, plan) for method in inside)
+
+    def measured() -> float:
+        return sum(_minutes(method, config, backbone, start, plan) for method in inside)
+
+    minutes = kept.measured("minutes", measured)
     if minutes <= config.budget_minutes:
         return plan
     why = f"about {minutes:.0f} minutes here: --budget-minutes {np.ceil(minutes):.0f} tries it"

@@ -7,7 +7,8 @@ what was left out; fit to all of them; then encode the test part and evaluate on
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -41,6 +42,7 @@ from edgeclip.prompts import class_prompts, column_class, prompts_sha256
 from edgeclip.regions import Strips
 from edgeclip.report import report_files
 from edgeclip.report_data import Origin, ReportData
+from edgeclip.run_folder import RunFolder, RunId, Taken, open_run
 from edgeclip.selection import Candidate, Choice, thresholds_of
 from edgeclip.split_file import read_split
 from edgeclip.splits import Split, plan_split, targets_of
@@ -64,6 +66,7 @@ class TrainResult:
         learned: Method and ladder.
         cache_hits: Regions whose features were known.
         cache_misses: Regions that were encoded.
+        taken: What was taken over from an interrupted run; None where there was none.
     """
 
     manifest: PackManifest
@@ -73,6 +76,7 @@ class TrainResult:
     learned: Learned
     cache_hits: int
     cache_misses: int
+    taken: Taken | None = None
 
     @property
     def evaluations(self) -> dict[str, Evaluation]:
@@ -80,13 +84,20 @@ class TrainResult:
         return {name: j.frames for name, j in self.comparison.headline.judgements.items()}
 
 
-def train(config: TrainConfig, *, created_at: datetime, bars: Bars) -> TrainResult:
+def train(
+    config: TrainConfig,
+    *,
+    created_at: datetime,
+    bars: Bars,
+    clock: Callable[[], float] = time.monotonic,
+) -> TrainResult:
     """Train an adapter and write its pack.
 
     Args:
         config: All of the run.
         created_at: Aware UTC; stands in the pack.
         bars: Progress.
+        clock: Seconds, never going back; says when the state of a fit is written.
 
     Raises:
         ConfigError: A class, target, backbone or output folder is wrong.
@@ -100,7 +111,8 @@ def train(config: TrainConfig, *, created_at: datetime, bars: Bars) -> TrainResu
     require_two_classes(dataset.class_names)
     targets, split = _split(config, dataset)
     run = _Run(config, dataset, split, targets, bars)
-    trained, comparison = run.train()
+    kept = open_run(config, RunId.of(config, dataset, split, run.backbone.base), clock=clock)
+    trained, comparison = run.train(kept)
     manifest = make_manifest(trained, created_at)
     images = golden_images(dataset, split, trained.preprocess, run.strips)
     choice = trained.learned.choice
@@ -117,6 +129,7 @@ def train(config: TrainConfig, *, created_at: datetime, bars: Bars) -> TrainResu
     written = write_pack(
         config.out, manifest, files, report=report_files(report), overwrite=config.overwrite
     )
+    kept.remove()
     return TrainResult(
         manifest=written,
         comparison=comparison,
@@ -125,6 +138,7 @@ def train(config: TrainConfig, *, created_at: datetime, bars: Bars) -> TrainResu
         learned=trained.learned,
         cache_hits=run.cache.hits,
         cache_misses=run.cache.misses,
+        taken=kept.taken if kept.resumed else None,
     )
 
 
@@ -182,13 +196,16 @@ class _Run:
             dataset, split, self.backbone, self.cache, tokens, self.strips, bars
         )
 
-    def train(self) -> tuple[Trained, Comparison]:
+    def train(self, kept: RunFolder) -> tuple[Trained, Comparison]:
         """Fit, choose, and only then look at the test parts."""
         side = TextSide(self.backbone, self._prompts)
         features = self.backbone.embed_prompts(side.columns)
         start = ZeroShot.of(features, self._column_class, self.backbone.logit_scale)
-        plan = plan_tokens(self._config, self.backbone, start)
-        learned = self._learn(self._lesson(plan), start, side, plan)
+        plan = plan_tokens(self._config, self.backbone, start, kept)
+        lesson, sizes = self._lesson(plan), tower_sizes(self.backbone)
+        before = earlier_parts(self._config.on, self.backbone, prompts_sha256(self._prompts))
+        base = Base(start, lesson.part.graph, tuple(before), side, sizes, lesson.part.deep)
+        learned = self._learn(lesson, base, plan, kept)
         thresholds = self._thresholds(learned.choice)
         comparison = self._compare(learned, thresholds, plan)
         trained = Trained(
@@ -212,12 +229,9 @@ class _Run:
         )
         return Lesson(part, folds, self._column_class, self._targets)
 
-    def _learn(self, lesson: Lesson, start: ZeroShot, side: TextSide, plan: TokenPlan) -> Learned:
+    def _learn(self, lesson: Lesson, base: Base, plan: TokenPlan, kept: RunFolder) -> Learned:
         frozen = _frozen_sha256(self.backbone)
-        part, sizes = lesson.part, tower_sizes(self.backbone)
-        before = earlier_parts(self._config.on, self.backbone, prompts_sha256(self._prompts))
-        base = Base(start, part.graph, tuple(before), side, sizes, part.deep)
-        bench = Workbench(base, part.training_rows(), self._recipe)
+        bench = Workbench(base, lesson.part.training_rows(), self._recipe, run=kept)
         learned = learn(self._config.method, bench, lesson, self._bars, skipped=plan.skipped)
         if _frozen_sha256(self.backbone) != frozen:
             raise ArtefactError("the encoder's weights changed in the fit: nothing was written")

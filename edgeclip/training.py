@@ -24,6 +24,7 @@ from edgeclip.adapters.model import AdapterModel, FeatureGraph, Inputs, threads_
 from edgeclip.config import Recipe
 from edgeclip.errors import DataError
 from edgeclip.features import Features
+from edgeclip.fit_state import Checkpoint, FitState
 from edgeclip.losses import class_loss, view_consistency, zero_shot_consistency
 from edgeclip.sampling import balanced_weights
 
@@ -68,6 +69,7 @@ def fit(
     recipe: Recipe,
     *,
     advance: Callable[[float], None] = lambda _: None,
+    checkpoint: Checkpoint | None = None,
 ) -> AdapterModel:
     """Fit a model in place and return it: the average of its weights over the last steps.
 
@@ -78,7 +80,8 @@ def fit(
         model: At its start.
         rows: Of the training part alone.
         recipe: Steps, rates, seed.
-        advance: Called after each step with its loss.
+        advance: Called after each step with its loss, of steps that were taken over too.
+        checkpoint: Where the state is kept; an interrupted fit continues from it, bit for bit.
 
     Raises:
         DataError: There are no rows, or the loss stopped being finite.
@@ -87,7 +90,7 @@ def fit(
         raise DataError("no training images: nothing to fit")
     if any(parameter.requires_grad for parameter in model.parameters()):
         with threads_for(model.graph):
-            _Fit(model, rows, recipe).run(advance)
+            _Fit(model, rows, recipe).run(advance, checkpoint)
     return model.eval()
 
 
@@ -97,9 +100,8 @@ class _Fit:
     def __init__(self, model: AdapterModel, rows: TrainingRows, recipe: Recipe) -> None:
         self._model, self._rows, self._recipe = model, rows, recipe
         self._parameters = [p for p in model.parameters() if p.requires_grad]
-        self._average = [parameter.detach().clone() for parameter in self._parameters]
-        self._optimizers = _optimizers(model, recipe)
-        self._schedules = [_schedule(optimizer, recipe) for optimizer in self._optimizers]
+        average = [parameter.detach().clone() for parameter in self._parameters]
+        self._state = FitState(self._parameters, average, _optimizers(model, recipe))
         self._classes = torch.from_numpy(rows.classes)
         self._kl = kl_weight(rows, recipe)
         at_the_head = isinstance(model.graph, FeatureGraph)
@@ -108,27 +110,38 @@ class _Fit:
         # Of the frozen features: without adapters no graph says anything else, or costs less.
         self._zero_shot = AdapterModel(model.start, ()) if self._kl else None
 
-    def run(self, advance: Callable[[float], None]) -> None:
-        recipe = self._recipe
+    def run(self, advance: Callable[[float], None], checkpoint: Checkpoint | None) -> None:
+        state, steps = self._state, self._recipe.steps
         self._model.train()
-        for step in range(recipe.steps):
-            torch.manual_seed(recipe.seed * 1_000_003 + step)  # dropout alike after a resumption
-            loss = self._step(self._batches[step])
-            _mean(self._average, self._parameters, min(recipe.ema, (1 + step) / (10 + step)))
-            advance(_finite(loss, step))
-        for parameter, mean in zip(self._parameters, self._average, strict=True):
+        if checkpoint:
+            checkpoint.restore(state)
+        for loss in list(state.losses):
+            advance(loss)
+        for step in range(len(state.losses), steps):
+            state.losses.append(self._step(step))
+            advance(state.losses[-1])
+            if checkpoint:
+                checkpoint.offer(state, is_last=step == steps - 1)
+        for parameter, mean in zip(state.parameters, state.average, strict=True):
             parameter.data.copy_(mean)
+        torch.manual_seed(self._recipe.seed)  # what is drawn next does not depend on a resumption
 
-    def _step(self, batch: NDArray[np.int64]) -> Tensor:
-        for optimizer in self._optimizers:
+    def _step(self, step: int) -> float:
+        """Take a step and return its loss."""
+        recipe, optimizers = self._recipe, self._state.optimizers
+        torch.manual_seed(recipe.seed * 1_000_003 + step)  # dropout alike after a resumption
+        for optimizer in optimizers:
             optimizer.zero_grad()
-        loss = self._loss(batch)
+        loss = self._loss(self._batches[step])
         loss.backward()  # type: ignore[no-untyped-call]
         clip_grad_norm_(self._parameters, _MOST_GRADIENT)
-        for optimizer, schedule in zip(self._optimizers, self._schedules, strict=True):
+        for optimizer in optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = group["peak"] * _rate_at(step, recipe)
             optimizer.step()
-            schedule.step()
-        return loss
+        decay = min(recipe.ema, (1 + step) / (10 + step))
+        _mean(self._state.average, self._parameters, decay)
+        return _finite(loss, step)
 
     def _loss(self, batch: NDArray[np.int64]) -> Tensor:
         inputs, classes = inputs_of(self._rows.features, batch), self._classes[batch]
@@ -220,24 +233,21 @@ def _optimizers(model: AdapterModel, recipe: Recipe) -> list[torch.optim.Optimiz
         optimizers.append(torch.optim.AdamW(groups["adamw"]))
     if groups["sgd"]:
         optimizers.append(torch.optim.SGD(groups["sgd"], momentum=_MOMENTUM))
+    for group in (group for optimizer in optimizers for group in optimizer.param_groups):
+        group["peak"] = group["lr"]
     return optimizers
 
 
-def _schedule(
-    optimizer: torch.optim.Optimizer, recipe: Recipe
-) -> torch.optim.lr_scheduler.LambdaLR:
+def _rate_at(step: int, recipe: Recipe) -> float:
+    """Return the share of the peak rate at a step: warm-up, then half a cosine down to 0."""
     warm = max(1, round(recipe.steps * recipe.warmup))
-
-    def rate_at(step: int) -> float:
-        if step < warm:
-            return (step + 1) / warm
-        done = (step - warm) / max(1, recipe.steps - warm)
-        return 0.5 * (1 + math.cos(math.pi * min(done, 1.0)))
-
-    return torch.optim.lr_scheduler.LambdaLR(optimizer, rate_at)
+    if step < warm:
+        return (step + 1) / warm
+    done = (step - warm) / max(1, recipe.steps - warm)
+    return 0.5 * (1 + math.cos(math.pi * min(done, 1.0)))
 
 
-def _mean(average: list[Tensor], parameters: Sequence[Tensor], decay: float) -> None:
+def _mean(average: Sequence[Tensor], parameters: Sequence[Tensor], decay: float) -> None:
     for mean, parameter in zip(average, parameters, strict=True):
         mean.lerp_(parameter.detach(), 1 - decay)
 

@@ -10,6 +10,18 @@ from edgeclip.contract.detection import Clock
 NOON = datetime(2026, 5, 1, 12, 0, tzinfo=timezone.utc)
 
 
+class Stepping:
+    """Seconds that go on by so much whenever they are read."""
+
+    def __init__(self, by_s: float) -> None:
+        self._now_s, self._by_s = 0.0, by_s
+
+    def __call__(self) -> float:
+        """Return the next reading."""
+        self._now_s += self._by_s
+        return self._now_s
+
+
 @dataclass
 class StandingClock:
     """A clock that goes only when it is told.
