@@ -19,6 +19,19 @@ def _edgeclip(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]
     return subprocess.run(command, cwd=cwd, env=usual, capture_output=True, text=True, check=False)
 
 
+def _interrupted(arguments: list[object], cwd: Path) -> subprocess.CompletedProcess[str]:
+    """Run a training that gets Ctrl-C when its rounds are done, and the last fit begins."""
+    script = (
+        "import sys; from edgeclip import cli, learning\n"
+        "def pressed(*_): raise KeyboardInterrupt\n"
+        "learning._final = pressed\n"
+        "cli.main()"
+    )
+    command = [sys.executable, "-c", script, *map(str, arguments)]
+    usual = {"PATH": "/usr/bin:/bin", "HOME": str(cwd), "COLUMNS": "200", "OMP_NUM_THREADS": "1"}
+    return subprocess.run(command, cwd=cwd, env=usual, capture_output=True, text=True, check=False)
+
+
 def _train(encoder: TinyEncoder, table: Path, out: Path) -> list[object]:
     return [
         "train", "--data", table, "--out", out, "--target", "leopard", "--backbone", encoder.config,
@@ -36,6 +49,19 @@ def test_a_training_ends_with_a_table_and_names_the_next_command(
     assert done.stdout.splitlines()[-1] == "next: edgeclip-export bundle --pack pack --out bundle/"
     assert load_pack(tmp_path / "pack").manifest.task == "leopard"
     assert list((tmp_path / ".cache/edgeclip/features").glob("*/*.safetensors"))
+
+
+def test_an_interrupted_training_says_how_to_continue_and_then_what_it_took_over(
+    encoder: TinyEncoder, table: Path, tmp_path: Path
+) -> None:
+    command = [*_train(encoder, table, Path("pack")), "--method", "head", "--folds", "2"]
+    begun = _interrupted(command, cwd=tmp_path)
+    assert begun.returncode == 130
+    assert "interrupted: the same command with --resume continues here" in begun.stderr
+    done = _edgeclip(*command, "--resume", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "resumed: 2 rounds and 0 steps taken over from the interrupted run" in done.stdout
+    assert not (tmp_path / "pack.run").exists()
 
 
 def test_json_is_all_that_a_machine_gets(encoder: TinyEncoder, table: Path, tmp_path: Path) -> None:

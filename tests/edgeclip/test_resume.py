@@ -172,9 +172,11 @@ def test_a_run_interrupted_twice_comes_to_the_same_pack(
 
 
 def test_training_free_methods_are_taken_over_too(configure: Configure, tmp_path: Path) -> None:
-    _train(configure(tmp_path / "whole", method="auto"))
-    _interrupted(configure(tmp_path / "pack", method="auto"), bars=Stopping("training", 2))
-    result = _train(configure(tmp_path / "pack", method="auto", resume=True))
+    _train(configure(tmp_path / "whole", method="visual+tip"))
+    _interrupted(
+        configure(tmp_path / "pack", method="visual+tip"), bars=Stopping("encoding test", 1)
+    )
+    result = _train(configure(tmp_path / "pack", method="visual+tip", resume=True))
     assert _files(tmp_path / "pack") == _files(tmp_path / "whole")
     assert result.taken is not None
     settings = sum(len(step.entry.settings) for step in result.learned.ladder.steps[1:])
