@@ -12,7 +12,7 @@ from edgeclip.adapters.component import Component, FusionClass
 from edgeclip.adapters.support import Support, folds, left_out_start
 
 RIDGES = (0.03, 0.1, 0.3, 1.0, 3.0)
-GAPS = (1.0, 3.0, 10.0, 30.0)
+GAPS = (1.0, 3.0, 10.0, 30.0, 100.0)
 RIDGE, GAP = 0.1, 10.0  # with one image a class nothing can be left out
 
 _LEAST_DISTANCE = 1e-6  # squared; images that are all alike

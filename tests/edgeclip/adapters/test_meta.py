@@ -1,0 +1,192 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+from torch.autograd import gradcheck
+from torch.nn.functional import normalize
+
+from edgeclip.adapters.class_head import ZeroShot
+from edgeclip.adapters.meta import (
+    MetaSettings,
+    MetaWeights,
+    make_meta,
+    padded,
+    read_meta,
+    train_meta,
+    write_meta,
+)
+from edgeclip.adapters.model import AdapterModel, Inputs, run_head
+from edgeclip.adapters.support import Support, drawn_start
+from edgeclip.contract.hashing import sha256_file
+from edgeclip.errors import DataError, PackError
+from support.supports import EMBED_DIM, SCALE, queries, support
+
+
+def _weights(seed: int = 0) -> MetaWeights:
+    """Weights as after training: nothing is zero, the gate is open."""
+    weights, generator = MetaWeights(EMBED_DIM), torch.Generator().manual_seed(seed)
+    for parameter in weights.parameters():
+        parameter.data.add_(0.5 * torch.randn(parameter.shape, generator=generator))
+    weights.bias.data = torch.tensor(0.5)
+    return weights
+
+
+def _matrix(few: Support, weights: MetaWeights) -> Tensor:
+    return make_meta(few, weights).head(few.start.head).weights
+
+
+def test_parity_the_predicted_matrix_equals_the_formula_in_numpy() -> None:
+    few, weights = support((1, 3, 5)), _weights()
+    q, k, a, b = (p.detach().double().numpy() for p in weights.parameters())
+    for index, w in enumerate(few.start.weights.T.double().numpy()):
+        seen = np.stack([w, *few.features[few.classes == index].double().numpy()])
+        scores = (q @ w) @ (seen @ k.T).T / np.sqrt(EMBED_DIM)
+        attention = np.exp(scores) / np.exp(scores).sum()
+        expected = w + attention @ seen / (1 + np.exp(-(a @ w + b)))
+        expected /= np.linalg.norm(expected)
+        np.testing.assert_allclose(_matrix(few, weights)[:, index].numpy(), expected, atol=1e-6)
+
+
+def test_invariant_9_a_class_without_examples_keeps_its_text() -> None:
+    few = support((4, 4, 0))
+    moved = _matrix(few, _weights()) - few.start.weights
+    assert float(moved[:, 2].abs().max()) <= 1e-6
+    assert float(moved[:, :2].abs().max()) > 0.01
+
+
+def test_invariant_9_a_closed_gate_is_zero_shot() -> None:
+    few, weights = support(), _weights()
+    weights.gate.data.zero_()
+    weights.bias.data = torch.tensor(-1e4)
+    torch.testing.assert_close(_matrix(few, weights), few.start.weights, atol=1e-7, rtol=0)
+
+
+def test_invariant_9_the_order_of_the_examples_does_not_matter() -> None:
+    few = support((3, 4, 5))
+    moved = few.chosen(torch.randperm(12, generator=torch.Generator().manual_seed(0)))
+    torch.testing.assert_close(
+        _matrix(few, _weights()), _matrix(moved, _weights()), atol=2e-7, rtol=0
+    )
+
+
+def test_invariant_9_what_is_masked_has_no_part_bit_for_bit() -> None:
+    few, weights = support((2, 2, 2)), _weights()
+    examples, present = padded(few)
+    matrix = few.start.weights.T
+    wider = torch.cat([examples, torch.full((3, 5, EMBED_DIM), 1e3)], dim=1)
+    masked = torch.cat([present, torch.zeros(3, 5, dtype=torch.bool)], dim=1)
+    other = torch.cat([examples, torch.randn(3, 5, EMBED_DIM)], dim=1)
+    with torch.no_grad():
+        subset = weights(matrix, examples, present)
+        assert torch.equal(weights(matrix, wider, masked), weights(matrix, other, masked))
+        torch.testing.assert_close(weights(matrix, wider, masked), subset, atol=1e-7, rtol=0)
+
+
+def test_invariant_3_share_zero_is_zero_shot_bit_for_bit_and_one_the_prediction() -> None:
+    few = support()
+    model = AdapterModel(few.start, [make_meta(few, _weights())])
+    f = queries().numpy()
+    plain = AdapterModel(few.start, ()).pack_tensors()
+    runs = [run_head(f[:, :1], f, tensors).logits for tensors in (model.pack_tensors(0), plain)]
+    assert torch.equal(*runs)
+    torch.testing.assert_close(
+        torch.from_numpy(model.pack_tensors(1)["class_weights"]), _matrix(few, _weights())
+    )
+
+
+def test_invariant_18_gradients_equal_finite_differences() -> None:
+    few, weights = support((1, 2, 3)), _weights().double()
+    examples, present = padded(few)
+    names = [name for name, _ in weights.named_parameters()]
+
+    def predicted(*values: Tensor) -> Tensor:
+        own = dict(zip(names, values, strict=True))
+        inputs = (few.start.weights.T.double(), examples.double(), present)
+        found: Tensor = torch.func.functional_call(weights, own, inputs)
+        return found
+
+    values = tuple(p.detach().clone().requires_grad_() for p in weights.parameters())
+    assert gradcheck(predicted, values)
+
+
+def test_it_has_the_stated_number_of_parameters_at_512() -> None:
+    assert sum(parameter.numel() for parameter in MetaWeights(512).parameters()) == 524_801
+
+
+def test_several_prototypes_of_a_class_are_predicted_from_the_same_examples() -> None:
+    few = support((3, 3), columns=(0, 0, 1))
+    assert _matrix(few, _weights()).shape == (EMBED_DIM, 3)
+
+
+def _noisy_world(classes: int, seed: int, images: int = 20) -> Support:
+    """Text features that are far off, images that are near their class mean."""
+    generator = torch.Generator().manual_seed(seed)
+    means = normalize(torch.randn(classes, EMBED_DIM, generator=generator), dim=1)
+    text = normalize(means + 0.5 * torch.randn(means.shape, generator=generator), dim=1)
+    labels = torch.arange(classes).repeat_interleave(images)
+    around = 0.15 * torch.randn(len(labels), EMBED_DIM, generator=generator)
+    features = normalize(means[labels] + around, dim=1)
+    start = ZeroShot.of(text, list(range(classes)), SCALE)
+    return Support(features, labels, start, ["x"] * len(labels))
+
+
+def test_trained_on_base_classes_it_predicts_better_heads_for_new_ones() -> None:
+    base, new = _noisy_world(30, seed=1), _noisy_world(30, seed=2)
+    weights = train_meta(base, MetaSettings(steps=150, rate=2e-2))
+    few = new.chosen(torch.arange(0, 600, 5))
+    rest = torch.ones(600, dtype=torch.bool)
+    rest[::5] = False
+
+    def right(parts: list[torch.nn.Module]) -> float:
+        model = AdapterModel(new.start, parts)  # type: ignore[arg-type]
+        f = new.features[rest]
+        with torch.no_grad():
+            logits = model(Inputs(f[:, :1], f)).logits
+        return float((logits.argmax(dim=1) == new.classes[rest]).double().mean())
+
+    assert right([make_meta(few, weights)]) > right([]) + 0.02
+
+
+def test_the_same_seed_gives_the_same_weights_and_a_drawn_start_trains_too() -> None:
+    world = _noisy_world(4, seed=3, images=6)
+    start = drawn_start(world.features, world.classes, 4, SCALE)
+    drawn = Support(world.features, world.classes, start, world.locations, drawn_start=True)
+    losses: list[float] = []
+    one = train_meta(drawn, MetaSettings(steps=5), advance=losses.append)
+    other = train_meta(drawn, MetaSettings(steps=5))
+    assert all(map(torch.equal, one.state_dict().values(), other.state_dict().values()))
+    assert len(losses) == 5
+    assert np.isfinite(losses).all()
+
+
+def test_base_classes_with_one_image_each_are_refused() -> None:
+    with pytest.raises(DataError, match="two base classes with two images"):
+        train_meta(support((1, 1, 5)))
+
+
+def test_written_weights_come_back_bit_for_bit(tmp_path: Path) -> None:
+    weights = _weights()
+    sha256 = write_meta(weights, tmp_path / "meta.safetensors")
+    again = read_meta(tmp_path / "meta.safetensors", sha256)
+    assert all(map(torch.equal, weights.state_dict().values(), again.state_dict().values()))
+
+
+def test_files_that_are_missing_changed_or_of_another_kind_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "meta.safetensors"
+    with pytest.raises(PackError, match="no meta-adapter"):
+        read_meta(path, "0" * 64)
+    write_meta(_weights(), path)
+    with pytest.raises(PackError, match=r"SHA-256 is not 000000000000\.\.\."):
+        read_meta(path, "0" * 64)
+    path.write_bytes(b"something else")
+    with pytest.raises(PackError, match="not a meta-adapter"):
+        read_meta(path, sha256_file(path))
+
+
+def test_weights_for_another_encoder_are_refused() -> None:
+    with pytest.raises(PackError, match="an embedding of 4, the encoder has 12"):
+        make_meta(support(), MetaWeights(4))
