@@ -13,53 +13,26 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import layer_norm, normalize
 
-from edgeclip.adapters.block import BlockLayer, BlockSettings, drawn
+from edgeclip.adapters.block import BlockLayer, BlockSettings
+from edgeclip.adapters.bottleneck import Bottleneck
 from edgeclip.adapters.component import Component, FusionClass, Head, turned
-from edgeclip.adapters.starts import refuse_dead_start
 from edgeclip.adapters.threads import one_thread
 from edgeclip.text_tower import TextTower
 
 
-class TextAdapter(Component):
-    """t'_c = t_c + ratio ReLU(t_c down) up, one bottleneck for all columns, then at t_c's norm.
+class TextAdapter(Bottleneck):
+    """t'_c = t_c + ratio A(t_c), one bottleneck for all columns, then at t_c's norm.
 
-    The text side of CLIP-Adapter (Gao et al., IJCV 2024, arXiv 2110.04544), without a last ReLU
-    and with `up` zero at the start. t_c is the column as the components before this one left it.
-
-    Attributes:
-        down: `(E, H)`, H = E / reduction.
-        up: `(H, E)`, zero at the start.
-        ratio: In (0, 1].
+    The text side of CLIP-Adapter (Gao et al., IJCV 2024, arXiv 2110.04544). t_c is the column as
+    the components before this one left it.
     """
 
     kind: ClassVar[str] = "text"
     fusion: ClassVar[FusionClass] = "F0"
 
-    def __init__(self, embed_dim: int, *, reduction: int, ratio: float) -> None:
-        """Start the adapter at the identity.
-
-        Args:
-            embed_dim: E.
-            reduction: Of the hidden width, from 1 to E.
-            ratio: Weight of the branch.
-
-        Raises:
-            ValueError: A ratio of 0 with a zero `up` would never learn; or out of range.
-        """
-        super().__init__()
-        refuse_dead_start(zero_up=True, zero_gate=ratio == 0)
-        if not 0 < ratio <= 1:
-            raise ValueError(f"ratio {ratio} is not in (0, 1]")
-        if not 1 <= reduction <= embed_dim:
-            raise ValueError(f"reduction {reduction} is not in 1..{embed_dim}")
-        self.down = drawn(embed_dim, embed_dim // reduction)
-        self.up = nn.Parameter(torch.zeros(embed_dim // reduction, embed_dim))
-        self.ratio = ratio
-
     def head(self, before: Head, share: float = 1.0) -> Head:
         """Return the matrix with the branch of each column added to it."""
-        branch = torch.relu(before.weights.T @ self.down) @ self.up
-        return turned(before, share * self.ratio * branch.T)
+        return turned(before, share * self.ratio * self.branch(before.weights.T).T)
 
 
 class TextBlockAdapters(Component):

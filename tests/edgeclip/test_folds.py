@@ -27,7 +27,7 @@ def _images(part: PartData, rows: NDArray[np.int64]) -> set[int]:
 
 
 @pytest.mark.parametrize(("places", "rounds"), [(2, 2), (5, 5), (9, 6)])
-def test_each_image_is_held_out_once_with_its_whole_place(places: int, rounds: int) -> None:
+def test_invariant_35_an_image_is_held_out_once_with_its_place(places: int, rounds: int) -> None:
     part = _places(places)
     folds = plan_folds(part, [0], [], 6)
     assert (folds.level, len(folds.folds)) == ("location", rounds)
@@ -48,7 +48,7 @@ def test_fits_see_all_views_and_judges_the_first_alone() -> None:
     assert {part.regions[int(row)].view for row in fold.held} == {0}
 
 
-def test_one_place_is_judged_by_sequences_that_are_held_out() -> None:
+def test_invariant_35_one_place_is_judged_by_its_sequences() -> None:
     part = _places(1, sequences=5)
     folds = plan_folds(part, [0], [], 6)
     assert folds.level == "sequence"

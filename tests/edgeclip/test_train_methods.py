@@ -5,9 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from edgeclip.clip import Backbone
 from edgeclip.config import Recipe
+from edgeclip.contract.hashing import sha256_file
 from edgeclip.errors import ConfigError, PackError
-from edgeclip.packs import load_pack
+from edgeclip.packs import golden_outputs, load_pack
 from edgeclip.trainer import TrainResult
 
 QUICK = Recipe(steps=5, views=1, seed=3)
@@ -73,3 +75,17 @@ def test_a_method_inside_the_encoder_trains_and_makes_a_deep_pack(
     assert (manifest.graph, manifest.fusion_class, manifest.method) == ("deep", "F2", "block+head")
     assert manifest.slots["ba_down"][0] == 2
     assert result.learned.choice.chosen.score.average_precision > 0.9
+
+
+def test_invariant_28_a_later_training_leaves_an_earlier_pack_bit_for_bit(
+    run_training: Trainer, backbone: Backbone, tmp_path: Path
+) -> None:
+    run_training(tmp_path / "a", recipe=QUICK, folds=1)
+    before = {path: sha256_file(path) for path in (tmp_path / "a").rglob("*") if path.is_file()}
+    logits = load_pack(tmp_path / "a").golden.logits
+    run_training(tmp_path / "b", recipe=QUICK, folds=1, targets=("zebra",), on=tmp_path / "a",
+                 method="prompt")  # fmt: skip
+    assert before == {path: sha256_file(path) for path in before}
+    pack = load_pack(tmp_path / "a")
+    again = golden_outputs(pack.golden.images, backbone, pack.tensors)
+    assert (again.logits == logits).all()

@@ -137,7 +137,7 @@ def test_a_folder_that_is_not_empty_is_left_alone(
     assert (bundle / "manifest.json").read_bytes() == before
 
 
-def test_overwrite_replaces_a_bundle_and_another_pack_has_the_very_same_graphs(
+def test_invariant_29_another_pack_replaces_a_bundle_and_has_the_very_same_graphs(
     bundle: Path, export: BundleResult, backbone: Backbone, encoder: TinyEncoder, tmp_path: Path
 ) -> None:
     tensors = random_tensors(3, columns=5, names=("projection_delta", "xm_q", "xm_k", "xm_v"))

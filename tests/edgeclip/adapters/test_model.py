@@ -147,7 +147,7 @@ def test_gradients_equal_finite_differences_in_double_precision(start: ZeroShot)
 
 @pytest.mark.parametrize(("reduction", "ratio"), [(4, 0.0), (4, 1.5), (0, 0.2), (99, 0.2)])
 def test_an_adapter_that_could_not_learn_is_refused(reduction: int, ratio: float) -> None:
-    with pytest.raises(ValueError, match="is not in"):
+    with pytest.raises(ValueError, match=r"is not in|has no gradient"):
         VisualAdapter(EMBED_DIM, reduction=reduction, ratio=ratio)
 
 
