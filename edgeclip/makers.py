@@ -17,12 +17,15 @@ from edgeclip.adapters.block_cross_modal import CrossModalBlocks, CrossModalSett
 from edgeclip.adapters.class_head import ClassHead, ZeroShot
 from edgeclip.adapters.component import Component, FusionClass
 from edgeclip.adapters.cross_modal_head import CrossModalHead
+from edgeclip.adapters.linear import LinearAdapter, ProjectionAdapter, anchor_of
+from edgeclip.adapters.linear_probe import make_linear_probe
 from edgeclip.adapters.model import AdapterModel
 from edgeclip.adapters.pooling import ClassPooling, PoolingSettings
 from edgeclip.adapters.proker import make_proker
 from edgeclip.adapters.running import run_graph
 from edgeclip.adapters.soft_prompts import PROMPT_ANCHOR, SoftPrompts, SoftPromptSettings
 from edgeclip.adapters.support import Support, pooled_views
+from edgeclip.adapters.task_residual import TaskResidual
 from edgeclip.adapters.text_adapters import TextAdapter, TextBlockAdapters
 from edgeclip.adapters.text_tokens import tokens_of_kind
 from edgeclip.adapters.visual import VisualAdapter
@@ -45,11 +48,13 @@ class TowerSizes:
         width: D.
         blocks: L.
         tokens: N.
+        projection: P, `(D, E)` float32.
     """
 
     width: int
     blocks: int
     tokens: int
+    projection: torch.Tensor
 
 
 @dataclass(frozen=True)
@@ -177,6 +182,24 @@ def _text_block(making: Making, _setting: Setting) -> Component:
     return TextBlockAdapters(side.tower, side.columns)
 
 
+def _linear(making: Making, _setting: Setting) -> Component:
+    anchor = anchor_of(making.rows.images_a_class)
+    return LinearAdapter(making.blocks.projection, anchor=anchor)
+
+
+def _proj(making: Making, _setting: Setting) -> Component:
+    anchor = anchor_of(making.rows.images_a_class)
+    return ProjectionAdapter(making.blocks.projection, anchor=anchor)
+
+
+def _taskres(making: Making, _setting: Setting) -> Component:
+    return TaskResidual(making.start.head)
+
+
+def _lpplus(making: Making, _setting: Setting) -> Component:
+    return make_linear_probe(making.support())
+
+
 def _block(making: Making, _setting: Setting) -> Component:
     recipe, tower = making.recipe, making.blocks
     settings = BlockSettings(last=recipe.blocks, hidden=recipe.block_hidden)
@@ -222,6 +245,10 @@ def _drawn(rows: TrainingRows, most: int, seed: int) -> torch.Tensor:
 
 MAKERS: dict[str, Maker] = {
     "head": Maker(_head, "F0"),
+    "taskres": Maker(_taskres, "F0"),
+    "lpplus": Maker(_lpplus, "F0", trained=False),
+    "linear": Maker(_linear, "F0"),
+    "proj": Maker(_proj, "F0"),
     "gda": Maker(_gda, "F0", trained=False, shares=gda.SHARES[1:]),
     "prompt": Maker(_prompt, "F0"),
     "text": Maker(_text, "F0"),

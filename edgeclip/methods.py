@@ -22,7 +22,7 @@ from edgeclip.training import TrainingRows, fit
 ZERO_SHOT, AUTO = "zero-shot", "auto"
 AUTO_FIRST = ("head", "gda", "tip", "proker", "blend")
 """Rung S1 of `--method auto`: heads on cached features."""
-AUTO_THEN = ("visual+head", "visual+xmodal+head", "block+head")
+AUTO_THEN = ("linear", "visual+head", "visual+xmodal+head", "block+head")
 """Rung S2, in the order of trial."""
 
 

@@ -105,7 +105,8 @@ def tower_sizes(backbone: Backbone) -> TowerSizes:
     """Return the sizes of an image tower; no blocks and one token for one that is not known."""
     visual, width = backbone.tower.visual, backbone.base.width
     blocks = block_count(visual)
-    return TowerSizes(width, blocks, len(visual.positional_embedding) if blocks else 1)
+    tokens = len(visual.positional_embedding) if blocks else 1
+    return TowerSizes(width, blocks, tokens, backbone.tower.projection.detach().cpu())
 
 
 def _noise(backbone: Backbone, plan: TokenPlan, batch: int) -> TrainingRows:

@@ -29,7 +29,7 @@ class LinearProbe(Component):
         scales: `(K,)` float64, alpha.
     """
 
-    kind: ClassVar[str] = "lp++"
+    kind: ClassVar[str] = "lpplus"  # a + joins the names of methods
     fusion: ClassVar[FusionClass] = "F0"
     move: Tensor
 

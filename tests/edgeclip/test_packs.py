@@ -203,7 +203,10 @@ def test_tensors_that_lie_transposed_in_memory_are_stored_as_they_read(
     assert pack_files(turned, loaded.golden) == pack_files(loaded.tensors, loaded.golden)
 
 
-@pytest.mark.parametrize("method", ["gda", "tip", "proker", "blend", "block", "pooling"])
+@pytest.mark.parametrize(
+    "method",
+    ["gda", "tip", "proker", "blend", "linear", "proj", "taskres", "lpplus", "block", "pooling"],
+)
 def test_invariant_31_a_pack_of_every_kind_gives_its_golden_outputs_again(
     method: str, run_training: Callable[..., TrainResult], backbone: Backbone, tmp_path: Path
 ) -> None:
