@@ -21,7 +21,7 @@ from edgeclip.adapters.linear import LinearAdapter, ProjectionAdapter
 from edgeclip.adapters.linear_probe import make_linear_probe
 from edgeclip.adapters.model import AdapterModel, Inputs, run_head
 from edgeclip.adapters.proker import make_proker
-from edgeclip.adapters.support import Support
+from edgeclip.adapters.support import Support, folds
 from edgeclip.adapters.task_residual import TaskResidual
 from edgeclip.adapters.tip import make_tip, make_tip_f
 from edgeclip.adapters.visual import VisualAdapter
@@ -219,3 +219,20 @@ def test_invariant_36_sixteen_random_images_are_learned_whatever_their_labels(na
     with torch.no_grad():
         logits = model(Inputs(torch.from_numpy(rows.features.z), few.features)).logits
     assert (logits.argmax(dim=1).numpy() == labels).all()
+
+
+@pytest.mark.parametrize("name", sorted(TRAINING_FREE))
+def test_invariant_36_shuffled_labels_leave_left_out_images_at_chance(name: str) -> None:
+    few = support((60, 60, 60), noise=0.3)
+    generator = torch.Generator().manual_seed(7)
+    labels = few.classes[torch.randperm(180, generator=generator)]
+    places = [f"loc{index % 6}" for index in range(180)]
+    mixed = Support(few.features, labels, few.start, places)
+    right = 0
+    for part in folds(mixed):
+        rest = mixed.without(part)
+        stored = AdapterModel(few.start, [TRAINING_FREE[name](rest)]).pack_tensors()
+        f = mixed.features[part].numpy()
+        said = run_head(f[:, :1], f, stored).logits.argmax(dim=1)
+        right += int((said == mixed.classes[part]).sum())
+    assert abs(right / 180 - 1 / 3) < 0.1, "2.8 standard deviations"

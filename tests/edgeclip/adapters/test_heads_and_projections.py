@@ -123,9 +123,10 @@ def test_parity_the_clap_anchor_in_numpy() -> None:
 def test_invariant_10_an_anchor_of_a_million_keeps_the_text() -> None:
     few = support()
     part = ClassHead(few.start.head, few.start.columns, 1e6 * torch.ones(3))
-    fit(AdapterModel(few.start, [part]), _rows(few), Recipe(steps=60, batch=16))
+    recipe = Recipe(steps=100, batch=16, learning_rate=1e-5)  # Adam's last step is that long
+    fit(AdapterModel(few.start, [part]), _rows(few), recipe)
     moved = part.head(few.start.head).weights - few.start.weights
-    assert float(moved.detach().abs().max()) <= 1e-3
+    assert float(moved.detach().abs().max()) <= 1e-4
 
 
 def test_parity_lp_plus_plus_one_step_in_numpy() -> None:
