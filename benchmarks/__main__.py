@@ -1,4 +1,7 @@
-"""Run all benchmarks one after the other, or those named: `python -m benchmarks export device`."""
+"""Run benchmarks one after the other: those named, else all that end within minutes.
+
+python -m benchmarks export device
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,8 @@ import sys
 from pathlib import Path
 
 FOLDER = Path(__file__).parent
+HOURS = {"ablation_text", "casestudy", "deep", "fewshot", "fewshot_meta"}
+"""Run by name alone: research on many seeds."""
 
 
 def main() -> None:
@@ -16,7 +21,7 @@ def main() -> None:
         SystemExit: A name is unknown, or a benchmark failed.
     """
     known = sorted(path.stem for path in FOLDER.glob("*.py") if not path.stem.startswith("_"))
-    names = sys.argv[1:] or known
+    names = sys.argv[1:] or [name for name in known if name not in HOURS]
     if unknown := sorted(set(names) - set(known)):
         raise SystemExit(f"no benchmark {', '.join(unknown)}: there are {', '.join(known)}")
     failed = []

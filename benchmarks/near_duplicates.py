@@ -37,7 +37,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     folder = Path(os.environ.get("EDGECLIP_REAL_DATA", USUAL))
     parser.add_argument("table", type=Path, nargs="?", default=folder / "manifest.csv")
-    images = load_dataset(read_labels(parser.parse_args().table), {}).images
+    table = parser.parse_args().table
+    if not table.exists():
+        print(f"skipped: no real images at {table}: name a table, or set EDGECLIP_REAL_DATA")
+        return
+    images = load_dataset(read_labels(table), {}).images
     print(f"{len(images)} images, {len({image.sequence for image in images})} sequences")
     for name, undated in (("time or sequence known", False), ("neither known", True)):
         print(f"{name}: {_joined(images, undated=undated)}")

@@ -222,7 +222,7 @@ def _register(config: Path, name: str | None = None) -> str:
 
 
 def _why_not_loaded(name: str, weights: str, error: Exception) -> str:
-    reason = " ".join(str(error).split())[:300]
+    reason = " ".join(str(error).split()).split(". ")[0][:160]
     if Path(weights).is_file():
         return (
             f"{weights} is no checkpoint of {name} ({reason}): check that the two belong together"

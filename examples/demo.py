@@ -103,7 +103,7 @@ def _learn(commands: Commands, seed: str) -> Result:
         "Train an adapter on the frozen small CLIP",
         *("edgeclip", "train", "--data", images / "labels.csv", "--target", TARGET),
         *("--backbone", "demo", "--strip-bottom-px", STRIP_PX, "--seed", seed, "--out", pack),
-        *("--cache", out / "features"),
+        *("--cache", out / "features", "--budget-minutes", "0"),
     )
     commands.run(
         "Export encoder and adapter as one graph",

@@ -20,6 +20,10 @@ _FORMS = (
 )
 _EARLIEST, _LATEST = 1990, 2100  # a camera without a battery says 1970 or 1980
 _LONGEST = 64
+_ISO = re.compile(
+    r"(\d{4})-?(\d\d)-?(\d\d)[T ](\d\d):?(\d\d)(?::?(\d\d)(?:[.,](\d+))?)?"
+    r"([Zz]|[+-]\d\d:?\d\d)?"
+)
 _IN_A_NAME = re.compile(
     r"(?<!\d)(\d{4})[-_.]?([01]\d)[-_.]?([0-3]\d)[-_ T]{1,3}"
     r"([0-2]\d)[-_.]?([0-5]\d)(?:[-_.]?([0-5]\d))?(?!\d)"
@@ -37,12 +41,23 @@ def parse_time(text: str, zone: tzinfo = timezone.utc) -> datetime | None:
     if not text or len(text) > _LONGEST:
         return None
     try:
-        found: datetime | None = datetime.fromisoformat(text.replace("Z", "+00:00"))
+        found: datetime | None = datetime.fromisoformat(_plain_iso(text))
     except ValueError:
         found = _by_form(text)
     if found is None or not _EARLIEST <= found.year <= _LATEST:
         return None
     return _utc(found, zone)
+
+
+def _plain_iso(text: str) -> str:
+    """Return ISO 8601 in the one spelling that Python 3.10 reads: separators, 6 digits, +00:00."""
+    match = _ISO.fullmatch(text)
+    if match is None:
+        return text.replace("Z", "+00:00")
+    year, month, day, hour, minute, second, fraction, zone = match.groups()
+    digits = f".{fraction[:6]:0<6}" if fraction else ""
+    offset = "" if not zone else "+00:00" if zone in "Zz" else f"{zone[:3]}:{zone[-2:]}"
+    return f"{year}-{month}-{day}T{hour}:{minute}:{second or '00'}{digits}{offset}"
 
 
 def time_in_name(name: str, zone: tzinfo = timezone.utc) -> datetime | None:

@@ -20,55 +20,11 @@ from edgeclip.progress import Bars
 from edgeclip.run_folder import RUN_FILE, run_path
 from edgeclip.trainer import TrainResult, train
 from support.clocks import Stepping
+from support.stopping import TRAINING_PROCESS, Pressed, Stopping
 from support.tiny_packs import TinyEncoder
 
 Configure = Callable[..., TrainConfig]
 CREATED_AT = datetime(2026, 5, 1, tzinfo=timezone.utc)
-
-_CHILD = """
-import sys, time
-from edgeclip.config import TrainConfig
-from edgeclip.progress import Bars
-from edgeclip.trainer import train
-from datetime import datetime
-config = TrainConfig.model_validate_json(sys.argv[1])
-at = datetime.fromisoformat(sys.argv[2])
-train(config, created_at=at, bars=Bars(quiet=True), clock=lambda: 1000 * time.monotonic())
-"""
-
-
-class Stopping(Bars):
-    """Bars of a run that is interrupted when one of them has come so far."""
-
-    def __init__(self, bar: str, at: int) -> None:
-        super().__init__(quiet=True)
-        self._bar, self._left = bar, at
-
-    def add(self, description: str, total: int) -> Callable[[int], None]:
-        advance = super().add(description, total)
-
-        def stopping(count: int) -> None:
-            advance(count)
-            if description == self._bar:
-                self._left -= count
-                if self._left <= 0:
-                    raise KeyboardInterrupt
-
-        return stopping
-
-
-class Pressed(Stepping):
-    """A clock at one of whose readings, in the middle of a fit, Ctrl-C is pressed."""
-
-    def __init__(self, reading: int) -> None:
-        super().__init__(EVERY_S)
-        self._left = reading
-
-    def __call__(self) -> float:
-        self._left -= 1
-        if not self._left:
-            raise KeyboardInterrupt
-        return super().__call__()
 
 
 @pytest.fixture(scope="module")
@@ -327,7 +283,7 @@ def test_a_process_killed_at_a_random_moment_is_continued_to_the_same_pack(
     _train(configure(tmp_path / "whole", recipe=recipe), clock=rarely)
     config = configure(tmp_path / "pack", recipe=recipe)
     child = subprocess.Popen(
-        [sys.executable, "-c", _CHILD, config.model_dump_json(), CREATED_AT.isoformat()],
+        [sys.executable, "-c", TRAINING_PROCESS, config.model_dump_json(), CREATED_AT.isoformat()],
         env={**os.environ, "OMP_NUM_THREADS": "1"},
     )
     folder = run_path(config.out)

@@ -204,7 +204,6 @@ def test_a_convolutional_encoder_is_exported_too(tmp_path: Path) -> None:
     assert result.manifest.preprocess.size == 64
 
 
-@pytest.mark.skipif(not (clip.DEMO_FOLDER / "demo.safetensors").is_file(), reason="no demo weights")
 def test_the_encoder_that_the_project_carries_needs_no_name(tmp_path: Path) -> None:
     backbone = clip.load_backbone(clip.DEMO)
     width, embed_dim = backbone.base.width, backbone.base.embed_dim

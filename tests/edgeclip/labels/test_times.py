@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from datetime import datetime, timezone
+
 import pytest
 
 from edgeclip.labels.times import parse_time, time_in_name
@@ -38,3 +40,21 @@ def test_a_time_in_a_file_name_is_found(name: str) -> None:
 @pytest.mark.parametrize("name", ["IMG_0001.jpg", "20240512.jpg", "1234567890_99999999.jpg"])
 def test_a_number_in_a_file_name_is_no_time(name: str) -> None:
     assert time_in_name(name) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "2024-05-12T21:34:05Z",
+        "2024-05-12T23:34:05+0200",
+        "2024-05-12T23:34:05+02:00",
+        "20240512T213405",
+        "20240512T213405Z",
+        "2024-05-12T21:34:05.0",
+        "2024-05-12T21:34:05,000Z",
+        "2024-05-12 21:34:05.0000000",
+        "2024-05-12T16:34:05-0500",
+    ],
+)
+def test_iso_times_of_every_spelling_are_one_time_on_every_python(text: str) -> None:
+    assert parse_time(text) == datetime(2024, 5, 12, 21, 34, 5, tzinfo=timezone.utc)
