@@ -11,8 +11,16 @@ from importlib.metadata import version
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeclip.clip import Backbone
 from edgeclip.config import TrainConfig
-from edgeclip.contract.pack import Base, PackClass, PackManifest, Thresholds, Training
+from edgeclip.contract.pack import (
+    PARTS_FILE,
+    Base,
+    PackClass,
+    PackManifest,
+    Thresholds,
+    Training,
+)
 from edgeclip.contract.preprocess import decode_image
 from edgeclip.contract.preprocess_spec import PreprocessSpec
 from edgeclip.contract.slots import graph_of
@@ -22,7 +30,8 @@ from edgeclip.labels.dataset import Dataset
 from edgeclip.labels.scan import read_image_file
 from edgeclip.learning import Learned
 from edgeclip.methods import ZERO_SHOT
-from edgeclip.pack_parts import adapter_records
+from edgeclip.pack_parts import adapter_records, parts_bytes
+from edgeclip.packs import golden_outputs, pack_files
 from edgeclip.prompts import ClassPrompts, column_class, prompts_sha256
 from edgeclip.regions import Region, Strips, pixels_of
 from edgeclip.splits import Split
@@ -90,6 +99,23 @@ def make_manifest(trained: Trained, created_at: datetime) -> PackManifest:
         metrics=_metrics(trained),
         files={},
     )
+
+
+def pack_binaries(trained: Trained, backbone: Backbone, strips: Strips) -> dict[str, bytes]:
+    """Return the content of the pack's binary files by name.
+
+    Args:
+        trained: The finished training.
+        backbone: Its frozen encoder.
+        strips: Rows that are cut from frames.
+    """
+    choice = trained.learned.choice
+    images = golden_images(trained.dataset, trained.split, trained.preprocess, strips)
+    tensors = choice.chosen.tensors
+    return {
+        **pack_files(tensors, golden_outputs(images, backbone, tensors)),
+        PARTS_FILE: parts_bytes(choice.zero_shot.tensors, choice.chosen.parts),
+    }
 
 
 def golden_images(

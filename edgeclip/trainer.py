@@ -16,7 +16,7 @@ from edgeclip.adapters.class_head import ZeroShot
 from edgeclip.clip import Backbone, hash_weights, load_backbone
 from edgeclip.config import TrainConfig
 from edgeclip.contract.files import refuse_filled
-from edgeclip.contract.pack import PACK_FILE, PARTS_FILE, PackManifest, Thresholds
+from edgeclip.contract.pack import PACK_FILE, PackManifest, Thresholds
 from edgeclip.contract.slots import needs_deep_graph
 from edgeclip.earlier import earlier_parts
 from edgeclip.encoding import PartEncoder
@@ -32,16 +32,15 @@ from edgeclip.labels.dataset import Dataset
 from edgeclip.learning import Learned, Lesson, learn
 from edgeclip.methods import Base
 from edgeclip.opening import open_dataset
-from edgeclip.openings import Opening, images_sha256, opening_note, read_openings
+from edgeclip.openings import Opening, images_sha256, read_openings
 from edgeclip.pack_contender import Head, head_contender, judged_images
-from edgeclip.pack_making import Trained, golden_images, make_manifest
-from edgeclip.pack_parts import parts_bytes
-from edgeclip.packs import golden_outputs, pack_files, write_pack
+from edgeclip.pack_making import Trained, make_manifest, pack_binaries
+from edgeclip.packs import write_pack
 from edgeclip.progress import Bars
 from edgeclip.prompts import class_prompts, column_class, prompts_sha256
 from edgeclip.regions import Strips
 from edgeclip.report import report_files
-from edgeclip.report_data import Origin, ReportData
+from edgeclip.report_data import Origin
 from edgeclip.run_folder import RunFolder, RunId, Taken, open_run
 from edgeclip.selection import Candidate, Choice, thresholds_of
 from edgeclip.split_file import read_split
@@ -50,7 +49,7 @@ from edgeclip.summary import DataSummary, summary_of
 from edgeclip.text_side import TextSide
 from edgeclip.token_cache import TokenCache
 from edgeclip.token_plan import TokenPlan, plan_tokens, tower_sizes
-from edgeclip.training_report import training_notes, training_tables
+from edgeclip.training_report import training_report
 from edgeclip.workbench import Workbench
 
 
@@ -114,27 +113,22 @@ def train(
     kept = open_run(config, RunId.of(config, dataset, split, run.backbone.base), clock=clock)
     trained, comparison = run.train(kept)
     manifest = make_manifest(trained, created_at)
-    images = golden_images(dataset, split, trained.preprocess, run.strips)
-    choice = trained.learned.choice
-    tensors = choice.chosen.tensors
-    files = pack_files(tensors, golden_outputs(images, run.backbone, tensors))
-    files[PARTS_FILE] = parts_bytes(choice.zero_shot.tensors, choice.chosen.parts)
-    summary = summary_of(dataset, targets, split)
+    origin = Origin(summary_of(dataset, targets, split), split, dataset.images)
     openings = [*earlier, _opening(comparison, created_at)]
-    looked = opening_note(openings)
-    notes = (*training_notes(trained), *split.warnings, *([looked] if looked else []))
-    origin = Origin(summary, split, dataset.images)
-    tables = training_tables(trained)
-    report = ReportData(manifest, comparison, notes, openings, origin, tables=tables)
+    report = training_report(trained, manifest, comparison, openings, origin)
     written = write_pack(
-        config.out, manifest, files, report=report_files(report), overwrite=config.overwrite
+        config.out,
+        manifest,
+        pack_binaries(trained, run.backbone, run.strips),
+        report=report_files(report),
+        overwrite=config.overwrite,
     )
     kept.remove()
     return TrainResult(
         manifest=written,
         comparison=comparison,
-        summary=summary,
-        notes=notes,
+        summary=origin.summary,
+        notes=tuple(report.notes),
         learned=trained.learned,
         cache_hits=run.cache.hits,
         cache_misses=run.cache.misses,

@@ -2,13 +2,39 @@
 
 from __future__ import annotations
 
-from edgeclip.contract.pack import Thresholds
+from collections.abc import Sequence
+
+from edgeclip.contract.pack import PackManifest, Thresholds
 from edgeclip.evaluation.bootstrap import bootstrap_interval
+from edgeclip.evaluation.comparison import Comparison
 from edgeclip.evaluation.metrics import precision, recall
 from edgeclip.ladder_table import ladder_cells
+from edgeclip.openings import Opening, opening_note
 from edgeclip.pack_making import Trained
-from edgeclip.report_data import ReportTable
+from edgeclip.report_data import Origin, ReportData, ReportTable
 from edgeclip.wording import decimal, interval
+
+
+def training_report(
+    trained: Trained,
+    manifest: PackManifest,
+    comparison: Comparison,
+    openings: Sequence[Opening],
+    origin: Origin,
+) -> ReportData:
+    """Return all that the report of a training shows.
+
+    Args:
+        trained: The finished training.
+        manifest: Of its pack.
+        comparison: On the test images.
+        openings: Looks at test images, this one the last.
+        origin: What it was trained on.
+    """
+    looked = opening_note(openings)
+    notes = (*training_notes(trained), *origin.split.warnings, *([looked] if looked else []))
+    tables = training_tables(trained)
+    return ReportData(manifest, comparison, notes, openings, origin, tables=tables)
 
 
 def training_tables(trained: Trained) -> list[ReportTable]:
