@@ -65,7 +65,8 @@ def test_an_interrupted_training_says_how_to_continue_and_then_what_it_took_over
 
 
 def test_json_is_all_that_a_machine_gets(encoder: TinyEncoder, table: Path, tmp_path: Path) -> None:
-    done = _edgeclip(*_train(encoder, table, Path("pack")), "--json", cwd=tmp_path)
+    quick = ("--method", "head", "--folds", "2", "--json")
+    done = _edgeclip(*_train(encoder, table, Path("pack")), *quick, cwd=tmp_path)
     content = json.loads(done.stdout)
     assert content["task"] == "leopard"
     assert 0 <= content["metrics"]["test/adapter/leopard/f1"] <= 1
