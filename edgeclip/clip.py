@@ -14,7 +14,7 @@ import json
 import logging
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -61,6 +61,7 @@ class Backbone:
     logit_scale: float
     _model: Any  # open_clip is untyped
     _tokenize: Callable[[list[str]], Tensor]
+    _known: dict[str, Tensor] = field(default_factory=dict, repr=False, compare=False)
 
     def embed_images(self, images: NDArray[np.uint8]) -> tuple[Tensor, Tensor]:
         """Return z and f, before and after the visual projection, not normalised.
@@ -114,14 +115,18 @@ class Backbone:
         """
         if any(not group for group in prompts):
             raise DataError("a class has no prompt: give each class at least one")
-        device = next(self._model.parameters()).device
-        rows = []
         with torch.inference_mode():
-            for group in prompts:
-                tokens = self._tokenize(list(group)).to(device)
-                features = functional.normalize(self._model.encode_text(tokens).float(), dim=-1)
-                rows.append(functional.normalize(features.mean(0), dim=0))
-        return torch.stack(rows).cpu().clone()
+            means = [self._sentences(list(group)).mean(0) for group in prompts]
+            return torch.stack([functional.normalize(mean, dim=0) for mean in means]).cpu().clone()
+
+    def _sentences(self, wanted: list[str]) -> Tensor:
+        """Return the unit features of sentences; a ViT-B/32 encodes one as slowly as an image."""
+        missing = [sentence for sentence in dict.fromkeys(wanted) if sentence not in self._known]
+        if missing:
+            tokens = self._tokenize(missing).to(next(self._model.parameters()).device)
+            features = functional.normalize(self._model.encode_text(tokens).float(), dim=-1)
+            self._known.update(zip(missing, features, strict=True))
+        return torch.stack([self._known[sentence] for sentence in wanted])
 
     def text_model(self) -> tuple[Any, Callable[[list[str]], Tensor]]:
         """Return open_clip's model and its tokenizer, for `text_tower.text_tower`."""

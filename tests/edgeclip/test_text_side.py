@@ -7,6 +7,7 @@ from edgeclip.clip import Backbone
 from edgeclip.errors import PackError
 from edgeclip.prompts import class_prompts, column_class, prompts_sha256
 from edgeclip.text_side import TextSide
+from support.tiny_packs import TinyEncoder
 
 
 def test_each_sentence_is_a_token(backbone: Backbone) -> None:
@@ -38,3 +39,22 @@ def test_invariant_22_tokens_of_other_prompts_are_refused(backbone: Backbone) ->
     changed = class_prompts(["leopard", "blank"], {"leopard": ("a spotted cat",)})
     with pytest.raises(PackError, match="use the same prompts and classes, or train it again"):
         side.tokens.check(prompts_sha256(changed))
+
+
+def test_a_sentence_is_encoded_once_however_often_it_is_asked_for(
+    encoder: TinyEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backbone = encoder.load()
+    model, _ = backbone.text_model()
+    encode, seen = model.encode_text, list[int]()
+
+    def counted(tokens: torch.Tensor) -> torch.Tensor:
+        seen.append(len(tokens))
+        features: torch.Tensor = encode(tokens)
+        return features
+
+    monkeypatch.setattr(model, "encode_text", counted)
+    first = backbone.embed_prompts([["a leopard", "a cat"], ["grass", "a cat"]])
+    again = backbone.embed_prompts([["a leopard", "a cat"], ["grass", "a cat"], ["a leopard"]])
+    assert sum(seen) == 3
+    assert torch.equal(first, again[:2])
