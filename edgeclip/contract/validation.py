@@ -60,11 +60,12 @@ def _suggestion(location: tuple[int | str, ...], model: type[BaseModel]) -> str:
 
 
 def _table_of(model: type[BaseModel], key: str) -> type[BaseModel] | None:
-    """Return the model that a field holds, also inside a list, a dict or an optional."""
-    if key.isdigit():  # a list's index stands for its items, whose model is already at hand
-        return model
+    """Return the model that a field holds, also inside a list, a dict or an optional.
+
+    An index of a list, or a key of a dict, stands for an item whose model is already at hand.
+    """
     field = model.model_fields.get(key)
-    return _model_in(field.annotation) if field else None
+    return _model_in(field.annotation) if field else model
 
 
 def _model_in(annotation: object) -> type[BaseModel] | None:

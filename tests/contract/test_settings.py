@@ -20,6 +20,7 @@ class Camera(Settings):
 class Whole(Settings):
     motion: Motion = Motion()
     cameras: list[Camera] = Field(default_factory=list)
+    places: dict[str, Camera] = Field(default_factory=dict)
 
 
 def test_an_unknown_key_is_refused_with_the_nearest_known_one() -> None:
@@ -35,8 +36,13 @@ def test_an_unknown_key_in_a_list_of_tables_is_refused_with_the_nearest_one() ->
         settings_from({"cameras": [{"urll": "x"}]}, Whole)
 
 
+def test_an_unknown_key_in_a_table_by_name_is_refused_with_the_nearest_one() -> None:
+    with pytest.raises(ConfigError, match=r"\[places.ridge\].urll is not known: did you mean url"):
+        settings_from({"places": {"ridge": {"url": "x", "urll": "y"}}}, Whole)
+
+
 def test_an_unknown_table_far_from_all_lists_the_known_ones() -> None:
-    with pytest.raises(ConfigError, match="known keys are cameras, motion"):
+    with pytest.raises(ConfigError, match="known keys are cameras, motion, places"):
         settings_from({"xyzzy": {}}, Whole)
 
 
