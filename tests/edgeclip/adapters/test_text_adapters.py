@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -24,10 +26,13 @@ NARROW = BlockSettings(last=2, hidden=4, scale=None, dropout=0.0)
 KINDS = pytest.mark.parametrize("kind", ["text", "text_block"])
 
 
+def _backbone(folder: Path) -> Backbone:
+    return write_encoder(folder, text={"layers": 3, "context_length": 20}).load()
+
+
 @pytest.fixture(scope="module")
 def backbone(tmp_path_factory: pytest.TempPathFactory) -> Backbone:
-    folder = tmp_path_factory.mktemp("text")
-    return write_encoder(folder, text={"layers": 3, "context_length": 20}).load()
+    return _backbone(tmp_path_factory.mktemp("text"))
 
 
 @pytest.fixture(scope="module")
@@ -108,10 +113,11 @@ def test_the_text_adapter_takes_columns_as_they_were_left_before_it(start: ZeroS
 
 
 def test_block_adapters_equal_the_text_tower_with_the_bottleneck_put_behind_its_blocks(
-    backbone: Backbone, tower: TextTower
+    tmp_path: Path,
 ) -> None:
     """Put into open_clip's own blocks by a hook, with nn.LayerNorm, one sentence at a time."""
-    adapter = _trained("text_block", tower)
+    backbone = _backbone(tmp_path)  # of its own: a backbone remembers the sentences it has seen
+    adapter = _trained("text_block", text_tower(backbone))
     assert isinstance(adapter, TextBlockAdapters)
     model, _ = backbone.text_model()
     handles = []
