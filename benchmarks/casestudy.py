@@ -4,6 +4,8 @@
 
 FOLDER is what `scripts/train_demo_resnet.py` wrote. Runs are kept in --work and not repeated, so
 that the CNN can be run where a GPU is (`--contenders resnet50 --device cuda`) and the rest here.
+Where no GPU is, `--mobilenet-weights FILE` takes an ImageNet CNN that a CPU can fine-tune. The same
+on real images: `python -m benchmarks.realcase`.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchmarks.case.contending import CONTENDERS, Machine
+from benchmarks.case.contending import CNNS, CONTENDERS, Machine, cnns_of
 from benchmarks.case.figures import Truth, difference, figures_of
 from benchmarks.case.runs import Runs
 from benchmarks.case.scenes import CLASSES, TARGET
@@ -28,6 +30,7 @@ from edgeclip.contract.files import write_text
 COUNTS = (5, 10, 25, 50, 100, 250, 500)
 SEEDS = (0, 1, 2)
 RIVAL = "resnet50"
+SIZE = 96  # px, as the demo backbone's
 COMMAND = "python -m benchmarks.casestudy --out benchmarks/results/casestudy.json"
 
 
@@ -49,17 +52,20 @@ def main() -> None:
     parser.add_argument("--runs", type=Path, help="runs, where not below --work")
     parser.add_argument("--out", type=Path, help="JSON of the figures; a .png lies beside it")
     parser.add_argument("--resnet-weights", type=Path)
+    parser.add_argument("--mobilenet-weights", type=Path)
     parser.add_argument("--device", default="cpu", help="of the CNN: cpu or cuda")
     parser.add_argument("--cnn-steps", type=int, default=FineTuning().steps)
+    parser.add_argument("--cnn-batch", type=int, default=FineTuning().batch)
     parser.add_argument("--processes", type=int, default=2, help="that render")
     parser.add_argument("--shrink", type=int, default=1, help="divides images and places: a look")
     given = parser.parse_args()
     names = given.contenders
-    if names is None:  # without weights the CNN would start from nothing, which is no comparison
-        names = [name for name in CONTENDERS if name != RIVAL or given.resnet_weights]
+    cnns = cnns_of(given.resnet_weights, given.mobilenet_weights, SIZE)
+    if names is None:  # without weights a CNN would start from nothing, which is no comparison
+        names = [name for name in CONTENDERS if name not in CNNS or name in cnns]
     scenes = Scenes(given.work, given.processes, given.shrink)
-    options = FineTuning(steps=given.cnn_steps)
-    machine = Machine(given.device, given.resnet_weights, given.work / "features", options)
+    options = FineTuning(given.cnn_steps, given.cnn_batch, device=given.device)
+    machine = Machine(cnns, given.work / "features", options)
     runs = Runs(given.runs or given.work / "runs")
     for seed in given.seeds:
         for count in sorted(given.counts, reverse=True):

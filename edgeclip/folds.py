@@ -11,10 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeclip.errors import DataError
+from edgeclip.labels.dataset import LabelledImage
 from edgeclip.parts import PartData
 from edgeclip.split_groups import location_groups, sequence_groups
 
-FoldLevel = Literal["location", "sequence", "validation part"]
+FoldLevel = Literal["location", "location or sequence", "sequence", "validation part"]
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,9 @@ class Folds:
 
     Attributes:
         folds: One or more.
-        level: What is kept apart. `sequence`: nothing is known about other places.
+        level: What is kept apart. `location or sequence`: a class that is no target stands at one
+            place alone, whose sequences are kept apart. `sequence`: nothing is known about other
+            places.
     """
 
     folds: tuple[Fold, ...]
@@ -53,7 +56,8 @@ def plan_folds(
 ) -> Folds:
     """Return rounds over locations, or over blocks of sequences in time where that cannot be.
 
-    Every fit must see each class that its round is judged on, the targets among them.
+    Every fit must see each class that its round is judged on. Where all blanks come from one
+    place, it is therefore held out sequence by sequence, and every other place whole.
 
     Args:
         part: Training and validation images, all views.
@@ -70,12 +74,7 @@ def plan_folds(
     used = sorted({region.image for region in part.regions})
     images = [part.images[index] for index in used]
     classes = part.classes_of(used)
-    places = location_groups(images)
-    levels: tuple[tuple[FoldLevel, list[str]], ...] = (
-        ("location", places),
-        ("sequence", sequence_groups(images, places)),
-    )
-    for level, groups in levels:
+    for level, groups in _levels(images, classes.tolist(), targets):
         numbers = _balanced(groups, classes.tolist(), targets, most)
         if numbers is not None:
             return Folds(_rounds(part, dict(zip(used, numbers, strict=True))), level)
@@ -84,6 +83,23 @@ def plan_folds(
         f"{names} outside the test part stands in one sequence: nothing could be held out to judge"
         " a method; add images of other moments"
     )
+
+
+def _levels(
+    images: Sequence[LabelledImage], classes: Sequence[int], targets: Sequence[int]
+) -> list[tuple[FoldLevel, list[str]]]:
+    """Return what may be kept together, the strictest first."""
+    places = location_groups(images)
+    sequences = sequence_groups(images, places)
+    places_of: dict[int, set[str]] = defaultdict(set)
+    for class_index, place in zip(classes, places, strict=True):
+        places_of[class_index].add(place)
+    only = {c: next(iter(own)) for c, own in places_of.items() if len(own) == 1}
+    if set(only) & set(targets):
+        return [("sequence", sequences)]
+    torn = set(only.values())
+    groups = [s if p in torn else p for p, s in zip(places, sequences, strict=True)]
+    return [("location or sequence" if torn else "location", groups), ("sequence", sequences)]
 
 
 def _balanced(

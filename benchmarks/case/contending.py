@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache, partial
 from pathlib import Path
@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 from benchmarks.case.scenes import CLASSES
 from benchmarks.case.study import STRIPS, VIEWS, Draw, Images
 from edgeclip.adapters.class_head import ZeroShot
-from edgeclip.baselines.cnn import resnet50
+from edgeclip.baselines.cnn import Cnn, resnet50
 from edgeclip.baselines.finetune import FineTuning, finetune
 from edgeclip.baselines.frozen import linear_probe, zero_shot
 from edgeclip.baselines.judging import Task
+from edgeclip.baselines.mobilenet import mobilenet_v2
 from edgeclip.baselines.pixels import PixelPart, PixelSplit, read_pixels
 from edgeclip.config import MOST_FOLDS, Recipe
 from edgeclip.contenders import Contender
@@ -38,43 +39,50 @@ if TYPE_CHECKING:
 METHODS = ("visual+head", "visual+xmodal+head", "auto")
 """Of `edgeclip train --method`."""
 
+CNNS = ("resnet50", "mobilenetv2")
+"""Fine-tuned in full; the second where the weights of the first are not to be had."""
+
 
 @dataclass(frozen=True)
 class Machine:
     """Where contenders run, and what they are made from.
 
     Attributes:
-        device: Of the CNN: `cpu` or `cuda`.
-        resnet_weights: See `edgeclip.baselines.resnet`.
+        cnns: Name -> a CNN that may be fine-tuned.
         cache: Folder of the frozen encoder's features.
-        finetuning: How the CNN is trained.
+        finetuning: How a CNN is trained, and on which device.
+        backbone: Name and weights of the frozen encoder, as `edgeclip train` takes them.
+        classes: Class -> labels, the target first.
         recipe: How adapters are trained.
     """
 
-    device: str
-    resnet_weights: Path | None
+    cnns: Mapping[str, Callable[[], Cnn]]
     cache: Path
     finetuning: FineTuning
+    backbone: tuple[str, str | None] = ("demo", None)
+    classes: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: CLASSES)
     recipe: Recipe = field(default_factory=lambda: Recipe(views=VIEWS))
 
     @cached_property
     def encoder(self) -> Encoder:
-        """The demo backbone."""
+        """The frozen encoder."""
         from edgeclip.clip import load_backbone  # the machine of the CNN may lack open_clip
 
-        return Encoder(load_backbone("demo"), self.cache)
+        return Encoder(load_backbone(*self.backbone), self.cache, self.classes)
 
 
 class Encoder:
-    """A frozen backbone, the prompts of the three classes, and features by content."""
+    """A frozen backbone, the prompts of the classes, and features by content."""
 
-    def __init__(self, backbone: Backbone, cache: Path) -> None:
+    def __init__(
+        self, backbone: Backbone, cache: Path, classes: Mapping[str, tuple[str, ...]]
+    ) -> None:
         self.backbone = backbone
         self._cache = FeatureCache(cache_folder(cache, backbone.base.weights_sha256))
-        by_label = class_prompts([label for labels in CLASSES.values() for label in labels], {})
+        by_label = class_prompts([label for labels in classes.values() for label in labels], {})
         self.prompts = {
             name: ClassPrompts(tuple(c for label in labels for c in by_label[label].columns))
-            for name, labels in CLASSES.items()
+            for name, labels in classes.items()
         }  # a column a label: the mean of a lion and a guineafowl would be neither
         columns = [column for item in self.prompts.values() for column in item.columns]
         self.start = ZeroShot.of(
@@ -133,27 +141,46 @@ def pack(method: str, draw: Draw, machine: Machine) -> Contender:
 
 
 @lru_cache(maxsize=4)  # the test images are the same for all draws
-def pixels_of(images: Images, regions: tuple[Region, ...], size: int) -> PixelPart:
+def pixels_of(
+    images: Images, regions: tuple[Region, ...], class_names: tuple[str, ...], size: int
+) -> PixelPart:
     """Return regions as pixels."""
-    return read_pixels(images, regions, class_names=tuple(CLASSES), size=size, strips=STRIPS)
+    return read_pixels(images, regions, class_names=class_names, size=size, strips=STRIPS)
 
 
-def resnet(draw: Draw, machine: Machine) -> Contender:
-    """Return the fully fine-tuned ResNet-50."""
+def cnn(name: str, draw: Draw, machine: Machine) -> Contender:
+    """Return a fully fine-tuned CNN."""
     began = time.perf_counter()
-    cnn = resnet50(96, machine.resnet_weights)  # the size of the demo backbone
+    network = machine.cnns[name]()
     training, validation, test = (
-        pixels_of(*draw.regions(part), cnn.size) for part in ("training", "validation", "test")
+        pixels_of(*draw.regions(part), tuple(draw.classes), network.size)
+        for part in ("training", "validation", "test")
     )
     parts = PixelSplit(training, validation, test)
-    options = replace(machine.finetuning, seed=draw.seed + 1, device=machine.device)
-    contender = finetune(cnn, parts, task=draw.task, options=options)
+    options = replace(machine.finetuning, seed=draw.seed + 1)
+    contender = finetune(network, parts, task=draw.task, options=options)
     return replace(contender, seconds=time.perf_counter() - began)
+
+
+def cnns_of(resnet: Path | None, mobilenet: Path | None, size: int) -> dict[str, Callable[[], Cnn]]:
+    """Return the CNNs whose weights are named, by contender.
+
+    Args:
+        resnet: See `edgeclip.baselines.resnet`.
+        mobilenet: See `edgeclip.baselines.mobilenet`.
+        size: Side of their input, px.
+    """
+    cnns: dict[str, Callable[[], Cnn]] = {}
+    if resnet:
+        cnns["resnet50"] = partial(resnet50, size, resnet)
+    if mobilenet:
+        cnns["mobilenetv2"] = partial(mobilenet_v2, size, mobilenet)
+    return cnns
 
 
 CONTENDERS: dict[str, Callable[[Draw, Machine], Contender]] = {
     "zero-shot": by_prompts,
     "probe": probe,
-    "resnet50": resnet,
+    **{name: partial(cnn, name) for name in CNNS},
     **{name: partial(pack, name) for name in METHODS},
 }

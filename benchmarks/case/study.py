@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.case.scenes import CLASSES, TARGET, SetPlan, load_set, wind_of
+from benchmarks.case.scenes import CLASSES, SetPlan, load_set, wind_of
 from edgeclip.baselines.judging import Task
 from edgeclip.labels.dataset import LabelledImage
 from edgeclip.regions import Region, Strips, regions_of
@@ -31,10 +32,11 @@ class Draw:
 
     Attributes:
         seed: Of the draw.
-        leopards: Labelled images of the leopard, training and validation together.
+        leopards: Labelled images of the target, training and validation together.
         training: Images.
         validation: Images at other locations.
         test: Images at still other ones.
+        classes: Class -> labels, the target first.
     """
 
     seed: int
@@ -42,11 +44,13 @@ class Draw:
     training: Images
     validation: Images
     test: Images
+    classes: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: CLASSES)
 
     @property
     def task(self) -> Task:
-        """Leopard, other and blank; the leopard is looked for."""
-        return Task(tuple(CLASSES), (TARGET,))
+        """All classes, of which the first is looked for."""
+        names = tuple(self.classes)
+        return Task(names, names[:1])
 
     @property
     def labelled(self) -> Images:

@@ -9,11 +9,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks.case.contending import CNNS, cnns_of
 from benchmarks.case.figures import Truth, difference, figures_of
 from benchmarks.case.runs import Runs
 from benchmarks.case.scenes import CLASSES, SetPlan, bursts_of
 from benchmarks.case.study import Draw, Scenes
+from benchmarks.realcase import draw_of
+from benchmarks.realcase import figures_of as real_figures
 from edgeclip.contenders import Contender
+from edgeclip.errors import SetupError
 
 SHRINK = 100  # six images of each class at two places
 
@@ -111,3 +115,41 @@ def test_the_difference_is_in_f1_and_paired(truth: Truth) -> None:
     found = difference([good, good], [blind, blind], truth)
     assert found.ours == 1
     assert found.ours - found.theirs == pytest.approx(found.interval.estimate)
+
+
+def test_cnns_without_weights_do_not_take_part(tmp_path: Path) -> None:
+    assert not cnns_of(None, None, 96)
+    assert set(cnns_of(tmp_path, None, 96)) == {"resnet50"}
+    assert set(cnns_of(tmp_path, tmp_path, 96)) == set(CNNS)
+    with pytest.raises(SetupError, match="no MobileNetV2 weights"):
+        cnns_of(None, tmp_path / "nowhere", 96)["mobilenetv2"]()
+
+
+@pytest.mark.real_data
+def test_the_real_case_shares_no_place_or_moment_and_scores_no_guess(
+    real_data: Path, tmp_path: Path
+) -> None:
+    draw, unsure = draw_of(real_data, tmp_path)
+    parts = (draw.training, draw.validation, draw.test)
+    for number, part in enumerate(parts):
+        assert {image.class_name for image in part} == set(draw.classes)
+        for other in parts[number + 1 :]:
+            assert not {i.sequence for i in part} & {i.sequence for i in other}
+    assert {image.location for image in draw.test} == {"Peru-S90-SDZG173"}
+    assert not {i.location for i in draw.labelled} & {i.location for i in draw.test}
+    assert all(i.class_name == "blank" for i in draw.test if i.path in unsure)
+    assert sum(image.path not in unsure for image in draw.test) == 23
+
+
+@pytest.mark.real_data
+def test_the_real_case_counts_jaguars_false_alarms_and_unsure_blanks_apart(
+    real_data: Path, tmp_path: Path
+) -> None:
+    draw, unsure = draw_of(real_data, tmp_path)
+    rows = np.full((len(draw.test), 3), 0.1, np.float32)
+    rows[:, 0] = 0.8  # a jaguar in every image
+    always = Contender("always", rows, {"jaguar": 0.5}, 0, 0, 1.0)
+    figures = real_figures([always], draw, unsure)
+    assert figures["jaguars_found"] == 3
+    assert figures["false_alarms"] == 20
+    assert figures["called_among_unsure_blanks"] == len(unsure) == len(draw.test) - 23

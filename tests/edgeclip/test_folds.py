@@ -66,6 +66,20 @@ def test_a_target_at_one_place_alone_is_judged_by_sequences() -> None:
     assert plan_folds(part_of(seen, NAMES), [0], [], 6).level == "sequence"
 
 
+def test_the_one_place_of_all_blanks_is_held_out_by_sequences_and_the_others_whole() -> None:
+    seen = [Seen("leopard", f"P{n}", (1.0,), f"l{n}{k}") for n in range(4) for k in range(2)]
+    seen += [Seen("blank", "P9", (1.0,), f"b{n}") for n in range(8)]
+    part = part_of(seen, NAMES)
+    folds = plan_folds(part, [0], [], 6)
+    assert folds.level == "location or sequence"
+    for fold in folds.folds:
+        assert set(part.classes[fold.fit].tolist()) == {0, 1}
+        fitted_to, held = (_images(part, rows) for rows in (fold.fit, fold.held))
+        places = [{part.images[i].location for i in own} - {"P9"} for own in (fitted_to, held)]
+        assert not places[0] & places[1]
+    assert sum(len(fold.held) for fold in folds.folds) == len(part.images)
+
+
 def test_every_fit_sees_every_target() -> None:
     seen = [Seen("leopard", f"P{n}", (1.0,)) for n in range(2)]
     seen += [Seen("blank", f"P{n}", (1.0,)) for n in range(12)]
