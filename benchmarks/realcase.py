@@ -39,7 +39,7 @@ CLASSES = {
 }
 LEARN_AT, TEST_AT = "Peru-S90-SDZG198", "Peru-S90-SDZG173"
 PROJECTS = ("AABP", "AREAS", "RL")
-VALIDATION = "RL"  # of the jaguars; of the rest, the last quarter in time
+VALIDATION, VALIDATION_EACH = "RL", 4  # project of the jaguars; of the rest, each fourth burst
 SURE = ("source", "by-eye-high")
 COMMAND = "python -m benchmarks.realcase --out benchmarks/results/realcase.json"
 COLUMNS = ("path", "label", "location", "datetime", "seq_id")
@@ -104,13 +104,15 @@ def draw_of(folder: Path, work: Path) -> tuple[Draw, frozenset[Path]]:
     images = load_dataset(read_labels(table, data_dir=folder), CLASSES).images
     at = {image: str(image.location) for image in images}
     jaguars = [i for i in images if at[i].startswith(PROJECTS) and i.class_name == "jaguar"]
-    rest = sorted((i for i in images if at[i] == LEARN_AT), key=lambda i: i.path)
-    held_from = rest[len(rest) * 3 // 4].sequence
-    cut = next(n for n, image in enumerate(rest) if image.sequence == held_from)
+    rest = [image for image in images if at[image] == LEARN_AT]
+    moments = list(dict.fromkeys(image.sequence for image in rest))
+    held = set(moments[VALIDATION_EACH - 1 :: VALIDATION_EACH])
+    taught = [image for image in rest if image.sequence not in held]
+    apart = [image for image in rest if image.sequence in held]
     draw = Draw(
         seed=0, leopards=len(jaguars),
-        training=(*(i for i in jaguars if not at[i].startswith(VALIDATION)), *rest[:cut]),
-        validation=(*(i for i in jaguars if at[i].startswith(VALIDATION)), *rest[cut:]),
+        training=(*(i for i in jaguars if not at[i].startswith(VALIDATION)), *taught),
+        validation=(*(i for i in jaguars if at[i].startswith(VALIDATION)), *apart),
         test=tuple(i for i in images if at[i] == TEST_AT),
         classes=CLASSES,
     )  # fmt: skip
