@@ -1,48 +1,70 @@
-"""Which names of TensorRT may be used, and an accessor that gives out no other.
+"""Which names of TensorRT may be used, and the one accessor, which gives out no other.
 
 TensorRT 10.3 (JetPack 6.2), 10.16 (JetPack 7.2), 11 and TensorRT-RTX differ: what one has, another
-removed. The names here are in all of them. This module imports no TensorRT: a loader is handed in.
+removed. The names in `tensorrt_names.json` are in all of them. Nothing here imports TensorRT before
+its first use.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import importlib
+import json
+from collections.abc import Callable, Sequence
+from functools import cache
+from importlib.resources import files
 from types import ModuleType
-from typing import Any
+from typing import Any, TypedDict
+
+from edgeclip.errors import SetupError
 
 RUNTIMES = ("tensorrt", "tensorrt_rtx")
 """Python modules with this interface, the preferred one first."""
 
-ALLOWED_NAMES = frozenset(
-    {
-        "Builder",
-        "BuilderFlag",
-        "DataType",
-        "Dims",
-        "ICudaEngine",
-        "IExecutionContext",
-        "ILogger",
-        "INetworkDefinition",
-        "IProgressMonitor",
-        "MemoryPoolType",
-        "NetworkDefinitionCreationFlag",
-        "OnnxParser",
-        "ProfilingVerbosity",
-        "Runtime",
-        "TensorIOMode",
-        "__version__",
-        "nptype",
-    }
-)
-"""Names of the module itself, in all four."""
+_REASON_CHARS = 120
 
-ALLOWED_MEMBERS = {
-    "BuilderFlag": frozenset({"TF32"}),
-    "MemoryPoolType": frozenset({"WORKSPACE"}),
-    "NetworkDefinitionCreationFlag": frozenset({"STRONGLY_TYPED"}),
-    "ProfilingVerbosity": frozenset({"LAYER_NAMES_ONLY"}),
-}
-"""Members of enumerations whose other members some version lacks, or that change the typing."""
+
+class ApiNames(TypedDict):
+    """What stands in `tensorrt_names.json`.
+
+    Attributes:
+        attributes: Names of the module that have no members of interest.
+        enumerations: Name -> members: others are missing in some version, or change the typing.
+        classes: Name -> methods and properties in use.
+    """
+
+    attributes: list[str]
+    enumerations: dict[str, list[str]]
+    classes: dict[str, list[str]]
+
+
+@cache
+def allowed_names() -> ApiNames:
+    """Return the names that every supported TensorRT has."""
+    text = files("edgeclip.contract").joinpath("tensorrt_names.json").read_text(encoding="utf-8")
+    names: ApiNames = json.loads(text)
+    return names
+
+
+def load_tensorrt(runtimes: Sequence[str] = RUNTIMES) -> ModuleType:
+    """Return the first of these modules that can be imported.
+
+    Args:
+        runtimes: Some of `RUNTIMES`, in the order of preference.
+
+    Raises:
+        SetupError: None can be imported; each one's reason is in the message.
+    """
+    reasons = []
+    for name in runtimes:
+        try:
+            return importlib.import_module(name)
+        except (ImportError, OSError) as error:
+            reasons.append(" ".join(str(error).split())[:_REASON_CHARS])
+    raise SetupError(
+        f"no TensorRT can be imported ({'; '.join(reasons)}): a Jetson has it from JetPack,"
+        " visible to a venv made with --system-site-packages; elsewhere pip install"
+        " 'edgeclip[gpu]', or 'edgeclip[rtx]' for an RTX card or to build without a GPU"
+    )
 
 
 class TensorRtApi:
@@ -52,7 +74,7 @@ class TensorRtApi:
         load: Imports the module; its errors come through.
     """
 
-    def __init__(self, load: Callable[[], ModuleType]) -> None:
+    def __init__(self, load: Callable[[], ModuleType] = load_tensorrt) -> None:
         self._load = load
         self._module: ModuleType | None = None
 
@@ -62,11 +84,12 @@ class TensorRtApi:
         return self._loaded().__name__
 
     def __getattr__(self, name: str) -> Any:
-        if name not in ALLOWED_NAMES:
-            raise AttributeError(f"{name} is not in every TensorRT: use a name of ALLOWED_NAMES")
-        value = getattr(self._loaded(), name)
-        members = ALLOWED_MEMBERS.get(name)
-        return value if members is None else _Members(value, name, members)
+        names = allowed_names()
+        if name in names["enumerations"]:
+            return _Members(getattr(self._loaded(), name), name, names["enumerations"][name])
+        if name in names["attributes"] or name in names["classes"]:
+            return getattr(self._loaded(), name)
+        raise AttributeError(f"{name} is not in every TensorRT: see tensorrt_names.json")
 
     def _loaded(self) -> ModuleType:
         if self._module is None:
@@ -77,7 +100,7 @@ class TensorRtApi:
 class _Members:
     """The allowed members of one enumeration."""
 
-    def __init__(self, enumeration: Any, name: str, allowed: frozenset[str]) -> None:
+    def __init__(self, enumeration: Any, name: str, allowed: Sequence[str]) -> None:
         self._enumeration = enumeration
         self._name = name
         self._allowed = allowed

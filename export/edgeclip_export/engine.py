@@ -6,21 +6,19 @@ checked at once and raised with the logger's last lines.
 
 from __future__ import annotations
 
-import importlib
 import threading
 from collections import deque
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING, Any, Protocol, SupportsInt, TypeVar
 
 from edgeclip.contract.bundle import Profile
 from edgeclip.contract.engine_key import Machine, Runtime
 from edgeclip.contract.gpu import find_gpu
 from edgeclip.contract.profiles import input_shapes
-from edgeclip.contract.tensorrt_api import RUNTIMES, TensorRtApi
-from edgeclip.errors import BackendError, SetupError
+from edgeclip.contract.tensorrt_api import TensorRtApi
+from edgeclip.errors import BackendError
 from edgeclip_export.config import EngineConfig
 
 FLAGS = ("STRONGLY_TYPED",)
@@ -30,29 +28,10 @@ _POLL_S = 0.2  # how soon Ctrl-C is seen
 ResultT = TypeVar("ResultT")
 
 
-def load_tensorrt() -> ModuleType:
-    """Return TensorRT's module, or TensorRT-RTX's where that is what is installed.
-
-    Raises:
-        SetupError: Neither can be imported.
-    """
-    reasons = []
-    for name in RUNTIMES:
-        try:
-            return importlib.import_module(name)
-        except (ImportError, OSError) as error:
-            reasons.append(" ".join(str(error).split())[:120])
-    raise SetupError(
-        f"no TensorRT can be imported ({'; '.join(reasons)}): pip install 'edgeclip[rtx]' to build"
-        " without a GPU or for an RTX card, 'edgeclip[gpu]' for another NVIDIA card; a Jetson has"
-        " it from JetPack, visible to a venv made with --system-site-packages"
-    )
-
-
 if TYPE_CHECKING:
     import tensorrt as trt  # type: ignore[import-not-found, unused-ignore]  # stubs may be absent
 else:
-    trt = TensorRtApi(load_tensorrt)
+    trt = TensorRtApi()
 
 
 class BuildProgress(Protocol):

@@ -7,12 +7,11 @@ nor another pack moves them.
 
 from __future__ import annotations
 
-import importlib
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -21,7 +20,7 @@ from numpy.typing import NDArray
 from edgeclip.contract.engine_key import Machine
 from edgeclip.contract.gpu import Gpu, find_gpu
 from edgeclip.contract.slots import GRAPH_OUTPUTS, OUTPUTS_OF, SLOTS_OF, graph_of
-from edgeclip.contract.tensorrt_api import TensorRtApi
+from edgeclip.contract.tensorrt_api import TensorRtApi, load_tensorrt
 from edgeclip.errors import BackendError, SetupError
 from edgeclip_device.backends.base import Outputs
 from edgeclip_device.backends.cuda_memory import CudaMemory
@@ -32,26 +31,10 @@ _FLOAT_BYTES = 4
 ResultT = TypeVar("ResultT")
 
 
-def load_tensorrt() -> ModuleType:
-    """Return TensorRT's module.
-
-    Raises:
-        SetupError: It cannot be imported.
-    """
-    try:
-        return importlib.import_module("tensorrt")
-    except (ImportError, OSError) as error:
-        reason = " ".join(str(error).split())[:120]
-        raise SetupError(
-            f"TensorRT cannot be imported ({reason}): a Jetson has it from JetPack, visible to a"
-            " venv made with --system-site-packages"
-        ) from error
-
-
 if TYPE_CHECKING:
     import tensorrt as trt  # type: ignore[import-not-found, unused-ignore]  # stubs may be absent
 else:
-    trt = TensorRtApi(load_tensorrt)
+    trt = TensorRtApi(partial(load_tensorrt, ("tensorrt",)))
 
 
 def this_machine(api: Any = trt, *, find: Callable[[], Gpu | None] = find_gpu) -> Machine:
