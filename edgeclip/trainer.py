@@ -8,49 +8,32 @@ what was left out; fit to all of them; then encode the test part and evaluate on
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from edgeclip.adapters.class_head import ZeroShot
-from edgeclip.clip import Backbone, hash_weights, load_backbone
 from edgeclip.config import TrainConfig
 from edgeclip.contract.files import refuse_filled
-from edgeclip.contract.pack import PACK_FILE, PackManifest, Thresholds
-from edgeclip.contract.slots import needs_deep_graph
-from edgeclip.earlier import earlier_parts
-from edgeclip.encoding import PartEncoder
-from edgeclip.errors import ArtefactError, ConfigError, GateError
-from edgeclip.evaluation.comparison import Comparison, compare
-from edgeclip.evaluation.images import known_places
+from edgeclip.contract.pack import PACK_FILE, PackManifest
+from edgeclip.errors import ConfigError
+from edgeclip.evaluation.comparison import Comparison
 from edgeclip.evaluation.result import Evaluation
-from edgeclip.feature_cache import FeatureCache
-from edgeclip.features import cache_folder
-from edgeclip.folds import plan_folds
 from edgeclip.labels.classes import require_two_classes
 from edgeclip.labels.dataset import Dataset
-from edgeclip.learning import Learned, Lesson, learn
-from edgeclip.methods import Base
+from edgeclip.learning import Learned
 from edgeclip.opening import open_dataset
 from edgeclip.openings import Opening, images_sha256, read_openings
-from edgeclip.pack_contender import Head, head_contender, judged_images
-from edgeclip.pack_making import Trained, make_manifest, pack_binaries
+from edgeclip.pack_making import make_manifest, pack_binaries
 from edgeclip.packs import write_pack
 from edgeclip.progress import Bars
-from edgeclip.prompts import class_prompts, column_class, prompts_sha256
-from edgeclip.regions import Strips
 from edgeclip.report import report_files
 from edgeclip.report_data import Origin
-from edgeclip.run_folder import RunFolder, RunId, Taken, open_run
-from edgeclip.selection import Candidate, Choice, thresholds_of
+from edgeclip.run_folder import RunId, Taken, open_run
 from edgeclip.split_file import read_split
 from edgeclip.splits import Split, plan_split, targets_of
 from edgeclip.summary import DataSummary, summary_of
-from edgeclip.text_side import TextSide
-from edgeclip.token_cache import TokenCache
-from edgeclip.token_plan import TokenPlan, plan_tokens, tower_sizes
 from edgeclip.training_report import training_report
-from edgeclip.workbench import Workbench
+from edgeclip.training_run import TrainingRun
 
 
 @dataclass(frozen=True)
@@ -109,7 +92,7 @@ def train(
     dataset = open_dataset(config, bars)
     require_two_classes(dataset.class_names)
     targets, split = _split(config, dataset)
-    run = _Run(config, dataset, split, targets, bars)
+    run = TrainingRun(config, dataset, split, targets, bars)
     kept = open_run(config, RunId.of(config, dataset, split, run.backbone.base), clock=clock)
     trained, comparison = run.train(kept)
     manifest = make_manifest(trained, created_at)
@@ -156,139 +139,3 @@ def _refuse_to_replace(config: TrainConfig) -> None:
     data = config.data.resolve()
     if config.out.resolve() in [data, *data.parents]:
         raise ConfigError(f"--out {config.out} holds the labelled images: choose another folder")
-
-
-def _frozen_sha256(backbone: Backbone) -> str:
-    """Return the hash of both towers, which a fit must not change."""
-    model, _ = backbone.text_model()
-    text = {k: v for k, v in model.state_dict().items() if not k.startswith("visual.")}
-    return hash_weights({**backbone.tower.state_dict(), **text})
-
-
-class _Run:
-    """One training: what its steps share."""
-
-    def __init__(
-        self,
-        config: TrainConfig,
-        dataset: Dataset,
-        split: Split,
-        targets: Sequence[str],
-        bars: Bars,
-    ) -> None:
-        self._config, self._dataset, self._split, self._bars = config, dataset, split, bars
-        self._recipe = config.recipe
-        self._targets = [dataset.class_names.index(name) for name in targets]
-        self._prompts = class_prompts(dataset.class_names, config.prompts)
-        self._column_class = column_class(self._prompts)
-        self.strips = Strips(self._recipe.strip_top_px, self._recipe.strip_bottom_px)
-        self.backbone: Backbone = load_backbone(config.backbone, config.pretrained)
-        folder = cache_folder(config.cache, self.backbone.base.weights_sha256)
-        self.cache = FeatureCache(folder)
-        tokens = TokenCache(folder / "tokens" if folder else None)
-        self._encoder = PartEncoder(
-            dataset, split, self.backbone, self.cache, tokens, self.strips, bars
-        )
-
-    def train(self, kept: RunFolder) -> tuple[Trained, Comparison]:
-        """Fit, choose, and only then look at the test parts."""
-        side = TextSide(self.backbone, self._prompts)
-        features = self.backbone.embed_prompts(side.columns)
-        start = ZeroShot.of(features, self._column_class, self.backbone.logit_scale)
-        plan = plan_tokens(self._config, self.backbone, start, kept)
-        lesson, sizes = self._lesson(plan), tower_sizes(self.backbone)
-        before = earlier_parts(self._config.on, self.backbone, prompts_sha256(self._prompts))
-        base = Base(start, lesson.part.graph, tuple(before), side, sizes, lesson.part.deep)
-        learned = self._learn(lesson, base, plan, kept)
-        thresholds = self._thresholds(learned.choice)
-        comparison = self._compare(learned, thresholds, plan)
-        trained = Trained(
-            config=self._config,
-            dataset=self._dataset,
-            split=self._split,
-            base=self.backbone.base,
-            preprocess=self.backbone.preprocess,
-            prompts=self._prompts,
-            learned=learned,
-            thresholds=thresholds["adapter"],
-            evaluations={n: j.frames for n, j in comparison.headline.judgements.items()},
-        )
-        return trained, comparison
-
-    def _lesson(self, plan: TokenPlan) -> Lesson:
-        views = self._recipe.views
-        part = self._encoder.encode(("train", "validation"), views=views, plan=plan)
-        folds = plan_folds(
-            part, self._targets, self._split.indices("validation"), self._config.folds
-        )
-        return Lesson(part, folds, self._column_class, self._targets)
-
-    def _learn(self, lesson: Lesson, base: Base, plan: TokenPlan, kept: RunFolder) -> Learned:
-        frozen = _frozen_sha256(self.backbone)
-        bench = Workbench(base, lesson.part.training_rows(), self._recipe, run=kept)
-        learned = learn(self._config.method, bench, lesson, self._bars, skipped=plan.skipped)
-        if _frozen_sha256(self.backbone) != frozen:
-            raise ArtefactError("the encoder's weights changed in the fit: nothing was written")
-        return learned
-
-    def _thresholds(self, choice: Choice) -> dict[str, dict[str, Thresholds]]:
-        """Return each head's thresholds; only the pack's own must reach what was asked."""
-
-        def chosen(
-            head: Candidate, precision: float | None, recall: float | None
-        ) -> dict[str, Thresholds]:
-            names = self._dataset.class_names
-            return thresholds_of(
-                head.score, names, self._targets, min_precision=precision, min_recall=recall
-            )
-
-        asked = self._config.min_precision, self._config.min_recall
-        adapter = chosen(choice.chosen, *asked)
-        try:
-            zero_shot = chosen(choice.zero_shot, *asked)
-        except GateError:  # zero-shot may fall short of it: then it is shown at its best F1
-            zero_shot = chosen(choice.zero_shot, None, None)
-        return {"zero-shot": zero_shot, "adapter": adapter}
-
-    def _compare(
-        self,
-        learned: Learned,
-        thresholds: Mapping[str, Mapping[str, Thresholds]],
-        plan: TokenPlan,
-    ) -> Comparison:
-        """Open the test parts, once, and judge both heads on them."""
-        choice = learned.choice
-        deep = needs_deep_graph(choice.chosen.tensors)
-        looked_into = plan if deep else TokenPlan()
-        part = self._encoder.encode(("test", "test_seen"), views=1, plan=looked_into)
-        trained = not choice.kept_zero_shot
-        heads = [
-            Head(
-                "adapter",
-                choice.chosen.tensors,
-                thresholds["adapter"],
-                self._column_class,
-                trainable_params=learned.parameters if trained else 0,
-                steps=self._recipe.steps if trained else 0,
-            ),
-            Head(
-                "zero-shot",
-                choice.zero_shot.tensors,
-                thresholds["zero-shot"],
-                self._column_class,
-                trainable_params=0,
-                steps=0,
-            ),
-        ]
-        judged = judged_images(part)
-        taught = {
-            image.location
-            for image, own in zip(self._dataset.images, self._split.parts, strict=True)
-            if image.location and own in ("train", "validation")
-        }
-        return compare(
-            [head_contender(head, part) for head in heads],
-            judged,
-            targets=[self._dataset.class_names[index] for index in self._targets],
-            is_known_place=known_places(judged.images, taught),
-        )

@@ -84,7 +84,7 @@ def test_another_seed_gives_another_pack(run_training: Trainer, tmp_path: Path) 
 def test_invariant_34_nothing_of_the_test_part_is_opened_before_the_choices_are_made(
     method: str, run_training: Trainer, table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from edgeclip import features, trainer
+    from edgeclip import features, training_run
 
     dataset = load_dataset(read_labels(table), {})
     split = split_images(dataset.images, ["leopard"], seed=QUICK.seed)
@@ -103,7 +103,7 @@ def test_invariant_34_nothing_of_the_test_part_is_opened_before_the_choices_are_
         chosen_after.append(len(opened))
         return learned
 
-    monkeypatch.setattr(trainer, "learn", learning)
+    monkeypatch.setattr(training_run, "learn", learning)
     run_training(tmp_path / "pack", recipe=QUICK, method=method)
     assert not tested & set(opened[: chosen_after[0]])
     assert tested <= set(opened[chosen_after[0] :])
