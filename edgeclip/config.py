@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from edgeclip.contract.hashing import sha256_bytes
 from edgeclip.contract.pack import Probability, TaskName, Version
@@ -86,6 +86,14 @@ class TrainConfig(ReadingOptions):
         False, description="Of that split: also one in which places both teach and test."
     )
     recipe: Recipe = Recipe()
+
+    @field_validator("out")
+    @classmethod
+    def _has_a_name(cls, out: Path) -> Path:
+        """The run, its lock and the folder in the making lie beside the pack, named by it."""
+        if out.name in ("", ".."):
+            raise ValueError("name a folder of its own, neither . nor / nor ..")
+        return out
 
 
 def default_cache() -> Path:

@@ -12,7 +12,7 @@ import json
 import logging
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -188,8 +188,23 @@ class RunFolder:
         log.warning("%s cannot be used (%s): computed again", self._file(name), reason)
 
     def remove(self) -> None:
-        """Delete the folder: the pack is written."""
+        """Delete the folder: the pack is written, or nothing of it may be used again."""
         shutil.rmtree(self.path, ignore_errors=True)
+
+    @contextlib.contextmanager
+    def kept_if_useful(self) -> Iterator[None]:
+        """Delete the folder where the block ends in an error before any fit has begun.
+
+        What was refused has nothing to continue. An interruption by hand always keeps the folder.
+        """
+        try:
+            yield
+        except KeyboardInterrupt:
+            raise
+        except BaseException:
+            if not any(list(self.path.glob(f"{kind}-*")) for kind in (ROUND, FIT)):
+                self.remove()
+            raise
 
     def _file(self, name: str) -> Path:
         return self.path / f"{name}.safetensors"

@@ -8,7 +8,7 @@ what was left out; fit to all of them; then encode the test part and evaluate on
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -28,7 +28,8 @@ from edgeclip.packs import write_pack
 from edgeclip.progress import Bars
 from edgeclip.report import report_files
 from edgeclip.report_data import Origin
-from edgeclip.run_folder import RunId, Taken, open_run
+from edgeclip.run_folder import RunFolder, RunId, Taken, open_run
+from edgeclip.run_lock import only_training
 from edgeclip.split_file import read_split
 from edgeclip.splits import Split, plan_split, targets_of
 from edgeclip.summary import DataSummary, summary_of
@@ -85,28 +86,43 @@ def train(
         ConfigError: A class, target, backbone or output folder is wrong.
         DataError: The images do not suffice.
         GateError: No threshold reaches the asked precision.
-        SetupError: The backbone's weights are not at hand.
+        SetupError: The backbone's weights are not at hand, the folder of the pack cannot be
+            written, or another process trains the same pack.
     """
-    _refuse_to_replace(config)  # before minutes of work
-    earlier = read_openings(config.out)  # of a pack that is replaced: its test images were seen
-    dataset = open_dataset(config, bars)
-    require_two_classes(dataset.class_names)
-    targets, split = _split(config, dataset)
-    run = TrainingRun(config, dataset, split, targets, bars)
-    kept = open_run(config, RunId.of(config, dataset, split, run.backbone.base), clock=clock)
+    with only_training(config.out):
+        _refuse_to_replace(config)  # before minutes of work
+        earlier = read_openings(config.out)  # of a pack that is replaced: its images were seen
+        dataset = open_dataset(config, bars)
+        require_two_classes(dataset.class_names)
+        targets, split = _split(config, dataset)
+        run = TrainingRun(config, dataset, split, targets, bars)
+        kept = open_run(config, RunId.of(config, dataset, split, run.backbone.base), clock=clock)
+        origin = Origin(summary_of(dataset, targets, split), split, dataset.images)
+        with kept.kept_if_useful():
+            result = _written(run, kept, origin, earlier, created_at)
+        kept.remove()
+    return result
+
+
+def _written(
+    run: TrainingRun,
+    kept: RunFolder,
+    origin: Origin,
+    earlier: Sequence[Opening],
+    created_at: datetime,
+) -> TrainResult:
+    """Train and write the pack."""
     trained, comparison = run.train(kept)
     manifest = make_manifest(trained, created_at)
-    origin = Origin(summary_of(dataset, targets, split), split, dataset.images)
     openings = [*earlier, _opening(comparison, created_at)]
     report = training_report(trained, manifest, comparison, openings, origin)
     written = write_pack(
-        config.out,
+        trained.config.out,
         manifest,
         pack_binaries(trained, run.backbone, run.strips),
         report=report_files(report),
-        overwrite=config.overwrite,
+        overwrite=trained.config.overwrite,
     )
-    kept.remove()
     return TrainResult(
         manifest=written,
         comparison=comparison,

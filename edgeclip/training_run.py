@@ -67,12 +67,12 @@ class TrainingRun:
 
     def train(self, kept: RunFolder) -> tuple[Trained, Comparison]:
         """Fit, choose, and only then look at the test parts."""
+        before = earlier_parts(self._config.on, self.backbone, prompts_sha256(self._prompts))
         side = TextSide(self.backbone, self._prompts)
         features = self.backbone.embed_prompts(side.columns)
         start = ZeroShot.of(features, self._column_class, self.backbone.logit_scale)
         plan = plan_tokens(self._config, self.backbone, start, kept)
         lesson, sizes = self._lesson(plan), tower_sizes(self.backbone)
-        before = earlier_parts(self._config.on, self.backbone, prompts_sha256(self._prompts))
         base = Base(start, lesson.part.graph, tuple(before), side, sizes, lesson.part.deep)
         learned = self._learn(lesson, base, plan, kept)
         thresholds = self._thresholds(learned.choice)
@@ -103,6 +103,7 @@ class TrainingRun:
         bench = Workbench(base, lesson.part.training_rows(), self._recipe, run=kept)
         learned = learn(self._config.method, bench, lesson, self._bars, skipped=plan.skipped)
         if _frozen_sha256(self.backbone) != frozen:
+            kept.remove()  # its rounds are of no encoder that can be named
             raise ArtefactError("the encoder's weights changed in the fit: nothing was written")
         return learned
 

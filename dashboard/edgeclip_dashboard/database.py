@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ from sqlalchemy.exc import ArgumentError, DatabaseError, NoSuchModuleError, SQLA
 from sqlalchemy.orm import Session
 from sqlalchemy.orm.attributes import flag_modified
 
+from edgeclip.contract.locks import take_lock
 from edgeclip.errors import ConfigError, StoreError
 from edgeclip_dashboard.config import DATABASE_PASSWORD_VARIABLE
 from edgeclip_dashboard.models import SCHEMA_VERSION, Base, Meta
@@ -73,19 +73,17 @@ def _only_one(url: URL) -> Iterator[None]:
         return
     path = Path(f"{url.database}.lock")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        descriptor = take_lock(path)
+    except BlockingIOError as error:
+        raise StoreError(
+            f"{url.database} is in use by another edgeclip-dashboard: stop that one first"
+        ) from error
     except OSError as error:
         raise StoreError(
             f"{path.parent}: cannot be written ({error.strerror}): choose another --database"
         ) from error
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield
-    except BlockingIOError as error:
-        raise StoreError(
-            f"{url.database} is in use by another edgeclip-dashboard: stop that one first"
-        ) from error
     finally:
         os.close(descriptor)
 

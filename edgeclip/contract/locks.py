@@ -1,0 +1,59 @@
+"""One process at a time: a lock file that the kernel takes back when its holder ends."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+from pathlib import Path
+
+
+def take_lock(path: Path, *, mode: int = 0o644) -> int:
+    """Return the descriptor of a lock; closing it, or the end of the process, gives it back.
+
+    A file that a killed process left behind is free again and is taken over.
+
+    Args:
+        path: The lock file, made if missing, its folder too; it holds the process's number.
+        mode: Of a file that is made.
+
+    Raises:
+        BlockingIOError: Another process holds it; `lock_owner` says which.
+        OSError: The file cannot be made.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    while True:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, mode)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if _is_at(path, descriptor):
+                os.truncate(descriptor, 0)
+                os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+                return descriptor
+        except BaseException:
+            os.close(descriptor)
+            raise
+        os.close(descriptor)  # its last holder deleted it between the two calls
+
+
+def drop_lock(path: Path, descriptor: int) -> None:
+    """Delete a lock file that is held, and give the lock back."""
+    with contextlib.suppress(OSError):  # a file that stays is taken over by the next holder
+        path.unlink()  # while it is held: whoever waits for this very file looks again
+    os.close(descriptor)
+
+
+def lock_owner(path: Path) -> str:
+    """Return the number of the process that holds or held a lock, or `unknown`."""
+    try:
+        return path.read_text(errors="replace").strip() or "unknown"
+    except OSError:
+        return "unknown"
+
+
+def _is_at(path: Path, descriptor: int) -> bool:
+    """Return whether the file that was locked is still the one of that name."""
+    try:
+        return os.path.samestat(path.stat(), os.fstat(descriptor))
+    except FileNotFoundError:
+        return False
