@@ -31,6 +31,7 @@ from edgeclip.prompts import ClassPrompts, class_prompts, column_class
 from edgeclip.regions import Region
 from edgeclip.selection import thresholds_of
 from edgeclip.text_side import TextSide
+from edgeclip.token_plan import tower_sizes
 from edgeclip.workbench import Workbench
 
 if TYPE_CHECKING:
@@ -116,7 +117,7 @@ def probe(draw: Draw, machine: Machine) -> Contender:
 
 
 def pack(method: str, draw: Draw, machine: Machine) -> Contender:
-    """Return what `edgeclip train --method` makes of a draw's labelled images."""
+    """Return what `edgeclip train --budget-minutes 0 --method` makes of a draw's images."""
     began = time.perf_counter()
     encoder, task = machine.encoder, draw.task
     columns, targets = column_class(encoder.prompts), task.target_indices
@@ -124,7 +125,10 @@ def pack(method: str, draw: Draw, machine: Machine) -> Contender:
     validation = range(len(draw.training), len(draw.labelled))
     lesson = Lesson(part, plan_folds(part, targets, validation, MOST_FOLDS), columns, targets)
     recipe = machine.recipe.model_copy(update={"seed": draw.seed + 1})
-    base = Base(encoder.start, part.graph, text=TextSide(encoder.backbone, encoder.prompts))
+    base = Base(
+        encoder.start, part.graph,
+        text=TextSide(encoder.backbone, encoder.prompts), tower=tower_sizes(encoder.backbone),
+    )  # fmt: skip
     bench = Workbench(base, part.training_rows(), recipe)
     learned = learn(method, bench, lesson, Bars(quiet=True))
     chosen = learned.choice.chosen

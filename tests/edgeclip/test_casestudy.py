@@ -9,13 +9,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.case.contending import CNNS, cnns_of
+from benchmarks.case.contending import CNNS, CONTENDERS, METHODS, Machine, cnns_of
 from benchmarks.case.figures import Truth, difference, figures_of
 from benchmarks.case.runs import Runs
 from benchmarks.case.scenes import CLASSES, SetPlan, bursts_of
-from benchmarks.case.study import Draw, Scenes
+from benchmarks.case.study import VIEWS, Draw, Scenes
 from benchmarks.realcase import draw_of
 from benchmarks.realcase import figures_of as real_figures
+from edgeclip.baselines.finetune import FineTuning
+from edgeclip.config import Recipe
 from edgeclip.contenders import Contender
 from edgeclip.errors import SetupError
 
@@ -115,6 +117,18 @@ def test_the_difference_is_in_f1_and_paired(truth: Truth) -> None:
     found = difference([good, good], [blind, blind], truth)
     assert found.ours == 1
     assert found.ours - found.theirs == pytest.approx(found.interval.estimate)
+
+
+@pytest.mark.parametrize("name", ["zero-shot", "probe", *METHODS])
+def test_each_contender_on_a_frozen_encoder_judges_all_test_images(
+    scenes: Scenes, tmp_path: Path, name: str
+) -> None:
+    recipe = Recipe(views=VIEWS, steps=3)
+    machine = Machine({}, tmp_path, FineTuning(), recipe=recipe)
+    made = CONTENDERS[name](scenes.draw(0, 8), machine)
+    assert made.probabilities.shape == (len(scenes.test), 3)
+    np.testing.assert_allclose(made.probabilities.sum(axis=1), 1, atol=1e-4)
+    assert 0 < made.thresholds["leopard"] < 1
 
 
 def test_cnns_without_weights_do_not_take_part(tmp_path: Path) -> None:
