@@ -7,6 +7,7 @@
     |-- SetupError               4    driver, TensorRT, GStreamer, permission, disk, clock
     |-- ArtefactError            5
     |   |-- PackError                 missing, damaged, or for another encoder
+    |   |-- SignatureError            unsigned, altered, forged, or older than what was accepted
     |   `-- BundleMissingError, BundleDamagedError, BundleMismatchError
     |-- DataError                6    label file, image, split
     |-- DeviceError              4
@@ -65,6 +66,10 @@ class ArtefactError(EdgeclipError):
 
 class PackError(ArtefactError):
     """An adapter pack is missing, damaged, or made for another encoder."""
+
+
+class SignatureError(ArtefactError):
+    """Something is not signed by anyone who is believed, or older than what was accepted before."""
 
 
 class BundleMissingError(ArtefactError):

@@ -97,6 +97,12 @@ class InferenceSettings(Settings):
     backend: Literal["auto", "onnxruntime", "tensorrt"] = Field(
         "auto", description="auto takes a fitting TensorRT engine, else ONNX Runtime, and says so."
     )
+    public_keys: list[LaxPath] = Field(
+        default_factory=list,
+        max_length=16,
+        description="Files of `edgeclip-export keygen`. With any, only bundles signed by one of "
+        "them run, and none older than what ran before.",
+    )
     threads: int = Field(2, ge=1, le=64, description="CPU threads of ONNX Runtime.")
     thresholds: dict[str, ThresholdSettings] = Field(
         default_factory=dict, description="By class name; each use is logged."

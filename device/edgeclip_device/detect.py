@@ -30,6 +30,7 @@ from edgeclip_device.running import RUNNING, running
 from edgeclip_device.sources.base import Source
 from edgeclip_device.sources.opening import Opening, open_source
 from edgeclip_device.sources.stills import StillsSource
+from edgeclip_device.trust import Trust
 from edgeclip_device.urls import masked
 from edgeclip_device.wakeup import Bell
 
@@ -186,10 +187,12 @@ def opened_detector(
     """
     with ExitStack() as stack:
         stack.enter_context(only_process(settings.state, "detect"))
-        pack = load_pack(settings.inference)
+        trust = Trust(settings.inference, settings.state)
+        pack = load_pack(settings.inference, trust.read)
         notifier.extend(_WARM_UP_S)
         backend = open_backend(pack, settings.inference)
         stack.callback(backend.close)
+        trust.accept(pack.bundle_manifest)
         outbox = Outbox(settings.state, settings.outbox, options.clock)
         stack.callback(outbox.close)
         source = open_source(

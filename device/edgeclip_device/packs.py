@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,11 +57,14 @@ class LoadedPack:
         return f"{self.manifest.task}@{self.manifest.version}"
 
 
-def load_pack(settings: InferenceSettings) -> LoadedPack:
+def load_pack(
+    settings: InferenceSettings, read: Callable[[Path], BundleManifest] = read_bundle
+) -> LoadedPack:
     """Return the pack that the configuration names, with all hashes checked.
 
     Args:
         settings: The table `[inference]`.
+        read: Returns a bundle's manifest; `Trust.read` where only signed ones may decide.
 
     Raises:
         ConfigError: No bundle is named, or a threshold cannot be applied.
@@ -68,10 +72,11 @@ def load_pack(settings: InferenceSettings) -> LoadedPack:
         BundleDamagedError: A file of it is missing or altered.
         BundleMismatchError: It has no such task, or is for other software.
         PackError: The pack is damaged.
+        SignatureError: `read` does not believe the bundle.
     """
     if settings.bundle is None:
         raise ConfigError("[inference].bundle is missing: name it there, or with --bundle")
-    bundle_manifest = read_bundle(settings.bundle)
+    bundle_manifest = read(settings.bundle)
     manifest = read_bundled_pack(settings.bundle, bundle_manifest, settings.task)
     folder = settings.bundle / find_pack(bundle_manifest, settings.task).path
     base = manifest.base

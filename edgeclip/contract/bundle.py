@@ -1,7 +1,7 @@
 """`manifest.json`: what a bundle holds, and how it is read and checked.
 
 bundle/
-  manifest.json
+  manifest.json  manifest.sig   the second where it is signed
   backbone/<sha12>/model.cpu.onnx  model.trt.onnx
   packs/<task>/<version>/pack.json  adapter.safetensors  golden.npz
   engines/                     made on the machine that runs them, never shipped
@@ -9,6 +9,7 @@ bundle/
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 from typing import Final, Literal
 
@@ -32,6 +33,7 @@ from edgeclip.errors import BundleDamagedError, BundleMismatchError, BundleMissi
 
 BUNDLE_SCHEMA: Final = "edgeclip.bundle/1"
 MANIFEST_FILE = "manifest.json"
+SIGNATURE_FILE = "manifest.sig"
 ENGINES_FOLDER = "engines"
 
 
@@ -131,12 +133,19 @@ class BundleManifest(Part):
         raise BundleMismatchError(f"the bundle has no graph for {runtime}: export it again")
 
 
-def read_bundle(folder: Path, *, check_hashes: bool = True) -> BundleManifest:
+def read_bundle(
+    folder: Path,
+    *,
+    check_hashes: bool = True,
+    believed: Callable[[bytes], object] = lambda _: None,
+) -> BundleManifest:
     """Return a bundle's manifest after checking that its files are there and unaltered.
 
     Args:
         folder: The bundle, with `manifest.json` in it.
         check_hashes: Compare the SHA-256 of each file; otherwise only its size.
+        believed: Raises where the manifest's bytes are not to be believed; called before anything
+            in them is looked at.
 
     Raises:
         BundleMissingError: There is no bundle.
@@ -145,11 +154,14 @@ def read_bundle(folder: Path, *, check_hashes: bool = True) -> BundleManifest:
     """
     path = folder / MANIFEST_FILE
     try:
-        manifest = BundleManifest.model_validate_json(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
+        data = path.read_bytes()
+    except OSError as error:
         raise BundleMissingError(
             f"{folder} holds no readable {MANIFEST_FILE}: make one with `edgeclip-export bundle`"
         ) from error
+    believed(data)
+    try:
+        manifest = BundleManifest.model_validate_json(data)
     except ValidationError as error:
         raise BundleDamagedError(explain(error, BundleManifest, str(path))) from error
     if manifest.preprocess.version != PREPROCESS_VERSION:
@@ -163,7 +175,7 @@ def read_bundle(folder: Path, *, check_hashes: bool = True) -> BundleManifest:
 
 
 def read_bundled_pack(folder: Path, manifest: BundleManifest, task: str | None) -> PackManifest:
-    """Return the manifest of one pack of a bundle.
+    """Return the manifest of the pack that serves a task.
 
     Args:
         folder: The bundle.
@@ -174,7 +186,22 @@ def read_bundled_pack(folder: Path, manifest: BundleManifest, task: str | None) 
         BundleMismatchError: No pack has that task, or the pack is for another encoder.
         PackError: The pack is damaged.
     """
-    pack = read_pack_manifest(folder / find_pack(manifest, task).path)
+    return read_pack_at(folder, manifest, find_pack(manifest, task))
+
+
+def read_pack_at(folder: Path, manifest: BundleManifest, reference: PackRef) -> PackManifest:
+    """Return the manifest of one pack of a bundle, be it the one that serves its task or older.
+
+    Args:
+        folder: The bundle.
+        manifest: What `read_bundle` gave.
+        reference: One of its packs.
+
+    Raises:
+        BundleMismatchError: The pack is for another encoder.
+        PackError: The pack is damaged.
+    """
+    pack = read_pack_manifest(folder / reference.path)
     if pack.base.weights_sha256 != manifest.base.weights_sha256:
         raise BundleMismatchError(f"pack {pack.task} is for another encoder: export it again")
     if pack.preprocess != manifest.preprocess:
@@ -183,7 +210,7 @@ def read_bundled_pack(folder: Path, manifest: BundleManifest, task: str | None) 
 
 
 def find_pack(manifest: BundleManifest, task: str | None) -> PackRef:
-    """Return where a task's pack lies; None asks for the bundle's first.
+    """Return where the pack that serves a task lies: the first of that task, or of all.
 
     Raises:
         BundleMismatchError: No pack has that task.

@@ -39,6 +39,11 @@ Probability = Annotated[float, Field(ge=0, le=1)]
 ObservationType = Literal["animal", "human", "vehicle", "blank", "unknown", "unclassified"]
 
 
+def version_numbers(version: str) -> tuple[int, ...]:
+    """Return a version as numbers, which compare as versions do: 1.10.0 is newer than 1.9.0."""
+    return tuple(int(part) for part in version.split("."))
+
+
 class Part(BaseModel):
     """A part of a manifest: frozen; unknown keys are refused, since they may change the meaning."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Optional
 
@@ -12,10 +11,11 @@ from rich.markup import escape
 from rich.table import Table
 
 from edgeclip.errors import ConfigError, run_command_line
+from edgeclip_export import cli_trust
+from edgeclip_export.showing import AsJson, Bundle, megabytes, print_json, show_check
 
 if TYPE_CHECKING:
     from edgeclip.contract.engine_key import Precision
-    from edgeclip_export.checks import Check
     from edgeclip_export.engine_files import EngineResult
 
 app = typer.Typer(
@@ -31,9 +31,6 @@ _COLUMNS = (
     *("precision", "device", "built_at", "size_bytes", "problem"),
 )
 """What a table shows; `--json` has the rest."""
-
-Bundle = Annotated[Path, typer.Argument(help="The bundle's folder.", show_default=False)]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a machine.")]
 
 
 @app.command()
@@ -59,13 +56,13 @@ def bundle(
     from edgeclip_export.config import BundleConfig
 
     config = BundleConfig(pack, out, backbone, pretrained, overwrite, max_batch)
-    result = write_bundle(config, _show(as_json))
+    result = write_bundle(config, show_check(as_json))
     size = sum(record.size_bytes for record in result.manifest.files.values())
     if as_json:
         checks = [check.to_dict() for check in result.checks]
-        _print_json({"bundle": str(out), "size_bytes": size, "checks": checks})
+        print_json({"bundle": str(out), "size_bytes": size, "checks": checks})
         return
-    print(f"wrote {out} ({_megabytes(size)})")
+    print(f"wrote {out} ({megabytes(size)})")
     print(f"next: edgeclip-export engine {out}, or copy it to the device")
 
 
@@ -99,16 +96,20 @@ def engine(
 def verify(
     bundle: Bundle,
     backend: Annotated[str, typer.Option(help="Which runtime computes: ort.")] = "ort",
+    key: Annotated[
+        Optional[list[Path]],  # noqa: UP045
+        typer.Option(help="Public key's file: the bundle must be signed with it; repeat."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Check all hashes, and the golden frames against the golden outputs."""
+    """Check signature and hashes, and the golden frames against the golden outputs."""
     from edgeclip_export.verify import verify_bundle
 
     if backend != "ort":
         raise ConfigError(f"--backend is {backend!r}: only ort (ONNX Runtime) is there")
-    checks = verify_bundle(bundle, _show(as_json))
+    checks = verify_bundle(bundle, show_check(as_json), key or ())
     if as_json:
-        _print_json({"bundle": str(bundle), "checks": [check.to_dict() for check in checks]})
+        print_json({"bundle": str(bundle), "checks": [check.to_dict() for check in checks]})
         return
     print(f"{bundle} is whole, and computes what its packs promise")
 
@@ -120,23 +121,13 @@ def inspect(bundle: Bundle, as_json: AsJson = False) -> None:
 
     facts = describe_bundle(bundle)
     if as_json:
-        _print_json(facts)
+        print_json(facts)
         return
     console = Console()
     console.print(_table(facts))
     for name in ("graphs", "packs", "engines"):
         if facts[name]:
             console.print(_items(name, facts[name]))
-
-
-def _show(as_json: bool) -> Any:
-    """Return what prints a check: people read them as they come, machines at the end."""
-
-    def show(check: Check) -> None:
-        if not as_json:
-            print(check.line(), flush=True)
-
-    return show
 
 
 def _precision(text: str) -> Precision:
@@ -152,9 +143,9 @@ def _print_engine(result: EngineResult, as_json: bool) -> None:
 
     facts = engine_facts(result.sidecar)
     if as_json:
-        _print_json({"engine": str(result.path), "was_there": result.was_there, **facts})
+        print_json({"engine": str(result.path), "was_there": result.was_there, **facts})
         return
-    size = _megabytes(facts["size_bytes"])
+    size = megabytes(facts["size_bytes"])
     if result.was_there:
         print(f"already built: {result.path} ({facts['precision']}, {size})")
     else:
@@ -169,8 +160,9 @@ def _table(facts: dict[str, Any]) -> Table:
     table = Table(show_header=False, box=None)
     base = facts["base"]
     rows = {
-        "bundle": f"{facts['bundle']} ({_megabytes(facts['size_bytes'])}, {facts['created_at']})",
+        "bundle": f"{facts['bundle']} ({megabytes(facts['size_bytes'])}, {facts['created_at']})",
         "encoder": f"{base['arch']}, {base['pretrained']}, {base['params']:,} parameters",
+        "signed": f"by key {facts['signed_by']}" if facts["signed_by"] else "no",
         "input": f"{base['image_size']} px, RGB, uint8",
         "sizes": ", ".join(f"{k} {p['min']}-{p['max']}" for k, p in facts["profiles"].items()),
         "parity": ", ".join(f"{name} {value:.3g}" for name, value in facts["parity"].items()),
@@ -189,12 +181,9 @@ def _items(title: str, items: list[dict[str, Any]]) -> Table:
     return table
 
 
-def _megabytes(size_bytes: int) -> str:
-    return f"{size_bytes / 1e6:.1f} MB"
-
-
-def _print_json(content: dict[str, Any]) -> None:
-    print(json.dumps(content, indent=2))
+app.command("add-pack")(cli_trust.add_pack)
+app.command()(cli_trust.sign)
+app.command()(cli_trust.keygen)
 
 
 def main() -> None:

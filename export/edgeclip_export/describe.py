@@ -5,9 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from edgeclip.contract.bundle import ENGINES_FOLDER, BundleManifest, read_bundle, read_bundled_pack
+from edgeclip.contract.bundle import (
+    ENGINES_FOLDER,
+    SIGNATURE_FILE,
+    BundleManifest,
+    read_bundle,
+    read_pack_at,
+)
 from edgeclip.contract.engine_key import EngineSidecar, checked_sidecar
 from edgeclip.contract.pack import PackManifest
+from edgeclip.contract.signing import read_statement
 from edgeclip.errors import BundleDamagedError
 
 
@@ -22,19 +29,27 @@ def describe_bundle(bundle: Path) -> dict[str, Any]:
         BundleDamagedError: A file was altered or is missing.
         BundleMismatchError: Another version, or a pack of another encoder.
         PackError: A pack is damaged.
+        SignatureError: There is a signature file, and it is none.
     """
     manifest = read_bundle(bundle)
     return {
         "bundle": str(bundle),
         "created_at": manifest.created_at.isoformat(),
         "size_bytes": sum(record.size_bytes for record in manifest.files.values()),
+        "signed_by": _signer(bundle),
         "base": manifest.base.model_dump(),
         "profiles": {name: item.model_dump() for name, item in manifest.profiles.items()},
         "parity": manifest.parity,
         "graphs": [_graph(graph.file, manifest) for graph in manifest.graphs],
-        "packs": [_pack(read_bundled_pack(bundle, manifest, p.task)) for p in manifest.packs],
+        "packs": [_pack(read_pack_at(bundle, manifest, p)) for p in manifest.packs],
         "engines": [_engine(path) for path in sorted((bundle / ENGINES_FOLDER).glob("*.engine"))],
     }
+
+
+def _signer(bundle: Path) -> str | None:
+    """Return the key that the bundle names; nothing here says that it is to be believed."""
+    path = bundle / SIGNATURE_FILE
+    return read_statement(path).key_id if path.exists() else None
 
 
 def _graph(file: str, manifest: BundleManifest) -> dict[str, Any]:

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from edgeclip.clip import Backbone
 from edgeclip_export import cli
 from support import stand_in_tensorrt
-from support.tiny_packs import TinyEncoder
+from support.tiny_packs import TinyEncoder, random_tensors, write_tiny_pack
 
 
 class _Finished:
@@ -218,3 +219,41 @@ def test_help_names_every_command() -> None:
     assert done.returncode == 0
     for name in ("bundle", "engine", "verify", "inspect"):
         assert name in done.stdout
+
+
+def test_a_bundle_is_signed_verified_and_signed_again_with_a_further_pack(
+    run: object, bundle: Path, backbone: Backbone, tmp_path: Path
+) -> None:
+    assert callable(run)
+    key, public, pack = tmp_path / "team", tmp_path / "team.pub", tmp_path / "pack"
+    names = ("va_down", "va_up", "va_ratio", "class_bias")
+    write_tiny_pack(pack, backbone, random_tensors(4, columns=3, names=names), version="1.1.0")
+    made: _Finished = run("keygen", key)
+    assert "name it in [inference].public_keys" in made.last_line
+    unsigned: _Finished = run("verify", bundle, "--key", public)
+    assert (unsigned.code, unsigned.out) == (5, "")
+    assert "edgeclip-export sign" in unsigned.err
+    signed: _Finished = run("sign", bundle, "--key", key, "--json")
+    key_id = json.loads(signed.out)["key_id"]
+    assert f"by key {key_id}" in run("inspect", bundle).out
+    assert run("verify", bundle, "--key", public).out.startswith("✓ signature")
+    added: _Finished = run("add-pack", bundle, pack)
+    assert added.last_line.endswith(f"next: edgeclip-export sign {bundle} --key")
+    assert run("verify", bundle, "--key", public).code == 5
+    assert json.loads(run("inspect", bundle, "--json").out)["signed_by"] is None
+
+
+def test_add_pack_signs_with_the_key_that_it_is_given(
+    run: object, bundle: Path, backbone: Backbone, tmp_path: Path
+) -> None:
+    assert callable(run)
+    pack = tmp_path / "pack"
+    names = ("va_down", "va_up", "va_ratio", "class_bias")
+    write_tiny_pack(pack, backbone, random_tensors(4, columns=3, names=names), version="1.1.0")
+    run("keygen", tmp_path / "team")
+    missing: _Finished = run("add-pack", bundle, pack, "--key", tmp_path / "nowhere")
+    assert missing.code == 2
+    assert "is no private Ed25519 key" in missing.err
+    facts = json.loads(run("add-pack", bundle, pack, "--key", tmp_path / "team", "--json").out)
+    assert (facts["version"], facts["replaces"], facts["signed"]) == ("1.1.0", "1.0.0", True)
+    assert run("verify", bundle, "--key", tmp_path / "team.pub").code == 0

@@ -109,7 +109,7 @@ def _pack_of_another_encoder(bundle: Path) -> None:
     ("damage", "kind", "message"),
     [
         (_no_manifest, BundleMissingError, "make one with `edgeclip-export bundle`"),
-        (_binary_manifest, BundleMissingError, "holds no readable manifest.json"),
+        (_binary_manifest, BundleDamagedError, "Invalid JSON"),
         (_empty_manifest, BundleDamagedError, "Invalid JSON"),
         (_later_version, BundleDamagedError, "edgeclip.bundle/1"),
         (_path_outside, BundleDamagedError, "leaves the bundle"),

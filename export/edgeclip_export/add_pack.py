@@ -1,0 +1,163 @@
+"""Put a further pack into a bundle; graph, weights and engines are not touched."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+
+from edgeclip.contract.bundle import (
+    MANIFEST_FILE,
+    SIGNATURE_FILE,
+    BundleManifest,
+    FileRecord,
+    PackRef,
+    read_bundle,
+    read_bundled_pack,
+)
+from edgeclip.contract.files import new_folder, write_text
+from edgeclip.contract.hashing import sha256_file
+from edgeclip.contract.pack import PACK_FILE, PackManifest, filled_for, version_numbers
+from edgeclip.contract.profiles import check_pack_fits
+from edgeclip.errors import BundleMismatchError, ConfigError, ParityError, SetupError
+from edgeclip.packs import Pack, load_pack
+from edgeclip_export.checks import Check, Checklist
+from edgeclip_export.gates import golden_checks
+from edgeclip_export.ort_graph import OrtGraph
+
+
+@dataclass(frozen=True)
+class AddedPack:
+    """A pack that was put into a bundle.
+
+    Attributes:
+        reference: Where it lies.
+        size_bytes: Of its files: what goes over the air.
+        replaces: The version of the same task that served before, or None.
+        was_signed: Whether the bundle's signature, now void, was removed.
+        checks: All that were made.
+    """
+
+    reference: PackRef
+    size_bytes: int
+    replaces: str | None
+    was_signed: bool
+    checks: tuple[Check, ...]
+
+
+def add_pack(bundle: Path, folder: Path, on_check: Callable[[Check], None]) -> AddedPack:
+    """Put a pack into a bundle after its golden frames came out right through the bundle's graph.
+
+    The manifest is written last: a bundle that is cut off before is the old one, whole.
+
+    Args:
+        bundle: The bundle's folder.
+        folder: The pack's folder.
+        on_check: Called with each check as it is made.
+
+    Raises:
+        BundleMissingError: There is no bundle.
+        BundleDamagedError: A file of it was altered or is missing.
+        BundleMismatchError: The pack is for another encoder or preprocessing, or its adapters
+            reach into the tower and the bundle's graph has no slots there.
+        ConfigError: The bundle has this version of the task already, or a newer one.
+        PackError: The pack is damaged, or too large for the bundle's profiles.
+        ParityError: The graph computes something else than the pack promises.
+        SetupError: ONNX Runtime is missing, or the bundle cannot be written.
+    """
+    manifest = read_bundle(bundle)
+    pack = load_pack(folder)
+    before = _refuse_unfit(bundle, manifest, pack.manifest)
+    checklist = Checklist(on_check)
+    _check_outputs(bundle, manifest, pack, checklist)
+    own = PackRef(
+        task=pack.manifest.task,
+        version=pack.manifest.version,
+        path=f"packs/{pack.manifest.task}/{pack.manifest.version}",
+    )
+    try:
+        records = _copied(folder, pack.manifest, bundle, own.path)
+        was_signed = (bundle / SIGNATURE_FILE).exists()
+        (bundle / SIGNATURE_FILE).unlink(missing_ok=True)  # first: it never stands beside a change
+        _write_manifest(bundle, manifest, own, records)
+    except OSError as error:
+        raise SetupError(f"{bundle} cannot be written ({error}): free space or rights") from error
+    return AddedPack(
+        reference=own,
+        size_bytes=sum(record.size_bytes for record in records.values()),
+        replaces=before,
+        was_signed=was_signed,
+        checks=tuple(checklist.checks),
+    )
+
+
+def _refuse_unfit(bundle: Path, manifest: BundleManifest, pack: PackManifest) -> str | None:
+    """Return the version of the pack's task that serves now."""
+    if pack.base.weights_sha256 != manifest.base.weights_sha256:
+        raise BundleMismatchError(
+            f"pack {pack.task} was trained on {pack.base.arch} {pack.base.pretrained}, and {bundle}"
+            f" holds {manifest.base.arch} {manifest.base.pretrained}: export a bundle of its own"
+        )
+    if pack.preprocess != manifest.preprocess:
+        raise BundleMismatchError(
+            f"pack {pack.task} has another preprocessing than {bundle}: train it again, or export"
+            " a bundle of its own"
+        )
+    if pack.graph == "deep" and manifest.graph != "deep":
+        raise BundleMismatchError(
+            f"pack {pack.task} reaches into the image tower, and the graph of {bundle} has no slots"
+            " there: export it with `edgeclip-export bundle`"
+        )
+    before = next((own.version for own in manifest.packs if own.task == pack.task), None)
+    if before and version_numbers(before) >= version_numbers(pack.version):
+        raise ConfigError(
+            f"{bundle} has {pack.task} {before}, this pack is {pack.version}: train it with a"
+            " higher --version"
+        )
+    return before
+
+
+def _check_outputs(
+    bundle: Path, manifest: BundleManifest, pack: Pack, checklist: Checklist
+) -> None:
+    slots = filled_for(manifest.graph, manifest.base, pack.tensors)
+    check_pack_fits(slots, manifest.profiles)
+    graph = OrtGraph(bundle / manifest.graph_for("onnxruntime").file)
+    found = graph.run(pack.golden.images, slots)
+    subject = f"{pack.manifest.task} {pack.manifest.version}, ONNX Runtime"
+    checklist.add(*golden_checks(subject, pack.golden, found))
+    checklist.require(ParityError, "the bundle is as it was; train the pack again")
+
+
+def _copied(source: Path, pack: PackManifest, bundle: Path, path: str) -> dict[str, FileRecord]:
+    """Copy what the device needs of a pack, whole or not at all; return the files' records."""
+    records = {}
+    with new_folder(bundle / path, overwrite=True) as folder:  # an earlier attempt may lie there
+        for name in (PACK_FILE, *pack.files):
+            shutil.copyfile(source / name, folder / name)
+            size = (folder / name).stat().st_size
+            records[f"{path}/{name}"] = FileRecord(
+                sha256=sha256_file(folder / name), size_bytes=size
+            )
+    return records
+
+
+def _write_manifest(
+    bundle: Path, manifest: BundleManifest, own: PackRef, records: dict[str, FileRecord]
+) -> None:
+    """The new pack stands before older ones of its task, and so serves; other tasks keep places."""
+    places = [number for number, ref in enumerate(manifest.packs) if ref.task == own.task]
+    at = places[0] if places else len(manifest.packs)
+    packs = [*manifest.packs[:at], own, *manifest.packs[at:]]
+    changed = manifest.model_copy(
+        update={
+            "created_at": datetime.now(timezone.utc),
+            "packs": packs,
+            "files": dict(sorted({**manifest.files, **records}.items())),
+        }
+    )
+    written = BundleManifest.model_validate_json(changed.to_json())
+    read_bundled_pack(bundle, written, own.task)
+    write_text(bundle / MANIFEST_FILE, written.to_json())

@@ -1,0 +1,78 @@
+"""`edgeclip-export keygen`, `sign` and `add-pack`: what changes who a bundle is believed by."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+from edgeclip_export.showing import AsJson, Bundle, megabytes, print_json, show_check
+
+Key = Annotated[
+    Optional[Path],  # noqa: UP045  # typer evaluates it on Python 3.10 too
+    typer.Option(help="Private key's file; signs the bundle anew."),
+]
+AllowDowngrade = Annotated[
+    bool,
+    typer.Option(
+        "--allow-downgrade/--no-allow-downgrade",
+        help="Let devices take it although they ran something newer.",
+    ),
+]
+
+
+def keygen(
+    key: Annotated[Path, typer.Argument(help="The private key's file, to be made.")],
+) -> None:
+    """Make a pair of keys: one signs bundles, the other lets devices know them."""
+    from edgeclip.contract.signing import make_key
+
+    public = make_key(key)
+    print(f"wrote {key}: it signs; keep it to yourself, and off the devices")
+    print(f"wrote {public}: copy it to the devices and name it in [inference].public_keys")
+
+
+def sign(
+    bundle: Bundle,
+    key: Annotated[Path, typer.Option(help="Private key's file.", show_default=False)],
+    allow_downgrade: AllowDowngrade = False,
+    as_json: AsJson = False,
+) -> None:
+    """Sign a bundle, so that devices know that it is yours and unaltered."""
+    from edgeclip_export.sign import sign_bundle
+
+    statement = sign_bundle(bundle, key, allow_downgrade=allow_downgrade)
+    if as_json:
+        print_json({"bundle": str(bundle), **statement.model_dump(mode="json")})
+        return
+    print(f"signed {bundle} with key {statement.key_id}")
+
+
+def add_pack(
+    bundle: Bundle,
+    pack: Annotated[Path, typer.Argument(help="The adapter pack's folder.", show_default=False)],
+    key: Key = None,
+    as_json: AsJson = False,
+) -> None:
+    """Put a further pack into a bundle, without touching graph, weights or engine."""
+    from edgeclip.contract.signing import read_private_key
+    from edgeclip_export.add_pack import add_pack as add
+    from edgeclip_export.sign import sign_bundle
+
+    if key:
+        read_private_key(key)  # asked first: a wrong name would leave the bundle unsigned
+    added = add(bundle, pack, show_check(as_json))
+    if key:
+        sign_bundle(bundle, key)
+    own = added.reference
+    if as_json:
+        facts = {"task": own.task, "version": own.version, "size_bytes": added.size_bytes}
+        more = {"replaces": added.replaces, "signed": key is not None}
+        checks = [check.to_dict() for check in added.checks]
+        print_json({"bundle": str(bundle), **facts, **more, "checks": checks})
+        return
+    instead = f", in place of {added.replaces}" if added.replaces else ""
+    print(f"added {own.task} {own.version}{instead} to {bundle} ({megabytes(added.size_bytes)})")
+    if added.was_signed and not key:
+        print(f"the signature was of the bundle before: next: edgeclip-export sign {bundle} --key")
