@@ -19,7 +19,6 @@ from edgeclip.contract.pack import PackManifest
 from edgeclip.errors import ConfigError, DataError
 from edgeclip.parts import PartData
 from edgeclip.progress import Bars
-from edgeclip.prompts import ClassPrompts, class_prompts, column_class, prompts_sha256
 from edgeclip.regions import Strips
 
 
@@ -92,29 +91,25 @@ def check_baselines(names: Sequence[str]) -> None:
         raise ConfigError(f"--baseline {unknown[0]} is not known: use {', '.join(BASELINES)}")
 
 
-def prompts_of(manifest: PackManifest) -> dict[str, ClassPrompts]:
-    """Return the prompts that a pack was made with, column by column.
+def prompts_of(manifest: PackManifest) -> dict[str, list[list[str]]]:
+    """Return the prompts that a pack was made with, by class and column.
 
     Raises:
-        DataError: The pack's prompts were put together by another version.
+        DataError: The pack does not say which prompts make which column.
     """
-    own = class_prompts(manifest.class_names, {})
-    extra = {
-        item.name: tuple(item.prompts[len(own[item.name].sentences) :]) for item in manifest.classes
-    }
-    prompts = class_prompts(manifest.class_names, extra)
-    if prompts_sha256(prompts) != manifest.prompts_sha256:
+    columns = manifest.prompt_columns
+    if columns is None:
         raise DataError(
-            "the pack's prompts were put together by another version of edgeclip: leave --baseline"
-            " zero-shot out, or train the pack again"
+            "the pack does not say which prompts make which column: leave --baseline zero-shot"
+            " out, or train the pack again"
         )
-    return prompts
+    return columns
 
 
 def _zero_shot(run: BaselineRun) -> Contender:
     prompts = prompts_of(run.manifest)
-    columns = [column for item in prompts.values() for column in item.columns]
-    own = column_class(prompts)
+    columns = [column for own in prompts.values() for column in own]
+    own = [index for index, item in enumerate(prompts.values()) for _ in item]
     start = ZeroShot.of(run.backbone.embed_prompts(columns), own, run.backbone.logit_scale)
     task = replace(run.task, column_class=own)
     return zero_shot(start, run.parts.validation, run.parts.test, task)

@@ -146,7 +146,12 @@ def task_name(targets: Sequence[str]) -> str:
 
 
 def _pack_class(name: str, prompts: ClassPrompts) -> PackClass:
-    return PackClass(name=name, observation_type=observation_type(name), prompts=prompts.sentences)
+    return PackClass(
+        name=name,
+        observation_type=observation_type(name),
+        prompts=prompts.sentences,
+        columns=[len(column) for column in prompts.columns],
+    )
 
 
 def _training(trained: Trained) -> Training:

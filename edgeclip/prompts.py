@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgeclip.contract.hashing import sha256_bytes
+from edgeclip.contract.prompt_columns import columns_sha256
 from edgeclip.errors import ConfigError
 from edgeclip.labels.classes import BLANK, is_blank_label, normal
 from edgeclip.labels.species_names import common_name
@@ -125,8 +124,7 @@ def column_class(prompts: Mapping[str, ClassPrompts]) -> list[int]:
 
 def prompts_sha256(prompts: Mapping[str, ClassPrompts]) -> str:
     """Return the hash of classes, columns and sentences, in order."""
-    content = [[name, item.columns] for name, item in prompts.items()]
-    return sha256_bytes(json.dumps(content, ensure_ascii=False).encode())
+    return columns_sha256({name: item.columns for name, item in prompts.items()})
 
 
 def _prompts(name: str, extra: tuple[str, ...]) -> ClassPrompts:

@@ -21,6 +21,7 @@ from pydantic import (
 
 from edgeclip.contract.hashing import sha256_file
 from edgeclip.contract.preprocess_spec import PreprocessSpec
+from edgeclip.contract.prompt_columns import columns_sha256, split_sentences
 from edgeclip.contract.slots import GraphKind, filled_deep_slots, filled_slots, graph_of
 from edgeclip.contract.validation import explain
 from edgeclip.errors import PackError
@@ -90,6 +91,9 @@ class PackClass(Part):
     observation_type: ObservationType
     scientific_name: str | None = None
     prompts: list[str] = Field(min_length=1)
+    columns: list[Annotated[int, Field(ge=1)]] = Field(
+        [], description="Of the class matrix: how many of `prompts` each is the mean of, in order."
+    )
 
 
 class Training(Part):
@@ -151,6 +155,16 @@ class PackManifest(Part):
         """Names of the classes that have thresholds: those a detection can name."""
         return list(self.thresholds)
 
+    @property
+    def prompt_columns(self) -> dict[str, list[list[str]]] | None:
+        """By class the sentences of each of its columns; None for a pack that does not say."""
+        found = {
+            item.name: split_sentences(item.prompts, item.columns, self.column_class.count(index))
+            for index, item in enumerate(self.classes)
+        }
+        told = {name: columns for name, columns in found.items() if columns is not None}
+        return told if len(told) == len(found) else None
+
     @model_validator(mode="after")
     def _consistent(self) -> PackManifest:
         names = self.class_names
@@ -162,6 +176,10 @@ class PackManifest(Part):
             raise ValueError("graph is head, but slots reach into the encoder")
         if unknown := sorted(set(self.thresholds) - set(names)):
             raise ValueError(f"thresholds for classes that do not exist: {', '.join(unknown)}")
+        for index, item in enumerate(self.classes):
+            own = self.column_class.count(index), len(item.prompts)
+            if item.columns and (len(item.columns), sum(item.columns)) != own:
+                raise ValueError(f"columns of {item.name} do not add up to its prompts")
         return self
 
     @staticmethod
@@ -212,7 +230,8 @@ def read_pack_manifest(folder: Path, *, check_hashes: bool = True) -> PackManife
         check_hashes: Also compare the SHA-256 of each file.
 
     Raises:
-        PackError: There is no pack, or it is damaged, or of another format version.
+        PackError: There is no pack, or it is damaged, or of another format version, or its prompts
+            are not those that it was trained with.
     """
     path = folder / PACK_FILE
     try:
@@ -225,6 +244,12 @@ def read_pack_manifest(folder: Path, *, check_hashes: bool = True) -> PackManife
     for name in (TENSORS_FILE, GOLDEN_FILE):
         if name not in manifest.files:
             raise PackError(f"{path}: files lacks {name}: the pack is incomplete, train it again")
+    columns = manifest.prompt_columns
+    if columns is not None and columns_sha256(columns) != manifest.prompts_sha256:
+        raise PackError(
+            f"{path}: its prompts or class names are not those that it was trained with (their hash"
+            " differs): copy the pack again, or train it with these prompts"
+        )
     if check_hashes:
         for name, expected in manifest.files.items():
             _check_file(folder / name, expected)

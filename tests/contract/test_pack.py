@@ -8,6 +8,7 @@ import pytest
 
 from edgeclip.contract.hashing import sha256_bytes
 from edgeclip.contract.pack import PackManifest, read_pack_manifest
+from edgeclip.contract.prompt_columns import columns_sha256, split_sentences
 from edgeclip.errors import PackError
 from support.samples import pack_manifest
 
@@ -89,3 +90,52 @@ def test_a_manifest_that_is_no_json_object_is_refused(pack: Path, content: bytes
     (pack / "pack.json").write_bytes(content)
     with pytest.raises(PackError):
         read_pack_manifest(pack)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"classes.0.prompts": ["a lion"]},
+        {"classes.1.prompts": ["leaves", "grass"]},
+        {"classes.0.name": "lion", "thresholds": {"lion": {"on": 0.6, "off": 0.4, "peak": 0.7}}},
+    ],
+)
+def test_invariant_22_prompts_that_were_edited_are_refused_in_one_line(
+    change: dict[str, Any], pack: Path
+) -> None:
+    path = pack / "pack.json"
+    content = json.loads(path.read_text())
+    for keys, value in change.items():
+        *outer, last = keys.split(".")
+        place: Any = content
+        for key in outer:
+            place = place[int(key) if key.isdigit() else key]
+        place[last] = value
+    path.write_text(json.dumps(content))
+    with pytest.raises(PackError) as refused:
+        read_pack_manifest(pack)
+    assert "pack.json: its prompts or class names are not those" in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_columns_that_do_not_add_up_to_the_prompts_are_refused(pack: Path) -> None:
+    content = json.loads((pack / "pack.json").read_text())
+    content["classes"][1]["columns"] = [2]
+    _change(pack, classes=content["classes"])
+    with pytest.raises(PackError, match="columns of blank do not add up to its prompts"):
+        read_pack_manifest(pack)
+
+
+def test_a_pack_that_does_not_say_its_columns_is_read_as_before(pack: Path) -> None:
+    content = json.loads((pack / "pack.json").read_text())
+    content["classes"][1]["prompts"].append("branches")  # three sentences for two columns
+    _change(pack, classes=content["classes"])
+    assert read_pack_manifest(pack).prompt_columns is None
+
+
+def test_sentences_are_told_apart_by_the_columns_that_they_make() -> None:
+    assert split_sentences(["a", "b", "c"], [2, 1], 2) == [["a", "b"], ["c"]]
+    assert split_sentences(["a", "b", "c"], [], 1) == [["a", "b", "c"]]
+    assert split_sentences(["a", "b", "c"], [], 3) == [["a"], ["b"], ["c"]]
+    assert split_sentences(["a", "b", "c"], [], 2) is None
+    assert columns_sha256({"x": [["a", "b"], ["c"]]}) != columns_sha256({"x": [["a"], ["b", "c"]]})

@@ -6,6 +6,7 @@ import json
 import shutil
 import zipfile
 from collections.abc import Callable
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,14 @@ from edgeclip.clip import Backbone
 from edgeclip.config import Recipe
 from edgeclip.contract.hashing import sha256_file
 from edgeclip.errors import ConfigError, PackError
+from edgeclip.evaluating import EvaluationRequest, evaluate_pack
+from edgeclip.labels.reading import ReadingOptions
 from edgeclip.packs import check_golden, golden_outputs, load_pack, pack_files, write_pack
+from edgeclip.progress import Bars
 from edgeclip.trainer import TrainResult
 from support.tiny_packs import write_encoder
+
+CREATED_AT = datetime(2026, 6, 1, tzinfo=timezone.utc)
 
 
 @pytest.fixture
@@ -80,6 +86,21 @@ def test_a_pack_of_a_newer_format_is_refused(pack: Path) -> None:
     path.write_text(path.read_text().replace("edgeclip.pack/1", "edgeclip.pack/9"))
     with pytest.raises(PackError, match="schema"):
         load_pack(pack)
+
+
+def test_invariant_22_edited_prompts_are_refused_by_whatever_reads_a_pack(
+    pack: Path, run_training: Callable[..., TrainResult], table: Path, tmp_path: Path
+) -> None:
+    path = pack / "pack.json"
+    path.write_text(path.read_text().replace("an infrared night photo of a zebra", "stripes"))
+    said = "its prompts or class names are not those that it was trained with"
+    with pytest.raises(PackError, match=said):
+        load_pack(pack)
+    request = EvaluationRequest(pack=pack, reading=ReadingOptions(data=table))
+    with pytest.raises(PackError, match=said):
+        evaluate_pack(request, at=CREATED_AT, bars=Bars(quiet=True))
+    with pytest.raises(PackError, match=said):
+        run_training(tmp_path / "second", on=pack, method="head")
 
 
 def test_one_changed_byte_is_refused(pack: Path) -> None:

@@ -107,6 +107,17 @@ def test_a_damaged_pack_is_refused_and_nothing_is_written(
     assert not (tmp_path / "out").exists()
 
 
+def test_invariant_22_a_pack_whose_prompts_were_edited_makes_no_bundle(
+    pack_folder: Path, encoder: TinyEncoder, tmp_path: Path
+) -> None:
+    pack = shutil.copytree(pack_folder, tmp_path / "pack")
+    path = pack / "pack.json"
+    path.write_text(path.read_text().replace("an animal", "a lion", 1))
+    with pytest.raises(PackError, match="its prompts or class names are not those"):
+        write_bundle(_config(pack, tmp_path / "bundle", encoder), _ignore)
+    assert not (tmp_path / "bundle").exists()
+
+
 def test_a_folder_without_a_pack_says_how_to_make_one(encoder: TinyEncoder, tmp_path: Path) -> None:
     with pytest.raises(PackError, match=r"make a pack with `edgeclip train --out`"):
         write_bundle(_config(tmp_path / "absent", tmp_path / "out", encoder), _ignore)

@@ -16,6 +16,7 @@ from edgeclip.contract.detection import (
 )
 from edgeclip.contract.pack import Base, PackClass, PackManifest, Thresholds, Training
 from edgeclip.contract.preprocess_spec import PreprocessSpec
+from edgeclip.contract.prompt_columns import columns_sha256
 
 AT = datetime(2026, 5, 1, 2, 3, 4, tzinfo=timezone.utc)
 HASH = "a" * 64
@@ -41,9 +42,16 @@ def base(width: int = 8, embed_dim: int = 4, size: int = 32) -> Base:
     )
 
 
+def hashed(manifest: PackManifest) -> PackManifest:
+    """Return a manifest with the hash of its own prompts."""
+    columns = manifest.prompt_columns
+    assert columns is not None
+    return manifest.model_copy(update={"prompts_sha256": columns_sha256(columns)})
+
+
 def pack_manifest() -> PackManifest:
     """Return a pack of two classes, leopard and blank."""
-    return PackManifest(
+    manifest = PackManifest(
         task="leopard",
         version="1.0.0",
         created_at=AT,
@@ -75,6 +83,7 @@ def pack_manifest() -> PackManifest:
         metrics={},
         files={"adapter.safetensors": HASH, "golden.npz": HASH},
     )
+    return hashed(manifest)
 
 
 def detection(seq: int = 1, rev: int = 0, detection_id: str = EPOCH) -> Detection:

@@ -37,7 +37,7 @@ from edgeclip.contract.pack import (
     Thresholds,
 )
 from edgeclip.contract.slots import GRAPH_OUTPUTS, HEAD_SLOTS, filled_slots
-from support.samples import AT, HASH, base, pack_manifest, preprocess_spec
+from support.samples import AT, HASH, base, hashed, pack_manifest, preprocess_spec
 
 SIZE = 32
 WIDTH = 8
@@ -189,7 +189,7 @@ def _pack_manifest(
         "thresholds": {pack.classes[0][0]: Thresholds(on=on, off=off, peak=peak)},
         "files": files,
     }
-    return PackManifest.model_validate(document)
+    return hashed(PackManifest.model_validate(document))
 
 
 def _bundle_manifest(refs: list[PackRef], files: dict[str, FileRecord]) -> BundleManifest:

@@ -14,7 +14,7 @@ from edgeclip import clip
 from edgeclip.contract.pack import PackClass, PackManifest, Thresholds
 from edgeclip.contract.slots import ALL_SLOTS, adapted_blocks, cross_modal_blocks, graph_of
 from edgeclip.packs import golden_outputs, pack_files, write_pack
-from support.samples import pack_manifest
+from support.samples import hashed, pack_manifest
 
 LAYERS = 2
 SIZE = 32
@@ -144,4 +144,4 @@ def write_tiny_pack(
             "thresholds": {"species 0": Thresholds(on=0.6, off=0.4, peak=0.7)},
         }
     )
-    return write_pack(folder, manifest, pack_files(tensors, golden), report={})
+    return write_pack(folder, hashed(manifest), pack_files(tensors, golden), report={})
