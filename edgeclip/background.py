@@ -20,6 +20,7 @@ from edgeclip.contract.preprocess_spec import Box, PreprocessSpec
 from edgeclip.errors import DataError
 from edgeclip.labels.dataset import LabelledImage
 from edgeclip.labels.scan import read_image_file
+from edgeclip.regions import Strips, without_strips
 
 Classify = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 _MARGIN = 0.1  # of the box: shadow and fur at its edge
@@ -82,6 +83,7 @@ def check_background(
     on: Mapping[str, float],
     *,
     spec: PreprocessSpec,
+    strips: Strips,
     classify: Classify,
 ) -> BackgroundCheck:
     """Return what whole frames are called with and without their animals.
@@ -91,6 +93,7 @@ def check_background(
         class_names: C names.
         on: Threshold by target.
         spec: The encoder's preprocessing.
+        strips: Rows to cut off, covered animals or not.
         classify: `(n, S, S, 3)` uint8 RGB -> `(n, C)` probabilities.
 
     Raises:
@@ -102,7 +105,7 @@ def check_background(
             "no image of a target has a box, so that it cannot be covered: leave"
             " --background-check out, or give boxes"
         )
-    as_they_are, covered = _both(used, spec, classify)
+    as_they_are, covered = _both(used, spec, strips, classify)
     truth = np.asarray([list(class_names).index(image.class_name) for image in used])
     called = [[best_class(row, class_names, on) for row in rows] for rows in (as_they_are, covered)]
     return BackgroundCheck(
@@ -137,7 +140,7 @@ def cover(frame: NDArray[np.uint8], box: Box) -> NDArray[np.uint8]:
 
 
 def _both(
-    images: Sequence[LabelledImage], spec: PreprocessSpec, classify: Classify
+    images: Sequence[LabelledImage], spec: PreprocessSpec, strips: Strips, classify: Classify
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Return the probabilities of the frames as they are, and of those with covered animals."""
     rows = []
@@ -149,7 +152,10 @@ def _both(
             for frame, image in zip(frames, chunk, strict=True)
         ]
         rows.append(
-            [classify(np.stack([prepare(f, spec) for f in own])) for own in (frames, hidden)]
+            [
+                classify(np.stack([prepare(without_strips(f, None, strips)[0], spec) for f in own]))
+                for own in (frames, hidden)
+            ]
         )
     return np.concatenate([a for a, _ in rows]), np.concatenate([b for _, b in rows])
 

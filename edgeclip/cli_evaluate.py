@@ -45,8 +45,14 @@ def evaluate(
     ] = None,
     pretrained: PretrainedOption = None,
     reading: Given,
-    strip_top_px: Annotated[int, typer.Option(min=0, help="As in training.")] = 0,
-    strip_bottom_px: Annotated[int, typer.Option(min=0)] = 0,
+    strip_top_px: Annotated[
+        Optional[int],  # noqa: UP045
+        typer.Option(min=0, help="Rows of burned-in text; else as the pack was trained."),
+    ] = None,
+    strip_bottom_px: Annotated[
+        Optional[int],  # noqa: UP045
+        typer.Option(min=0, help="The same at the bottom."),
+    ] = None,
     resnet_weights: Annotated[
         Optional[Path],  # noqa: UP045
         typer.Option(help="Of the ResNet-50: a file or folder; else torch's cache."),
@@ -67,7 +73,6 @@ def evaluate(
     from edgeclip.evaluating import EvaluationRequest, evaluate_pack
     from edgeclip.labels.reading import ReadingOptions
     from edgeclip.progress import Bars
-    from edgeclip.regions import Strips
 
     request = EvaluationRequest(
         pack=pack,
@@ -82,7 +87,8 @@ def evaluate(
         overwrite=overwrite,
         baselines=tuple(dict.fromkeys(baseline or ())),
         background_check=background_check,
-        strips=Strips(strip_top_px, strip_bottom_px),
+        strip_top_px=strip_top_px,
+        strip_bottom_px=strip_bottom_px,
         cache=cache or default_cache(),
         resnet_weights=resnet_weights,
         device=device,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,10 +30,11 @@ from edgeclip.labels.reading import ReadingOptions
 from edgeclip.opening import open_dataset
 from edgeclip.openings import Opening, images_sha256, opening_note, record_opening
 from edgeclip.pack_contender import Head, head_contender, judged_images
+from edgeclip.pack_strips import strips_for
 from edgeclip.packs import Pack, check_golden, load_pack
 from edgeclip.parts import PartData
 from edgeclip.progress import Bars
-from edgeclip.regions import Strips, regions_of
+from edgeclip.regions import regions_of
 from edgeclip.report import METRICS_FILE, report_files
 from edgeclip.report_data import ReportData
 from edgeclip.token_cache import TokenCache
@@ -60,7 +61,8 @@ class EvaluationRequest:
         overwrite: Replace an older report.
         baselines: What to hold the pack against.
         background_check: Paint the animals over and look again.
-        strips: Rows of burned-in text, as in training.
+        strip_top_px: Rows of burned-in text; None for as many as the pack was trained without.
+        strip_bottom_px: The same at the bottom.
         cache: Where features are kept, or None.
         resnet_weights: For the ResNet-50, or None for torch's cache.
         device: For the ResNet-50.
@@ -77,7 +79,8 @@ class EvaluationRequest:
     overwrite: bool = False
     baselines: tuple[str, ...] = ()
     background_check: bool = False
-    strips: Strips = field(default_factory=Strips)
+    strip_top_px: int | None = None
+    strip_bottom_px: int | None = None
     cache: Path | None = None
     resnet_weights: Path | None = None
     device: str = "cpu"
@@ -130,6 +133,8 @@ class _Evaluation:
     def __init__(self, request: EvaluationRequest, bars: Bars) -> None:
         self._request, self._bars = request, bars
         self.pack: Pack = load_pack(request.pack)
+        asked = request.strip_top_px, request.strip_bottom_px
+        self._strips, self._strip_notes = strips_for(self.pack.manifest, *asked)
         self._backbone = _encoder(self.pack, request)
         self._images = self._usable()
         self._roles: Roles = roles_of(
@@ -144,7 +149,7 @@ class _Evaluation:
     @property
     def notes(self) -> tuple[str, ...]:
         """What a reader must know."""
-        return self._roles.notes
+        return (*self._strip_notes, *self._roles.notes)
 
     def judge(self) -> tuple[Comparison, BackgroundCheck | None]:
         """Encode the images, and judge the pack and the baselines on them."""
@@ -202,7 +207,7 @@ class _Evaluation:
                 self._part(self._roles.validation, views=1, name="encoding validation"),
                 test,
             ),
-            strips=self._request.strips,
+            strips=self._strips,
             resnet_weights=self._request.resnet_weights,
             device=self._request.device,
             seed=self._request.seed,
@@ -224,6 +229,7 @@ class _Evaluation:
             manifest.class_names,
             {name: item.on for name, item in manifest.thresholds.items()},
             spec=manifest.preprocess,
+            strips=self._strips,
             classify=classify,
         )
 
@@ -233,7 +239,7 @@ class _Evaluation:
         """Encode images, with tokens where a pack is judged that reaches into the encoder."""
         regions = regions_of(self._images, chosen, views=views)
         advance, names = self._bars.add(name, len(regions)), self.pack.manifest.class_names
-        strips = self._request.strips
+        strips = self._strips
         if for_pack and graph_of(self.pack.tensors) == "deep":
             blocks = self._backbone.base.blocks
             cut = blocks - adapted_blocks(blocks)

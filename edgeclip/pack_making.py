@@ -90,6 +90,8 @@ def make_manifest(trained: Trained, created_at: datetime) -> PackManifest:
         share=chosen.share,
         base=trained.base,
         preprocess=trained.preprocess,
+        strip_top_px=config.recipe.strip_top_px,
+        strip_bottom_px=config.recipe.strip_bottom_px,
         classes=[_pack_class(name, item) for name, item in trained.prompts.items()],
         column_class=column_class(trained.prompts),
         prompts_sha256=prompts_sha256(trained.prompts),

@@ -87,7 +87,7 @@ def pixels_of(
     Raises:
         DataError: The strips leave nothing of the frame.
     """
-    cut, box = _cut(frame, region.box, strips)
+    cut, box = without_strips(frame, region.box, strips)
     area = cut if box is None else crop_square(cut, box, spec.margin)
     if region.view < 2:
         pixels = prepare(area, spec)
@@ -97,9 +97,19 @@ def pixels_of(
     return _recoloured(pixels[:, ::-1] if rng.random() < 0.5 else pixels, rng)
 
 
-def _cut(
+def without_strips(
     frame: NDArray[np.uint8], box: Box | None, strips: Strips
 ) -> tuple[NDArray[np.uint8], Box | None]:
+    """Return a frame without its strips, and a box in what is left of it.
+
+    Args:
+        frame: `(H, W, 3)` uint8, as stored.
+        box: Relative to the frame as stored.
+        strips: Rows to cut.
+
+    Raises:
+        DataError: The strips leave nothing of the frame.
+    """
     height = frame.shape[0]
     rest = height - strips.top_px - strips.bottom_px
     if rest < 1:

@@ -37,10 +37,14 @@ class CameraSettings(Settings):
     max_fps: float = Field(
         5.0, gt=0, le=60, description="Frames a second that are looked at; others are passed over."
     )
-    strip_top_px: int = Field(
-        0, ge=0, le=1000, description="Height of a burned-in strip at the top, cut off everywhere."
+    strip_top_px: int | None = Field(
+        None,
+        ge=0,
+        le=1000,
+        description="Height of a burned-in strip at the top, cut off everywhere; left out: as the "
+        "pack was trained.",
     )
-    strip_bottom_px: int = Field(0, ge=0, le=1000, description="The same at the bottom.")
+    strip_bottom_px: int | None = Field(None, ge=0, le=1000, description="The same at the bottom.")
     still_interval_s: float = Field(
         1.0, gt=0, le=3600, description="Time between two images of a folder."
     )

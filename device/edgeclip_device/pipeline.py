@@ -26,6 +26,7 @@ from edgeclip_device.frames import Frame
 from edgeclip_device.motion.gate import GateResult, MotionGate
 from edgeclip_device.outbox import Attachment, Outbox
 from edgeclip_device.packs import LoadedPack
+from edgeclip_device.strips import strips_of
 from edgeclip_device.visits import EndReason, Revision, Sighting, VisitTracker
 
 log = logging.getLogger(__name__)
@@ -78,7 +79,7 @@ class Pipeline:
 
     Args:
         stages: What it joins.
-        pack: Thresholds.
+        pack: Thresholds, and the strips where the camera's table has none.
         camera: Strips.
         visits: The table `[visits]`.
         on_commit: Told of every revision that is on disk.
@@ -105,7 +106,7 @@ class Pipeline:
         self.counts = PipelineCounts()
         self._stages = stages
         self._thresholds = pack.thresholds
-        self._camera = camera
+        self._strips_px = strips_of(camera, pack.manifest)
         self._hold_frames = visits.of
         self._on_commit = on_commit
         self._tracker: VisitTracker[Seen] = VisitTracker(pack.thresholds, visits)
@@ -215,7 +216,7 @@ class Pipeline:
         self._commit_all(revisions, (time.perf_counter() - began) * 1000)
 
     def _without_strips(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        top, bottom = self._camera.strip_top_px, self._camera.strip_bottom_px
+        top, bottom = self._strips_px
         height = image.shape[0]
         if height - top - bottom < _SMALLEST_PX:
             raise ConfigError(

@@ -136,6 +136,12 @@ class PackManifest(Part):
     share: float = Field(1.0, ge=0, description="Of what was learned (WiSE), as stored.")
     base: Base
     preprocess: PreprocessSpec
+    strip_top_px: int | None = Field(
+        None,
+        ge=0,
+        description="Rows of burned-in text cut off the training images; null: not said.",
+    )
+    strip_bottom_px: int | None = Field(None, ge=0, description="The same at the bottom.")
     classes: list[PackClass] = Field(min_length=2)
     column_class: list[int] = Field(min_length=2)
     prompts_sha256: Sha256

@@ -11,7 +11,14 @@ from edgeclip.errors import ConfigError
 from edgeclip_device.config import DeviceSettings, load_settings
 
 EXAMPLE = Path(__file__).parents[2] / "device/device.example.toml"
-NO_DEFAULT = {"camera.source", "inference.bundle", "inference.task", "mqtt.url"}
+NO_DEFAULT = {
+    "camera.source",
+    "camera.strip_top_px",
+    "camera.strip_bottom_px",
+    "inference.bundle",
+    "inference.task",
+    "mqtt.url",
+}
 NOT_THE_DEFAULT = {
     "device_id", "state", "mqtt.ca_file", "mqtt.certificate_file", "mqtt.key_file",
     "inference.thresholds",

@@ -3,7 +3,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 import numpy as np
@@ -81,8 +81,10 @@ class Rig:
 
 
 @contextmanager
-def _rig(settings: DeviceSettings) -> Iterator[Rig]:
+def _rig(settings: DeviceSettings, **manifest: object) -> Iterator[Rig]:
+    """Yield a pipeline; fields of the pack's manifest may be given."""
     pack = load_pack(settings.inference)
+    pack = replace(pack, manifest=pack.manifest.model_copy(update=manifest))
     clock = StandingClock()
     backend = FragileBackend(OnnxRuntimeBackend(pack.bundle / GRAPH_FILE, 1))
     backend.bind(pack.slots)
@@ -228,6 +230,20 @@ def test_strips_are_cut_off_before_anything_looks(make_settings: Make) -> None:
         rig.feed(images[:60])
         ref = rig.rows()[0].media[0]
     assert (ref.width, ref.height) == (320, 220)
+
+
+@pytest.mark.parametrize(
+    ("asked", "height"), [({}, 210), ({"strip_bottom_px": 20}, 220), ({"strip_bottom_px": 0}, 240)]
+)
+def test_a_pack_knows_its_strips_and_the_configuration_has_the_last_word(
+    asked: dict[str, object], height: int, make_settings: Make, caplog: pytest.LogCaptureFixture
+) -> None:
+    with _rig(make_settings(camera=asked), strip_top_px=0, strip_bottom_px=30) as rig:
+        rig.feed(crossing()[:60])
+        ref = rig.rows()[0].media[0]
+    assert (ref.width, ref.height) == (320, height)
+    said = "but the pack was trained without 30 rows there" in caplog.text
+    assert said == bool(asked)
 
 
 def test_strips_that_leave_nothing_are_a_mistake_of_the_configuration(make_settings: Make) -> None:

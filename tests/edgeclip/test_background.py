@@ -8,8 +8,10 @@ import pytest
 from numpy.typing import NDArray
 
 from edgeclip.background import BackgroundCheck, check_background, cover
+from edgeclip.contract.preprocess import decode_image
 from edgeclip.errors import DataError
 from edgeclip.labels.dataset import LabelledImage
+from edgeclip.regions import Strips
 from support.drawn_images import draw, save
 from support.judged import Row, judged
 from support.samples import preprocess_spec
@@ -36,8 +38,9 @@ def _by_animal(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 def _checked(images: list[LabelledImage]) -> BackgroundCheck:
     return check_background(
-        images, NAMES, {"leopard": 0.5}, spec=preprocess_spec(32), classify=_by_animal
-    )
+        images, NAMES, {"leopard": 0.5}, spec=preprocess_spec(32), strips=Strips(),
+        classify=_by_animal,
+    )  # fmt: skip
 
 
 def test_a_pack_that_looks_at_the_animal_falls_to_the_prior(tmp_path: Path) -> None:
@@ -57,11 +60,33 @@ def test_a_pack_that_knows_the_files_by_their_background_is_found_out(tmp_path: 
         return np.stack([leopard, ~leopard], axis=1).astype(np.float32)
 
     found = check_background(
-        _images(tmp_path), NAMES, {"leopard": 0.5}, spec=preprocess_spec(32), classify=by_place
-    )
+        _images(tmp_path), NAMES, {"leopard": 0.5}, spec=preprocess_spec(32), strips=Strips(),
+        classify=by_place,
+    )  # fmt: skip
     assert found.targets["leopard"].covered == 1
     assert found.targets["leopard"].looks_at_the_place
     assert found.as_json()["targets"]["leopard"]["elsewhere"] == 0
+
+
+def test_strips_are_cut_off_with_and_without_the_animal(tmp_path: Path) -> None:
+    images = _images(tmp_path)
+    height = decode_image(images[0].path.read_bytes()).shape[0]
+    seen: list[int] = []
+
+    def by_row(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        seen.append(int(np.abs(np.diff(pixels.astype(int), axis=1)).max()))
+        return np.full((len(pixels), 2), 0.5, np.float32)
+
+    check_background(
+        images, NAMES, {"leopard": 0.5}, spec=preprocess_spec(32),
+        strips=Strips(top_px=height - 1), classify=by_row,
+    )  # fmt: skip
+    with_strips = seen.copy()
+    check_background(
+        images, NAMES, {"leopard": 0.5}, spec=preprocess_spec(32), strips=Strips(), classify=by_row
+    )
+    assert len(with_strips) == 2
+    assert max(with_strips) < max(seen[2:])  # the last row alone is plain ground
 
 
 def test_without_boxes_nothing_can_be_covered(tmp_path: Path) -> None:

@@ -6,21 +6,28 @@ import shutil
 from collections.abc import Callable
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
+from edgeclip import features
 from edgeclip.adapters.pack_outputs import outputs_of
 from edgeclip.clip import Backbone
+from edgeclip.config import Recipe
 from edgeclip.contract.preprocess import decode_image, prepare
 from edgeclip.errors import ConfigError, DataError, SetupError
 from edgeclip.evaluating import EvaluationRequest, evaluate_pack
 from edgeclip.labels.reading import ReadingOptions
 from edgeclip.openings import read_openings
+from edgeclip.pack_strips import strips_for
 from edgeclip.progress import Bars
+from edgeclip.regions import Strips, pixels_of
 from edgeclip.report_data import ReportData
 from edgeclip.trainer import TrainResult
 from support.drawn_images import DrawnSet, write_set
+from support.samples import pack_manifest
 from support.tiny_packs import TinyEncoder, random_tensors, write_tiny_pack
 
 AT = datetime(2026, 6, 1, tzinfo=timezone.utc)
@@ -31,6 +38,18 @@ Evaluate = Callable[..., ReportData]
 def pack(trained: tuple[Path, TrainResult], tmp_path: Path) -> Path:
     """A copy: an evaluation leaves a line in it."""
     return shutil.copytree(trained[0], tmp_path / "pack")
+
+
+@pytest.fixture(scope="module")
+def with_strips(
+    run_training: Callable[..., TrainResult], tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """A pack whose frames had a strip of seven rows at the top, and of three at the bottom."""
+    out = tmp_path_factory.mktemp("packs") / "pack"
+    recipe = Recipe(steps=5, views=1, seed=3, strip_top_px=7, strip_bottom_px=3)
+    manifest = run_training(out, recipe=recipe, method="head", folds=2).manifest
+    assert (manifest.strip_top_px, manifest.strip_bottom_px) == (7, 3)
+    return out
 
 
 @pytest.fixture
@@ -86,6 +105,38 @@ def test_what_the_pack_learned_from_is_left_out_and_the_training_s_figures_come_
     assert any(" images that the pack learned from are left out" in note for note in data.notes)
     own = data.comparison.headline.main.frames.targets["leopard"]
     assert own == theirs.headline.main.frames.targets["leopard"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "cut", "said"),
+    [
+        ({}, (7, 3), ""),
+        ({"strip_top_px": 7}, (7, 3), ""),
+        ({"strip_top_px": 0}, (0, 3), "--strip-top-px 0: the pack was trained without 7 rows"),
+    ],
+)
+def test_a_pack_is_evaluated_without_the_strips_of_its_training(
+    asked: dict[str, int], cut: tuple[int, int], said: str, run_evaluation: Evaluate,
+    with_strips: Path, table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    seen: list[Strips] = []
+
+    def watched(*given: Any, strips: Strips, **named: Any) -> NDArray[np.uint8]:
+        seen.append(strips)
+        return pixels_of(*given, strips=strips, **named)
+
+    monkeypatch.setattr(features, "pixels_of", watched)
+    pack = shutil.copytree(with_strips, tmp_path / "stripped")
+    data = run_evaluation(table, pack=pack, **asked)
+    assert set(seen) == {Strips(*cut)}
+    assert any(said in note for note in data.notes)
+    assert said or not any("--strip" in note for note in data.notes)
+
+
+def test_a_pack_that_does_not_say_its_strips_is_evaluated_on_whole_frames() -> None:
+    silent = pack_manifest()
+    assert strips_for(silent, None, None) == (Strips(), ())
+    assert strips_for(silent, 5, None) == (Strips(5, 0), ())
 
 
 def test_the_second_look_at_the_same_images_is_said_and_leaves_a_line(
