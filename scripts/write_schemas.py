@@ -15,7 +15,7 @@ from edgeclip.contract.receipts import Receipt
 from edgeclip.contract.reports import Info, Status
 
 MODELS: dict[str, type[BaseModel]] = {
-    "bundle-1": BundleManifest,
+    "bundle-2": BundleManifest,
     "detection-1": Detection,
     "info-1": Info,
     "pack-1": PackManifest,

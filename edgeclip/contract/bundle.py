@@ -2,13 +2,15 @@
 
 bundle/
   manifest.json  manifest.sig   the second where it is signed
-  backbone/<sha12>/model.cpu.onnx  model.trt.onnx
+  backbone/<sha12>/weights.fp16.bin  model.trt.onnx  model.trt32attn.onnx  model.cpu.onnx
   packs/<task>/<version>/pack.json  adapter.safetensors  golden.npz
   engines/                     made on the machine that runs them, never shipped
 """
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 from typing import Final, Literal
@@ -31,10 +33,14 @@ from edgeclip.contract.slots import GraphKind, graph_of
 from edgeclip.contract.validation import explain
 from edgeclip.errors import BundleDamagedError, BundleMismatchError, BundleMissingError
 
-BUNDLE_SCHEMA: Final = "edgeclip.bundle/1"
+BUNDLE_SCHEMA: Final = "edgeclip.bundle/2"
 MANIFEST_FILE = "manifest.json"
 SIGNATURE_FILE = "manifest.sig"
 ENGINES_FOLDER = "engines"
+
+Rung = Literal["fp16", "fp16-attn32", "fp32"]
+"""What a graph computes in, the fastest first: FP16 tower; the same with the scores of the
+attention in FP32; all FP32. After an engine of the last comes ONNX Runtime."""
 
 
 class FileRecord(Part):
@@ -56,7 +62,10 @@ class Graph(Part):
     """One ONNX graph of the bundle."""
 
     file: str
-    rung: Literal["fp16", "fp32"]
+    weights: str | None = Field(
+        None, description="File in the same folder that holds its large tensors; null: it has none."
+    )
+    rung: Rung
     runtime: Literal["tensorrt", "onnxruntime"]
     opset: int
     nodes: int
@@ -83,7 +92,7 @@ class Tolerance(Part):
 class BundleManifest(Part):
     """`manifest.json`."""
 
-    schema_: Literal["edgeclip.bundle/1"] = Field(BUNDLE_SCHEMA, alias="schema")
+    schema_: Literal["edgeclip.bundle/2"] = Field(BUNDLE_SCHEMA, alias="schema")
     created_at: AwareDatetime
     tool: dict[str, str]
     base: Base
@@ -97,7 +106,7 @@ class BundleManifest(Part):
 
     @model_validator(mode="after")
     def _paths_stay_inside(self) -> BundleManifest:
-        paths = [*self.files, *(item.file for item in self.graphs), *(p.path for p in self.packs)]
+        paths = [*self.files, *self._graph_files(), *(p.path for p in self.packs)]
         for path in paths:
             pure = PurePosixPath(path)
             if pure.is_absolute() or ".." in pure.parts or "\\" in path or not pure.parts:
@@ -105,12 +114,25 @@ class BundleManifest(Part):
         return self
 
     @model_validator(mode="after")
+    def _weights_lie_beside_their_graph(self) -> BundleManifest:
+        for graph in self.graphs:
+            beside = PurePosixPath(graph.weights or graph.file).parent
+            if beside != PurePosixPath(graph.file).parent:
+                raise ValueError(f"{graph.weights} is not in the folder of {graph.file}")
+        return self
+
+    @model_validator(mode="after")
     def _what_is_used_is_hashed(self) -> BundleManifest:
-        used = [graph.file for graph in self.graphs]
+        used = self._graph_files()
         used += [f"{pack.path}/{PACK_FILE}" for pack in self.packs]
         if absent := [name for name in used if name not in self.files]:
             raise ValueError(f"files lacks {', '.join(absent)}")
         return self
+
+    def _graph_files(self) -> list[str]:
+        """Return the files of all graphs, those of their weights too."""
+        files = [file for graph in self.graphs for file in (graph.file, graph.weights)]
+        return [file for file in files if file is not None]
 
     def to_json(self) -> str:
         """Return the manifest as indented JSON, ended by a newline."""
@@ -150,7 +172,7 @@ def read_bundle(
     Raises:
         BundleMissingError: There is no bundle.
         BundleDamagedError: The manifest cannot be read, or a file is missing or altered.
-        BundleMismatchError: Another preprocessing version than this software's.
+        BundleMismatchError: Another format or preprocessing version than this software's.
     """
     path = folder / MANIFEST_FILE
     try:
@@ -160,6 +182,7 @@ def read_bundle(
             f"{folder} holds no readable {MANIFEST_FILE}: make one with `edgeclip-export bundle`"
         ) from error
     believed(data)
+    _require_format(data, path)
     try:
         manifest = BundleManifest.model_validate_json(data)
     except ValidationError as error:
@@ -172,6 +195,24 @@ def read_bundle(
     for name, record in manifest.files.items():
         _check_file(folder / name, record, check_hashes)
     return manifest
+
+
+def _require_format(data: bytes, path: Path) -> None:
+    """Refuse another format by its name, before its fields are looked at and not understood."""
+    try:
+        content = json.loads(data)
+    except ValueError:
+        return  # validation says where it breaks off, also where it is no UTF-8
+    found = content.get("schema") if isinstance(content, dict) else None
+    family, _, ours = BUNDLE_SCHEMA.partition("/")
+    version = re.fullmatch(rf"{re.escape(family)}/([0-9]{{1,6}})", str(found))
+    if found == BUNDLE_SCHEMA or version is None:
+        return  # validation tells the rest
+    is_older = int(version[1]) < int(ours)
+    raise BundleMismatchError(
+        f"{path}: the bundle's format is {found}, this software reads {BUNDLE_SCHEMA}: "
+        + ("export the bundle again" if is_older else "update edgeclip on this machine")
+    )
 
 
 def read_bundled_pack(folder: Path, manifest: BundleManifest, task: str | None) -> PackManifest:

@@ -13,7 +13,7 @@ from typing import Final, Literal
 
 from pydantic import AwareDatetime, Field, ValidationError
 
-from edgeclip.contract.bundle import ENGINES_FOLDER, BundleManifest, Profile
+from edgeclip.contract.bundle import ENGINES_FOLDER, BundleManifest, Profile, Rung
 from edgeclip.contract.gpu import Gpu
 from edgeclip.contract.hashing import sha256_bytes, sha256_file
 from edgeclip.contract.pack import Part, Sha256
@@ -24,7 +24,7 @@ ENGINE_SCHEMA: Final = "edgeclip.engine/1"
 NO_GPU: Final = "no-gpu"
 KEY_CHARS: Final = 16
 
-Precision = Literal["fp16", "fp32"]
+Precision = Rung
 Runtime = Literal["tensorrt", "tensorrt_rtx"]
 
 

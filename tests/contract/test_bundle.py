@@ -125,6 +125,32 @@ def test_another_preprocessing_version_is_a_mismatch(bundle: Path) -> None:
         read_bundle(bundle)
 
 
+@pytest.mark.parametrize(
+    ("schema", "remedy"),
+    [
+        ("edgeclip.bundle/1", "export the bundle again"),
+        ("edgeclip.bundle/3", "update edgeclip on this machine"),
+    ],
+    ids=["older", "newer"],
+)
+def test_another_format_is_refused_by_its_name_and_not_by_its_fields(
+    bundle: Path, schema: str, remedy: str
+) -> None:
+    _change(bundle, schema=schema, what_this_software_does_not_know=1)
+    with pytest.raises(BundleMismatchError, match=f"format is {schema}, .*: {remedy}$"):
+        read_bundle(bundle)
+
+
+def test_the_file_of_a_graphs_weights_must_be_hashed_and_lie_beside_it(bundle: Path) -> None:
+    graphs = json.loads((bundle / "manifest.json").read_text())["graphs"]
+    _change(bundle, graphs=[graphs[0] | {"weights": "weights.bin"}])
+    with pytest.raises(BundleDamagedError, match=r"files lacks weights\.bin"):
+        read_bundle(bundle)
+    _change(bundle, graphs=[graphs[0] | {"weights": f"{PACK_PATH}/golden.npz"}])
+    with pytest.raises(BundleDamagedError, match=r"not in the folder of model\.onnx"):
+        read_bundle(bundle)
+
+
 @pytest.mark.parametrize("path", ["/etc/passwd", "../x", "packs/../../x", "a\\b", ""], ids=repr)
 def test_a_path_that_leaves_the_bundle_is_refused(bundle: Path, path: str) -> None:
     _change(bundle, files={path: {"sha256": "a" * 64, "size_bytes": 1}})
@@ -135,11 +161,11 @@ def test_a_path_that_leaves_the_bundle_is_refused(bundle: Path, path: str) -> No
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"schema": "edgeclip.bundle/9"}, "schema"),
+        ({"schema": "edgeclip.pack/1"}, "schema"),
         ({"packs": []}, "packs"),
         ({"grafs": 1}, "graphs"),
     ],
-    ids=["newer format", "no packs", "misspelt key"],
+    ids=["another artefact", "no packs", "misspelt key"],
 )
 def test_a_manifest_that_cannot_be_right_is_refused(
     bundle: Path, fields: dict[str, Any], message: str

@@ -72,7 +72,11 @@ def _empty_manifest(bundle: Path) -> None:
 
 
 def _later_version(bundle: Path) -> None:
-    _change_json(bundle / "manifest.json", schema="edgeclip.bundle/2")
+    _change_json(bundle / "manifest.json", schema="edgeclip.bundle/3")
+
+
+def _older_version(bundle: Path) -> None:
+    _change_json(bundle / "manifest.json", schema="edgeclip.bundle/1")
 
 
 def _path_outside(bundle: Path) -> None:
@@ -111,7 +115,8 @@ def _pack_of_another_encoder(bundle: Path) -> None:
         (_no_manifest, BundleMissingError, "make one with `edgeclip-export bundle`"),
         (_binary_manifest, BundleDamagedError, "Invalid JSON"),
         (_empty_manifest, BundleDamagedError, "Invalid JSON"),
-        (_later_version, BundleDamagedError, "edgeclip.bundle/1"),
+        (_later_version, BundleMismatchError, "update edgeclip on this machine"),
+        (_older_version, BundleMismatchError, "edgeclip.bundle/1, this software reads"),
         (_path_outside, BundleDamagedError, "leaves the bundle"),
         (_no_golden, BundleDamagedError, "golden.npz is missing"),
         (_altered_pack, BundleDamagedError, "adapter.safetensors was altered"),
