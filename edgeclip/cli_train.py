@@ -59,11 +59,14 @@ def train(
         ),
     ] = 6,
     budget_minutes: Annotated[
-        float,
+        Optional[float],  # noqa: UP045
         typer.Option(
-            min=0, max=100_000, help="That 'auto' may spend on adapters inside the encoder."
+            min=0,
+            max=100_000,
+            help="For adapters inside the encoder: what 'auto' may spend, 10 unless given; a named"
+            " method that takes longer is refused.",
         ),
-    ] = 10,
+    ] = None,
     prompt: Annotated[
         Optional[list[str]],  # noqa: UP045
         typer.Option(help="'class=sentence' that describes a class; repeat."),
@@ -81,6 +84,10 @@ def train(
     xmodal: Annotated[
         str, typer.Option(help="Tokens of xmodal: text; or random, shuffled, to see what it adds.")
     ] = "text",
+    tuned_blocks: Annotated[
+        Optional[int],  # noqa: UP045
+        typer.Option(min=1, max=100, help="Last blocks that ln, lora and svd change; else all."),
+    ] = None,
     views: Annotated[int, typer.Option(min=1, max=50, help="Of each training image.")] = 4,
     strip_top_px: Annotated[int, typer.Option(min=0, help="Rows of burned-in text.")] = 0,
     strip_bottom_px: Annotated[int, typer.Option(min=0)] = 0,
@@ -144,6 +151,7 @@ def train(
         "recipe": {
             "steps": steps,
             "xmodal": xmodal,
+            "tuned_blocks": tuned_blocks,
             "views": views,
             "strip_top_px": strip_top_px,
             "strip_bottom_px": strip_bottom_px,
@@ -211,4 +219,5 @@ def _show_result(result: TrainResult, out: Path, *, as_json: bool) -> None:
         rounds, steps = result.taken.rounds, result.taken.steps
         show(f"resumed: {rounds} rounds and {steps} steps taken over from the interrupted run")
     show(f"report: {escape(str(out / 'report' / 'index.html'))}")
-    next_command(f"edgeclip-export bundle --pack {out} --out bundle/")
+    if not manifest.is_bake_only:  # no graph takes it yet
+        next_command(f"edgeclip-export bundle --pack {out} --out bundle/")

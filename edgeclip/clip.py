@@ -28,14 +28,7 @@ from torch.nn import functional
 from edgeclip.contract.pack import Base
 from edgeclip.contract.preprocess_spec import PreprocessSpec
 from edgeclip.errors import ConfigError, DataError, SetupError
-from edgeclip.towers import (
-    FrozenTower,
-    LowerStages,
-    LowerTower,
-    UpperTower,
-    block_count,
-    split_tower,
-)
+from edgeclip.towers import FrozenTower, Lower, LowerTower, UpperTower, block_count, split_tower
 
 log = logging.getLogger(__name__)
 
@@ -76,12 +69,13 @@ class Backbone:
             z, f = self.tower(self._pixels(images))
         return z.float().cpu().clone(), f.float().cpu().clone()
 
-    def embed_tokens(self, images: NDArray[np.uint8], lower: LowerTower | LowerStages) -> Tensor:
+    def embed_tokens(self, images: NDArray[np.uint8], lower: Lower) -> Tensor:
         """Return what the tower's lower part gives, `(B, N, D)` tokens, float32 on the CPU.
 
         Args:
             images: As for `embed_images`.
-            lower: Of this backbone's tower, from `split`; of a ResNet, activations come out.
+            lower: Of this backbone's tower, from `towers.split_at`; of a ResNet, activations come
+                out, and of no part at all the normalised pixels.
         """
         with torch.inference_mode():
             tokens: Tensor = lower(self._pixels(images))

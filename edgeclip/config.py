@@ -41,6 +41,9 @@ class Recipe(Settings):
     )
     blocks: int = Field(4, ge=1, le=8, description="Last blocks with a block adapter.")
     block_hidden: int = Field(32, ge=1, le=256, description="Hidden width of a block adapter.")
+    tuned_blocks: int | None = Field(
+        None, ge=1, le=100, description="Last blocks that ln, lora and svd change; None: all."
+    )
     pooling_attention: int = Field(32, ge=1, le=512, description="Width of pooling's attention.")
     views: int = Field(4, ge=1, le=50, description="Of each training region.")
     strip_top_px: int = Field(0, ge=0, description="Rows of burned-in text, cut off.")
@@ -70,8 +73,11 @@ class TrainConfig(ReadingOptions):
         le=100,
         description="Rounds that hold places out; 1: the validation part.",
     )
-    budget_minutes: float = Field(
-        10, ge=0, le=100_000, description="Of `auto` for methods that run blocks of the tower."
+    budget_minutes: float | None = Field(
+        None,
+        ge=0,
+        le=100_000,
+        description="For methods that run the tower; None: 10 for `auto`, no limit for one named.",
     )
     task: TaskName | None = None
     version: Version = "1.0.0"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
+from edgeclip.contract.deltas import DELTA_PREFIX
 from edgeclip.contract.slots import HEAD_SLOTS
 
 _AT_THE_START = {"class_weights", "class_bias", "logit_scale", "temperature"}
@@ -14,23 +16,34 @@ def filled_beyond_zero_shot(slots: Mapping[str, Sequence[int]]) -> tuple[str, ..
     return tuple(name for name in slots if name not in _AT_THE_START)
 
 
-def added_macs(slots: Mapping[str, Sequence[int]], *, tokens: int = 1) -> int:
+def added_macs(
+    slots: Mapping[str, Sequence[int]],
+    *,
+    tokens: int = 1,
+    places: Mapping[str, int] | None = None,
+) -> int:
     """Return the multiplications with additions of one frame, the class matrix excepted.
 
     Every slot with two or more dimensions is the right side of one product: at the head for one
-    vector, in a block for each token. Three dimensions are the blocks times such a product.
+    vector, in a block for each token, behind a stage for each place. Three dimensions are the
+    blocks times such a product. What is merged into the encoder's own weights adds nothing.
 
     Args:
         slots: Name -> shape, of a pack.
         tokens: N of the encoder.
+        places: H W of each stage's output, of a ResNet.
     """
-    total = 0
-    for name in filled_beyond_zero_shot(slots):
-        shape = slots[name]
-        if len(shape) >= 2:
-            size = 1
-            for length in shape:
-                size *= length
-            biases = name.endswith("_bias")
-            total += 0 if biases else size * (1 if name in HEAD_SLOTS else tokens)
-    return total
+    return sum(
+        math.prod(slots[name]) * _times(name, tokens, places or {})
+        for name in filled_beyond_zero_shot(slots)
+        if len(slots[name]) >= 2 and not name.endswith("_bias")
+    )
+
+
+def _times(name: str, tokens: int, places: Mapping[str, int]) -> int:
+    """Return how often a frame is multiplied with a slot."""
+    if name in HEAD_SLOTS:
+        return 1
+    if not name.startswith(DELTA_PREFIX):
+        return tokens
+    return places.get(name.removeprefix(DELTA_PREFIX).split(".")[0], 0)

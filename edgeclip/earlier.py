@@ -2,21 +2,36 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edgeclip.adapters.changed_encoder import changed_encoder
 from edgeclip.adapters.component import Frozen
 from edgeclip.adapters.composing import frozen_parts
 from edgeclip.errors import ConfigError
 from edgeclip.pack_parts import read_parts
-from edgeclip.packs import check_backbone, load_pack
+from edgeclip.packs import check_golden, load_pack
 
 if TYPE_CHECKING:
     from edgeclip.clip import Backbone
 
 
-def earlier_parts(folder: Path | None, backbone: Backbone, prompts_sha256: str) -> list[Frozen]:
-    """Return the adapters of a pack, to train others beside them; none without a pack.
+@dataclass(frozen=True)
+class Earlier:
+    """What a training stands on.
+
+    Attributes:
+        parts: Adapters of the earlier pack; none without a pack.
+        changed: The encoder with the changes that the pack makes to its weights, or None.
+    """
+
+    parts: tuple[Frozen, ...] = ()
+    changed: Backbone | None = None
+
+
+def read_earlier(folder: Path | None, backbone: Backbone, prompts_sha256: str) -> Earlier:
+    """Return the adapters of a pack, to train others beside them.
 
     Args:
         folder: The earlier pack, or None.
@@ -24,13 +39,13 @@ def earlier_parts(folder: Path | None, backbone: Backbone, prompts_sha256: str) 
         prompts_sha256: Of its classes and prompts, in order.
 
     Raises:
-        ConfigError: The pack has other classes or prompts, or adapters inside the encoder.
+        ConfigError: The pack has other classes or prompts, or slots inside the encoder.
         PackError: It is damaged, for another encoder, or does not say what its adapters are.
     """
     if folder is None:
-        return []
+        return Earlier()
     pack = load_pack(folder)
-    check_backbone(pack.manifest, backbone)
+    check_golden(pack, backbone)
     if pack.manifest.prompts_sha256 != prompts_sha256:
         raise ConfigError(
             f"--on {folder} has other classes or prompts than this training:"
@@ -41,4 +56,6 @@ def earlier_parts(folder: Path | None, backbone: Backbone, prompts_sha256: str) 
             f"--on {folder} has adapters inside the encoder ({pack.manifest.method}): train them"
             " together with the others, by one --method"
         )
-    return frozen_parts(read_parts(folder, pack.manifest, pack.tensors)[1])
+    parts = frozen_parts(read_parts(folder, pack.manifest, pack.tensors)[1])
+    is_changed = pack.manifest.is_bake_only
+    return Earlier(tuple(parts), changed_encoder(backbone, pack.tensors)[0] if is_changed else None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from edgeclip.adapters.deep_graph import DeepGraph
+from edgeclip.changed_features import ChangedFeatureGraph, encode_changed
 from edgeclip.clip import Backbone
 from edgeclip.feature_cache import FeatureCache
 from edgeclip.features import encode_regions
@@ -47,7 +47,7 @@ class PartEncoder:
         Args:
             parts: Of the split.
             views: Of each region.
-            plan: Whether tokens are wanted, and from where.
+            plan: Whether the tower is looked into, and from where.
 
         Raises:
             DataError: An image changed or cannot be decoded; or the tokens do not fit their limit.
@@ -56,14 +56,21 @@ class PartEncoder:
         chosen = sorted(index for part in parts for index in self.split.indices(part))
         regions = regions_of(images, chosen, views=views)
         advance = self.bars.add(f"encoding {parts[0]}", len(regions))
-        if plan.cut is None or plan.upper is None:
+        if plan.inside is None:
             found = encode_regions(
                 images, regions, self.backbone,
                 cache=self.features, strips=self.strips, advance=advance,
             )  # fmt: skip
-            return PartData(images, regions, found, names)
-        level = TokenLevel(plan.cut, self.features, self.tokens)
+            if plan.changed is None:
+                return PartData(images, regions, found, names)
+            advance = self.bars.add(f"encoding {parts[0]}, changed", len(regions))
+            found = encode_changed(
+                images, regions, plan.changed, found,
+                cache=self.features, strips=self.strips, advance=advance,
+            )  # fmt: skip
+            return PartData(images, regions, found, names, graph=ChangedFeatureGraph())
+        level = TokenLevel(plan.inside.cut, self.features, self.tokens)
         found = encode_with_tokens(
             images, regions, self.backbone, level=level, strips=self.strips, advance=advance
         )
-        return PartData(images, regions, found, names, deep=DeepGraph(plan.upper))
+        return PartData(images, regions, found, names, inside=plan.inside.graph)

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeclip.adapters.changed_encoder import changed_encoder
 from edgeclip.adapters.deep_graph import DeepGraph
 from edgeclip.adapters.pack_outputs import outputs_of
 from edgeclip.background import BackgroundCheck, check_background
+from edgeclip.changed_features import ChangedFeatureGraph, encode_changed
 from edgeclip.clip import Backbone, load_backbone
 from edgeclip.contenders import Contender
 from edgeclip.contract.files import new_folder, refuse_filled, write_text
@@ -136,6 +138,7 @@ class _Evaluation:
         asked = request.strip_top_px, request.strip_bottom_px
         self._strips, self._strip_notes = strips_for(self.pack.manifest, *asked)
         self._backbone = _encoder(self.pack, request)
+        self._own_encoder, self._slots = changed_encoder(self._backbone, self.pack.tensors)
         self._images = self._usable()
         self._roles: Roles = roles_of(
             self._images,
@@ -220,7 +223,7 @@ class _Evaluation:
         manifest = self.pack.manifest
 
         def classify(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-            outputs = outputs_of(pixels, self._backbone, self.pack.tensors)
+            outputs = outputs_of(pixels, self._own_encoder, self._slots)
             columns = outputs.probabilities.numpy()
             return class_probabilities(columns, manifest.column_class, len(manifest.classes))
 
@@ -236,7 +239,7 @@ class _Evaluation:
     def _part(
         self, chosen: Sequence[int], *, views: int, name: str, for_pack: bool = False
     ) -> PartData:
-        """Encode images, with tokens where a pack is judged that reaches into the encoder."""
+        """Encode images, with what a pack needs that reaches into the encoder or changes it."""
         regions = regions_of(self._images, chosen, views=views)
         advance, names = self._bars.add(name, len(regions)), self.pack.manifest.class_names
         strips = self._strips
@@ -252,7 +255,14 @@ class _Evaluation:
         features = encode_regions(
             self._images, regions, self._backbone, cache=self._cache, strips=strips, advance=advance
         )
-        return PartData(self._images, regions, features, names)
+        if not (for_pack and self.pack.manifest.is_bake_only):
+            return PartData(self._images, regions, features, names)
+        advance = self._bars.add(f"{name}, changed", len(regions))
+        both = encode_changed(
+            self._images, regions, self._own_encoder, features,
+            cache=self._cache, strips=strips, advance=advance,
+        )  # fmt: skip
+        return PartData(self._images, regions, both, names, ChangedFeatureGraph())
 
 
 def _encoder(pack: Pack, request: EvaluationRequest) -> Backbone:

@@ -26,6 +26,7 @@ from edgeclip.token_cache import TokenRows
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from edgeclip.changed_features import ChangedRows
     from edgeclip.clip import Backbone
 
 _BATCH = 32
@@ -40,12 +41,13 @@ class Features:
     Attributes:
         z: `(n, D)` float32, before the visual projection.
         f: `(n, E)` float32, f = zP, not normalised.
-        tokens: Of the tower's lower part, where adapters reach into the upper one; else None.
+        tokens: Of the tower's lower part, where adapters reach into the upper one; or features of
+            an encoder that an earlier pack changed; else None.
     """
 
     z: NDArray[np.float32]
     f: NDArray[np.float32]
-    tokens: TokenRows | None = None
+    tokens: TokenRows | ChangedRows | None = None
 
     def rows(self, indices: Sequence[int]) -> Features:
         """Return the features of some regions."""

@@ -12,13 +12,15 @@ from edgeclip.adapters.model import AdapterModel
 from edgeclip.adapters.running import run_graph
 from edgeclip.candidates import Judge
 from edgeclip.folds import Folds
-from edgeclip.ladder import Entry, Ladder, Logits, Step, climb, zero_shot_entry
-from edgeclip.methods import AUTO, AUTO_FIRST, AUTO_THEN, Method, parse_method
+from edgeclip.ladder import Entry, Ladder, Logits, Rung, Step, climb, zero_shot_entry
+from edgeclip.methods import AUTO, AUTO_FIRST, AUTO_THEN, Method, parse_method, without_place
 from edgeclip.parts import PartData
 from edgeclip.progress import Bars
 from edgeclip.selection import Candidate, Choice, candidate_of
 from edgeclip.training import inputs_of
 from edgeclip.workbench import Workbench
+
+RUNGS: Mapping[Rung, Sequence[str]] = {"S1": AUTO_FIRST, "S2": AUTO_THEN}
 
 
 @dataclass(frozen=True)
@@ -87,7 +89,7 @@ def learn(
         bars.add("rounds taken over", rounds)(rounds)
     advance = bars.add("methods, held out", len(entries))
     climbed = climb(entries, lesson.folds, lesson.judge, tried=lambda _: advance(1))
-    ladder = replace(climbed, skipped=skipped or {})
+    ladder = replace(climbed, skipped={**_taken(name, bench), **(skipped or {})})
     zero_shot = candidate_of(floor, 1.0, ladder.steps[0].score, {})
     won = ladder.chosen
     method = parse_method(won.entry.name)
@@ -109,11 +111,25 @@ def _entries(name: str, bench: Workbench) -> list[Entry]:
     if name != AUTO:
         method = parse_method(name)
         return [bench.entry(method, "S1")] if method.kinds else []
-    first = [bench.entry(parse_method(own), "S1") for own in AUTO_FIRST]
-    inside = bench.base.deep is not None
-    known = [parse_method(own) for own in AUTO_THEN]
-    then = [method for method in known if inside or method.level == "features"]
-    return first + [bench.entry(method, "S2") for method in then]
+    inside = bench.base.inside is not None
+    entries = []
+    for rung, names in RUNGS.items():
+        for method in map(parse_method, names):
+            known = inside or method.level == "features"
+            if known and not without_place(method, bench.base.before):
+                entries.append(bench.entry(method, rung))
+    return entries
+
+
+def _taken(name: str, bench: Workbench) -> dict[str, str]:
+    """Return what `auto` leaves out because an earlier pack has the like of it, and why."""
+    if name != AUTO:
+        return {}
+    methods = [parse_method(own) for names in RUNGS.values() for own in names]
+    taken = {method.name: without_place(method, bench.base.before) for method in methods}
+    return {
+        own: f"the earlier pack leaves no place for {kind}" for own, kind in taken.items() if kind
+    }
 
 
 def _zero_shot(bench: Workbench) -> AdapterModel:

@@ -2,130 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
-
-import numpy as np
-import torch
 
 from edgeclip.adapters import gda, tip
 from edgeclip.adapters.blend import SHARES as BLEND_SHARES
 from edgeclip.adapters.blend import make_blend
 from edgeclip.adapters.block import BlockAdapters, BlockSettings
 from edgeclip.adapters.block_cross_modal import CrossModalBlocks, CrossModalSettings
-from edgeclip.adapters.class_head import ClassHead, ZeroShot
+from edgeclip.adapters.class_head import ClassHead
 from edgeclip.adapters.component import Component, FusionClass
 from edgeclip.adapters.cross_modal_head import CrossModalHead
 from edgeclip.adapters.linear import LinearAdapter, ProjectionAdapter, anchor_of
 from edgeclip.adapters.linear_probe import make_linear_probe
-from edgeclip.adapters.model import AdapterModel
 from edgeclip.adapters.pooling import ClassPooling, PoolingSettings
 from edgeclip.adapters.proker import make_proker
-from edgeclip.adapters.running import run_graph
 from edgeclip.adapters.soft_prompts import PROMPT_ANCHOR, SoftPrompts, SoftPromptSettings
-from edgeclip.adapters.support import Support, pooled_views
+from edgeclip.adapters.stages import StageAdapters, StageGraph
 from edgeclip.adapters.task_residual import TaskResidual
 from edgeclip.adapters.text_adapters import TextAdapter, TextBlockAdapters
 from edgeclip.adapters.text_tokens import tokens_of_kind
+from edgeclip.adapters.tower_tuning import LowRank, NormTuning, SingularValues
 from edgeclip.adapters.visual import VisualAdapter
-from edgeclip.config import Recipe
-from edgeclip.sampling import balanced_weights
-from edgeclip.text_side import TextSide
-from edgeclip.training import TrainingRows, anchor_strengths, inputs_of
+from edgeclip.adapters.weight_graph import WeightGraph
+from edgeclip.making import Making, Setting
+from edgeclip.training import anchor_strengths
 
 MOST_ENTRIES = 1024  # that the cache slots of an engine hold
 
 SHARES = tuple(step / 10 for step in range(1, 11))
-Setting = Mapping[str, float]
 
-
-@dataclass(frozen=True)
-class TowerSizes:
-    """Of the image tower.
-
-    Attributes:
-        width: D.
-        blocks: L.
-        tokens: N.
-        projection: P, `(D, E)` float32.
-    """
-
-    width: int
-    blocks: int
-    tokens: int
-    projection: torch.Tensor
-
-
-@dataclass(frozen=True)
-class Making:
-    """What a component may be made from.
-
-    Attributes:
-        rows: Of the training part, or of a fold of it.
-        model: The model so far: zero-shot, or with the components before this one.
-        recipe: Sizes, weights, seed.
-        text: The prompts, for components of the text side.
-        tower: Width and blocks of the image tower, for components inside it.
-    """
-
-    rows: TrainingRows
-    model: AdapterModel
-    recipe: Recipe
-    text: TextSide | None = None
-    tower: TowerSizes | None = None
-
-    @property
-    def blocks(self) -> TowerSizes:
-        """Sizes of the image tower, which must be there.
-
-        Raises:
-            ValueError: They were not given.
-        """
-        if self.tower is None:
-            raise ValueError("components inside the image tower need its sizes: give Base them")
-        return self.tower
-
-    def support(self, most: int | None = None) -> Support:
-        """Return the images of training-free methods, as the model so far sees them.
-
-        Args:
-            most: How many regions at the most; more are drawn by class and location evenly.
-        """
-        inputs = inputs_of(self.rows.features, np.arange(len(self.rows.classes)))
-        outputs = run_graph(self.model.graph, inputs, self.model.pack_tensors())
-        features, first = pooled_views(outputs.image_features, torch.from_numpy(self.rows.origins))
-        if most is not None and len(first) > most:
-            kept = _drawn(self.rows.chosen(first.numpy()), most, self.recipe.seed)
-            features, first = features[kept], first[kept]
-        slots = self.model.own_slots()
-        start = ZeroShot(
-            slots["class_weights"].detach(), slots["class_bias"].detach(),
-            self.start.logit_scale, self.start.columns, self.start.classes,
-        )  # fmt: skip
-        places = [self.rows.locations[int(row)] for row in first]
-        return Support(features, torch.from_numpy(self.rows.classes)[first], start, places)
-
-    @property
-    def prompts(self) -> TextSide:
-        """The prompts, which must be there.
-
-        Raises:
-            ValueError: They were not given.
-        """
-        if self.text is None:
-            raise ValueError("components of the text side need the prompts: give Base its text")
-        return self.text
-
-    @property
-    def start(self) -> ZeroShot:
-        """The class matrix of the prompts."""
-        return self.model.start
-
-    @property
-    def embed_dim(self) -> int:
-        """E."""
-        return int(self.start.weights.shape[0])
+Level = Literal["features", "tokens", "weights", "stages"]
+"""Cached image features; tokens inside a ViT; the weights of a ViT; stages of a ResNet."""
 
 
 @dataclass(frozen=True)
@@ -136,7 +45,7 @@ class Maker:
         make: A fresh component.
         fusion: What it costs on the device.
         trained: Whether gradient steps follow; else it is complete when made.
-        level: What it looks at: cached image features, or tokens inside the encoder.
+        level: What it looks at, see `Level`.
         shares: Of what was learned, to choose from.
         settings: To choose from.
     """
@@ -144,7 +53,7 @@ class Maker:
     make: Callable[[Making, Setting], Component]
     fusion: FusionClass
     trained: bool = True
-    level: Literal["features", "tokens"] = "features"
+    level: Level = "features"
     shares: tuple[float, ...] = SHARES
     settings: tuple[Setting, ...] = ({},)
 
@@ -213,6 +122,33 @@ def _block_xmodal(making: Making, _setting: Setting) -> Component:
     return CrossModalBlocks(tower.width, tower.blocks, tokens, settings)
 
 
+def _weights(making: Making) -> WeightGraph:
+    graph = making.model.graph
+    if not isinstance(graph, WeightGraph):
+        raise ValueError("methods on the tower's weights need its weight graph: give Base one")
+    return graph
+
+
+def _ln(making: Making, _setting: Setting) -> Component:
+    return NormTuning(_weights(making).weights)
+
+
+def _lora(making: Making, _setting: Setting) -> Component:
+    return LowRank(_weights(making).weights)
+
+
+def _svd(making: Making, _setting: Setting) -> Component:
+    graph = _weights(making)
+    return SingularValues(graph.weights, graph.vectors)
+
+
+def _stages(making: Making, _setting: Setting) -> Component:
+    graph = making.model.graph
+    if not isinstance(graph, StageGraph):
+        raise ValueError("stage adapters need the tower's stage graph: give Base one")
+    return StageAdapters(graph.tower)
+
+
 def _pooling(making: Making, _setting: Setting) -> Component:
     return ClassPooling(making.start, PoolingSettings(attention=making.recipe.pooling_attention))
 
@@ -237,12 +173,6 @@ def _blend(making: Making, _setting: Setting) -> Component:
     return make_blend(making.support(MOST_ENTRIES))
 
 
-def _drawn(rows: TrainingRows, most: int, seed: int) -> torch.Tensor:
-    weights = balanced_weights(rows.classes, rows.locations)
-    rng = np.random.default_rng(seed)
-    return torch.from_numpy(np.sort(rng.choice(len(weights), most, replace=False, p=weights)))
-
-
 MAKERS: dict[str, Maker] = {
     "head": Maker(_head, "F0"),
     "taskres": Maker(_taskres, "F0"),
@@ -265,5 +195,9 @@ MAKERS: dict[str, Maker] = {
     "block": Maker(_block, "F2", level="tokens"),
     "block_xmodal": Maker(_block_xmodal, "F2", level="tokens"),
     "pooling": Maker(_pooling, "F2", level="tokens"),
+    "ln": Maker(_ln, "F0", level="weights"),
+    "lora": Maker(_lora, "F0", level="weights"),
+    "svd": Maker(_svd, "F0", level="weights"),
+    "stages": Maker(_stages, "F2", level="stages"),
 }  # fmt: skip
-"""By name; the cheapest on the device first."""
+"""By name; the cheapest on the device first, last those that need a graph of their own."""

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 
@@ -15,7 +14,8 @@ from edgeclip.adapters.model import AdapterModel, Graph
 from edgeclip.config import Recipe
 from edgeclip.errors import ConfigError
 from edgeclip.fit_state import Checkpoint
-from edgeclip.makers import MAKERS, SHARES, Making, Setting, TowerSizes
+from edgeclip.makers import MAKERS, SHARES, Level
+from edgeclip.making import Making, Setting, TowerSizes
 from edgeclip.text_side import TextSide
 from edgeclip.training import TrainingRows, fit
 
@@ -45,10 +45,10 @@ class Method:
         return max(classes, default="F0")
 
     @property
-    def level(self) -> Literal["features", "tokens"]:
-        """`tokens` where any component looks into the encoder."""
-        inside = any(MAKERS[kind].level == "tokens" for kind in self.kinds)
-        return "tokens" if inside else "features"
+    def level(self) -> Level:
+        """That of the components that look into the encoder, else `features`."""
+        inside: list[Level] = [MAKERS[kind].level for kind in self.kinds]
+        return next((level for level in inside if level != "features"), "features")
 
     @property
     def shares(self) -> tuple[float, ...]:
@@ -67,7 +67,8 @@ def parse_method(name: str) -> Method:
     """Return what `visual+head` names.
 
     Raises:
-        ConfigError: A part is not known, stands twice, or two parts are training-free.
+        ConfigError: A part is not known, stands twice, two parts are training-free, bind the same
+            slots, or look into the encoder in ways that do not go together.
     """
     if name == ZERO_SHOT:
         return Method(name, ())
@@ -80,7 +81,46 @@ def parse_method(name: str) -> Method:
     free = [kind for kind in kinds if not MAKERS[kind].trained]
     if len(set(kinds)) < len(kinds) or len(free) > 1:
         raise ConfigError(f"--method {name}: name each part once, and one training-free at most")
+    for index, kind in enumerate(kinds):
+        if other := clash(kind, kinds[:index]):
+            raise ConfigError(
+                f"--method {name}: {other} and {kind} bind the same slots: choose one"
+            )
+    _refuse_two_levels(name, kinds)
     return Method(name, tuple(sorted(kinds, key=lambda kind: not MAKERS[kind].trained)))
+
+
+_BIND_THE_SAME = (("tip", "tip_f", "proker", "blend"), ("linear", "proj"))
+
+
+def clash(kind: str, others: Iterable[str]) -> str | None:
+    """Return which of other components a pack cannot hold beside one of a kind, if any."""
+    alike = next((group for group in _BIND_THE_SAME if kind in group), (kind,))
+    return next((other for other in others if other in alike), None)
+
+
+def without_place(method: Method, before: Sequence[Component]) -> str | None:
+    """Return which of a method's components those of an earlier training leave no place for."""
+    kinds = [component.kind for component in before]
+    return next((kind for kind in method.kinds if clash(kind, kinds)), None)
+
+
+_LEVELS: dict[Level, str] = {
+    "tokens": "binds slots inside a ViT",
+    "weights": "changes the weights of a ViT",
+    "stages": "is made for a ResNet",
+}
+
+
+def _refuse_two_levels(name: str, kinds: Sequence[str]) -> None:
+    inside = [kind for kind in kinds if MAKERS[kind].level != "features"]
+    for kind in inside[1:]:
+        first, other = MAKERS[inside[0]].level, MAKERS[kind].level
+        if first != other:
+            raise ConfigError(
+                f"--method {name}: {inside[0]} {_LEVELS[first]}, {kind} {_LEVELS[other]}: choose"
+                " one; each goes with adapters of the head"
+            )
 
 
 @dataclass(frozen=True)
@@ -93,7 +133,7 @@ class Base:
         before: Components of an earlier training; they stay as they are.
         text: The prompts, for components of the text side.
         tower: Width and blocks of the image tower, for components inside it.
-        deep: From tokens to outputs, for components inside the image tower.
+        inside: From the lower part of the image tower to outputs, for components inside it.
     """
 
     start: ZeroShot
@@ -101,19 +141,21 @@ class Base:
     before: tuple[Component, ...] = ()
     text: TextSide | None = None
     tower: TowerSizes | None = None
-    deep: Graph | None = None
+    inside: Graph | None = None
 
     def graph_of(self, method: Method) -> Graph:
         """Return the graph that a method is trained through.
 
         Raises:
-            ValueError: The method reaches into the tower, and there is no deep graph.
+            ValueError: The method reaches into the tower, and there is no graph of its inside.
         """
         if method.level == "features":
             return self.graph
-        if self.deep is None:
-            raise ValueError(f"{method.name} reaches into the tower: give Base a deep graph")
-        return self.deep
+        if self.inside is None:
+            raise ValueError(
+                f"{method.name} reaches into the tower: give Base a graph of its inside"
+            )
+        return self.inside
 
 
 def fresh_model(method: Method, base: Base, rows: TrainingRows, recipe: Recipe) -> AdapterModel:

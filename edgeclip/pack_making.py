@@ -7,12 +7,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from importlib.metadata import version
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgeclip.clip import Backbone
 from edgeclip.config import TrainConfig
+from edgeclip.contract.deltas import changes_weights
 from edgeclip.contract.pack import (
     PARTS_FILE,
     Base,
@@ -34,6 +36,7 @@ from edgeclip.pack_parts import adapter_records, parts_bytes
 from edgeclip.packs import golden_outputs, pack_files
 from edgeclip.prompts import ClassPrompts, column_class, prompts_sha256
 from edgeclip.regions import Region, Strips, pixels_of
+from edgeclip.selection import Candidate
 from edgeclip.splits import Split
 
 _GOLDEN_FRAMES = 5  # beside black, white and noise
@@ -83,7 +86,7 @@ def make_manifest(trained: Trained, created_at: datetime) -> PackManifest:
         tool={name: version(name) for name in ("edgeclip", "torch", "open_clip_torch")},
         method=ZERO_SHOT if zero_shot else method.name,
         recipe_sha256=config.recipe.sha256,
-        fusion_class="F0" if zero_shot else method.fusion,
+        fusion_class=fusion_of(chosen),
         graph=graph_of(chosen.tensors),
         slots={name: list(chosen.tensors[name].shape) for name in sorted(chosen.tensors)},
         adapters=adapter_records(chosen.parts),
@@ -101,6 +104,13 @@ def make_manifest(trained: Trained, created_at: datetime) -> PackManifest:
         metrics=_metrics(trained),
         files={},
     )
+
+
+def fusion_of(chosen: Candidate) -> Literal["F0", "F1", "F2", "bake-only"]:
+    """Return what a pack costs on the device: the dearest of its adapters, earlier ones too."""
+    if changes_weights(chosen.tensors):
+        return "bake-only"
+    return max((part.fusion for part in chosen.parts), default="F0")
 
 
 def pack_binaries(trained: Trained, backbone: Backbone, strips: Strips) -> dict[str, bytes]:

@@ -15,6 +15,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 
+from edgeclip.contract.deltas import split_deltas
 from edgeclip.contract.files import new_folder, write_bytes, write_text
 from edgeclip.contract.hashing import sha256_bytes
 from edgeclip.contract.pack import (
@@ -195,10 +196,13 @@ def _read_tensors(path: Path, manifest: PackManifest) -> dict[str, Floats]:
         )
     if wrong := sorted(name for name, tensor in tensors.items() if tensor.dtype != np.float32):
         raise PackError(f"{path}: {', '.join(wrong)} are not float32: train the pack again")
-    filled = filled_for(manifest.graph, manifest.base, tensors)
+    slots, deltas = split_deltas(tensors)
+    if wrong := sorted(name for name, delta in deltas.items() if not np.isfinite(delta).all()):
+        raise PackError(f"{path}: {wrong[0]} holds values that are not finite: train it again")
+    filled = filled_for(manifest.graph, manifest.base, slots)
     if filled["class_weights"].shape[1] != len(manifest.column_class):
         raise PackError(f"{path}: class_weights and column_class differ in columns")
-    return {name: filled[name] for name in tensors}
+    return {name: {**filled, **deltas}[name] for name in tensors}
 
 
 def _read_golden(path: Path, manifest: PackManifest) -> Golden:

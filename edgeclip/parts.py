@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeclip.adapters.model import FeatureGraph, Graph
-from edgeclip.contract.slots import needs_deep_graph
+from edgeclip.contract.slots import reaches_inside
 from edgeclip.features import Features
 from edgeclip.labels.dataset import LabelledImage
 from edgeclip.regions import Region
@@ -29,7 +29,7 @@ class PartData:
         features: Of the n regions.
         class_names: C names.
         graph: From features to outputs.
-        deep: From tokens to outputs, where the features have tokens.
+        inside: From tokens to outputs, where the features have tokens.
     """
 
     images: Sequence[LabelledImage]
@@ -37,7 +37,7 @@ class PartData:
     features: Features
     class_names: Sequence[str]
     graph: Graph = field(default_factory=FeatureGraph)
-    deep: Graph | None = None
+    inside: Graph | None = None
 
     @property
     def classes(self) -> NDArray[np.int64]:
@@ -74,6 +74,6 @@ class PartData:
             column_class: The class of each column.
             targets: Indices of the target classes.
         """
-        deep = self.deep if needs_deep_graph(tensors) else None
-        rows = region_probabilities(deep or self.graph, self.features, tensors, column_class)
+        inside = self.inside if reaches_inside(tensors) else None
+        rows = region_probabilities(inside or self.graph, self.features, tensors, column_class)
         return image_probabilities(self.regions, rows, targets)

@@ -15,7 +15,7 @@ from edgeclip.features import Features, Reading, embedded, encode_regions, featu
 from edgeclip.labels.dataset import LabelledImage
 from edgeclip.regions import Region, Strips
 from edgeclip.token_cache import TokenCache
-from edgeclip.towers import features_above, is_staged, split_stages, split_tower
+from edgeclip.towers import features_above, split_at
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -30,22 +30,23 @@ class TokenLevel:
     """Which tokens are wanted, and where they and the features are looked up and stored.
 
     Attributes:
-        cut: How many blocks, of a ResNet stages, lie below the tokens, see `towers`.
+        cut: How many blocks, of a ResNet stages, lie below the tokens, see `towers`; None: the
+            pixels stand in their place.
         features: Of z and f.
         tokens: Of the tokens.
     """
 
-    cut: int
+    cut: int | None
     features: FeatureCache
     tokens: TokenCache
 
 
-def token_key(feature: str, cut: int) -> str:
+def token_key(feature: str, cut: int | None) -> str:
     """Return the key of a region's tokens.
 
     Args:
         feature: `feature_key` of the region: content, box, view, preprocessing, weights.
-        cut: Blocks of the lower part.
+        cut: Blocks of the lower part; None for pixels.
     """
     return sha256_bytes(f"{feature} cut@{cut} float16 {_TOKENS_VERSION}".encode())
 
@@ -73,9 +74,7 @@ def encode_with_tokens(
         ConfigError: Adapters do not know this tower's blocks.
         DataError: An image changed or cannot be decoded; or the tokens do not fit the limit.
     """
-    tower = backbone.tower
-    split = split_stages if is_staged(tower.visual) else split_tower
-    lower, upper = split(tower.visual, tower.projection, level.cut)
+    lower, upper = split_at(backbone.tower, level.cut)
     spec, weights = backbone.preprocess, backbone.base.weights_sha256
     known = [feature_key(images[r.image].facts.sha256, r, spec, weights, strips) for r in regions]
     keys = [token_key(key, level.cut) for key in known]

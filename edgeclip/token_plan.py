@@ -1,4 +1,4 @@
-"""Whether a training looks into the image tower: asked for, or affordable for `auto`."""
+"""Whether a training looks into the image tower, and from where: asked for, or affordable."""
 
 from __future__ import annotations
 
@@ -10,86 +10,173 @@ import numpy as np
 
 from edgeclip.adapters.class_head import ZeroShot
 from edgeclip.adapters.deep_graph import DeepGraph
+from edgeclip.adapters.model import Graph
+from edgeclip.adapters.stages import StageGraph
+from edgeclip.adapters.weight_graph import WeightGraph
 from edgeclip.clip import Backbone
 from edgeclip.config import TrainConfig
+from edgeclip.earlier import Earlier
 from edgeclip.errors import ConfigError
 from edgeclip.features import Features
-from edgeclip.makers import TowerSizes
-from edgeclip.methods import AUTO, AUTO_THEN, Base, Method, fresh_model, parse_method
+from edgeclip.making import TowerSizes
+from edgeclip.methods import (
+    AUTO,
+    AUTO_THEN,
+    Base,
+    Method,
+    fresh_model,
+    parse_method,
+    without_place,
+)
 from edgeclip.run_folder import RunFolder
 from edgeclip.token_cache import TokenCache
-from edgeclip.towers import UpperTower, block_count
+from edgeclip.towers import STAGES, block_count, is_staged, require_blocks, split_at
 from edgeclip.training import TrainingRows, fit
+
+AUTO_MINUTES = 10.0
+"""That `auto` may spend inside the tower unless told otherwise."""
 
 _LEAST_BLOCKS = 4  # cross-modal blocks sit behind the last four
 _STEPS = 2  # measured, after one that warms up
 
 
 @dataclass(frozen=True)
-class TokenPlan:
-    """What of the tower is run in training.
+class Inside:
+    """Where the tower is cut, and what is run above.
 
     Attributes:
-        cut: How many blocks lie below the cached tokens; None where the tower is not looked into.
-        upper: The rest of the tower, or None.
+        cut: How many blocks, of a ResNet stages, lie below what is cached; None caches pixels.
+        graph: From there to the outputs.
+    """
+
+    cut: int | None
+    graph: Graph
+
+
+@dataclass(frozen=True)
+class TokenPlan:
+    """How a training looks at images.
+
+    Attributes:
+        inside: How it looks into the tower, or None.
+        changed: The encoder that an earlier pack changed, whose features are looked at too.
         skipped: Method -> why `auto` does not try it.
     """
 
-    cut: int | None = None
-    upper: UpperTower | None = None
+    inside: Inside | None = None
+    changed: Backbone | None = None
     skipped: Mapping[str, str] = field(default_factory=dict)
 
 
+def look_inside(config: TrainConfig, method: Method, backbone: Backbone) -> Inside | None:
+    """Return how a method looks into the tower; None where it does not.
+
+    Raises:
+        ConfigError: It does, and the tower is not of its kind.
+    """
+    tower, recipe = backbone.tower, config.recipe
+    if method.level == "features":
+        return None
+    if method.level == "stages":
+        return Inside(0, StageGraph(tower))
+    require_blocks(tower.visual)
+    blocks = block_count(tower.visual)
+    if method.level == "weights":
+        cut = blocks - min(recipe.tuned_blocks or blocks, blocks)
+        whole = recipe.tuned_blocks is None and "ln" in method.kinds  # one norm lies below block 0
+        return Inside(None if whole else cut, WeightGraph(tower, None if whole else cut))
+    cut = max(blocks - max(recipe.blocks, _LEAST_BLOCKS), 0)
+    return Inside(cut, DeepGraph(backbone.split(cut)[1]))
+
+
 def plan_tokens(
-    config: TrainConfig, backbone: Backbone, start: ZeroShot, kept: RunFolder
+    config: TrainConfig, backbone: Backbone, start: ZeroShot, earlier: Earlier, kept: RunFolder
 ) -> TokenPlan:
     """Return the plan of a training.
 
     Args:
-        config: Names the method, and what `auto` may spend.
+        config: Names the method, and what may be spent.
         backbone: The frozen encoder.
         start: The class matrix of the prompts.
+        earlier: The pack that the training stands on.
         kept: Remembers what was measured, so that a continued run decides alike.
 
     Raises:
-        ConfigError: The method reaches into the tower, and the tower is of an unknown kind.
+        ConfigError: The method reaches into the tower, and the tower is of an unknown kind, an
+            earlier pack changed it, or that takes longer than was allowed.
     """
-    blocks = block_count(backbone.tower.visual)
     if config.method != AUTO:
-        method = parse_method(config.method)
-        return _looked_into(config, backbone, blocks) if method.level == "tokens" else TokenPlan()
+        return _named(config, backbone, start, earlier, kept)
     inside = [m for m in map(parse_method, AUTO_THEN) if m.level == "tokens"]
-    if not blocks:
+    if earlier.changed:
+        why = "the earlier pack changes the encoder's weights"
+        return TokenPlan(changed=earlier.changed, skipped={m.name: why for m in inside})
+    if is_staged(backbone.tower.visual):
+        why = "the image tower is a ResNet: --method stages+head trains inside it"
+        return TokenPlan(skipped={m.name: why for m in inside})
+    if not block_count(backbone.tower.visual):
         return TokenPlan(skipped={m.name: "the image tower has no blocks" for m in inside})
-    plan = _looked_into(config, backbone, blocks)
-
-    def measured() -> float:
-        return sum(_minutes(method, config, backbone, start, plan) for method in inside)
-
-    minutes = kept.measured("minutes", measured)
-    if minutes <= config.budget_minutes:
-        return plan
+    found = look_inside(config, inside[0], backbone)
+    minutes = kept.measured(
+        "minutes", lambda: sum(_minutes(m, config, backbone, start, found) for m in inside)
+    )
+    budget = AUTO_MINUTES if config.budget_minutes is None else config.budget_minutes
+    if minutes <= budget:
+        return TokenPlan(found)
     why = f"about {minutes:.0f} minutes here: --budget-minutes {np.ceil(minutes):.0f} tries it"
     return TokenPlan(skipped={method.name: why for method in inside})
 
 
-def _looked_into(config: TrainConfig, backbone: Backbone, blocks: int) -> TokenPlan:
-    cut = max(blocks - max(config.recipe.blocks, _LEAST_BLOCKS), 0)
-    _, upper = backbone.split(cut)  # refuses a tower that is not known
-    return TokenPlan(cut, upper)
+def _named(
+    config: TrainConfig, backbone: Backbone, start: ZeroShot, earlier: Earlier, kept: RunFolder
+) -> TokenPlan:
+    method = parse_method(config.method)
+    if kind := without_place(method, earlier.parts):
+        raise ConfigError(
+            f"--on {config.on} leaves no place for {kind} (it has"
+            f" {', '.join(part.kind for part in earlier.parts)}): name other methods"
+        )
+    inside = look_inside(config, method, backbone)
+    if inside is None or earlier.changed is None:
+        _refuse_beyond_budget(config, method, backbone, start, inside, kept)
+        return TokenPlan(inside, earlier.changed)
+    raise ConfigError(
+        f"--on {config.on} changes the encoder's own weights, and {method.name} looks into the"
+        " encoder too: add methods of the head, or train both by one --method"
+    )
+
+
+def _refuse_beyond_budget(
+    config: TrainConfig,
+    method: Method,
+    backbone: Backbone,
+    start: ZeroShot,
+    inside: Inside | None,
+    kept: RunFolder,
+) -> None:
+    if inside is None or config.budget_minutes is None:
+        return
+    minutes = kept.measured("minutes", lambda: _minutes(method, config, backbone, start, inside))
+    if minutes > config.budget_minutes:
+        raise ConfigError(
+            f"--method {method.name} takes about {minutes:.0f} minutes here, --budget-minutes"
+            f" {config.budget_minutes:g} are allowed: allow {np.ceil(minutes):.0f}, or lower"
+            " --folds, --steps or --tuned-blocks"
+        )
 
 
 def _minutes(
-    method: Method, config: TrainConfig, backbone: Backbone, start: ZeroShot, plan: TokenPlan
+    method: Method,
+    config: TrainConfig,
+    backbone: Backbone,
+    start: ZeroShot,
+    inside: Inside | None,
 ) -> float:
     """Return about how long a method takes for all rounds and the last fit, measured on noise."""
-    if plan.upper is None:
-        raise ConfigError("no plan to look into the tower")
-    batch = config.recipe.token_batch
-    base = Base(
-        start, DeepGraph(plan.upper), tower=tower_sizes(backbone), deep=DeepGraph(plan.upper)
-    )
-    rows = _noise(backbone, plan, batch)
+    if inside is None:
+        raise ValueError("no plan to look into the tower")
+    base = Base(start, inside.graph, tower=tower_sizes(backbone), inside=inside.graph)
+    rows = _noise(backbone, inside, config.recipe.token_batch)
     seconds = []
     for steps in (1, 1 + _STEPS):
         recipe = config.recipe.model_copy(update={"steps": steps})
@@ -106,12 +193,15 @@ def tower_sizes(backbone: Backbone) -> TowerSizes:
     visual, width = backbone.tower.visual, backbone.base.width
     blocks = block_count(visual)
     tokens = len(visual.positional_embedding) if blocks else 1
-    return TowerSizes(width, blocks, tokens, backbone.tower.projection.detach().cpu())
+    places = {}
+    if is_staged(visual):  # each stage halves the side that the one before it left
+        places = {s: (backbone.preprocess.size // (4 << i)) ** 2 for i, s in enumerate(STAGES)}
+    return TowerSizes(width, blocks, tokens, backbone.tower.projection.detach().cpu(), places)
 
 
-def _noise(backbone: Backbone, plan: TokenPlan, batch: int) -> TrainingRows:
+def _noise(backbone: Backbone, inside: Inside, batch: int) -> TrainingRows:
     size = backbone.preprocess.size
-    lower, _ = backbone.split(plan.cut or 0)
+    lower, _ = split_at(backbone.tower, inside.cut)
     images = np.random.default_rng(0).integers(0, 256, (2, size, size, 3), np.uint8)
     tokens = backbone.embed_tokens(images, lower)
     cache = TokenCache(None)

@@ -167,7 +167,29 @@ class UpperTower(nn.Module):
         return tokens[:, 1:].mean(dim=1) if self._by_mean else tokens[:, 0]
 
 
-def features_above(upper: UpperTower | UpperStages, tokens: Tensor) -> tuple[Tensor, Tensor]:
+Lower = LowerTower | LowerStages | nn.Identity
+Upper = UpperTower | UpperStages | FrozenTower
+
+
+def split_at(tower: FrozenTower, cut: int | None) -> tuple[Lower, Upper]:
+    """Return a tower in two parts, of whichever kind it is.
+
+    Args:
+        tower: Frozen.
+        cut: Blocks of the lower part, of a ResNet stages; None leaves the whole tower above the
+            pixels.
+
+    Raises:
+        ConfigError: There is a cut, and the tower is not known.
+        ValueError: `cut` is out of range.
+    """
+    if cut is None:
+        return nn.Identity(), tower
+    split = split_stages if is_staged(tower.visual) else split_tower
+    return split(tower.visual, tower.projection, cut)
+
+
+def features_above(upper: Upper, tokens: Tensor) -> tuple[Tensor, Tensor]:
     """Return z `(B, D)` and f `(B, E)` as `embed_images` gives them, float32 on the CPU.
 
     Args:

@@ -21,6 +21,7 @@ from edgeclip.evaluation.result import Evaluation
 from edgeclip.labels.classes import require_two_classes
 from edgeclip.labels.dataset import Dataset
 from edgeclip.learning import Learned
+from edgeclip.methods import AUTO, parse_method
 from edgeclip.opening import open_dataset
 from edgeclip.openings import Opening, images_sha256, read_openings
 from edgeclip.pack_making import make_manifest, pack_binaries
@@ -91,6 +92,8 @@ def train(
     """
     with only_training(config.out):
         _refuse_to_replace(config)  # before minutes of work
+        if config.method != AUTO:
+            parse_method(config.method)
         earlier = read_openings(config.out)  # of a pack that is replaced: its images were seen
         dataset = open_dataset(config, bars)
         require_two_classes(dataset.class_names)

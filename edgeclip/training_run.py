@@ -8,8 +8,8 @@ from edgeclip.adapters.class_head import ZeroShot
 from edgeclip.clip import Backbone, hash_weights, load_backbone
 from edgeclip.config import TrainConfig
 from edgeclip.contract.pack import Thresholds
-from edgeclip.contract.slots import needs_deep_graph
-from edgeclip.earlier import earlier_parts
+from edgeclip.contract.slots import reaches_inside
+from edgeclip.earlier import read_earlier
 from edgeclip.encoding import PartEncoder
 from edgeclip.errors import ArtefactError, GateError
 from edgeclip.evaluation.comparison import Comparison, compare
@@ -19,7 +19,7 @@ from edgeclip.features import cache_folder
 from edgeclip.folds import plan_folds
 from edgeclip.labels.dataset import Dataset
 from edgeclip.learning import Learned, Lesson, learn
-from edgeclip.methods import Base
+from edgeclip.methods import AUTO, Base, parse_method
 from edgeclip.pack_contender import Head, head_contender, judged_images
 from edgeclip.pack_making import Trained
 from edgeclip.progress import Bars
@@ -30,7 +30,7 @@ from edgeclip.selection import Candidate, Choice, thresholds_of
 from edgeclip.splits import Split
 from edgeclip.text_side import TextSide
 from edgeclip.token_cache import TokenCache
-from edgeclip.token_plan import TokenPlan, plan_tokens, tower_sizes
+from edgeclip.token_plan import TokenPlan, look_inside, plan_tokens, tower_sizes
 from edgeclip.workbench import Workbench
 
 
@@ -58,6 +58,8 @@ class TrainingRun:
         self._column_class = column_class(self._prompts)
         self.strips = Strips(self._recipe.strip_top_px, self._recipe.strip_bottom_px)
         self.backbone: Backbone = load_backbone(config.backbone, config.pretrained)
+        if config.method != AUTO:  # refuses a tower that the method does not know
+            look_inside(config, parse_method(config.method), self.backbone)
         folder = cache_folder(config.cache, self.backbone.base.weights_sha256)
         self.cache = FeatureCache(folder)
         tokens = TokenCache(folder / "tokens" if folder else None)
@@ -67,13 +69,14 @@ class TrainingRun:
 
     def train(self, kept: RunFolder) -> tuple[Trained, Comparison]:
         """Fit, choose, and only then look at the test parts."""
-        before = earlier_parts(self._config.on, self.backbone, prompts_sha256(self._prompts))
+        earlier = read_earlier(self._config.on, self.backbone, prompts_sha256(self._prompts))
         side = TextSide(self.backbone, self._prompts)
         features = self.backbone.embed_prompts(side.columns)
         start = ZeroShot.of(features, self._column_class, self.backbone.logit_scale)
-        plan = plan_tokens(self._config, self.backbone, start, kept)
+        plan = plan_tokens(self._config, self.backbone, start, earlier, kept)
         lesson, sizes = self._lesson(plan), tower_sizes(self.backbone)
-        base = Base(start, lesson.part.graph, tuple(before), side, sizes, lesson.part.deep)
+        part = lesson.part
+        base = Base(start, part.graph, earlier.parts, side, sizes, part.inside)
         learned = self._learn(lesson, base, plan, kept)
         thresholds = self._thresholds(learned.choice)
         comparison = self._compare(learned, thresholds, plan)
@@ -134,9 +137,8 @@ class TrainingRun:
     ) -> Comparison:
         """Open the test parts, once, and judge both heads on them."""
         choice = learned.choice
-        deep = needs_deep_graph(choice.chosen.tensors)
-        looked_into = plan if deep else TokenPlan()
-        part = self._encoder.encode(("test", "test_seen"), views=1, plan=looked_into)
+        looked_at = plan if reaches_inside(choice.chosen.tensors) else TokenPlan()
+        part = self._encoder.encode(("test", "test_seen"), views=1, plan=looked_at)
         trained = not choice.kept_zero_shot
         heads = [
             Head(

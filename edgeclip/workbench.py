@@ -15,7 +15,7 @@ from edgeclip.config import Recipe
 from edgeclip.costs import added_macs, filled_beyond_zero_shot
 from edgeclip.fit_state import Checkpoint
 from edgeclip.ladder import Entry, Logits, Rung
-from edgeclip.makers import Setting
+from edgeclip.making import Setting
 from edgeclip.methods import Base, Method, fitted, fresh_model
 from edgeclip.run_folder import FIT, ROUND, RunFolder
 from edgeclip.run_pieces import Pieces, What, pieces_of
@@ -66,7 +66,8 @@ class Workbench:
 
     def entry(self, method: Method, rung: Rung) -> Entry:
         """Return a method as the ladder tries it."""
-        model = fresh_model(method, self.base, self.rows, self.recipe)
+        model = fresh_model(method, self.base, self.rows, self.recipe).eval()
+        tower = self.base.tower
         shapes = {name: list(slot.shape) for name, slot in model.own_slots().items()}
         return Entry(
             name=method.name,
@@ -76,7 +77,11 @@ class Workbench:
             settings=method.settings,
             logits=lambda fit, held, setting: self._round(method, fit, held, setting),
             parameters=sum(p.numel() for p in model.parameters()),
-            added_macs=added_macs(shapes, tokens=self.base.tower.tokens if self.base.tower else 1),
+            added_macs=added_macs(
+                shapes,
+                tokens=tower.tokens if tower else 1,
+                places=tower.places if tower else {},
+            ),
             slots=filled_beyond_zero_shot(shapes),
         )
 

@@ -22,7 +22,7 @@ Tensors = dict[str, NDArray[np.float32]]
 
 
 class Rows(Protocol):
-    """Tokens that are read from disk when they are looked at: `token_cache.TokenRows`."""
+    """Rows that are read when they are looked at, such as `token_cache.TokenRows`."""
 
     def __len__(self) -> int:
         """Return how many rows there are."""
@@ -30,8 +30,8 @@ class Rows(Protocol):
     def __getitem__(self, chosen: slice) -> Rows:
         """Return some of the rows, still unread."""
 
-    def array(self) -> NDArray[np.float16]:
-        """Return the rows, `(B, N, D)` float16."""
+    def array(self) -> NDArray[np.float16] | NDArray[np.float32]:
+        """Return the rows, the first dimension being B."""
 
 
 class Inputs(NamedTuple):

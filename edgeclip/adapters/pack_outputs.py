@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from edgeclip.adapters.changed_encoder import changed_encoder
 from edgeclip.adapters.deep_graph import DeepModel
 from edgeclip.adapters.head_graph import HeadOutputs
 from edgeclip.adapters.model import run_head
@@ -30,12 +31,14 @@ def outputs_of(
     Args:
         images: `(n, S, S, 3)` uint8, RGB.
         backbone: The frozen encoder.
-        tensors: A pack's; absent slots are neutral.
+        tensors: A pack's; absent slots are neutral. Those that change the encoder's own weights
+            are merged into a copy of it.
 
     Raises:
         PackError: The tensors do not fit the encoder.
         ConfigError: They reach into blocks of a tower that adapters do not know.
     """
+    backbone, tensors = changed_encoder(backbone, tensors)
     if graph_of(tensors) == "head":
         z, f = backbone.embed_images(images)
         return run_head(z.numpy(), f.numpy(), tensors)

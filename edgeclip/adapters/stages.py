@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -127,17 +127,20 @@ class StageGraph:
         tower: Frozen; it is not written to.
         cut: How many stages lie below the activations in `tokens`; 0 is behind the stem.
 
+    Attributes:
+        tower: As given.
+
     Raises:
         ConfigError: The tower is no ResNet.
     """
 
     def __init__(self, tower: FrozenTower, cut: int = 0) -> None:
         require_stages(tower.visual)
-        self._tower, self._cut, self._head = tower, cut, HeadGraph()
+        self.tower, self._cut, self._head = tower, cut, HeadGraph()
 
     def neutral(self, start: ZeroShot) -> dict[str, Tensor]:
         """Return every slot of the head at zero-shot; no adapter is the tower as it is."""
-        width, embed_dim = self._tower.projection.shape
+        width, embed_dim = self.tower.projection.shape
         filled = filled_slots(arrays(start.slots()), width=width, embed_dim=embed_dim)
         return {name: torch.from_numpy(np.array(slot)) for name, slot in filled.items()}
 
@@ -154,14 +157,14 @@ class StageGraph:
             h = torch.from_numpy(h.array()).float()
         if below := [s for s in STAGES[: self._cut] if _key(s, "up") in slots]:
             raise ValueError(f"the adapter behind {below[0]} lies below cut {self._cut}")
-        visual: Any = self._tower.visual
+        visual: Any = self.tower.visual
         for stage in STAGES[self._cut :]:
             h = getattr(visual, stage)(h)
             if _key(stage, "up") in slots:
                 h = adapted_stage(h, {name: slots[_key(stage, name)] for name in _PARTS})
         z = visual.attnpool(h)
         head = {name: slots[name] for name in HEAD_SLOTS}
-        outputs: HeadOutputs = self._head(z, z @ self._tower.projection, **head)
+        outputs: HeadOutputs = self._head(z, z @ self.tower.projection, **head)
         return outputs
 
 
@@ -184,24 +187,41 @@ def tower_with_stages(tower: FrozenTower, deltas: Mapping[str, Tensor]) -> Froze
     """
     require_stages(tower.visual)
     copied = copy.deepcopy(tower)
-    known = {_key(stage, name) for stage in STAGES for name in _PARTS}
-    if surplus := sorted(set(deltas) - known):
+    if surplus := sorted(name for name in deltas if not is_stage_key(name)):
         raise PackError(f"{surplus[0]} is no stage adapter of a ResNet: use the pack's encoder")
     for stage in STAGES:
-        if _key(stage, "up") in deltas:
-            parts = [deltas[_key(stage, name)] for name in _PARTS]
-            channels = stage_channels(copied.visual, stage)
-            if parts[0].shape[0] != channels:
-                raise PackError(
-                    f"{_key(stage, 'down')} is of {parts[0].shape[0]} channels, the encoder's"
-                    f" {stage} has {channels}: use the pack's encoder"
-                )
-            setattr(
-                copied.visual,
-                stage,
-                nn.Sequential(getattr(copied.visual, stage), StageBranch(*parts)),
-            )
+        names = [_key(stage, name) for name in _PARTS]
+        if not set(names) & set(deltas):
+            continue
+        if missing := [name for name in names if name not in deltas]:
+            raise PackError(f"the pack lacks {missing[0]}: copy it again")
+        parts = [deltas[name] for name in names]
+        _require_fit(stage, parts, stage_channels(copied.visual, stage))
+        branch = StageBranch(*parts)
+        setattr(copied.visual, stage, nn.Sequential(getattr(copied.visual, stage), branch))
     return copied.eval()
+
+
+def is_stage_key(name: str) -> bool:
+    """Return whether a `delta.` tensor of this name belongs to a stage adapter."""
+    return name in {_key(stage, part) for stage in STAGES for part in _PARTS}
+
+
+def _require_fit(stage: str, parts: Sequence[Tensor], channels: int) -> None:
+    down = parts[0]
+    if down.shape[0] != channels:
+        raise PackError(
+            f"{_key(stage, 'down')} is of {down.shape[0]} channels, the encoder's {stage} has"
+            f" {channels}: use the pack's encoder"
+        )
+    hidden = down.shape[-1]
+    expected = [(channels, hidden), (hidden,), (hidden, channels), (channels,)]
+    for name, part, shape in zip(_PARTS, parts, expected, strict=True):
+        if tuple(part.shape) != shape:
+            raise PackError(
+                f"{_key(stage, name)} has shape {tuple(part.shape)}, expected {shape}: copy the"
+                " pack again"
+            )
 
 
 def stage_channels(visual: Any, stage: str) -> int:

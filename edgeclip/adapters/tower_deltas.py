@@ -20,7 +20,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from edgeclip.contract.slots import DELTA_PREFIX
+from edgeclip.contract.deltas import DELTA_PREFIX
 from edgeclip.errors import PackError
 from edgeclip.towers import FrozenTower
 
@@ -28,29 +28,57 @@ PREFIX = DELTA_PREFIX
 _LORA_A, _LORA_B, _SINGULAR = ".lora_a", ".lora_b", ".singular"
 
 
-def merged(weights: Mapping[str, Tensor], deltas: Mapping[str, Tensor]) -> dict[str, Tensor]:
+class SingularVectors:
+    """U and V^T of frozen matrices, each decomposed once: that is what costs.
+
+    Args:
+        weights: Of the image tower, by name.
+    """
+
+    def __init__(self, weights: Mapping[str, Tensor]) -> None:
+        self._weights = weights
+        self._known: dict[tuple[str, int], tuple[Tensor, Tensor]] = {}
+
+    def of(self, name: str, groups: int) -> tuple[Tensor, Tensor]:
+        """Return U `(p, out, rank)` and V^T `(p, rank, in)` of p groups of rows of a weight."""
+        if (name, groups) not in self._known:
+            with torch.inference_mode(False):  # they stand in gradients later
+                matrices = self._weights[name].detach().clone().reshape(
+                    groups, -1, self._weights[name].shape[-1]
+                )  # fmt: skip
+                left, _, right = torch.linalg.svd(matrices, full_matrices=False)
+            self._known[name, groups] = left, right
+        return self._known[name, groups]
+
+
+def merged(
+    weights: Mapping[str, Tensor],
+    deltas: Mapping[str, Tensor],
+    vectors: SingularVectors | None = None,
+) -> dict[str, Tensor]:
     """Return the changed ones among the weights, with gradients to the deltas.
 
     Args:
         weights: Of the image tower, by name.
         deltas: By `delta.` name.
+        vectors: Of the same weights, where they are known.
 
     Raises:
         PackError: A delta is of a parameter that is not there, or does not fit its shape.
     """
     changed: dict[str, Tensor] = {}
+    vectors = vectors or SingularVectors(weights)
     for key, delta in deltas.items():
-        name, kind = _parameter(key)
-        if kind == _LORA_A:
-            continue
-        before = changed.get(name, weights.get(name))
-        if before is None:
+        name, _ = _parameter(key)
+        weight = weights.get(name)
+        if weight is None:
             raise PackError(f"{key}: the encoder has no parameter {name}: use the pack's encoder")
         try:
-            changed[name] = before + _added(before, delta, deltas, name, kind)
+            added = _added(weight, key, deltas, vectors)
+            changed[name] = changed.get(name, weight) + added
         except (KeyError, RuntimeError) as error:
             raise PackError(
-                f"{key} {tuple(delta.shape)} does not fit {name} {tuple(before.shape)}: use the"
+                f"{key} {tuple(delta.shape)} does not fit {name} {tuple(weight.shape)}: use the"
                 " pack's encoder"
             ) from error
     return changed
@@ -74,17 +102,6 @@ def merged_tower(tower: FrozenTower, deltas: Mapping[str, Tensor]) -> FrozenTowe
     return copied
 
 
-def row_groups(weight: Tensor, groups: int) -> Tensor:
-    """Return a matrix `(p out, in)` as `(p, out, in)`."""
-    return weight.reshape(groups, -1, weight.shape[-1])
-
-
-def singular_vectors(groups: Tensor) -> tuple[Tensor, Tensor]:
-    """Return U `(p, out, rank)` and V^T `(p, rank, in)` of `(p, out, in)` matrices."""
-    left, _, right = torch.linalg.svd(groups, full_matrices=False)
-    return left, right
-
-
 def _parameter(key: str) -> tuple[str, str]:
     name = key.removeprefix(PREFIX)
     for kind in (_LORA_A, _LORA_B, _SINGULAR):
@@ -94,13 +111,23 @@ def _parameter(key: str) -> tuple[str, str]:
 
 
 def _added(
-    before: Tensor, delta: Tensor, deltas: Mapping[str, Tensor], name: str, kind: str
+    weight: Tensor, key: str, deltas: Mapping[str, Tensor], vectors: SingularVectors
 ) -> Tensor:
+    """Return what a delta adds to a weight; both of a LoRA's pair are asked for the other."""
+    (name, kind), delta = _parameter(key), deltas[key]
+    if kind == _LORA_A:
+        _ = deltas[PREFIX + name + _LORA_B]
+        return torch.zeros(())
     if kind == _LORA_B:
-        return (delta @ deltas[PREFIX + name + _LORA_A]).reshape(before.shape)
+        return (delta @ deltas[PREFIX + name + _LORA_A]).reshape(weight.shape)
     if kind == _SINGULAR:
-        left, right = singular_vectors(row_groups(before.detach(), len(delta)))
-        return ((left * delta[:, None]) @ right).reshape(before.shape)
-    if delta.shape != before.shape:
-        raise RuntimeError("another shape")
+        left, right = vectors.of(name, len(delta))
+        _require(delta.shape == left.shape[::2])
+        return ((left * delta[:, None]) @ right).reshape(weight.shape)
+    _require(delta.shape == weight.shape)
     return delta
+
+
+def _require(fits: bool) -> None:
+    if not fits:
+        raise RuntimeError("another shape")

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn.functional import dropout
 
 from edgeclip.adapters.component import Component, FusionClass
-from edgeclip.adapters.tower_deltas import PREFIX, row_groups, singular_vectors
+from edgeclip.adapters.tower_deltas import PREFIX, SingularVectors
 
 _NORMS = ("ln_pre", "ln_1", "ln_2", "ln_post")
 _QKV = ".attn.in_proj_weight"
@@ -121,6 +121,7 @@ class SingularValues(_Tuned):
 
     Args:
         weights: Of the tower's part that is run, by name.
+        vectors: Of the same weights, where they are known.
 
     Raises:
         ValueError: There is no block among them.
@@ -130,17 +131,18 @@ class SingularValues(_Tuned):
     fusion: ClassVar[FusionClass] = "F0"
     rate: ClassVar[float] = 1e-3
 
-    def __init__(self, weights: Mapping[str, Tensor]) -> None:
+    def __init__(
+        self, weights: Mapping[str, Tensor], vectors: SingularVectors | None = None
+    ) -> None:
         super().__init__()
-        own: dict[str, nn.Parameter] = {}
+        known = vectors or SingularVectors(weights)
         self._vectors: dict[str, tuple[Tensor, Tensor]] = {}
-        for name, weight in weights.items():
+        for name in weights:
             for ending, matrices in _MATRICES.items():
                 if name.endswith(ending):
-                    groups = row_groups(weight.detach(), matrices)
-                    self._vectors[name] = singular_vectors(groups)
-                    own[name] = nn.Parameter(torch.zeros(matrices, min(groups.shape[1:])))
-        self._register(own)
+                    self._vectors[name] = known.of(name, matrices)
+        ranks = {name: left.shape[::2] for name, (left, _) in self._vectors.items()}
+        self._register({name: nn.Parameter(torch.zeros(rank)) for name, rank in ranks.items()})
 
     def slots(self, share: float = 1.0) -> dict[str, Tensor]:
         """Return the deltas: of the singular values to store, of the weights while training.

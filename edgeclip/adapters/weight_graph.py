@@ -12,7 +12,8 @@ from torch.func import functional_call
 from edgeclip.adapters.class_head import ZeroShot
 from edgeclip.adapters.head_graph import HeadGraph, HeadOutputs
 from edgeclip.adapters.model import Inputs, arrays
-from edgeclip.adapters.tower_deltas import PREFIX, merged
+from edgeclip.adapters.tower_deltas import SingularVectors, merged
+from edgeclip.contract.deltas import split_deltas
 from edgeclip.contract.slots import HEAD_SLOTS, filled_slots
 from edgeclip.towers import FrozenTower, UpperTower, split_tower
 
@@ -26,6 +27,7 @@ class WeightGraph:
 
     Attributes:
         weights: What deltas can change, by name in the image tower.
+        vectors: Singular vectors of these.
 
     Raises:
         ConfigError: There is a cut, and adapters do not know the tower's blocks.
@@ -41,6 +43,7 @@ class WeightGraph:
         self._inside = {name: inner for inner, name in inside.items()}
         own = dict(self._tower.named_parameters())
         self.weights: dict[str, Tensor] = {n: own[inner] for n, inner in self._inside.items()}
+        self.vectors = SingularVectors(self.weights)
         self._head = HeadGraph()
 
     def neutral(self, start: ZeroShot) -> dict[str, Tensor]:
@@ -66,8 +69,7 @@ class WeightGraph:
             raise ValueError("the weight graph needs tokens, or pixels in their place")
         if not isinstance(x, Tensor):
             x = torch.from_numpy(x.array()).float()
-        deltas = {name: slot for name, slot in slots.items() if name.startswith(PREFIX)}
-        changed = merged(self.weights, deltas)
+        changed = merged(self.weights, split_deltas(slots)[1], self.vectors)
         inner = {self._inside[name]: weight for name, weight in changed.items()}
         z, f = functional_call(self._tower, inner, (x,))[:2]
         outputs: HeadOutputs = self._head(z, f, **{name: slots[name] for name in HEAD_SLOTS})

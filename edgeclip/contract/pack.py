@@ -19,6 +19,7 @@ from pydantic import (
     model_validator,
 )
 
+from edgeclip.contract.deltas import changes_weights, check_deltas
 from edgeclip.contract.hashing import sha256_file
 from edgeclip.contract.preprocess_spec import PreprocessSpec
 from edgeclip.contract.prompt_columns import columns_sha256, split_sentences
@@ -127,9 +128,15 @@ class PackManifest(Part):
     tool: dict[str, str] = Field(description="Versions of edgeclip, torch, open_clip.")
     method: str
     recipe_sha256: Sha256
-    fusion_class: Literal["F0", "F1", "F2"]
-    graph: GraphKind = Field(description="The smallest graph that takes all of `slots`.")
-    slots: dict[str, list[int]]
+    fusion_class: Literal["F0", "F1", "F2", "bake-only"] = Field(
+        description="The dearest of its adapters'; bake-only where no graph with slots takes it."
+    )
+    graph: GraphKind = Field(
+        description="The smallest graph that takes all of `slots` but those under `delta.`."
+    )
+    slots: dict[str, list[int]] = Field(
+        description="Shape of each tensor; those under `delta.` change the encoder's own weights."
+    )
     adapters: list[AdapterPart] = Field(
         [], description="In their order; empty for zero-shot, and for packs that do not say."
     )
@@ -171,8 +178,19 @@ class PackManifest(Part):
         told = {name: columns for name, columns in found.items() if columns is not None}
         return told if len(told) == len(found) else None
 
+    @property
+    def is_bake_only(self) -> bool:
+        """Whether it changes the encoder's own weights, so that it needs a graph of its own."""
+        return changes_weights(self.slots)
+
     @model_validator(mode="after")
     def _consistent(self) -> PackManifest:
+        check_deltas(
+            self.slots,
+            fusion_class=self.fusion_class,
+            graph=self.graph,
+            params=self.base.params,
+        )
         names = self.class_names
         if len(set(names)) != len(names):
             raise ValueError("class names must differ")

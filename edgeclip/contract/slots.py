@@ -13,6 +13,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeclip.contract.deltas import changes_weights
 from edgeclip.errors import PackError
 
 
@@ -82,8 +83,6 @@ DEEP_OUTPUTS = (*GRAPH_OUTPUTS, "attention")
 GraphKind = Literal["head", "deep"]
 SLOTS_OF: Mapping[GraphKind, Mapping[str, Slot]] = {"head": HEAD_SLOTS, "deep": ALL_SLOTS}
 OUTPUTS_OF: Mapping[GraphKind, tuple[str, ...]] = {"head": GRAPH_OUTPUTS, "deep": DEEP_OUTPUTS}
-DELTA_PREFIX = "delta."
-"""Of tensors that change the encoder's own weights: no graph has slots for them."""
 
 
 def adapted_blocks(blocks: int) -> int:
@@ -151,11 +150,17 @@ def graph_of(names: Iterable[str]) -> GraphKind:
     return "deep" if needs_deep_graph(names) else "head"
 
 
+def reaches_inside(names: Iterable[str]) -> bool:
+    """Return whether tensors of these names need more of the encoder than its features."""
+    known = list(names)
+    return needs_deep_graph(known) or changes_weights(known)
+
+
 def _filled(
     table: Mapping[str, Slot], tensors: Mapping[str, NDArray[np.float32]], sizes: dict[str, int]
 ) -> dict[str, NDArray[np.float32]]:
     surplus = sorted(set(tensors) - set(table))
-    if any(name.startswith(DELTA_PREFIX) for name in surplus):
+    if changes_weights(surplus):
         raise PackError(
             f"the pack changes weights of the encoder ({surplus[0]}), which no graph with slots"
             " can take: train it with methods that bind slots"

@@ -9,7 +9,7 @@ import torch
 from edgeclip.adapters.model import AdapterModel, FeatureGraph, run_head
 from edgeclip.config import Recipe
 from edgeclip.features import Features
-from edgeclip.makers import TowerSizes
+from edgeclip.making import TowerSizes
 from edgeclip.methods import Base, fitted, parse_method
 from edgeclip.training import TrainingRows
 from support.supports import EMBED_DIM, support

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from safetensors.torch import save_file
 
 from edgeclip import clip
+from edgeclip.adapters.component import Component
+from edgeclip.adapters.model import arrays
+from edgeclip.adapters.stages import StageAdapters, StageSettings
+from edgeclip.adapters.tower_tuning import LowRank, NormTuning, SingularValues
+from edgeclip.adapters.weight_graph import WeightGraph
+from edgeclip.contract.deltas import changes_weights
 from edgeclip.contract.pack import PackClass, PackManifest, Thresholds
 from edgeclip.contract.slots import ALL_SLOTS, adapted_blocks, cross_modal_blocks, graph_of
 from edgeclip.packs import golden_outputs, pack_files, write_pack
@@ -105,6 +113,27 @@ def random_tensors(
     return {name: value.astype(np.float32) for name, value in tensors.items()}
 
 
+def random_deltas(backbone: clip.Backbone, kind: str, *, seed: int = 0) -> Tensors:
+    """Return what a method would make of the encoder's own weights, at random.
+
+    Args:
+        backbone: The encoder.
+        kind: ln, lora, svd or stages.
+        seed: Of the values.
+    """
+    makers: dict[str, Callable[[], Component]] = {
+        "ln": lambda: NormTuning(WeightGraph(backbone.tower).weights),
+        "lora": lambda: LowRank(WeightGraph(backbone.tower).weights),
+        "svd": lambda: SingularValues(WeightGraph(backbone.tower).weights),
+        "stages": lambda: StageAdapters(backbone.tower, StageSettings(hidden=4)),
+    }
+    torch.manual_seed(seed)
+    component = makers[kind]().eval()
+    for parameter in component.parameters():
+        parameter.data.add_(0.2 * torch.randn(parameter.shape))
+    return arrays(component.slots())
+
+
 def write_tiny_pack(
     folder: Path,
     backbone: clip.Backbone,
@@ -137,6 +166,7 @@ def write_tiny_pack(
             "version": version,
             "base": backbone.base,
             "graph": graph_of(tensors),
+            "fusion_class": "bake-only" if changes_weights(tensors) else "F1",
             "preprocess": backbone.preprocess,
             "slots": {name: list(value.shape) for name, value in tensors.items()},
             "classes": [*classes, blank],
