@@ -13,7 +13,7 @@ from typing import Final, Literal
 
 from pydantic import AwareDatetime, Field, ValidationError
 
-from edgeclip.contract.bundle import ENGINES_FOLDER, BundleManifest, Profile, Rung
+from edgeclip.contract.bundle import ENGINES_FOLDER, BundleManifest, Graph, Profile, Rung
 from edgeclip.contract.gpu import Gpu
 from edgeclip.contract.hashing import sha256_bytes, sha256_file
 from edgeclip.contract.pack import Part, Sha256
@@ -54,12 +54,16 @@ class EngineKey(Part):
 
     sidecar_schema: Literal["edgeclip.engine/1"] = ENGINE_SCHEMA
     graph_sha256: Sha256
+    weights_sha256: Sha256 | None = Field(
+        None, description="Of the weight file beside the graph; null where the graph holds all."
+    )
     machine: Machine
     precision: Precision
     profiles: dict[str, Profile]
     flags: list[str]
     optimisation_level: int = Field(ge=0, le=5)
     workspace_mb: int = Field(ge=1)
+    max_aux_streams: int | None = Field(0, ge=0, description="null: as many as TensorRT likes.")
 
     def digest(self) -> str:
         """Return the SHA-256 over all fields, in one order."""
@@ -73,11 +77,13 @@ class EngineSidecar(Part):
     schema_: Literal["edgeclip.engine/1"] = Field(ENGINE_SCHEMA, alias="schema")
     key: Sha256
     made_from: EngineKey
+    versions: dict[str, str] = Field(description="Of all that took part.")
     engine_sha256: Sha256
     engine_size_bytes: int = Field(ge=1)
     built_at: AwareDatetime
     build_s: float = Field(ge=0)
     peak_rss_mb: float = Field(ge=0, description="Of the process that built it.")
+    power_mode: str = Field("", description="The Jetson's, by name; empty where none was read.")
 
     @staticmethod
     def from_json(text: str, source: str) -> EngineSidecar:
@@ -107,15 +113,23 @@ class EngineSurvey:
     Attributes:
         fitting: Engine file and sidecar; FP16 before FP32, then the newest first.
         refused: File name -> why it cannot be used here.
+        of_other_runtime: Which of the refused ones another runtime on this machine may use.
     """
 
     fitting: tuple[tuple[Path, EngineSidecar], ...]
     refused: dict[str, str]
+    of_other_runtime: frozenset[str] = frozenset()
 
 
 def engine_file(bundle: Path, digest: str) -> Path:
     """Return where the engine of a key lies; its sidecar has the suffix `.json`."""
     return bundle / ENGINES_FOLDER / f"{digest[:KEY_CHARS]}.engine"
+
+
+def graph_hashes(manifest: BundleManifest, graph: Graph) -> tuple[str, str | None]:
+    """Return the SHA-256 of a graph and of the weight file beside it; None where it has none."""
+    weights = manifest.files[graph.weights].sha256 if graph.weights else None
+    return manifest.files[graph.file].sha256, weights
 
 
 def survey_engines(bundle: Path, manifest: BundleManifest, machine: Machine) -> EngineSurvey:
@@ -128,6 +142,7 @@ def survey_engines(bundle: Path, manifest: BundleManifest, machine: Machine) -> 
     """
     fitting: list[tuple[Path, EngineSidecar]] = []
     refused = {}
+    others = set()
     for engine in sorted((bundle / ENGINES_FOLDER).glob("*.engine")):
         try:
             sidecar = checked_sidecar(engine)
@@ -136,11 +151,13 @@ def survey_engines(bundle: Path, manifest: BundleManifest, machine: Machine) -> 
             continue
         if reason := _why_not(sidecar, manifest, machine):
             refused[engine.name] = reason
+            if sidecar.made_from.machine.runtime != machine.runtime:
+                others.add(engine.name)
         else:
             fitting.append((engine, sidecar))
     fitting.sort(key=lambda found: found[1].built_at, reverse=True)
-    fitting.sort(key=lambda found: found[1].made_from.precision)  # fp16 sorts before fp32
-    return EngineSurvey(tuple(fitting), refused)
+    fitting.sort(key=lambda found: found[1].made_from.precision)  # in the ladder's order
+    return EngineSurvey(tuple(fitting), refused, frozenset(others))
 
 
 def checked_sidecar(engine: Path) -> EngineSidecar:
@@ -166,7 +183,9 @@ def checked_sidecar(engine: Path) -> EngineSidecar:
 def _why_not(sidecar: EngineSidecar, manifest: BundleManifest, machine: Machine) -> str:
     """Return why an engine does not fit, or nothing where it does."""
     made = sidecar.made_from
-    if made.graph_sha256 not in {manifest.files[graph.file].sha256 for graph in manifest.graphs}:
+    if (made.graph_sha256, made.weights_sha256) not in {
+        graph_hashes(manifest, graph) for graph in manifest.graphs
+    }:
         return "built from another graph than this bundle's: build it again"
     if made.profiles != manifest.profiles:
         return "built for other sizes than this bundle's: build it again"

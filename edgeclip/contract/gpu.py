@@ -21,11 +21,13 @@ class Gpu:
         name: As the driver says it, for example `Orin`.
         compute_capability: For example `8.7`.
         sm_count: Streaming multiprocessors: 8 on an Orin Nano, 16 on an AGX Orin.
+        cuda_version: The newest CUDA that the driver runs, for example `12.6`.
     """
 
     name: str
     compute_capability: str
     sm_count: int
+    cuda_version: str = ""
 
 
 def find_gpu(index: int = 0) -> Gpu | None:
@@ -48,10 +50,19 @@ def find_gpu(index: int = 0) -> Gpu | None:
         _attribute(driver, attribute, device)
         for attribute in (_CAPABILITY_MAJOR, _CAPABILITY_MINOR, _MULTIPROCESSORS)
     )
-    return Gpu(name.value.decode(errors="replace"), f"{major}.{minor}", multiprocessors)
+    capability = f"{major}.{minor}"
+    return Gpu(
+        name.value.decode(errors="replace"), capability, multiprocessors, _cuda_version(driver)
+    )
 
 
 def _attribute(driver: ctypes.CDLL, attribute: int, device: ctypes.c_int) -> int:
     value = ctypes.c_int()
     driver.cuDeviceGetAttribute(ctypes.byref(value), attribute, device)
     return value.value
+
+
+def _cuda_version(driver: ctypes.CDLL) -> str:
+    value = ctypes.c_int()
+    driver.cuDriverGetVersion(ctypes.byref(value))
+    return f"{value.value // 1000}.{value.value % 1000 // 10}"

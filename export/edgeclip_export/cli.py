@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Optional
+from typing import Annotated, Any, Optional
 
 import typer
 from rich.console import Console
@@ -12,11 +12,8 @@ from rich.table import Table
 
 from edgeclip.errors import ConfigError, run_command_line
 from edgeclip_export import cli_trust
+from edgeclip_export.cli_engine import engine
 from edgeclip_export.showing import AsJson, Bundle, megabytes, print_json, show_check
-
-if TYPE_CHECKING:
-    from edgeclip.contract.engine_key import Precision
-    from edgeclip_export.engine_files import EngineResult
 
 app = typer.Typer(
     name="edgeclip-export",
@@ -67,32 +64,6 @@ def bundle(
 
 
 @app.command()
-def engine(
-    bundle: Bundle,
-    precision: Annotated[str, typer.Option(help="fp16 or fp32.")] = "fp16",
-    workspace_mb: Annotated[
-        int, typer.Option(min=16, max=65536, help="The builder's scratch memory, MiB.")
-    ] = 512,
-    optimisation_level: Annotated[
-        int, typer.Option(min=0, max=5, help="0 builds fast, 5 searches for an hour.")
-    ] = 3,
-    rebuild: Annotated[
-        bool, typer.Option("--rebuild/--no-rebuild", help="Build even where an engine fits.")
-    ] = False,
-    as_json: AsJson = False,
-) -> None:
-    """Build the bundle's TensorRT engine for this machine, or find it built."""
-    from edgeclip_export.config import EngineConfig
-    from edgeclip_export.engine_files import prepare_engine
-    from edgeclip_export.progress import BarProgress
-
-    config = EngineConfig(_precision(precision), workspace_mb, optimisation_level, rebuild)
-    with BarProgress(Console(stderr=True)) as progress:
-        result = prepare_engine(bundle, config, progress)
-    _print_engine(result, as_json)
-
-
-@app.command()
 def verify(
     bundle: Bundle,
     backend: Annotated[str, typer.Option(help="Which runtime computes: ort.")] = "ort",
@@ -130,32 +101,6 @@ def inspect(bundle: Bundle, as_json: AsJson = False) -> None:
             console.print(_items(name, facts[name]))
 
 
-def _precision(text: str) -> Precision:
-    if text == "fp16":
-        return "fp16"
-    if text == "fp32":
-        return "fp32"
-    raise ConfigError(f"--precision is {text!r}: give fp16 or fp32")
-
-
-def _print_engine(result: EngineResult, as_json: bool) -> None:
-    from edgeclip_export.describe import engine_facts
-
-    facts = engine_facts(result.sidecar)
-    if as_json:
-        print_json({"engine": str(result.path), "was_there": result.was_there, **facts})
-        return
-    size = megabytes(facts["size_bytes"])
-    if result.was_there:
-        print(f"already built: {result.path} ({facts['precision']}, {size})")
-    else:
-        peak = f"peak memory {facts['peak_rss_mb']} MB"
-        print(f"built {result.path} ({facts['precision']}, {size}, {facts['build_s']} s, {peak})")
-    print(f"by {facts['runtime']} for {facts['device']}")
-    if result.is_for_no_gpu:
-        print("built, not run here: no GPU; build on the device for an engine that it can use")
-
-
 def _table(facts: dict[str, Any]) -> Table:
     table = Table(show_header=False, box=None)
     base = facts["base"]
@@ -181,6 +126,7 @@ def _items(title: str, items: list[dict[str, Any]]) -> Table:
     return table
 
 
+app.command()(engine)
 app.command("add-pack")(cli_trust.add_pack)
 app.command()(cli_trust.sign)
 app.command()(cli_trust.keygen)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from edgeclip.contract.engine_key import Precision
+from edgeclip_export.board import Board
 
 
 @dataclass(frozen=True)
@@ -31,16 +33,50 @@ class BundleConfig:
 
 @dataclass(frozen=True)
 class EngineConfig:
-    """How an engine is built.
+    """What is asked of `edgeclip-export engine`.
 
     Attributes:
-        precision: `fp16`: tower in half precision, head in single; `fp32`: all in single.
-        workspace_mb: Scratch memory for the builder's tactics, MiB: 512 on an Orin Nano.
-        optimisation_level: 0 to 5; 3 is TensorRT's default, 5 was reported to take over an hour.
+        precision: A rung of the ladder; `auto` takes the first that computes what it must.
+        workspace_mb: Scratch memory for the builder's kernels, MiB; None goes by the board.
+        fast: A quicker build of a slower engine.
         rebuild: Build even where a fitting engine lies ready.
+        preflight: Refuse to begin where memory or disk will not do.
     """
 
-    precision: Precision = "fp16"
-    workspace_mb: int = 512
-    optimisation_level: int = 3
+    precision: Precision | Literal["auto"] = "auto"
+    workspace_mb: int | None = None
+    fast: bool = False
     rebuild: bool = False
+    preflight: bool = True
+
+
+_SMALL_WORKSPACE_MB = 512  # larger ones were reported to end out of memory on 4 to 8 GB
+_WORKSPACE_MB = 1024
+_LEVEL = 3  # TensorRT's own; 5 was reported to take over an hour
+_FAST_LEVEL = 1
+
+
+@dataclass(frozen=True)
+class BuilderSettings:
+    """What the builder is told.
+
+    Attributes:
+        workspace_mb: Scratch memory for its kernels, MiB.
+        optimisation_level: 0 builds fast, 5 searches for an hour.
+        max_aux_streams: Streams beside the main one, each with memory of its own; None leaves
+            their number to TensorRT.
+    """
+
+    workspace_mb: int = _SMALL_WORKSPACE_MB
+    optimisation_level: int = _LEVEL
+    max_aux_streams: int | None = 0
+
+    @staticmethod
+    def for_board(config: EngineConfig, board: Board) -> BuilderSettings:
+        """Return what a board can bear, with the options over it."""
+        usual = _SMALL_WORKSPACE_MB if board.is_small else _WORKSPACE_MB
+        return BuilderSettings(
+            workspace_mb=config.workspace_mb or usual,
+            optimisation_level=_FAST_LEVEL if config.fast else _LEVEL,
+            max_aux_streams=0 if board.is_small else None,
+        )

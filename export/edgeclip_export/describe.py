@@ -96,4 +96,5 @@ def engine_facts(sidecar: EngineSidecar) -> dict[str, Any]:
         "build_s": sidecar.build_s,
         "peak_rss_mb": round(sidecar.peak_rss_mb),
         "built_at": sidecar.built_at.isoformat(),
+        "power_mode": sidecar.power_mode,
     }

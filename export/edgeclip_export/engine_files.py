@@ -1,27 +1,38 @@
-"""A bundle's engines: reuse the one that fits, else build it and write it with its sidecar."""
+"""A bundle's engines: reuse the one that fits, set aside what does not, build what is missing."""
 
 from __future__ import annotations
 
+import contextlib
+import os
+import platform
 import resource
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from edgeclip.contract.bundle import BundleManifest, Graph, read_bundle
-from edgeclip.contract.engine_key import (
-    NO_GPU,
-    EngineKey,
-    EngineSidecar,
-    Machine,
-    checked_sidecar,
-    engine_file,
-)
+from edgeclip.contract.bundle import ENGINES_FOLDER, BundleManifest, read_bundle
+from edgeclip.contract.engine_key import NO_GPU, EngineSidecar, Machine, survey_engines
 from edgeclip.contract.files import write_bytes, write_text
+from edgeclip.contract.gpu import find_gpu
 from edgeclip.contract.hashing import sha256_bytes
-from edgeclip.errors import BundleDamagedError, BundleMismatchError
+from edgeclip.contract.locks import drop_lock, lock_owner, take_lock
+from edgeclip.errors import SetupError
+from edgeclip_export.board import read_board
+from edgeclip_export.checks import Check
 from edgeclip_export.config import EngineConfig
-from edgeclip_export.engine import FLAGS, BuildProgress, build_engine, this_machine
+from edgeclip_export.engine import BuildProgress, build_engine
+from edgeclip_export.engine_plan import EnginePlan, plan_engines
+from edgeclip_export.preflight import preflight_checks, require
+from edgeclip_export.tensorrt_runtime import this_machine
+
+ASIDE_FOLDER = "aside"
+_LOCK_FILE = ".lock"
+
+Tell = Callable[[Check], None]
 
 
 @dataclass(frozen=True)
@@ -44,75 +55,151 @@ class EngineResult:
         return self.sidecar.made_from.machine.device_name == NO_GPU
 
 
-def prepare_engine(bundle: Path, config: EngineConfig, progress: BuildProgress) -> EngineResult:
+def prepare_engine(
+    bundle: Path, config: EngineConfig, progress: BuildProgress, tell: Tell
+) -> EngineResult:
     """Return the bundle's engine for this machine, building it where none fits.
+
+    Engines that are damaged, stale or of another machine are moved to `engines/aside/`.
 
     Args:
         bundle: The folder.
-        config: Precision, workspace, optimisation level.
+        config: Precision, workspace, how much time to take.
         progress: Hears of a build's phases.
+        tell: Hears of what was set aside, and of each check before the build.
 
     Raises:
         BundleMissingError: There is no bundle.
         BundleDamagedError: A file of the bundle was altered.
         BundleMismatchError: The bundle has no graph of that precision.
-        SetupError: No TensorRT is installed.
+        SetupError: TensorRT, memory or disk is missing, or another build runs here.
         BackendError: The build failed.
     """
     manifest = read_bundle(bundle)
-    graph = _graph_of(manifest, config)
-    key = engine_key(manifest, graph, config, this_machine())
-    path = engine_file(bundle, key.digest())
-    if not config.rebuild and (sidecar := _intact(path)) is not None:
-        return EngineResult(path, sidecar, was_there=True)
+    machine = this_machine()
+    plan = plan_engines(bundle, manifest, config, machine, read_board())[0]
+    with _alone(bundle):
+        fitting = _set_others_aside(bundle, manifest, machine, tell)
+        if not config.rebuild and plan.path in fitting:
+            return EngineResult(plan.path, fitting[plan.path], was_there=True)
+        return _build(plan, config, progress, tell)
+
+
+def dry_run(bundle: Path, config: EngineConfig) -> tuple[EnginePlan, bool, tuple[Check, ...]]:
+    """Return what `prepare_engine` would build, whether it is there, and the checks before it.
+
+    Nothing is changed.
+
+    Args:
+        bundle: The folder.
+        config: As for `prepare_engine`.
+
+    Raises:
+        ArtefactError: There is no bundle, it was altered, or has no graph of that precision.
+        SetupError: No TensorRT is installed.
+    """
+    manifest = read_bundle(bundle)
+    machine, board = this_machine(), read_board()
+    plan = plan_engines(bundle, manifest, config, machine, board)[0]
+    there = plan.path in dict(survey_engines(bundle, manifest, machine).fitting)
+    return plan, there, preflight_checks(machine, board, plan.needs, bundle)
+
+
+def _build(
+    plan: EnginePlan, config: EngineConfig, progress: BuildProgress, tell: Tell
+) -> EngineResult:
+    board = read_board()
+    if config.preflight:
+        checks = preflight_checks(plan.key.machine, board, plan.needs, plan.bundle)
+        for check in checks:
+            tell(check)
+        require(checks)
     began = time.monotonic()
-    engine = build_engine(bundle / graph.file, manifest.profiles, config, progress)
-    sidecar = _sidecar(key, engine, time.monotonic() - began)
-    write_bytes(path, engine)
-    write_text(path.with_suffix(".json"), sidecar.to_json())
-    return EngineResult(path, sidecar, was_there=False)
+    graph = plan.bundle / plan.graph.file
+    engine = build_engine(graph, plan.key.profiles, plan.settings, progress, plan.timing_cache)
+    sidecar = _sidecar(plan, engine, time.monotonic() - began, board.power_mode)
+    _write(plan.path, engine, sidecar)
+    return EngineResult(plan.path, sidecar, was_there=False)
 
 
-def engine_key(
-    manifest: BundleManifest, graph: Graph, config: EngineConfig, machine: Machine
-) -> EngineKey:
-    """Return what binds an engine of this graph on this machine."""
-    return EngineKey(
-        graph_sha256=manifest.files[graph.file].sha256,
-        machine=machine,
-        precision=config.precision,
-        profiles=manifest.profiles,
-        flags=list(FLAGS),
-        optimisation_level=config.optimisation_level,
-        workspace_mb=config.workspace_mb,
-    )
-
-
-def _graph_of(manifest: BundleManifest, config: EngineConfig) -> Graph:
-    """FP32 engines are built from the graph that ONNX Runtime runs: its types are all FP32."""
-    for graph in manifest.graphs:
-        if graph.rung == config.precision:
-            return graph
-    raise BundleMismatchError(f"the bundle has no {config.precision} graph: export it again")
-
-
-def _intact(engine: Path) -> EngineSidecar | None:
-    """Return the sidecar of an engine that can be used, None where it is absent or damaged."""
-    if not engine.is_file():
-        return None
+@contextmanager
+def _alone(bundle: Path) -> Iterator[None]:
+    """Hold the bundle's engines: two builds at once would take the memory of both."""
+    folder = bundle / ENGINES_FOLDER
+    path = folder / _LOCK_FILE
     try:
-        return checked_sidecar(engine)
-    except BundleDamagedError:
-        return None
+        descriptor = take_lock(path)
+    except BlockingIOError as error:
+        raise SetupError(
+            f"process {lock_owner(path)} builds an engine in {bundle}: wait for it, or stop it"
+        ) from error
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            path.unlink(missing_ok=True)
+            folder.rmdir()
+        raise SetupError(f"{folder} cannot be written ({error.strerror}): make it so") from error
+    try:
+        for left in folder.glob(".*.engine.*"):  # of a build whose process was killed
+            left.unlink(missing_ok=True)
+        yield
+    finally:
+        drop_lock(path, descriptor)
+        with contextlib.suppress(OSError):  # it stays where something is in it
+            folder.rmdir()
 
 
-def _sidecar(key: EngineKey, engine: bytes, build_s: float) -> EngineSidecar:
+def _set_others_aside(
+    bundle: Path, manifest: BundleManifest, machine: Machine, tell: Tell
+) -> dict[Path, EngineSidecar]:
+    """Move away what can never be used here; return what can."""
+    survey = survey_engines(bundle, manifest, machine)
+    aside = bundle / ENGINES_FOLDER / ASIDE_FOLDER
+    for name, reason in survey.refused.items():
+        if name in survey.of_other_runtime:
+            continue
+        aside.mkdir(exist_ok=True)
+        engine = bundle / ENGINES_FOLDER / name
+        for path in (engine, engine.with_suffix(".json")):
+            if path.exists():
+                path.replace(aside / path.name)
+        tell(Check(f"set aside {name}", None, note=reason))
+    return dict(survey.fitting)
+
+
+def _write(path: Path, engine: bytes, sidecar: EngineSidecar) -> None:
+    """Write engine and sidecar, or neither: the sidecar last, since it makes the engine count."""
+    try:
+        write_bytes(path, engine)
+        write_text(path.with_suffix(".json"), sidecar.to_json())
+    except OSError as error:
+        path.unlink(missing_ok=True)
+        raise SetupError(
+            f"{path} cannot be written ({os.strerror(error.errno or 0)}; {len(engine) >> 20} MiB):"
+            " free some disk; nothing of it was left"
+        ) from error
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
+
+
+def _sidecar(plan: EnginePlan, engine: bytes, build_s: float, power_mode: str) -> EngineSidecar:
     return EngineSidecar(
-        key=key.digest(),
-        made_from=key,
+        key=plan.key.digest(),
+        made_from=plan.key,
+        versions=_versions(plan.key.machine),
         engine_sha256=sha256_bytes(engine),
         engine_size_bytes=len(engine),
         built_at=datetime.now(timezone.utc),
         build_s=round(build_s, 3),
         peak_rss_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,  # KiB on Linux
+        power_mode=power_mode,
     )
+
+
+def _versions(machine: Machine) -> dict[str, str]:
+    versions = {"python": platform.python_version(), machine.runtime: machine.runtime_version}
+    with contextlib.suppress(PackageNotFoundError):  # run from its sources
+        versions["edgeclip"] = version("edgeclip")
+    if gpu := find_gpu():
+        versions["cuda_driver"] = gpu.cuda_version
+    return versions

@@ -12,12 +12,13 @@ from edgeclip.contract.engine_key import Precision
 from edgeclip.contract.slots import OUTPUTS_OF, GraphKind
 from edgeclip.errors import BackendError, GateError, SetupError
 from edgeclip_export.checks import Check, Checklist
-from edgeclip_export.config import EngineConfig
-from edgeclip_export.engine import build_engine, module_name
+from edgeclip_export.config import BuilderSettings
+from edgeclip_export.engine import build_engine
 from edgeclip_export.fuse import FusedModel
 from edgeclip_export.graph_checks import graph_checks
 from edgeclip_export.onnx_graph import OPSET, export_graph, inputs_of
 from edgeclip_export.progress import SilentProgress
+from edgeclip_export.tensorrt_runtime import module_name
 
 CPU_GRAPH = "model.cpu.onnx"
 TENSORRT_GRAPH = "model.trt.onnx"
@@ -86,7 +87,7 @@ def builder_check(graph: Path, profiles: dict[str, Profile]) -> Check:
     if found != "tensorrt_rtx":
         return Check(name, None, note="not checked here: `edgeclip-export engine` builds it")
     try:
-        engine = build_engine(graph, profiles, EngineConfig(), SilentProgress())
+        engine = build_engine(graph, profiles, BuilderSettings(), SilentProgress())
     except BackendError as error:
         return Check(name, False, note=str(error))
     return Check(name, True, note=f"tensorrt_rtx, {len(engine) / 1e6:.1f} MB, not run")

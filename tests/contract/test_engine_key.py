@@ -61,6 +61,7 @@ def _build(bundle: Path, key: EngineKey, *, minutes: int = 0) -> Path:
     sidecar = EngineSidecar(
         key=key.digest(),
         made_from=key,
+        versions={"tensorrt": "10.3.0.30"},
         engine_sha256=sha256_bytes(ENGINE),
         engine_size_bytes=len(ENGINE),
         built_at=AT + timedelta(minutes=minutes),
@@ -85,6 +86,8 @@ def _build(bundle: Path, key: EngineKey, *, minutes: int = 0) -> Path:
         {"flags": ["STRONGLY_TYPED", "TF32"]},
         {"optimisation_level": 2},
         {"workspace_mb": 1024},
+        {"max_aux_streams": None},
+        {"weights_sha256": "c" * 64},
     ],
 )
 def test_whatever_binds_an_engine_changes_its_key(changes: dict[str, Any]) -> None:
@@ -110,6 +113,7 @@ def test_fitting_engines_come_fp16_first_and_newest_first(tmp_path: Path) -> Non
     ("changes", "reason"),
     [
         ({"graph_sha256": "b" * 64}, "another graph"),
+        ({"weights_sha256": "c" * 64}, "another graph"),
         ({"profiles": {"B": Profile(min=1, opt=1, max=8)}}, "other sizes"),
         (
             {"machine": Machine.of("tensorrt", "10.3.0.30", Gpu("Orin", "8.7", 16))},

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
 
 from edgeclip.clip import Backbone
 from edgeclip.contract.bundle import BundleManifest, read_bundle
+from edgeclip_export import cli
 from edgeclip_export.bundle_writer import BundleResult, write_bundle
 from edgeclip_export.checks import Check
 from edgeclip_export.config import BundleConfig
+from support.export_commands import Finished, Run
 from support.tiny_packs import TinyEncoder, random_tensors, write_encoder, write_tiny_pack
 
 ADAPTER = ("va_down", "va_up", "va_ratio", "class_bias")
@@ -64,6 +67,21 @@ def cpu_graph(export: BundleResult, manifest: BundleManifest) -> Path:
 @pytest.fixture(scope="session")
 def tensorrt_graph(export: BundleResult, manifest: BundleManifest) -> Path:
     return export.folder / manifest.graph_for("tensorrt").file
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Runs `edgeclip-export` in this process."""
+
+    def command(*arguments: object) -> Finished:
+        monkeypatch.setattr(sys, "argv", ["edgeclip-export", *map(str, arguments)])
+        with pytest.raises(SystemExit) as exit_:
+            cli.main()
+        printed = capsys.readouterr()
+        code = exit_.value.code
+        return Finished(code if isinstance(code, int) else 0, printed.out, printed.err)
+
+    return command
 
 
 def config_for(

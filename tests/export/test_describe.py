@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from edgeclip.errors import BundleMissingError
+from edgeclip_export.checks import Check
 from edgeclip_export.config import EngineConfig
 from edgeclip_export.describe import describe_bundle
 from edgeclip_export.engine_files import prepare_engine
@@ -35,7 +36,7 @@ def test_what_is_told_is_json(bundle: Path) -> None:
 def test_an_engine_is_told_with_its_machine_and_a_damaged_one_with_its_problem(
     bundle: Path,
 ) -> None:
-    engine = prepare_engine(bundle, EngineConfig(), SilentProgress()).path
+    engine = prepare_engine(bundle, EngineConfig(), SilentProgress(), list[Check]().append).path
     told = describe_bundle(bundle)["engines"][0]
     assert told["precision"] == "fp16"
     assert told["runtime"].startswith("tensorrt")

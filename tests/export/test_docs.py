@@ -1,4 +1,4 @@
-"""What `docs/bundle-format.md` says is what the code does."""
+"""What `docs/bundle-format.md` and `docs/engine.md` say is what the code does."""
 
 from __future__ import annotations
 
@@ -10,11 +10,14 @@ import typer
 from typer.main import get_command
 
 from edgeclip.contract.bundle import BundleManifest
+from edgeclip.contract.engine_key import EngineKey, EngineSidecar, Machine
 from edgeclip.contract.profiles import DIMENSION_NAMES, default_profiles
 from edgeclip.contract.slots import ALL_SLOTS, DEEP_OUTPUTS
 from edgeclip_export.cli import app
 
-TEXT = (Path(__file__).parents[2] / "docs/bundle-format.md").read_text()
+DOCS = Path(__file__).parents[2] / "docs"
+TEXT = (DOCS / "bundle-format.md").read_text()
+ENGINE_TEXT = (DOCS / "engine.md").read_text()
 
 
 def _options() -> list[tuple[str, str]]:
@@ -33,6 +36,14 @@ def test_every_option_of_every_command_is_documented(command: str, option: str) 
     usage = re.search(rf"^edgeclip-export {command} .*$", TEXT, re.MULTILINE)
     assert usage is not None
     assert option in usage.group()
+
+
+@pytest.mark.parametrize(
+    "name", [*EngineSidecar.model_fields, *EngineKey.model_fields, *Machine.model_fields]
+)
+def test_every_field_of_the_sidecar_is_documented(name: str) -> None:
+    told_in_words = {"schema_", "sidecar_schema", "graph_sha256", "weights_sha256", "machine"}
+    assert name in told_in_words or f"`{name}`" in ENGINE_TEXT
 
 
 @pytest.mark.parametrize("name", [*ALL_SLOTS, *DEEP_OUTPUTS, *DIMENSION_NAMES.values()])

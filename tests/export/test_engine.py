@@ -13,8 +13,9 @@ from edgeclip.contract.bundle import BundleManifest, Profile
 from edgeclip.contract.engine_key import NO_GPU
 from edgeclip.contract.gpu import find_gpu
 from edgeclip.errors import BackendError, ConfigError
-from edgeclip_export.config import EngineConfig
-from edgeclip_export.engine import build_engine, module_name, this_machine
+from edgeclip_export.config import BuilderSettings
+from edgeclip_export.engine import build_engine
+from edgeclip_export.tensorrt_runtime import module_name, this_machine
 
 pytestmark = pytest.mark.rtx
 
@@ -25,6 +26,7 @@ class _Recorder:
     def __init__(self) -> None:
         self.started: list[tuple[str, str | None, int]] = []
         self.steps = 0
+        self.waits = 0
         self.finished: list[str] = []
 
     def phase_started(self, name: str, parent: str | None, steps: int) -> None:
@@ -36,6 +38,9 @@ class _Recorder:
 
     def phase_finished(self, name: str) -> None:
         self.finished.append(name)
+
+    def waiting(self) -> None:
+        self.waits += 1
 
 
 class _Interrupting(_Recorder):
@@ -52,12 +57,13 @@ def test_a_half_precision_graph_becomes_an_engine_with_progress(
     tensorrt_graph: Path, manifest: BundleManifest
 ) -> None:
     recorder = _Recorder()
-    engine = build_engine(tensorrt_graph, manifest.profiles, EngineConfig(), recorder)
+    engine = build_engine(tensorrt_graph, manifest.profiles, BuilderSettings(), recorder)
     assert len(engine) > 100_000
     name, parent, steps = recorder.started[0]
     assert (name, parent) == ("Building engine", None)
     assert steps > 0
     assert recorder.steps >= steps
+    assert recorder.waits > 0
     assert sorted(recorder.finished) == sorted(name for name, _, _ in recorder.started)
 
 
@@ -66,7 +72,7 @@ def test_ctrl_c_ends_the_build_at_its_next_step(
 ) -> None:
     recorder = _Interrupting()
     with pytest.raises(KeyboardInterrupt):
-        build_engine(tensorrt_graph, manifest.profiles, EngineConfig(), recorder)
+        build_engine(tensorrt_graph, manifest.profiles, BuilderSettings(), recorder)
     assert recorder.steps <= 5
     assert "Building engine" in recorder.finished  # the builder's thread has ended, too
 
@@ -75,7 +81,7 @@ def test_an_empty_file_is_refused(manifest: BundleManifest, tmp_path: Path) -> N
     path = tmp_path / "model.trt.onnx"
     path.write_bytes(b"")
     with pytest.raises(BackendError, match=r"model\.trt\.onnx holds no graph"):
-        build_engine(path, manifest.profiles, EngineConfig(), _Recorder())
+        build_engine(path, manifest.profiles, BuilderSettings(), _Recorder())
 
 
 @pytest.mark.parametrize("content", [b"not a graph", b"\x08\x0a\x3a\x7f" * 99])
@@ -87,7 +93,7 @@ def test_a_file_that_is_no_graph_is_refused_with_the_parsers_reason(
     with pytest.raises(
         BackendError, match=r"model\.trt\.onnx was refused by the parser: "
     ) as error:
-        build_engine(path, manifest.profiles, EngineConfig(), _Recorder())
+        build_engine(path, manifest.profiles, BuilderSettings(), _Recorder())
     assert "\n" not in str(error.value)
 
 
@@ -101,7 +107,7 @@ def test_an_operator_that_the_parser_lacks_is_named(
     opsets = [helper.make_opsetid("", 18), helper.make_opsetid("elsewhere", 1)]
     onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=10), tmp_path / "g.onnx")
     with pytest.raises(BackendError, match="Levitate"):
-        build_engine(tmp_path / "g.onnx", manifest.profiles, EngineConfig(), _Recorder())
+        build_engine(tmp_path / "g.onnx", manifest.profiles, BuilderSettings(), _Recorder())
 
 
 def test_a_free_dimension_without_a_size_is_refused_by_name(
@@ -109,7 +115,7 @@ def test_a_free_dimension_without_a_size_is_refused_by_name(
 ) -> None:
     profiles = {name: item for name, item in manifest.profiles.items() if name != "K"}
     with pytest.raises(ConfigError, match="dimension 'K' is free and has no profile"):
-        build_engine(tensorrt_graph, profiles, EngineConfig(), _Recorder())
+        build_engine(tensorrt_graph, profiles, BuilderSettings(), _Recorder())
 
 
 def test_sizes_in_the_wrong_order_are_refused(
@@ -117,7 +123,7 @@ def test_sizes_in_the_wrong_order_are_refused(
 ) -> None:
     profiles = manifest.profiles | {"B": Profile(min=4, opt=2, max=1)}
     with pytest.raises(BackendError, match="TensorRT: "):
-        build_engine(tensorrt_graph, profiles, EngineConfig(), _Recorder())
+        build_engine(tensorrt_graph, profiles, BuilderSettings(), _Recorder())
 
 
 def test_the_machine_is_named_by_runtime_version_and_gpu() -> None:

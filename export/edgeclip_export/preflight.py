@@ -1,0 +1,107 @@
+"""What is looked at before a build that takes minutes: version, memory, disk, power mode."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgeclip.contract.engine_key import Machine
+from edgeclip.errors import SetupError
+from edgeclip_export.board import Board, free_disk_mb
+from edgeclip_export.checks import Check
+
+REQUIRES = {"tensorrt": ">=10.3,<12", "tensorrt_rtx": ">=1.5"}
+"""Which versions of the runtimes have all names of `tensorrt_names.json`."""
+
+_LIBRARY_MB = {"tensorrt": 1700, "tensorrt_rtx": 400}  # kernels alone: TensorRT#4493; measured
+_WEIGHT_COPIES = 8  # parsed, cast, packed for several kernels at once
+_SPARE_DISK_MB = 64
+_FIRST_WHEEL_FOR_ORIN = (10, 16, 1)  # earlier wheels for aarch64 are for servers only
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What a build takes.
+
+    Attributes:
+        memory_mb: With the runtime's kernels, MiB.
+        disk_mb: For the engine, MiB.
+    """
+
+    memory_mb: int
+    disk_mb: int
+
+    @staticmethod
+    def of(machine: Machine, weights_mb: int, workspace_mb: int) -> Needs:
+        """Return an estimate: 3.5 GB for a ViT-B/32 in half precision with 512 MiB workspace."""
+        library = _LIBRARY_MB[machine.runtime]
+        memory = library + workspace_mb + _WEIGHT_COPIES * weights_mb
+        return Needs(memory, 2 * weights_mb + _SPARE_DISK_MB)
+
+
+def preflight_checks(
+    machine: Machine, board: Board, needs: Needs, folder: Path
+) -> tuple[Check, ...]:
+    """Return what stands in the way of a build, and what does not.
+
+    Args:
+        machine: The runtime and GPU.
+        board: What this machine has.
+        needs: What the build takes.
+        folder: Where the engine will lie.
+    """
+    return (
+        _version(machine),
+        _wheel(machine, board),
+        _enough("memory and swap", board.free_mb, needs.memory_mb),
+        _enough("disk", free_disk_mb(folder), needs.disk_mb),
+        Check("power mode", None, note=board.power_mode or "none is readable here"),
+    )
+
+
+def require(checks: tuple[Check, ...]) -> None:
+    """Stop where a check failed.
+
+    Raises:
+        SetupError: With the first one's line, which says what to do.
+    """
+    for check in checks:
+        if check.passed is False:
+            raise SetupError(f"{check.name}: {check.note}")
+
+
+def satisfies(version: str, requirement: str) -> bool:
+    """Return whether a version fits, for example `10.3.0.30` and `>=10.3,<12`."""
+    bounds = re.findall(r"(>=|<)([\d.]+)", requirement)
+    return all((_numbers(version) >= _numbers(bound)) is (sign == ">=") for sign, bound in bounds)
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(number) for number in re.findall(r"\d+", version))
+
+
+def _version(machine: Machine) -> Check:
+    wanted = REQUIRES[machine.runtime]
+    name = f"{machine.runtime} {machine.runtime_version} is {wanted}"
+    fits = satisfies(machine.runtime_version, wanted)
+    return Check(name, fits, note="" if fits else "install a version that is")
+
+
+def _wheel(machine: Machine, board: Board) -> Check:
+    """A wheel from the index cannot drive an Orin before 10.16.1; JetPack's own can."""
+    is_wheel = importlib.util.find_spec("tensorrt_libs") is not None
+    is_old = _numbers(machine.runtime_version) < _FIRST_WHEEL_FOR_ORIN
+    bad = board.is_jetson and machine.runtime == "tensorrt" and is_wheel and is_old
+    remedy = "this TensorRT is a wheel that cannot drive an Orin: pip uninstall it, and make the"
+    remedy += " venv with --system-site-packages"
+    return Check("TensorRT is JetPack's own", not bad, note=remedy if bad else "")
+
+
+def _enough(what: str, free_mb: int, needed_mb: int) -> Check:
+    note = f"{free_mb} MiB free, about {needed_mb} needed"
+    if free_mb >= needed_mb:
+        return Check(f"enough {what}", True, note=note)
+    remedy = "stop other programs or add swap" if "swap" in what else "delete what is not needed"
+    return Check(f"enough {what}", False, note=f"{note}: {remedy}, or go on with --no-preflight")
