@@ -43,7 +43,7 @@ check: $(VENV)/.all
 	  if [ -d "$(TYPINGS)/tensorrt-$$version" ]; then \
 	    echo "mypy with the signatures of TensorRT $$version" && \
 	    MYPYPATH="$(TYPINGS)/tensorrt-$$version" $(BIN)/mypy --cache-dir .mypy_cache/tensorrt-$$version \
-	      export/edgeclip_export device/edgeclip_device || exit 1; \
+	      edgeclip/contract export/edgeclip_export device/edgeclip_device || exit 1; \
 	  else \
 	    echo "skipped: no signatures of TensorRT $$version at $(TYPINGS)"; \
 	  fi; \

@@ -10,9 +10,10 @@ from typing import Any, Protocol, SupportsInt
 
 from edgeclip.contract.bundle import Profile
 from edgeclip.contract.profiles import input_shapes
+from edgeclip.contract.tensorrt_reasons import Reasons
 from edgeclip.errors import BackendError
 from edgeclip_export.config import BuilderSettings
-from edgeclip_export.tensorrt_runtime import Reasons, trt
+from edgeclip_export.tensorrt_runtime import trt
 from edgeclip_export.timing_cache import TimingCache
 
 FLAGS = ("STRONGLY_TYPED",)
@@ -101,7 +102,7 @@ class _Build:
         self._profiles = profiles
         self._settings = settings
         self._cache = cache
-        self._reasons = Reasons()
+        self._reasons = Reasons(trt)
 
     def run(self, watch: _Watch) -> bytes:
         made = self._reasons.made

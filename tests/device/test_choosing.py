@@ -37,13 +37,13 @@ def test_auto_without_tensorrt_says_why_onnx_runtime_takes_over(
 ) -> None:
     settings = InferenceSettings(bundle=bundle)
     assert open_backend(load_pack(settings), settings).name == "onnxruntime"
-    assert "no TensorRT (TensorRT cannot be imported" in caplog.text
+    assert "no TensorRT (no TensorRT can be imported" in caplog.text
 
 
 @pytest.mark.usefixtures("_no_tensorrt")
 def test_tensorrt_by_name_is_never_replaced_in_silence(bundle: Path) -> None:
     settings = InferenceSettings(bundle=bundle, backend="tensorrt")
-    with pytest.raises(SetupError, match="TensorRT cannot be imported"):
+    with pytest.raises(SetupError, match="no TensorRT can be imported"):
         open_backend(load_pack(settings), settings)
 
 

@@ -13,7 +13,8 @@ from edgeclip_device.backends.onnxruntime_backend import OnnxRuntimeBackend
 from edgeclip_device.backends.tensorrt_backend import TensorRtBackend, this_machine
 from edgeclip_device.config import InferenceSettings
 from edgeclip_device.packs import Slots, load_pack
-from support.tensorrt_stand_in import ENGINE, MOST_IMAGES, FakeDriver, StandIn, memory
+from support.cuda_stand_in import FakeDriver, memory
+from support.tensorrt_stand_in import ENGINE, MOST_IMAGES, StandIn
 from support.tiny_bundle import GRAPH_FILE, GREEN, RED, solid
 
 BOTH = np.concatenate([solid(RED), solid(GREEN)])
@@ -61,9 +62,10 @@ def test_batches_and_packs_follow_each_other_in_the_same_buffers(
         backend.bind(_slots(bundle, task))
         for count in (1, 2, 1):
             assert backend.run(solid(RED, count)).probabilities.shape == (count, columns)
-    buffers = len(driver.buffers)
+    buffers, pinned = list(driver.buffers), list(driver.pinned)
+    backend.bind(_slots(bundle, "trio"))
     backend.run(BOTH)
-    assert len(driver.buffers) == buffers
+    assert (list(driver.buffers), list(driver.pinned)) == (buffers, pinned)
 
 
 def test_the_results_of_one_run_are_not_those_of_the_next(
@@ -101,7 +103,7 @@ def test_a_pack_that_lacks_a_slot_is_refused(bundle: Path, engine: Path, stand_i
     ("fails", "words"),
     [
         ("deserialize", r"could not load .*a\.engine: the engine is of another version"),
-        ("context", "could not make a context: it gave no reason"),
+        ("context", "could not make a context: its logger is silent"),
     ],
 )
 def test_an_engine_that_cannot_be_loaded_says_why(
@@ -117,7 +119,6 @@ def test_an_engine_that_cannot_be_loaded_says_why(
     [
         ("shape", "could not take images"),
         ("execute", r"could not run a batch \(2, 32, 32, 3\): out of memory"),
-        ("unknown", "does not know the size of image_features"),
     ],
 )
 def test_a_call_that_fails_is_an_error_with_its_reason(
@@ -134,8 +135,9 @@ def test_a_call_that_fails_is_an_error_with_its_reason(
     ("change", "words"),
     [
         ({"surplus": ("patch_scores",)}, r"other inputs or outputs .*\(patch_scores\)"),
-        ({"types": {"images": "FLOAT"}}, "images has another type than UINT8"),
-        ({"types": {"logits": "HALF"}}, "logits has another type than FLOAT"),
+        ({"types": {"images": "FLOAT"}}, "images is float32, not uint8"),
+        ({"types": {"logits": "UINT8"}}, "logits is uint8, not float32"),
+        ({"types": {"logits": "HALF"}}, "logits is HALF, which no graph has"),
     ],
 )
 def test_an_engine_of_another_contract_is_refused(
@@ -145,13 +147,19 @@ def test_an_engine_of_another_contract_is_refused(
         _backend(engine, StandIn(bundle / GRAPH_FILE, **change))
 
 
+def test_an_engine_that_does_not_know_its_sizes_is_refused(engine: Path, stand_in: StandIn) -> None:
+    stand_in.fails.add("unknown")
+    with pytest.raises(BackendError, match="does not know the size of image_features"):
+        _backend(engine, stand_in)
+
+
 def test_memory_is_given_back(bundle: Path, engine: Path, stand_in: StandIn) -> None:
     driver = FakeDriver()
     backend = _backend(engine, stand_in, driver)
     backend.bind(_slots(bundle))
     backend.run(BOTH)
     backend.close()
-    assert (driver.buffers, driver.released) == ({}, 1)
+    assert (driver.buffers, driver.pinned, driver.released) == ({}, {}, 1)
 
 
 @pytest.mark.parametrize(
@@ -160,6 +168,7 @@ def test_memory_is_given_back(bundle: Path, engine: Path, stand_in: StandIn) -> 
         ("cuInit", SetupError, "finds no GPU"),
         ("cuStreamCreate", BackendError, "cuStreamCreate failed with error 2"),
         ("cuMemAlloc_v2", BackendError, "cuMemAlloc_v2 failed with error 2"),
+        ("cuMemAllocHost_v2", BackendError, "cuMemAllocHost_v2 failed with error 2"),
     ],
 )
 def test_a_driver_that_refuses_is_named(

@@ -24,7 +24,8 @@ from edgeclip_export.fuse import FusedModel
 from edgeclip_export.graph_checks import graph_checks
 from edgeclip_export.onnx_graph import node_histogram
 from edgeclip_export.verify import verify_bundle
-from support.tensorrt_stand_in import ENGINE, StandIn, memory
+from support.cuda_stand_in import memory
+from support.tensorrt_stand_in import ENGINE, StandIn
 from support.tiny_packs import (
     TinyEncoder,
     random_deltas,

@@ -29,8 +29,8 @@ def test_open_clip_paho_and_tensorrt_are_imported_only_where_they_are_wrapped() 
         "open_clip": {"edgeclip/clip.py"},
         "paho": {"dashboard/edgeclip_dashboard/mqtt.py", "device/edgeclip_device/mqtt.py"},
         "tensorrt": {
-            "device/edgeclip_device/backends/tensorrt_backend.py",
-            "export/edgeclip_export/engine.py",
+            "edgeclip/contract/engine_runner.py",
+            "export/edgeclip_export/tensorrt_runtime.py",
         },
     }
     for library, homes in allowed.items():

@@ -1,4 +1,4 @@
-"""A strict stand-in for TensorRT and the GPU's memory: refuses what was not declared here.
+"""A strict stand-in for TensorRT: refuses what was not declared here.
 
 It runs the tiny bundle's graph with ONNX Runtime on the bytes that were copied to it, so that
 addresses, shapes and types must be right for the outputs to be.
@@ -11,13 +11,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import onnxruntime
 
 from edgeclip.contract.slots import GRAPH_OUTPUTS, OUTPUTS_OF, SLOTS_OF, GraphKind
-from edgeclip_device.backends.cuda_memory import CudaMemory
+from support.cuda_stand_in import FakeDriver
 from support.tiny_bundle import EMBED_DIM, SIZE, WIDTH
 
 LARGEST = {"1": 1, "D": WIDTH, "E": EMBED_DIM, "H": 4, "d": 2, "M": 2, "K": 3, "C": 2}
@@ -44,6 +44,13 @@ class DataType:
     FLOAT = "FLOAT"
     UINT8 = "UINT8"
     HALF = "HALF"
+
+
+class TensorIOMode:
+    """Which way a tensor goes."""
+
+    INPUT = "INPUT"
+    OUTPUT = "OUTPUT"
 
 
 class ILogger:
@@ -90,6 +97,7 @@ class StandIn:
                 "DataType": DataType,
                 "Dims": Dims,
                 "ILogger": ILogger,
+                "TensorIOMode": TensorIOMode,
                 "Runtime": lambda logger: Runtime(self, logger),
                 "__version__": "10.3.0",
             }
@@ -131,6 +139,11 @@ class Engine:
         """Return a tensor's type."""
         usual = DataType.UINT8 if name == "images" else DataType.FLOAT
         return self._stand_in.types.get(name, usual)
+
+    def get_tensor_mode(self, name: str) -> str:
+        """Return which way a tensor goes."""
+        is_output = name in (*OUTPUTS_OF[self._stand_in.kind], *self._stand_in.surplus)
+        return TensorIOMode.OUTPUT if is_output else TensorIOMode.INPUT
 
     def get_tensor_profile_shape(self, name: str, profile_index: int) -> list[Dims]:
         """Return the smallest, usual and largest sizes of an input."""
@@ -178,109 +191,30 @@ class Context:
         return Dims((first, *patches, last))
 
     def execute_async_v3(self, stream_handle: int) -> bool:
-        """Compute the outputs from the bytes at the addresses."""
-        assert stream_handle == FakeDriver.STREAM
+        """Compute the outputs from the bytes at the addresses, or have it captured."""
+        driver = FakeDriver.STREAMS[stream_handle]
         if "execute" in self._stand_in.fails:
             self._logger.log(ILogger.Severity.ERROR, "out of memory")
             return False
         self._stand_in.executions += 1
+        shapes = dict(self._shapes)  # a graph keeps those of its capture
+        if driver.capturing is None:
+            self._compute(shapes)
+        elif "capture" in self._stand_in.fails:
+            self._logger.log(ILogger.Severity.ERROR, "this engine cannot be captured")
+            return False
+        else:
+            driver.capturing.append(lambda: self._compute(shapes))
+        return True
+
+    def _compute(self, shapes: dict[str, tuple[int, ...]]) -> None:
         kind = self._stand_in.kind
-        feeds = {name: self._array(name) for name in ("images", *SLOTS_OF[kind])}
+        feeds = {name: self._array(name, shapes[name]) for name in ("images", *SLOTS_OF[kind])}
         outputs = OUTPUTS_OF[kind]
         for name, value in zip(outputs, self._session.run(list(outputs), feeds), strict=True):
             ctypes.memmove(self._addresses[name], value.ctypes.data, value.nbytes)
-        return True
 
-    def _array(self, name: str) -> np.ndarray[Any, Any]:
-        shape = self._shapes[name]
+    def _array(self, name: str, shape: tuple[int, ...]) -> np.ndarray[Any, Any]:
         kind: type[np.generic] = np.uint8 if name == "images" else np.float32
         size = int(np.prod(shape)) * np.dtype(kind).itemsize
         return np.frombuffer(ctypes.string_at(self._addresses[name], size), kind).reshape(shape)
-
-
-class FakeDriver:
-    """libcuda with host memory behind its addresses; unknown functions do not exist.
-
-    Attributes:
-        codes: Error codes that functions are to return.
-    """
-
-    STREAM: ClassVar[int] = 4711
-
-    def __init__(self, **codes: int) -> None:
-        self.codes = codes
-        self.buffers: dict[int, Any] = {}
-        self.released = 0
-
-    def __getattribute__(self, name: str) -> Any:
-        value = object.__getattribute__(self, name)
-        if not name.startswith("cu"):
-            return value
-        code = object.__getattribute__(self, "codes").get(name, 0)
-        return (lambda *_arguments: code) if code else value
-
-    def cuInit(self, flags: int) -> int:  # noqa: N802 - the driver's names
-        """Begin."""
-        return flags
-
-    def cuDeviceGet(self, device: Any, index: int) -> int:  # noqa: N802
-        """Give device 0."""
-        device._obj.value = index
-        return 0
-
-    def cuDevicePrimaryCtxRetain(self, context: Any, _device: Any) -> int:  # noqa: N802
-        """Give a context."""
-        context._obj.value = 1
-        return 0
-
-    def cuCtxSetCurrent(self, _context: Any) -> int:  # noqa: N802
-        """Take a context."""
-        return 0
-
-    def cuStreamCreate(self, stream: Any, _flags: int) -> int:  # noqa: N802
-        """Give a stream."""
-        stream._obj.value = self.STREAM
-        return 0
-
-    def cuMemAlloc_v2(self, address: Any, size: Any) -> int:  # noqa: N802
-        """Give memory."""
-        buffer = ctypes.create_string_buffer(size.value)
-        address._obj.value = ctypes.addressof(buffer)
-        self.buffers[address._obj.value] = buffer
-        return 0
-
-    def cuMemFree_v2(self, address: Any) -> int:  # noqa: N802
-        """Take memory back."""
-        del self.buffers[address.value]
-        return 0
-
-    def cuMemcpyHtoDAsync_v2(self, target: Any, source: Any, size: Any, _stream: Any) -> int:  # noqa: N802
-        """Copy into a buffer, which must be large enough."""
-        assert len(self.buffers[target.value]) >= size.value
-        ctypes.memmove(target.value, source.value, size.value)
-        return 0
-
-    def cuMemcpyDtoHAsync_v2(self, target: Any, source: Any, size: Any, _stream: Any) -> int:  # noqa: N802
-        """Copy out of a buffer."""
-        assert len(self.buffers[source.value]) >= size.value
-        ctypes.memmove(target.value, source.value, size.value)
-        return 0
-
-    def cuStreamSynchronize(self, stream: Any) -> int:  # noqa: N802
-        """Wait for nothing."""
-        assert stream.value == self.STREAM
-        return 0
-
-    def cuStreamDestroy_v2(self, _stream: Any) -> int:  # noqa: N802
-        """Take the stream back."""
-        return 0
-
-    def cuDevicePrimaryCtxRelease_v2(self, _device: Any) -> int:  # noqa: N802
-        """Take the context back."""
-        self.released += 1
-        return 0
-
-
-def memory(driver: FakeDriver | None = None) -> CudaMemory:
-    """Return the GPU's memory with host memory behind it."""
-    return CudaMemory(driver or FakeDriver())
