@@ -39,7 +39,7 @@ class LoadedPack:
         manifest: The pack's classes, thresholds and preprocessing.
         manifest_sha256: Of `pack.json`, for the detections.
         folder: The pack's folder in the bundle.
-        slots: A tensor for every slot of the graph.
+        slots: A tensor for every slot of the graph; none where the pack is baked into it.
         thresholds: As applied, by class name.
     """
 
@@ -79,16 +79,19 @@ def load_pack(
     bundle_manifest = read(settings.bundle)
     manifest = read_bundled_pack(settings.bundle, bundle_manifest, settings.task)
     folder = settings.bundle / find_pack(bundle_manifest, settings.task).path
-    base = manifest.base
     return LoadedPack(
         bundle=settings.bundle,
         bundle_manifest=bundle_manifest,
         manifest=manifest,
         manifest_sha256=sha256_file(folder / PACK_FILE),
         folder=folder,
-        slots=filled_for(bundle_manifest.graph, base, _read_tensors(folder / TENSORS_FILE)),
+        slots={} if bundle_manifest.baked else _slots(bundle_manifest, manifest, folder),
         thresholds=_applied(manifest, settings.thresholds),
     )
+
+
+def _slots(bundle: BundleManifest, pack: PackManifest, folder: Path) -> Slots:
+    return filled_for(bundle.graph, pack.base, _read_tensors(folder / TENSORS_FILE))
 
 
 def _read_tensors(path: Path) -> Slots:

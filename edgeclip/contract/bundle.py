@@ -99,6 +99,9 @@ class BundleManifest(Part):
     preprocess: PreprocessSpec
     graphs: list[Graph] = Field(min_length=1)
     profiles: dict[str, Profile] = Field(description="By letter of the free dimension; B is batch.")
+    baked: bool = Field(
+        False, description="The one pack is in the graphs, which take nothing but images."
+    )
     packs: list[PackRef] = Field(min_length=1)
     tolerance: Tolerance
     parity: dict[str, float] = Field(description="Differences measured at export.")
@@ -127,6 +130,14 @@ class BundleManifest(Part):
         used += [f"{pack.path}/{PACK_FILE}" for pack in self.packs]
         if absent := [name for name in used if name not in self.files]:
             raise ValueError(f"files lacks {', '.join(absent)}")
+        return self
+
+    @model_validator(mode="after")
+    def _a_baked_bundle_is_of_one_pack(self) -> BundleManifest:
+        if self.baked and len(self.packs) != 1:
+            raise ValueError(f"a baked bundle has one pack, this one names {len(self.packs)}")
+        if any((graph.inputs == ["images"]) != self.baked for graph in self.graphs):
+            raise ValueError("baked does not agree with the inputs of the graphs")
         return self
 
     def _graph_files(self) -> list[str]:
@@ -260,7 +271,8 @@ def find_pack(manifest: BundleManifest, task: str | None) -> PackRef:
         if task in (None, ref.task):
             return ref
     known = ", ".join(ref.task for ref in manifest.packs)
-    raise BundleMismatchError(f"the bundle has no pack for task {task!r}: it has {known}")
+    baked = ", baked into its graphs: export another bundle" if manifest.baked else ""
+    raise BundleMismatchError(f"the bundle has no pack for task {task!r}: it has {known}{baked}")
 
 
 def _check_file(path: Path, record: FileRecord, check_hash: bool) -> None:

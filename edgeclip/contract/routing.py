@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeclip.contract.deltas import changes_weights
 from edgeclip.contract.slots import filled_slots
 from edgeclip.errors import PackError
 
@@ -156,9 +157,14 @@ def pack_logits(tensors: Tensors, base: Array) -> Array:
     """Return `(B, K)` logits of one pack for `(B, E)` base embeddings, as the graph gives them.
 
     Raises:
-        PackError: The pack reaches before the embedding (projection or blocks): it needs a pass of
-            its own.
+        PackError: The pack reaches before the embedding (projection, blocks, weights): it needs a
+            pass of its own.
     """
+    if changes_weights(tensors):
+        raise PackError(
+            "a pack that changes the encoder's weights shares no graph with others: leave it out of"
+            " the router"
+        )
     if "projection_delta" in tensors and tensors["projection_delta"].any():
         raise PackError(
             "a pack with projection_delta changes the embedding itself: choose it by static keys"

@@ -150,6 +150,23 @@ def graph_of(names: Iterable[str]) -> GraphKind:
     return "deep" if needs_deep_graph(names) else "head"
 
 
+def slots_of(inputs: Iterable[str]) -> tuple[str, ...]:
+    """Return the slots of a graph with these inputs; none where a pack is baked into it."""
+    names = set(inputs)
+    return () if names == {"images"} else tuple(SLOTS_OF[graph_of(names)])
+
+
+def outputs_of(names: Iterable[str]) -> tuple[str, ...]:
+    """Return the outputs of a graph among whose inputs and outputs are these names.
+
+    A graph with slots has those of its kind; one with a pack baked in has heat maps where the pack
+    makes them.
+    """
+    known = set(names)
+    is_deep = needs_deep_graph(known) or (not known & set(HEAD_SLOTS) and "attention" in known)
+    return OUTPUTS_OF["deep" if is_deep else "head"]
+
+
 def reaches_inside(names: Iterable[str]) -> bool:
     """Return whether tensors of these names need more of the encoder than its features."""
     known = list(names)

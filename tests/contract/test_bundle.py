@@ -52,7 +52,7 @@ def _manifest(files: dict[str, bytes]) -> BundleManifest:
                 runtime="onnxruntime",
                 opset=18,
                 nodes=1,
-                inputs=["images"],
+                inputs=["images", "class_weights"],
                 outputs=["logits"],
             )
         ],

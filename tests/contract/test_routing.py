@@ -121,6 +121,8 @@ def test_packs_that_cannot_be_evaluated_here_say_why(rng: np.random.Generator) -
     moved = _pack(rng) | {"projection_delta": np.ones((4, E), np.float32)}
     with pytest.raises(PackError, match="choose it by static keys"):
         pack_logits(moved, base)
+    with pytest.raises(PackError, match="changes the encoder's weights shares no graph"):
+        pack_logits(_pack(rng) | {"delta.ln_post.weight": np.ones(4, np.float32)}, base)
     with pytest.raises(PackError, match="no slot takes: ba_down"):
         pack_logits(_pack(rng) | {"ba_down": np.ones((8, 4, 2), np.float32)}, base)
     narrow = {**_zero_shot(rng), "class_weights": np.ones((E, 2), np.float32)}

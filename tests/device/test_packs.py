@@ -69,7 +69,7 @@ def test_a_missing_file_is_named(own_bundle: Path) -> None:
         load_pack(InferenceSettings(bundle=own_bundle))
 
 
-@pytest.mark.parametrize("text", ["", "{}", "[]", '{"schema": "edgeclip.bundle/9"}', "\x00"])
+@pytest.mark.parametrize("text", ["", "{}", "[]", '{"schema": "edgeclip.pack/1"}', "\x00"])
 def test_a_manifest_that_is_none_is_named(own_bundle: Path, text: str) -> None:
     (own_bundle / MANIFEST_FILE).write_text(text)
     with pytest.raises(BundleDamagedError, match=r"manifest\.json"):

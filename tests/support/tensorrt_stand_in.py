@@ -78,6 +78,7 @@ class StandIn:
         types: Types of tensors, where they are to be others than the contract's.
         surplus: Names of tensors that the engine has beside the contract's.
         kind: Which slots the graph has.
+        baked: Whether a pack is in the graph, so that it has no slots.
         largest: Sizes of the profile by letter; N is the number of patches.
     """
 
@@ -87,7 +88,13 @@ class StandIn:
     surplus: tuple[str, ...] = ()
     executions: int = 0
     kind: GraphKind = "head"
+    baked: bool = False
     largest: Mapping[str, int] = field(default_factory=lambda: LARGEST)
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Of the engine."""
+        return ("images",) if self.baked else ("images", *SLOTS_OF[self.kind])
 
     def module(self) -> ModuleType:
         """Return what `import tensorrt` would give."""
@@ -127,8 +134,7 @@ class Engine:
     def __init__(self, stand_in: StandIn, logger: ILogger) -> None:
         self._stand_in = stand_in
         self._logger = logger
-        kind = stand_in.kind
-        self._names = ["images", *SLOTS_OF[kind], *OUTPUTS_OF[kind], *stand_in.surplus]
+        self._names = [*stand_in.inputs, *OUTPUTS_OF[stand_in.kind], *stand_in.surplus]
         self.num_io_tensors = len(self._names)
 
     def get_tensor_name(self, index: int) -> str:
@@ -184,11 +190,16 @@ class Context:
 
     def get_tensor_shape(self, name: str) -> Dims:
         """Return an output's shape, which the inputs' shapes give."""
-        embed_dim, columns = self._shapes["class_weights"]
+        embed_dim, columns = self._shapes.get("class_weights", (EMBED_DIM, self._columns()))
         last = embed_dim if name in GRAPH_OUTPUTS[:2] else columns
         first = -1 if "unknown" in self._stand_in.fails else self._shapes["images"][0]
         patches = (self._stand_in.largest["N"],) if name == "attention" else ()
         return Dims((first, *patches, last))
+
+    def _columns(self) -> int:
+        """Return K of a graph with a pack in it."""
+        (found,) = (o.shape[-1] for o in self._session.get_outputs() if o.name == "logits")
+        return int(found) if isinstance(found, int) else -1
 
     def execute_async_v3(self, stream_handle: int) -> bool:
         """Compute the outputs from the bytes at the addresses, or have it captured."""
@@ -209,7 +220,7 @@ class Context:
 
     def _compute(self, shapes: dict[str, tuple[int, ...]]) -> None:
         kind = self._stand_in.kind
-        feeds = {name: self._array(name, shapes[name]) for name in ("images", *SLOTS_OF[kind])}
+        feeds = {name: self._array(name, shapes[name]) for name in self._stand_in.inputs}
         outputs = OUTPUTS_OF[kind]
         for name, value in zip(outputs, self._session.run(list(outputs), feeds), strict=True):
             ctypes.memmove(self._addresses[name], value.ctypes.data, value.nbytes)

@@ -6,7 +6,7 @@ an image is, so that a drawn red blob is the `leopard` and everything else is `b
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -74,11 +74,20 @@ class TinyPack:
         return {"class_weights": weights, "logit_scale": np.array([self.scale], np.float32)}
 
 
-def write_tiny_bundle(folder: Path, packs: Sequence[TinyPack] = (TinyPack(),)) -> Path:
-    """Write a bundle with one graph and these packs, and return its folder."""
+def write_tiny_bundle(
+    folder: Path, packs: Sequence[TinyPack] = (TinyPack(),), *, baked: bool = False
+) -> Path:
+    """Write a bundle with one graph and these packs, and return its folder.
+
+    Args:
+        folder: Is made.
+        packs: With golden outputs of the graph.
+        baked: The one pack is put into the graph.
+    """
     graph = folder / GRAPH_FILE
     graph.parent.mkdir(parents=True)
-    onnx.save(tiny_graph(), str(graph))
+    own = filled_slots(packs[0].tensors(), width=WIDTH, embed_dim=EMBED_DIM) if baked else None
+    onnx.save(tiny_graph(own), str(graph))
     refs = [write_tiny_pack(folder, pack) for pack in packs]
     files = {
         str(path.relative_to(folder)): FileRecord(
@@ -87,7 +96,7 @@ def write_tiny_bundle(folder: Path, packs: Sequence[TinyPack] = (TinyPack(),)) -
         for path in sorted(folder.rglob("*"))
         if path.is_file()
     }
-    (folder / MANIFEST_FILE).write_text(_bundle_manifest(refs, files).to_json())
+    (folder / MANIFEST_FILE).write_text(_bundle_manifest(refs, files, baked=baked).to_json())
     return folder
 
 
@@ -109,8 +118,12 @@ def solid(color: tuple[int, int, int], count: int = 1, size: int = SIZE) -> NDAr
     return np.full((count, size, size, 3), color, np.uint8)
 
 
-def tiny_graph() -> onnx.ModelProto:
-    """Return the ONNX model: mean colour -> unit features -> logits -> probabilities."""
+def tiny_graph(baked: Mapping[str, Float] | None = None) -> onnx.ModelProto:
+    """Return the ONNX model: mean colour -> unit features -> logits -> probabilities.
+
+    Args:
+        baked: Slots that are constants; else all of them are inputs.
+    """
     nodes = [
         helper.make_node("Cast", ["images"], ["pixels"], to=TensorProto.FLOAT),
         helper.make_node("ReduceMean", ["pixels", "height_width"], ["color"], keepdims=0),
@@ -127,7 +140,9 @@ def tiny_graph() -> onnx.ModelProto:
         helper.make_node("Div", ["logits", "temperature"], ["calibrated"]),
         helper.make_node("Softmax", ["calibrated"], ["probabilities"], axis=-1),
     ]
-    graph = helper.make_graph(nodes, "tiny", _inputs(), _outputs(), _constants())
+    inputs = _inputs()[:1] if baked else _inputs()
+    columns = baked["class_weights"].shape[1] if baked else "K"
+    graph = helper.make_graph(nodes, "tiny", inputs, _outputs(columns), _constants(baked or {}))
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
 
 
@@ -143,21 +158,22 @@ def _inputs() -> list[onnx.ValueInfoProto]:
     return [images, *slots]
 
 
-def _outputs() -> list[onnx.ValueInfoProto]:
+def _outputs(columns: int | str) -> list[onnx.ValueInfoProto]:
     last = {"image_features": EMBED_DIM, "base_embedding": EMBED_DIM}
     return [
-        helper.make_tensor_value_info(name, TensorProto.FLOAT, ["B", last.get(name, "K")])
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, ["B", last.get(name, columns)])
         for name in GRAPH_OUTPUTS
     ]
 
 
-def _constants() -> list[onnx.TensorProto]:
+def _constants(baked: Mapping[str, Float]) -> list[onnx.TensorProto]:
     mix = np.zeros((3, EMBED_DIM), np.float32)
     mix[0, 0], mix[1, 0] = 5 / 255, -5 / 255  # redder than green
     mix[2, 2] = 1 / 255
     offset = np.array([0.0, 0.5, 0.0, 0.1], np.float32)
     axes = np.array([1, 2], np.int64)
     named: dict[str, NDArray[np.generic]] = {"mix": mix, "offset": offset, "height_width": axes}
+    named |= baked
     return [numpy_helper.from_array(array, name) for name, array in named.items()]
 
 
@@ -167,7 +183,9 @@ def _golden(graph: Path, tensors: dict[str, Float]) -> dict[str, NDArray[np.gene
     )
     session = onnxruntime.InferenceSession(str(graph), providers=["CPUExecutionProvider"])
     slots = filled_slots(tensors, width=WIDTH, embed_dim=EMBED_DIM)
-    outputs = session.run(list(GRAPH_OUTPUTS), {"images": images, **slots})
+    wanted = {item.name for item in session.get_inputs()}
+    feeds = {"images": images, **{name: slots[name] for name in wanted & set(slots)}}
+    outputs = session.run(list(GRAPH_OUTPUTS), feeds)
     return {"images": images, **dict(zip(GRAPH_OUTPUTS, outputs, strict=True))}
 
 
@@ -192,14 +210,16 @@ def _pack_manifest(
     return hashed(PackManifest.model_validate(document))
 
 
-def _bundle_manifest(refs: list[PackRef], files: dict[str, FileRecord]) -> BundleManifest:
+def _bundle_manifest(
+    refs: list[PackRef], files: dict[str, FileRecord], *, baked: bool
+) -> BundleManifest:
     graph = Graph(
         file=GRAPH_FILE,
         rung="fp32",
         runtime="onnxruntime",
         opset=18,
         nodes=14,
-        inputs=["images", *HEAD_SLOTS],
+        inputs=["images"] if baked else ["images", *HEAD_SLOTS],
         outputs=list(GRAPH_OUTPUTS),
     )
     return BundleManifest(
@@ -209,6 +229,7 @@ def _bundle_manifest(refs: list[PackRef], files: dict[str, FileRecord]) -> Bundl
         preprocess=preprocess_spec(SIZE),
         graphs=[graph],
         profiles={"B": Profile(min=1, opt=2, max=4)},
+        baked=baked,
         packs=refs,
         tolerance=Tolerance(one_minus_cosine=1e-3, mean_one_minus_cosine=2e-4, probability=0.02),
         parity={},

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+from edgeclip.errors import BackendError
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,28 @@ class Outputs:
     probabilities: NDArray[np.float32]
 
 
+def bound_slots(
+    slots: Mapping[str, NDArray[np.float32]], wanted: Iterable[str]
+) -> dict[str, NDArray[np.float32]]:
+    """Return a pack's tensors for a graph, each as it lies in memory.
+
+    Args:
+        slots: What the pack gives.
+        wanted: The graph's slots; none where a pack is baked into it.
+
+    Raises:
+        BackendError: One is missing, or the graph takes none.
+    """
+    names = list(wanted)
+    if slots and not names:
+        raise BackendError(
+            "a pack is baked into this graph, no other can be bound: export one without --bake"
+        )
+    if missing := [name for name in names if name not in slots]:
+        raise BackendError(f"the pack gives no {missing[0]}: load it with `filled_slots`")
+    return {name: np.ascontiguousarray(slots[name], np.float32) for name in names}
+
+
 class Backend(Protocol):
     """Runs one graph with the pack that was bound last."""
 
@@ -42,7 +66,7 @@ class Backend(Protocol):
         """Take a pack's tensors; they stay bound until others are.
 
         Args:
-            slots: All of the graph's slots, float32.
+            slots: All of the graph's slots, float32; none where a pack is baked into the graph.
 
         Raises:
             BackendError: The graph does not take them.

@@ -33,7 +33,8 @@ def open_backend(pack: LoadedPack, settings: InferenceSettings) -> Backend:
         BundleMismatchError: The bundle has no engine or graph for it.
     """
     backend = _best(pack, settings) if settings.backend == "auto" else _named(pack, settings)
-    log.info("backend %s %s runs pack %s", backend.name, backend.precision, pack.name)
+    how = "with it baked in" if pack.bundle_manifest.baked else "bound as inputs"
+    log.info("backend %s %s runs pack %s, %s", backend.name, backend.precision, pack.name, how)
     return backend
 
 

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeclip.contract.slots import GRAPH_OUTPUTS, SLOTS_OF, graph_of
+from edgeclip.contract.slots import GRAPH_OUTPUTS, slots_of
 from edgeclip.errors import BackendError, SetupError
-from edgeclip_device.backends.base import Outputs
+from edgeclip_device.backends.base import Outputs, bound_slots
 
 _PROVIDER = "CPUExecutionProvider"
 
@@ -45,7 +45,8 @@ class OnnxRuntimeBackend:
             raise BackendError(
                 f"ONNX Runtime cannot load {graph} ({_first_line(error)}): export the bundle again"
             ) from error
-        self._slots = SLOTS_OF[graph_of(item.name for item in self._session.get_inputs())]
+        inputs = [item.name for item in self._session.get_inputs()]
+        self._slots = slots_of(inputs)
         self._check_names(graph)
         self._binding = self._session.io_binding()
         self._kept: list[Any] = []  # ONNX Runtime does not keep the tensors alive
@@ -54,11 +55,10 @@ class OnnxRuntimeBackend:
     def bind(self, slots: Mapping[str, NDArray[np.float32]]) -> None:
         """Take a pack's tensors; see `Backend`."""
         self._is_bound = False
-        values = {}
-        for name in self._slots:
-            if name not in slots:
-                raise BackendError(f"the pack gives no {name}: load it with `filled_slots`")
-            values[name] = self._ort.OrtValue.ortvalue_from_numpy(slots[name])
+        values = {
+            name: self._ort.OrtValue.ortvalue_from_numpy(array)
+            for name, array in bound_slots(slots, self._slots).items()
+        }
         self._binding.clear_binding_inputs()
         for name, value in values.items():
             self._binding.bind_ortvalue_input(name, value)

@@ -14,10 +14,10 @@ from edgeclip.contract.cuda_memory import CudaMemory
 from edgeclip.contract.engine_key import Machine
 from edgeclip.contract.engine_runner import IMAGES, EngineRunner
 from edgeclip.contract.gpu import Gpu, find_gpu
-from edgeclip.contract.slots import GRAPH_OUTPUTS, OUTPUTS_OF, SLOTS_OF, graph_of
+from edgeclip.contract.slots import GRAPH_OUTPUTS, outputs_of, slots_of
 from edgeclip.contract.tensorrt_api import TensorRtApi, load_tensorrt
 from edgeclip.errors import BackendError, SetupError
-from edgeclip_device.backends.base import Outputs
+from edgeclip_device.backends.base import Outputs, bound_slots
 
 TENSORRT = TensorRtApi(partial(load_tensorrt, ("tensorrt",)))
 """JetPack's TensorRT, imported at its first use."""
@@ -63,7 +63,7 @@ class TensorRtBackend:
         self._memory = memory if memory is not None else CudaMemory()
         try:
             self._runner = EngineRunner(engine.read_bytes(), str(engine), api, self._memory)
-            self._graph = graph_of(self._runner.inputs)
+            self._slots = slots_of(self._runner.inputs)
             self._check_names(engine)
         except BaseException:
             self._memory.close()
@@ -73,12 +73,7 @@ class TensorRtBackend:
     def bind(self, slots: Mapping[str, NDArray[np.float32]]) -> None:
         """Take a pack's tensors; see `Backend`. No buffer moves, and nothing is loaded again."""
         self._is_bound = False
-        kept = {}
-        for name in SLOTS_OF[self._graph]:
-            if name not in slots:
-                raise BackendError(f"the pack gives no {name}: load it with `filled_slots`")
-            kept[name] = np.ascontiguousarray(slots[name], np.float32)
-        self._runner.bind(kept)
+        self._runner.bind(bound_slots(slots, self._slots))
         self._is_bound = True
 
     def run(self, images: NDArray[np.uint8]) -> Outputs:
@@ -96,7 +91,7 @@ class TensorRtBackend:
     def _check_names(self, path: Path) -> None:
         """Refuse an engine whose inputs and outputs are not the contract's."""
         types = self._runner.types
-        expected = {IMAGES, *SLOTS_OF[self._graph], *OUTPUTS_OF[self._graph]}
+        expected = {IMAGES, *self._slots, *outputs_of(types)}
         if types.keys() != expected:
             raise BackendError(
                 f"{path} has other inputs or outputs than this software's"
