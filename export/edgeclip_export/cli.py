@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from edgeclip.errors import ConfigError, run_command_line
-from edgeclip_export import cli_trust
+from edgeclip_export import cli_benchmark, cli_trust
 from edgeclip_export.cli_engine import engine
 from edgeclip_export.showing import AsJson, Bundle, megabytes, print_json, show_check
 
@@ -127,6 +127,7 @@ def _items(title: str, items: list[dict[str, Any]]) -> Table:
 
 
 app.command()(engine)
+app.command()(cli_benchmark.benchmark)
 app.command("add-pack")(cli_trust.add_pack)
 app.command()(cli_trust.sign)
 app.command()(cli_trust.keygen)

@@ -54,7 +54,7 @@ def export_graph(
             " choose a smaller --backbone"
         )
     try:
-        with torch.no_grad(), _quiet():
+        with torch.no_grad(), quiet_exporter():
             program = torch.onnx.export(
                 model,
                 _example(model, size),
@@ -144,7 +144,7 @@ def _layer(node: onnx.NodeProto) -> str:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet_exporter() -> Iterator[None]:
     """Hold back what torch's exporter warns and logs about its own insides; errors are raised."""
     disabled = logging.root.manager.disable
     logging.disable(logging.WARNING)

@@ -40,13 +40,14 @@ class OrtGraph:
     Args:
         path: The ONNX file, FP32.
         threads: Of one operator; 0 lets ONNX Runtime choose.
+        most_images: Of one call; more are computed one after the other.
 
     Raises:
         SetupError: ONNX Runtime is not installed.
         BackendError: It cannot load the graph.
     """
 
-    def __init__(self, path: Path, *, threads: int = 0) -> None:
+    def __init__(self, path: Path, *, threads: int = 0, most_images: int = _IMAGES_A_CALL) -> None:
         runtime = load_onnxruntime()
         state = runtime.capi.onnxruntime_pybind11_state
         self._errors = (  # its exceptions have no common base of their own
@@ -60,7 +61,7 @@ class OrtGraph:
             state.NotImplemented,
             state.RuntimeException,
         )
-        self._path = path
+        self._path, self._most_images = path, most_images
         options = runtime.SessionOptions()
         options.intra_op_num_threads = threads
         options.log_severity_level = 3  # errors; they are raised as well
@@ -84,8 +85,8 @@ class OrtGraph:
             BackendError: The graph refuses the inputs, or fails.
         """
         parts = []
-        for start in range(0, len(images), _IMAGES_A_CALL):
-            batch = images[start : start + _IMAGES_A_CALL]
+        for start in range(0, len(images), self._most_images):
+            batch = images[start : start + self._most_images]
             try:
                 parts.append(self._session.run(list(GRAPH_OUTPUTS), {"images": batch, **slots}))
             except self._errors as error:
