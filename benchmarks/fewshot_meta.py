@@ -14,7 +14,8 @@ from benchmarks._fewshot_data import DATA_SETS, SEEDS, SHOTS, folder, halves, ta
 from benchmarks._fewshot_methods import logits_of
 from edgeclip.adapters.blend import make_blend
 from edgeclip.adapters.component import Component
-from edgeclip.adapters.meta import MetaWeights, make_meta, train_meta
+from edgeclip.adapters.meta import MetaWeights, make_meta
+from edgeclip.adapters.meta_training import train_meta
 
 RESULTS = Path(__file__).parent / "results/fewshot_meta.json"
 BASE_SHOTS = 16

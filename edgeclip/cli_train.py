@@ -52,6 +52,10 @@ def train(
         Optional[Path],  # noqa: UP045
         typer.Option(help="An earlier pack: its adapters stay, the method's are added to them."),
     ] = None,
+    meta_weights: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help="Of the method meta; else those carried with the demo backbone."),
+    ] = None,
     folds: Annotated[
         int,
         typer.Option(
@@ -136,6 +140,7 @@ def train(
         "pretrained": pretrained,
         "method": method or "auto",
         "on": on,
+        "meta_weights": meta_weights,
         "folds": folds,
         "budget_minutes": budget_minutes,
         "task": task,

@@ -67,6 +67,9 @@ class TrainConfig(ReadingOptions):
     on: Path | None = Field(
         None, strict=False, description="An earlier pack, whose adapters stay as they are."
     )
+    meta_weights: Path | None = Field(
+        None, strict=False, description="Of `meta`; None: those carried with the backbone."
+    )
     folds: int = Field(
         MOST_FOLDS,
         ge=1,

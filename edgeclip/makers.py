@@ -16,6 +16,7 @@ from edgeclip.adapters.component import Component, FusionClass
 from edgeclip.adapters.cross_modal_head import CrossModalHead
 from edgeclip.adapters.linear import LinearAdapter, ProjectionAdapter, anchor_of
 from edgeclip.adapters.linear_probe import make_linear_probe
+from edgeclip.adapters.meta import make_meta
 from edgeclip.adapters.pooling import ClassPooling, PoolingSettings
 from edgeclip.adapters.proker import make_proker
 from edgeclip.adapters.soft_prompts import PROMPT_ANCHOR, SoftPrompts, SoftPromptSettings
@@ -161,6 +162,12 @@ def _gda(making: Making, _setting: Setting) -> Component:
     return gda.make_gda(making.support())
 
 
+def _meta(making: Making, _setting: Setting) -> Component:
+    if making.meta is None:
+        raise ValueError("a meta-adapter needs its weights: give Base them")
+    return make_meta(making.support(), making.meta)
+
+
 def _tip(making: Making, setting: Setting) -> Component:
     return tip.make_tip(making.support(MOST_ENTRIES), alpha=1.0, beta=setting["beta"])
 
@@ -180,6 +187,7 @@ MAKERS: dict[str, Maker] = {
     "linear": Maker(_linear, "F0"),
     "proj": Maker(_proj, "F0"),
     "gda": Maker(_gda, "F0", trained=False, shares=gda.SHARES[1:]),
+    "meta": Maker(_meta, "F0", trained=False),
     "prompt": Maker(_prompt, "F0"),
     "text": Maker(_text, "F0"),
     "text_block": Maker(_text_block, "F0"),

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from edgeclip.adapters.class_head import ZeroShot
+from edgeclip.adapters.meta import MetaWeights
 from edgeclip.adapters.model import AdapterModel
 from edgeclip.adapters.running import run_graph
 from edgeclip.adapters.support import Support, pooled_views
@@ -49,6 +50,7 @@ class Making:
         recipe: Sizes, weights, seed.
         text: The prompts, for components of the text side.
         tower: Width and blocks of the image tower, for components inside it.
+        meta: Weights of the meta-adapter.
     """
 
     rows: TrainingRows
@@ -56,6 +58,7 @@ class Making:
     recipe: Recipe
     text: TextSide | None = None
     tower: TowerSizes | None = None
+    meta: MetaWeights | None = None
 
     @property
     def blocks(self) -> TowerSizes:

@@ -10,6 +10,7 @@ import torch
 
 from edgeclip.adapters.class_head import ZeroShot
 from edgeclip.adapters.component import Component, FusionClass
+from edgeclip.adapters.meta import MetaWeights
 from edgeclip.adapters.model import AdapterModel, Graph
 from edgeclip.config import Recipe
 from edgeclip.errors import ConfigError
@@ -19,7 +20,7 @@ from edgeclip.making import Making, Setting, TowerSizes
 from edgeclip.text_side import TextSide
 from edgeclip.training import TrainingRows, fit
 
-ZERO_SHOT, AUTO = "zero-shot", "auto"
+ZERO_SHOT, AUTO, META = "zero-shot", "auto", "meta"
 AUTO_FIRST = ("head", "gda", "tip", "proker", "blend")
 """Rung S1 of `--method auto`: heads on cached features."""
 AUTO_THEN = ("linear", "visual+head", "visual+xmodal+head", "block+head")
@@ -134,6 +135,7 @@ class Base:
         text: The prompts, for components of the text side.
         tower: Width and blocks of the image tower, for components inside it.
         inside: From the lower part of the image tower to outputs, for components inside it.
+        meta: Weights of the meta-adapter.
     """
 
     start: ZeroShot
@@ -142,6 +144,7 @@ class Base:
     text: TextSide | None = None
     tower: TowerSizes | None = None
     inside: Graph | None = None
+    meta: MetaWeights | None = None
 
     def graph_of(self, method: Method) -> Graph:
         """Return the graph that a method is trained through.
@@ -194,7 +197,7 @@ def fitted(  # noqa: PLR0913 - each is one thing, and three have defaults
     fit(model, rows, recipe, advance=advance, checkpoint=checkpoint)
     for kind in method.kinds:
         if not MAKERS[kind].trained:
-            making = Making(rows, model, recipe, base.text, base.tower)
+            making = Making(rows, model, recipe, base.text, base.tower, base.meta)
             own = MAKERS[kind].make(making, setting or {})
             model = AdapterModel(base.start, (*model.parts, own), model.graph)
     return model.eval()

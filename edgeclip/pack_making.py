@@ -56,6 +56,7 @@ class Trained:
         learned: What the training decided.
         thresholds: By target, of the chosen head.
         evaluations: `zero-shot` and `adapter`, on the test part.
+        meta_sha256: Of the meta-adapter's weights, where the method has one.
     """
 
     config: TrainConfig
@@ -67,6 +68,7 @@ class Trained:
     learned: Learned
     thresholds: Mapping[str, Thresholds]
     evaluations: Mapping[str, Evaluation]
+    meta_sha256: str | None = None
 
 
 def make_manifest(trained: Trained, created_at: datetime) -> PackManifest:
@@ -176,6 +178,7 @@ def _training(trained: Trained) -> Training:
         trainable_params=0 if trained.learned.choice.kept_zero_shot else trained.learned.parameters,
         data_sha256=trained.dataset.sha256,
         split_sha256=split.sha256(images),
+        meta_sha256=None if trained.learned.choice.kept_zero_shot else trained.meta_sha256,
     )
 
 

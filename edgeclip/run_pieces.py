@@ -85,6 +85,8 @@ def pieces_of(run: RunFolder, base: Base, rows: TrainingRows, recipe: Recipe) ->
     for number, component in enumerate(base.before):
         own = arrays({**component.slots(), **component.state_dict()})
         named |= {f"{number}.{component.kind}.{name}": value for name, value in own.items()}
+    if base.meta:
+        named |= {f"meta.{name}": value for name, value in arrays(base.meta.state_dict()).items()}
     named |= {"z": rows.features.z, "f": rows.features.f}
     named |= {"classes": rows.classes, "origins": rows.origins}
     for name, value in named.items():

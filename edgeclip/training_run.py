@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from edgeclip.adapters.class_head import ZeroShot
+from edgeclip.adapters.meta_files import meta_sha256
 from edgeclip.clip import Backbone, hash_weights, load_backbone
 from edgeclip.config import TrainConfig
 from edgeclip.contract.pack import Thresholds
@@ -19,6 +20,7 @@ from edgeclip.features import cache_folder
 from edgeclip.folds import plan_folds
 from edgeclip.labels.dataset import Dataset
 from edgeclip.learning import Learned, Lesson, learn
+from edgeclip.meta_weights import meta_weights_for
 from edgeclip.methods import AUTO, Base, parse_method
 from edgeclip.pack_contender import Head, head_contender, judged_images
 from edgeclip.pack_making import Trained
@@ -58,6 +60,8 @@ class TrainingRun:
         self._column_class = column_class(self._prompts)
         self.strips = Strips(self._recipe.strip_top_px, self._recipe.strip_bottom_px)
         self.backbone: Backbone = load_backbone(config.backbone, config.pretrained)
+        encoder = self.backbone.base
+        self._meta = meta_weights_for(config.method, config.meta_weights, encoder)
         if config.method != AUTO:  # refuses a tower that the method does not know
             look_inside(config, parse_method(config.method), self.backbone)
         folder = cache_folder(config.cache, self.backbone.base.weights_sha256)
@@ -76,7 +80,7 @@ class TrainingRun:
         plan = plan_tokens(self._config, self.backbone, start, earlier, kept)
         lesson, sizes = self._lesson(plan), tower_sizes(self.backbone)
         part = lesson.part
-        base = Base(start, part.graph, earlier.parts, side, sizes, part.inside)
+        base = Base(start, part.graph, earlier.parts, side, sizes, part.inside, self._meta)
         learned = self._learn(lesson, base, plan, kept)
         thresholds = self._thresholds(learned.choice)
         comparison = self._compare(learned, thresholds, plan)
@@ -90,6 +94,7 @@ class TrainingRun:
             learned=learned,
             thresholds=thresholds["adapter"],
             evaluations={n: j.frames for n, j in comparison.headline.judgements.items()},
+            meta_sha256=meta_sha256(self._meta) if self._meta else None,
         )
         return trained, comparison
 
@@ -147,7 +152,7 @@ class TrainingRun:
                 thresholds["adapter"],
                 self._column_class,
                 trainable_params=learned.parameters if trained else 0,
-                steps=self._recipe.steps if trained else 0,
+                steps=self._recipe.steps if trained and learned.parameters else 0,
             ),
             Head(
                 "zero-shot",

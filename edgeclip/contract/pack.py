@@ -107,6 +107,9 @@ class Training(Part):
     trainable_params: int = Field(ge=0)
     data_sha256: Sha256
     split_sha256: Sha256
+    meta_sha256: Sha256 | None = Field(
+        None, description="Of the weights of the meta-adapter that predicted the class matrix."
+    )
 
 
 class AdapterPart(Part):

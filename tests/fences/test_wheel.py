@@ -42,6 +42,7 @@ def test_each_package_says_that_it_is_typed(names: list[str], package: str) -> N
     [
         "edgeclip/backbones/demo/demo.safetensors",
         "edgeclip/backbones/demo/demo.json",
+        "edgeclip/backbones/demo/meta.safetensors",
         "edgeclip/contract/schemas/detection-1.json",
     ],
 )

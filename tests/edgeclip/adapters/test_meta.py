@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
@@ -10,18 +8,10 @@ from torch.autograd import gradcheck
 from torch.nn.functional import normalize
 
 from edgeclip.adapters.class_head import ZeroShot
-from edgeclip.adapters.meta import (
-    MetaSettings,
-    MetaWeights,
-    make_meta,
-    padded,
-    read_meta,
-    train_meta,
-    write_meta,
-)
+from edgeclip.adapters.meta import MetaWeights, make_meta, padded
+from edgeclip.adapters.meta_training import MetaSettings, train_meta
 from edgeclip.adapters.model import AdapterModel, Inputs, run_head
 from edgeclip.adapters.support import Support, drawn_start
-from edgeclip.contract.hashing import sha256_file
 from edgeclip.errors import DataError, PackError
 from support.supports import EMBED_DIM, SCALE, queries, support
 
@@ -163,28 +153,42 @@ def test_the_same_seed_gives_the_same_weights_and_a_drawn_start_trains_too() -> 
     assert np.isfinite(losses).all()
 
 
+def test_where_names_say_nothing_it_learns_to_look_at_the_examples() -> None:
+    """Half of the classes go by unknown names, as a new species does: the gate opens further."""
+    base = _noisy_world(30, seed=1)
+    unknown = normalize(
+        torch.randn(8, EMBED_DIM, generator=torch.Generator().manual_seed(5)), dim=1
+    )
+    settings = MetaSettings(steps=150, rate=2e-2)
+    with_names = train_meta(base, settings)
+    without = train_meta(base, settings, strangers=unknown)
+    new = _noisy_world(30, seed=2)
+    few = new.chosen(torch.arange(0, 600, 5))
+    start = ZeroShot.of(unknown[torch.arange(30) % 8], list(range(30)), SCALE)
+    few = Support(few.features, few.classes, start, few.locations)
+
+    def right(weights: MetaWeights) -> float:
+        answers = (new.features @ _matrix(few, weights)).argmax(dim=1)
+        return float((answers == new.classes).double().mean())
+
+    assert right(without) > right(with_names) + 0.05
+
+
 def test_base_classes_with_one_image_each_are_refused() -> None:
     with pytest.raises(DataError, match="two base classes with two images"):
         train_meta(support((1, 1, 5)))
 
 
-def test_written_weights_come_back_bit_for_bit(tmp_path: Path) -> None:
-    weights = _weights()
-    sha256 = write_meta(weights, tmp_path / "meta.safetensors")
-    again = read_meta(tmp_path / "meta.safetensors", sha256)
-    assert all(map(torch.equal, weights.state_dict().values(), again.state_dict().values()))
-
-
-def test_files_that_are_missing_changed_or_of_another_kind_are_refused(tmp_path: Path) -> None:
-    path = tmp_path / "meta.safetensors"
-    with pytest.raises(PackError, match="no meta-adapter"):
-        read_meta(path, "0" * 64)
-    write_meta(_weights(), path)
-    with pytest.raises(PackError, match=r"SHA-256 is not 000000000000\.\.\."):
-        read_meta(path, "0" * 64)
-    path.write_bytes(b"something else")
-    with pytest.raises(PackError, match="not a meta-adapter"):
-        read_meta(path, sha256_file(path))
+def test_behind_another_head_each_column_keeps_its_norm_and_a_closed_gate_changes_nothing() -> None:
+    few = support()
+    start = few.start
+    louder = ZeroShot(3 * start.weights, start.bias, start.logit_scale, start.columns, 3)
+    few = Support(few.features, few.classes, louder, few.locations)
+    torch.testing.assert_close(_matrix(few, _weights()).norm(dim=0), torch.full((3,), 3.0))
+    closed = _weights()
+    closed.gate.data.zero_()
+    closed.bias.data = torch.tensor(-1e4)
+    torch.testing.assert_close(_matrix(few, closed), louder.weights, atol=1e-6, rtol=0)
 
 
 def test_weights_for_another_encoder_are_refused() -> None:
