@@ -7,16 +7,20 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
 from edgeclip.adapters.class_head import ZeroShot
 from edgeclip.baselines.cnn import resnet50
 from edgeclip.baselines.finetune import FineTuning, finetune
-from edgeclip.baselines.frozen import linear_probe, zero_shot
+from edgeclip.baselines.frozen import linear_probe_in_rounds, zero_shot
 from edgeclip.baselines.judging import Task
 from edgeclip.baselines.pixels import PixelPart, PixelSplit, read_pixels
 from edgeclip.clip import Backbone
+from edgeclip.config import MOST_FOLDS
 from edgeclip.contenders import Contender
 from edgeclip.contract.pack import PackManifest
 from edgeclip.errors import ConfigError, DataError
+from edgeclip.folds import Folds, plan_folds
 from edgeclip.parts import PartData
 from edgeclip.progress import Bars
 from edgeclip.regions import Strips
@@ -27,14 +31,35 @@ class BaselineParts:
     """What baselines learn from, choose by, and are judged on.
 
     Attributes:
-        training: All views.
-        validation: One view.
+        taught: Training and validation images, all views.
+        set_apart: Indices of the validation images.
         test: One view; the images of the comparison.
     """
 
-    training: PartData
-    validation: PartData
+    taught: PartData
+    set_apart: frozenset[int]
     test: PartData
+
+    @property
+    def training(self) -> PartData:
+        """All views of the training images."""
+        rows = [n for n, r in enumerate(self.taught.regions) if r.image not in self.set_apart]
+        return self.taught.chosen(np.asarray(rows, np.int64))
+
+    @property
+    def validation(self) -> PartData:
+        """One view of the images that were set apart."""
+        regions = self.taught.regions
+        rows = [n for n, r in enumerate(regions) if r.image in self.set_apart and not r.view]
+        return self.taught.chosen(np.asarray(rows, np.int64))
+
+    def rounds(self, targets: Sequence[int]) -> Folds:
+        """Return the rounds that a pack would be chosen by, trained on the same images.
+
+        Raises:
+            DataError: A target stands in one sequence alone.
+        """
+        return plan_folds(self.taught, targets, sorted(self.set_apart), MOST_FOLDS)
 
 
 @dataclass(frozen=True)
@@ -112,11 +137,13 @@ def _zero_shot(run: BaselineRun) -> Contender:
     own = [index for index, item in enumerate(prompts.values()) for _ in item]
     start = ZeroShot.of(run.backbone.embed_prompts(columns), own, run.backbone.logit_scale)
     task = replace(run.task, column_class=own)
-    return zero_shot(start, run.parts.validation, run.parts.test, task)
+    held = run.parts.taught.chosen(run.parts.rounds(task.target_indices).held)
+    return zero_shot(start, held, run.parts.test, task)
 
 
 def _linear_probe(run: BaselineRun) -> Contender:
-    return linear_probe(run.parts.training, run.parts.validation, run.parts.test, run.task)
+    folds = run.parts.rounds(run.task.target_indices)
+    return linear_probe_in_rounds(run.parts.taught, folds, run.parts.test, run.task)
 
 
 def _resnet50(run: BaselineRun) -> Contender:
@@ -141,7 +168,8 @@ def _resnet50(run: BaselineRun) -> Contender:
     options = FineTuning(seed=run.seed, device=run.device)
     advance = run.bars.add("ResNet-50: steps", options.steps * len(options.rates))
     contender = finetune(cnn, parts, task=run.task, options=options, advance=advance)
-    return replace(contender, seconds=time.perf_counter() - began)
+    note = f"{contender.note}; temperature and thresholds from the validation part alone"
+    return replace(contender, seconds=time.perf_counter() - began, note=note)
 
 
 BASELINES: dict[str, Callable[[BaselineRun], Contender]] = {

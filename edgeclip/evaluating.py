@@ -202,14 +202,12 @@ class _Evaluation:
     def _baseline_run(self, test: PartData) -> BaselineRun:
         from edgeclip.baseline_runs import BaselineParts, BaselineRun
 
+        learned_from = sorted((*self._roles.train, *self._roles.validation))
+        taught = self._part(learned_from, views=_VIEWS, name="encoding training")
         return BaselineRun(
             manifest=self.pack.manifest,
             backbone=self._backbone,
-            parts=BaselineParts(
-                self._part(self._roles.train, views=_VIEWS, name="encoding training"),
-                self._part(self._roles.validation, views=1, name="encoding validation"),
-                test,
-            ),
+            parts=BaselineParts(taught, frozenset(self._roles.validation), test),
             strips=self._strips,
             resnet_weights=self._request.resnet_weights,
             device=self._request.device,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,6 +52,11 @@ class PartData:
     def locations_of(self, indices: Sequence[int]) -> list[str]:
         """Return the location of images by index."""
         return [self.images[index].location or UNKNOWN_PLACE for index in indices]
+
+    def chosen(self, rows: NDArray[np.int64]) -> PartData:
+        """Return some of the regions, `(m,)` int64, as a part of their own."""
+        regions = [self.regions[row] for row in rows.tolist()]
+        return replace(self, regions=regions, features=self.features.rows(rows.tolist()))
 
     def training_rows(self) -> TrainingRows:
         """Return what the fit takes."""

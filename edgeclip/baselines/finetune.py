@@ -20,13 +20,20 @@ from torch.nn import functional
 from torch.nn.utils import clip_grad_norm_
 
 from edgeclip.baselines.cnn import Cnn
-from edgeclip.baselines.judging import Cost, PartLogits, Quality, Task, judge, quality
+from edgeclip.baselines.judging import (
+    Cost,
+    PartLogits,
+    Quality,
+    Task,
+    best_of,
+    judge,
+    quality,
+)
 from edgeclip.baselines.pixels import PixelPart, PixelSplit
 from edgeclip.contenders import Contender
 from edgeclip.errors import DataError, SetupError
 from edgeclip.sampling import balanced_weights
 
-_AS_GOOD = 0.01  # average precision; as in `selection`, less is chance on a small validation part
 _MOST_GRADIENT = 1.0  # norm
 _BATCH_READ = 128  # regions at once where nothing is learned
 
@@ -96,7 +103,7 @@ def finetune(
         model = fitted(cnn, parts.training, rate, task=task, options=options, advance=advance)
         said = _logits(model, parts.validation, cnn, options.device)
         tried.append(Tried(rate, model, said, quality(said, task)))
-    best = chosen(tried)
+    best = tried[best_of([item.quality for item in tried])]
     rates = ", ".join(f"{rate:g}" for rate in options.rates)
     cost = Cost(
         trainable_params=sum(p.numel() for p in best.model.parameters()),
@@ -106,13 +113,6 @@ def finetune(
     )
     said = _logits(best.model, parts.test, cnn, options.device)
     return judge(f"{cnn.name} fine-tuned", best.validation, said, task=task, cost=cost)
-
-
-def chosen(tried: list[Tried]) -> Tried:
-    """Return the lowest log loss among those within 0.01 of the best average precision."""
-    best = max(item.quality.average_precision for item in tried)
-    close = [item for item in tried if item.quality.average_precision >= best - _AS_GOOD]
-    return min(close, key=lambda item: item.quality.log_loss)
 
 
 def fitted(

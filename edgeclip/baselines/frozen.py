@@ -17,8 +17,9 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
 from edgeclip.adapters.class_head import ZeroShot
-from edgeclip.baselines.judging import Cost, PartLogits, Task, judge
+from edgeclip.baselines.judging import Cost, PartLogits, Task, best_of, judge, quality
 from edgeclip.contenders import Contender
+from edgeclip.folds import Folds
 from edgeclip.parts import PartData
 from edgeclip.sampling import balanced_weights
 
@@ -32,12 +33,12 @@ _LEAST_PROBABILITY = 1e-7
 Matrix = NDArray[np.float64]
 
 
-def zero_shot(start: ZeroShot, validation: PartData, test: PartData, task: Task) -> Contender:
+def zero_shot(start: ZeroShot, held: PartData, test: PartData, task: Task) -> Contender:
     """Return the prompts alone as a contender.
 
     Args:
         start: Class matrix of the prompts; its columns are the task's.
-        validation: For temperature and thresholds.
+        held: One view of each region, for temperature and thresholds: nothing else is learned.
         test: The images of the comparison.
         task: With the columns of `start`.
     """
@@ -49,7 +50,48 @@ def zero_shot(start: ZeroShot, validation: PartData, test: PartData, task: Task)
         return PartLogits(part.regions, part.classes, logits.astype(np.float32))
 
     cost = Cost(0, 0, time.perf_counter() - began)
-    return judge("zero-shot", said(validation), said(test), task=task, cost=cost)
+    return judge("zero-shot", said(held), said(test), task=task, cost=cost)
+
+
+def linear_probe_in_rounds(taught: PartData, folds: Folds, test: PartData, task: Task) -> Contender:
+    """Return logistic regression as a contender, chosen and calibrated as a pack is.
+
+    Strength, temperature and thresholds come from the logits of images that a round left out; the
+    model itself is fitted to all of the images.
+
+    Args:
+        taught: Training and validation images, all views.
+        folds: Rounds over them.
+        test: The images of the comparison.
+        task: A column a class.
+    """
+    began = time.perf_counter()
+    rows, classes = _unit(taught.features.f), taught.classes
+    places = taught.locations_of([region.image for region in taught.regions])
+    weights = balanced_weights(classes, places)
+    count = len(task.class_names)
+
+    def fitted_to(kept: NDArray[np.int64], strength: float) -> LogisticRegression:
+        return _fitted(rows[kept], classes[kept], weights[kept], strength)
+
+    held = taught.chosen(folds.held)
+    tried = []
+    for strength in INVERSE_STRENGTHS:
+        left_out = [
+            _logits(fitted_to(fold.fit, strength), rows[fold.held], count) for fold in folds.folds
+        ]
+        logits = np.concatenate(left_out).astype(np.float32)
+        tried.append(PartLogits(held.regions, held.classes, logits))
+    best = best_of([quality(said, task) for said in tried])
+    strength, known = INVERSE_STRENGTHS[best], tried[best]
+    model = fitted_to(np.arange(len(rows)), strength)
+    asked = _logits(model, _unit(test.features.f), count).astype(np.float32)
+    note = f"C = {strength:g}, chosen as a pack is: in {len(folds.folds)} rounds by {folds.level}"
+    cost = Cost(
+        count * (rows.shape[1] + 1), int(np.max(model.n_iter_)), time.perf_counter() - began, note
+    )
+    own = PartLogits(test.regions, test.classes, asked)
+    return judge("linear probe", known, own, task=task, cost=cost)
 
 
 def linear_probe(training: PartData, validation: PartData, test: PartData, task: Task) -> Contender:

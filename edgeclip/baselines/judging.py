@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeclip.calibration import fit_temperature, log_loss
+from edgeclip.candidates import AS_GOOD
 from edgeclip.contenders import Contender
 from edgeclip.contract.postprocess import class_probabilities, softmax
 from edgeclip.evaluation.result import mean_average_precision
@@ -106,6 +107,13 @@ def quality(validation: PartLogits, task: Task) -> Quality:
         log_loss=log_loss(logits, classes, task.columns, temperature),
         temperature=temperature,
     )
+
+
+def best_of(tried: Sequence[Quality]) -> int:
+    """Return the place of the lowest log loss among those within 0.01 of the best precision."""
+    best = max(item.average_precision for item in tried)
+    close = [n for n, item in enumerate(tried) if item.average_precision >= best - AS_GOOD]
+    return min(close, key=lambda n: tried[n].log_loss)
 
 
 def judge(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from datetime import datetime, timezone
 from pathlib import Path
@@ -11,13 +12,17 @@ import torch
 
 from edgeclip.clip import Backbone
 from edgeclip.config import Recipe, TrainConfig
+from edgeclip.evaluating import EvaluationRequest, evaluate_pack
 from edgeclip.labels.dataset import Dataset, load_dataset, read_labels
+from edgeclip.labels.reading import ReadingOptions
 from edgeclip.progress import Bars
+from edgeclip.report_data import ReportData
 from edgeclip.trainer import TrainResult, train
 from support.drawn_images import DrawnSet, write_set
 from support.tiny_packs import TinyEncoder, write_encoder
 
 CREATED_AT = datetime(2026, 5, 1, tzinfo=timezone.utc)
+EVALUATED_AT = datetime(2026, 6, 1, tzinfo=timezone.utc)
 Trainer = Callable[..., TrainResult]
 
 
@@ -73,3 +78,24 @@ def trained(
     """A pack's folder, and what its training gave."""
     out = tmp_path_factory.mktemp("packs") / "pack"
     return out, run_training(out)
+
+
+@pytest.fixture
+def pack(trained: tuple[Path, TrainResult], tmp_path: Path) -> Path:
+    """A copy: an evaluation leaves a line in it."""
+    return shutil.copytree(trained[0], tmp_path / "pack")
+
+
+@pytest.fixture
+def run_evaluation(pack: Path, encoder: TinyEncoder) -> Callable[..., ReportData]:
+    def run(data: Path, **fields: object) -> ReportData:
+        usual: dict[str, object] = {
+            "pack": pack,
+            "reading": ReadingOptions(data=data),
+            "backbone": str(encoder.config),
+            "pretrained": str(encoder.weights),
+        }
+        request = EvaluationRequest(**(usual | fields))  # type: ignore[arg-type]
+        return evaluate_pack(request, at=EVALUATED_AT, bars=Bars(quiet=True))
+
+    return run

@@ -17,7 +17,7 @@ from edgeclip.adapters.pack_outputs import outputs_of
 from edgeclip.clip import Backbone
 from edgeclip.config import Recipe
 from edgeclip.contract.preprocess import decode_image, prepare
-from edgeclip.errors import ConfigError, DataError, SetupError
+from edgeclip.errors import ConfigError, DataError
 from edgeclip.evaluating import EvaluationRequest, evaluate_pack
 from edgeclip.labels.reading import ReadingOptions
 from edgeclip.openings import read_openings
@@ -34,12 +34,6 @@ AT = datetime(2026, 6, 1, tzinfo=timezone.utc)
 Evaluate = Callable[..., ReportData]
 
 
-@pytest.fixture
-def pack(trained: tuple[Path, TrainResult], tmp_path: Path) -> Path:
-    """A copy: an evaluation leaves a line in it."""
-    return shutil.copytree(trained[0], tmp_path / "pack")
-
-
 @pytest.fixture(scope="module")
 def with_strips(
     run_training: Callable[..., TrainResult], tmp_path_factory: pytest.TempPathFactory
@@ -50,21 +44,6 @@ def with_strips(
     manifest = run_training(out, recipe=recipe, method="head", folds=2).manifest
     assert (manifest.strip_top_px, manifest.strip_bottom_px) == (7, 3)
     return out
-
-
-@pytest.fixture
-def run_evaluation(pack: Path, encoder: TinyEncoder) -> Evaluate:
-    def run(data: Path, **fields: object) -> ReportData:
-        usual: dict[str, object] = {
-            "pack": pack,
-            "reading": ReadingOptions(data=data),
-            "backbone": str(encoder.config),
-            "pretrained": str(encoder.weights),
-        }
-        request = EvaluationRequest(**(usual | fields))  # type: ignore[arg-type]
-        return evaluate_pack(request, at=AT, bars=Bars(quiet=True))
-
-    return run
 
 
 def test_a_pack_is_measured_at_other_places(
@@ -182,43 +161,6 @@ def test_a_folder_that_is_no_report_is_never_replaced(
     with pytest.raises(ConfigError, match=r"holds no metrics\.json"):
         run_evaluation(table, report=tmp_path / "mine", overwrite=True)
     assert len(read_openings(pack)) == 1  # refused before anything was looked at
-
-
-def test_baselines_stand_beside_the_pack_on_the_same_images(
-    run_evaluation: Evaluate, table: Path, trained: tuple[Path, TrainResult]
-) -> None:
-    data = run_evaluation(table, baselines=("zero-shot", "linear-probe"))
-    contenders = data.comparison.contenders
-    assert [contender.name for contender in contenders] == ["adapter", "zero-shot", "linear probe"]
-    assert contenders[1].trainable_params == 0
-    assert contenders[2].trainable_params > 0
-    assert contenders[2].seconds >= 0
-    expected = trained[1].comparison.headline.judgements["zero-shot"].frames
-    found = data.comparison.headline.judgements["zero-shot"].frames
-    assert found.targets["leopard"].support == expected.targets["leopard"].support
-    assert set(data.comparison.headline.differences) == {"zero-shot", "linear probe"}
-
-
-def test_baselines_without_the_training_images_say_what_they_need(
-    run_evaluation: Evaluate, tmp_path: Path
-) -> None:
-    table = write_set(tmp_path / "new", DrawnSet({"leopard": 3, "blank": 3}, locations=2, frames=1))
-    with pytest.raises(DataError, match="the training images among these lack leopard: give the"):
-        run_evaluation(table, baselines=("linear-probe",))
-
-
-def test_a_baseline_that_does_not_exist_is_refused_before_any_work(
-    run_evaluation: Evaluate, tmp_path: Path
-) -> None:
-    with pytest.raises(ConfigError, match="--baseline gpt is not known: use zero-shot, linear"):
-        run_evaluation(tmp_path / "none.csv", baselines=("gpt",))
-
-
-def test_a_resnet_without_weights_says_where_they_belong(
-    run_evaluation: Evaluate, table: Path, tmp_path: Path
-) -> None:
-    with pytest.raises(SetupError):
-        run_evaluation(table, baselines=("resnet50",), resnet_weights=tmp_path / "none.safetensors")
 
 
 def test_the_animals_are_painted_over_where_that_was_asked_for(

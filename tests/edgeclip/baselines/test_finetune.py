@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from edgeclip.baselines.cnn import Cnn
-from edgeclip.baselines.finetune import FineTuning, Tried, chosen, finetune, fitted
-from edgeclip.baselines.judging import PartLogits, Quality, Task
+from edgeclip.baselines.finetune import FineTuning, finetune, fitted
+from edgeclip.baselines.judging import Task
 from edgeclip.baselines.pixels import PixelSplit
 from edgeclip.errors import DataError, SetupError
 
@@ -63,16 +63,6 @@ def test_the_test_parts_labels_change_nothing(
     )
     assert np.array_equal(first.probabilities, second.probabilities)
     assert first.thresholds == second.thresholds
-
-
-def test_of_rates_that_are_as_good_the_one_with_the_lower_loss_is_kept() -> None:
-    nothing = PartLogits([], np.zeros(0, np.int64), np.zeros((0, 2), np.float32))
-
-    def tried(rate: float, precision: float, loss: float) -> Tried:
-        return Tried(rate, torch.nn.Identity(), nothing, Quality(precision, loss, 1.0))
-
-    kept = chosen([tried(1, 0.80, 0.1), tried(2, 0.95, 0.4), tried(3, 0.945, 0.3)])
-    assert kept.rate == 3
 
 
 def test_without_training_images_nothing_is_trained(

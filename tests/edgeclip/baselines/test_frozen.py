@@ -8,20 +8,28 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from sklearn.linear_model import LogisticRegression
 
 from edgeclip.adapters.class_head import ZeroShot
 from edgeclip.baselines.frozen import (
     INVERSE_STRENGTHS,
     choose_strength,
     linear_probe,
+    linear_probe_in_rounds,
     zero_shot,
 )
-from edgeclip.baselines.judging import Task
+from edgeclip.baselines.judging import Cost, PartLogits, Task, judge
 from edgeclip.clip import Backbone
-from edgeclip.features import Features
+from edgeclip.feature_cache import FeatureCache
+from edgeclip.features import Features, encode_regions
+from edgeclip.folds import plan_folds
+from edgeclip.labels.dataset import Dataset
 from edgeclip.parts import PartData
 from edgeclip.prompts import class_prompts, column_class
+from edgeclip.regions import Strips, regions_of
+from edgeclip.sampling import balanced_weights
 from edgeclip.scoring import image_probabilities, region_probabilities
+from edgeclip.splits import split_images
 from support.parts_of_a_split import Parts
 
 E = 6
@@ -65,6 +73,50 @@ def test_the_probe_sees_neither_labels_nor_order_of_the_test(parts: Parts, task:
     second = linear_probe(parts.training, parts.validation, half, task)
     assert np.allclose(first.probabilities[: len(second.probabilities)], second.probabilities)
     assert first.thresholds == second.thresholds
+
+
+def test_in_rounds_the_probe_is_chosen_and_calibrated_on_what_each_round_left_out(
+    parts: Parts, task: Task, dataset: Dataset, backbone: Backbone
+) -> None:
+    taught = _taught(dataset, backbone)
+    folds = plan_folds(taught, task.target_indices, [], 6)
+    given = linear_probe_in_rounds(taught, folds, parts.test, task)
+    strength = float(given.note.split("C = ")[1].split(",")[0])
+    unit = taught.features.f / np.linalg.norm(taught.features.f, axis=1, keepdims=True)
+    places = taught.locations_of([region.image for region in taught.regions])
+    weights = balanced_weights(taught.classes, places)
+
+    def probe(kept: NDArray[np.int64], asked: NDArray[np.float32]) -> NDArray[np.float32]:
+        own = weights[kept] * len(kept) / weights[kept].sum()
+        model = LogisticRegression(C=strength, max_iter=400)
+        model.fit(unit[kept].astype(float), taught.classes[kept], sample_weight=own)
+        return np.asarray(model.predict_log_proba(asked.astype(float)), np.float32)
+
+    known = np.concatenate([probe(fold.fit, unit[fold.held]) for fold in folds.folds])
+    held = taught.chosen(folds.held)
+    own = PartLogits(held.regions, held.classes, known)
+    everything = np.arange(len(unit))
+    asked = PartLogits(
+        parts.test.regions, parts.test.classes, probe(everything, _unit(parts.test.features.f))
+    )
+    expected = judge("probe", own, asked, task=task, cost=Cost(0, 0, 0.0))
+    assert given.thresholds == pytest.approx(expected.thresholds, abs=2e-3)
+    np.testing.assert_allclose(given.probabilities, expected.probabilities, atol=2e-2)
+    assert f"in {len(folds.folds)} rounds by location" in given.note
+
+
+def _taught(dataset: Dataset, backbone: Backbone) -> PartData:
+    split = split_images(dataset.images, ["leopard"], seed=1)
+    chosen = sorted((*split.indices("train"), *split.indices("validation")))
+    regions = regions_of(dataset.images, chosen, views=2)
+    features = encode_regions(
+        dataset.images, regions, backbone, cache=FeatureCache(None), strips=Strips()
+    )
+    return PartData(dataset.images, regions, features, dataset.class_names)
+
+
+def _unit(rows: NDArray[np.float32]) -> NDArray[np.float32]:
+    return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True), np.float32)
 
 
 def test_noisy_rows_ask_for_a_stronger_penalty_than_clear_ones() -> None:

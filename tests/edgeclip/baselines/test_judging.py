@@ -5,7 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edgeclip.baselines.judging import Cost, PartLogits, Task, judge, quality
+from edgeclip.baselines.judging import (
+    Cost,
+    PartLogits,
+    Quality,
+    Task,
+    best_of,
+    judge,
+    quality,
+)
 from edgeclip.calibration import fit_temperature
 from edgeclip.contract.postprocess import softmax
 from edgeclip.regions import Region
@@ -58,3 +66,8 @@ def test_clearer_logits_are_of_higher_quality() -> None:
 def test_a_target_that_is_no_class_is_refused() -> None:
     with pytest.raises(ValueError, match="okapi"):
         _ = Task(("leopard", "blank"), ("okapi",)).target_indices
+
+
+def test_of_models_that_are_as_precise_the_better_calibrated_one_is_taken() -> None:
+    tried = [Quality(0.80, 0.1, 1.0), Quality(0.95, 0.4, 1.0), Quality(0.945, 0.3, 1.0)]
+    assert best_of(tried) == 2
