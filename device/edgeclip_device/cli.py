@@ -1,4 +1,4 @@
-"""`edgeclip-device`: detect, uplink, run, replay, outbox status, check-config."""
+"""`edgeclip-device`: detect, uplink, run, replay, verify, outbox status, check-config."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from edgeclip.errors import PublishError, run_command_line
+from edgeclip_device.cli_verify import verify
 from edgeclip_device.options import identity, parse_time, settings_of, watching
 
 app = typer.Typer(
@@ -20,6 +21,7 @@ app = typer.Typer(
 )
 outbox_app = typer.Typer(help="Look at what waits for the dashboard.", no_args_is_help=True)
 app.add_typer(outbox_app, name="outbox")
+app.command()(verify)
 
 ConfigFile = Annotated[
     Path | None, typer.Option("--config", help="device.toml; options go over it.")

@@ -14,6 +14,7 @@ from typing import Final, Literal
 from pydantic import AwareDatetime, Field, ValidationError
 
 from edgeclip.contract.bundle import ENGINES_FOLDER, BundleManifest, Graph, Profile, Rung
+from edgeclip.contract.files import write_text
 from edgeclip.contract.gpu import Gpu
 from edgeclip.contract.hashing import sha256_bytes, sha256_file
 from edgeclip.contract.pack import Part, Sha256
@@ -84,6 +85,10 @@ class EngineSidecar(Part):
     build_s: float = Field(ge=0)
     peak_rss_mb: float = Field(ge=0, description="Of the process that built it.")
     power_mode: str = Field("", description="The Jetson's, by name; empty where none was read.")
+    parity: dict[str, float] | None = Field(
+        None, description="Against the golden outputs, measured here; null: not run yet."
+    )
+    problems: list[str] = Field([], description="What of it was beyond the bundle's tolerance.")
 
     @staticmethod
     def from_json(text: str, source: str) -> EngineSidecar:
@@ -113,12 +118,20 @@ class EngineSurvey:
     Attributes:
         fitting: Engine file and sidecar; FP16 before FP32, then the newest first.
         refused: File name -> why it cannot be used here.
-        of_other_runtime: Which of the refused ones another runtime on this machine may use.
+        failed: Which of them computed something else on this machine than the exporter did.
+        of_other_runtime: Which of them another runtime on this machine may use.
     """
 
     fitting: tuple[tuple[Path, EngineSidecar], ...]
     refused: dict[str, str]
+    failed: frozenset[str] = frozenset()
     of_other_runtime: frozenset[str] = frozenset()
+
+    @property
+    def never_usable(self) -> dict[str, str]:
+        """File name -> reason of the refused ones that nothing on this machine can use."""
+        kept = self.failed | self.of_other_runtime
+        return {name: reason for name, reason in self.refused.items() if name not in kept}
 
 
 def engine_file(bundle: Path, digest: str) -> Path:
@@ -142,7 +155,7 @@ def survey_engines(bundle: Path, manifest: BundleManifest, machine: Machine) -> 
     """
     fitting: list[tuple[Path, EngineSidecar]] = []
     refused = {}
-    others = set()
+    failed, others = set(), set()
     for engine in sorted((bundle / ENGINES_FOLDER).glob("*.engine")):
         try:
             sidecar = checked_sidecar(engine)
@@ -153,11 +166,15 @@ def survey_engines(bundle: Path, manifest: BundleManifest, machine: Machine) -> 
             refused[engine.name] = reason
             if sidecar.made_from.machine.runtime != machine.runtime:
                 others.add(engine.name)
+        elif sidecar.problems:
+            failed.add(engine.name)
+            found = "; ".join(sidecar.problems)
+            refused[engine.name] = f"computes something else than the exporter did: {found}"
         else:
             fitting.append((engine, sidecar))
     fitting.sort(key=lambda found: found[1].built_at, reverse=True)
     fitting.sort(key=lambda found: found[1].made_from.precision)  # in the ladder's order
-    return EngineSurvey(tuple(fitting), refused, frozenset(others))
+    return EngineSurvey(tuple(fitting), refused, frozenset(failed), frozenset(others))
 
 
 def checked_sidecar(engine: Path) -> EngineSidecar:
@@ -178,6 +195,18 @@ def checked_sidecar(engine: Path) -> EngineSidecar:
     if found != sidecar.engine_sha256:
         raise BundleDamagedError(f"{engine} was altered or cut short: build it again")
     return sidecar
+
+
+def record_parity(
+    engine: Path, sidecar: EngineSidecar, parity: dict[str, float], problems: list[str]
+) -> None:
+    """Write into an engine's sidecar how far it lies from the golden outputs.
+
+    Raises:
+        OSError: The sidecar cannot be written; it is then as it was.
+    """
+    known = sidecar.model_copy(update={"parity": parity, "problems": problems})
+    write_text(engine.with_suffix(".json"), known.to_json())
 
 
 def _why_not(sidecar: EngineSidecar, manifest: BundleManifest, machine: Machine) -> str:

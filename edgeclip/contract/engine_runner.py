@@ -73,6 +73,11 @@ class EngineRunner:
         self._graph: int | None = None
         self._may_capture = True
 
+    @property
+    def most_images(self) -> int:
+        """The largest batch of the engine's profile."""
+        return _sizes(self._engine.get_tensor_profile_shape(IMAGES, 0)[2])[0]
+
     def bind(self, tensors: Mapping[str, Array]) -> None:
         """Copy inputs that stay until others are bound; nothing is allocated.
 

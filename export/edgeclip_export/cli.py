@@ -66,7 +66,10 @@ def bundle(
 @app.command()
 def verify(
     bundle: Bundle,
-    backend: Annotated[str, typer.Option(help="Which runtime computes: ort.")] = "ort",
+    backend: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(help="ort, trt or rtx, which must be here; else every one that is."),
+    ] = None,
     key: Annotated[
         Optional[list[Path]],  # noqa: UP045
         typer.Option(help="Public key's file: the bundle must be signed with it; repeat."),
@@ -74,11 +77,11 @@ def verify(
     as_json: AsJson = False,
 ) -> None:
     """Check signature and hashes, and the golden frames against the golden outputs."""
-    from edgeclip_export.verify import verify_bundle
+    from edgeclip_export.verify import BACKENDS, verify_bundle
 
-    if backend != "ort":
-        raise ConfigError(f"--backend is {backend!r}: only ort (ONNX Runtime) is there")
-    checks = verify_bundle(bundle, show_check(as_json), key or ())
+    if backend not in (None, *BACKENDS):
+        raise ConfigError(f"--backend is {backend!r}: give {', '.join(BACKENDS)}")
+    checks = verify_bundle(bundle, show_check(as_json), key or (), backend=backend)
     if as_json:
         print_json({"bundle": str(bundle), "checks": [check.to_dict() for check in checks]})
         return

@@ -14,13 +14,19 @@ from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from edgeclip.contract.bundle import ENGINES_FOLDER, BundleManifest, read_bundle
-from edgeclip.contract.engine_key import NO_GPU, EngineSidecar, Machine, survey_engines
+from edgeclip.contract.bundle import ENGINES_FOLDER, read_bundle
+from edgeclip.contract.engine_key import (
+    NO_GPU,
+    EngineSidecar,
+    EngineSurvey,
+    Machine,
+    survey_engines,
+)
 from edgeclip.contract.files import write_bytes, write_text
 from edgeclip.contract.gpu import find_gpu
 from edgeclip.contract.hashing import sha256_bytes
 from edgeclip.contract.locks import drop_lock, lock_owner, take_lock
-from edgeclip.errors import SetupError
+from edgeclip.errors import ParityError, SetupError
 from edgeclip_export.board import read_board
 from edgeclip_export.checks import Check
 from edgeclip_export.config import EngineConfig
@@ -73,13 +79,17 @@ def prepare_engine(
         BundleDamagedError: A file of the bundle was altered.
         BundleMismatchError: The bundle has no graph of that precision.
         SetupError: TensorRT, memory or disk is missing, or another build runs here.
+        ParityError: Each rung was built before, and computes something else than it must.
         BackendError: The build failed.
     """
     manifest = read_bundle(bundle)
     machine = this_machine()
-    plan = plan_engines(bundle, manifest, config, machine, read_board())[0]
+    plans = plan_engines(bundle, manifest, config, machine, read_board())
     with _alone(bundle):
-        fitting = _set_others_aside(bundle, manifest, machine, tell)
+        survey = survey_engines(bundle, manifest, machine)
+        _set_aside(bundle, survey, tell)
+        fitting = dict(survey.fitting)
+        plan = _next(plans, survey, config)
         if not config.rebuild and plan.path in fitting:
             return EngineResult(plan.path, fitting[plan.path], was_there=True)
         return _build(plan, config, progress, tell)
@@ -100,9 +110,21 @@ def dry_run(bundle: Path, config: EngineConfig) -> tuple[EnginePlan, bool, tuple
     """
     manifest = read_bundle(bundle)
     machine, board = this_machine(), read_board()
-    plan = plan_engines(bundle, manifest, config, machine, board)[0]
-    there = plan.path in dict(survey_engines(bundle, manifest, machine).fitting)
+    survey = survey_engines(bundle, manifest, machine)
+    plan = _next(plan_engines(bundle, manifest, config, machine, board), survey, config)
+    there = plan.path in dict(survey.fitting)
     return plan, there, preflight_checks(machine, board, plan.needs, bundle)
+
+
+def _next(plans: tuple[EnginePlan, ...], survey: EngineSurvey, config: EngineConfig) -> EnginePlan:
+    """Return the first rung of the ladder that is not known to compute something else."""
+    for plan in plans:
+        if config.rebuild or plan.path.name not in survey.failed:
+            return plan
+    raise ParityError(
+        f"{plans[-1].path.name} {survey.refused[plans[-1].path.name]}: no rung is left but ONNX"
+        " Runtime; --rebuild builds the first one anew"
+    )
 
 
 def _build(
@@ -148,22 +170,16 @@ def _alone(bundle: Path) -> Iterator[None]:
             folder.rmdir()
 
 
-def _set_others_aside(
-    bundle: Path, manifest: BundleManifest, machine: Machine, tell: Tell
-) -> dict[Path, EngineSidecar]:
-    """Move away what can never be used here; return what can."""
-    survey = survey_engines(bundle, manifest, machine)
+def _set_aside(bundle: Path, survey: EngineSurvey, tell: Tell) -> None:
+    """Move away what can never be used here."""
     aside = bundle / ENGINES_FOLDER / ASIDE_FOLDER
-    for name, reason in survey.refused.items():
-        if name in survey.of_other_runtime:
-            continue
+    for name, reason in survey.never_usable.items():
         aside.mkdir(exist_ok=True)
         engine = bundle / ENGINES_FOLDER / name
         for path in (engine, engine.with_suffix(".json")):
             if path.exists():
                 path.replace(aside / path.name)
         tell(Check(f"set aside {name}", None, note=reason))
-    return dict(survey.fitting)
 
 
 def _write(path: Path, engine: bytes, sidecar: EngineSidecar) -> None:

@@ -1,22 +1,31 @@
-"""Prove a bundle again: hashes, then its packs' golden frames through ONNX Runtime."""
+"""Prove a bundle again: hashes, then its packs' golden frames on every backend that is here."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from edgeclip.contract.bundle import read_bundle, read_pack_at
+from edgeclip.contract.bundle import BundleManifest, read_bundle, read_pack_at
 from edgeclip.contract.pack import filled_for
-from edgeclip.errors import ParityError
+from edgeclip.errors import BundleMismatchError, ParityError, SetupError
 from edgeclip.packs import load_pack
 from edgeclip_export.checks import Check, Checklist
+from edgeclip_export.engine_verify import EngineHost, engine_checks
 from edgeclip_export.gates import golden_checks
 from edgeclip_export.ort_graph import OrtGraph
 from edgeclip_export.sign import read_signed_bundle
 
+BACKENDS = ("ort", "trt", "rtx")
+HOSTS = {"trt": EngineHost.of("tensorrt"), "rtx": EngineHost.of("tensorrt_rtx")}
+
 
 def verify_bundle(
-    bundle: Path, on_check: Callable[[Check], None], keys: Sequence[Path] = ()
+    bundle: Path,
+    on_check: Callable[[Check], None],
+    keys: Sequence[Path] = (),
+    *,
+    backend: str | None = None,
+    hosts: Mapping[str, EngineHost] = HOSTS,
 ) -> tuple[Check, ...]:
     """Return the checks of a bundle, all passed.
 
@@ -24,6 +33,9 @@ def verify_bundle(
         bundle: The folder.
         on_check: Called with each check as it is made.
         keys: Public keys' files; with any, one of them must have signed the bundle.
+        backend: One of `BACKENDS`, which must be here; None takes those that are, and says why the
+            others are not.
+        hosts: The runtimes of engines, by backend.
 
     Raises:
         ConfigError: One of `keys` is no public key.
@@ -32,8 +44,8 @@ def verify_bundle(
         BundleDamagedError: A file was altered or is missing.
         BundleMismatchError: Another version, or a pack of another encoder.
         PackError: A pack is damaged.
-        SetupError: ONNX Runtime is not installed.
-        BackendError: ONNX Runtime cannot run the graph.
+        SetupError: The backend is not installed or has no GPU, or none at all is.
+        BackendError: The backend cannot run the graph or engine.
         ParityError: The outputs are not the golden ones.
     """
     checklist = Checklist(on_check)
@@ -44,13 +56,37 @@ def verify_bundle(
     else:
         manifest = read_bundle(bundle)
     checklist.add(Check("hashes of all files", True, note=f"{len(manifest.files)} files"))
-    graph = OrtGraph(bundle / manifest.graph_for("onnxruntime").file)
     for reference in manifest.packs:
         read_pack_at(bundle, manifest, reference)
+    absent = 0
+    for name in (backend,) if backend else BACKENDS:
+        try:
+            checks = _checks(name, bundle, manifest, hosts)
+        except (SetupError, BundleMismatchError) as error:
+            if backend:
+                raise
+            absent += 1
+            checks = [Check(f"backend {name}", None, note=f"absent: {error}")]
+        checklist.add(*checks)
+        if name not in hosts:
+            checklist.require(ParityError, "do not ship this bundle; export it again")
+    checklist.require(ParityError, f"`edgeclip-export engine {bundle}` builds the next rung")
+    if absent == len(BACKENDS):
+        raise SetupError("no backend is here to compute anything: pip install 'edgeclip[cpu]'")
+    return tuple(checklist.checks)
+
+
+def _checks(
+    backend: str, bundle: Path, manifest: BundleManifest, hosts: Mapping[str, EngineHost]
+) -> list[Check]:
+    if backend in hosts:
+        return engine_checks(bundle, manifest, hosts[backend])
+    graph = OrtGraph(bundle / manifest.graph_for("onnxruntime").file)
+    checks = []
+    for reference in manifest.packs:
         pack = load_pack(bundle / reference.path)
         slots = filled_for(manifest.graph, manifest.base, pack.tensors)
         found = graph.run(pack.golden.images, slots)
         subject = f"{reference.task} {reference.version}, ONNX Runtime"
-        checklist.add(*golden_checks(subject, pack.golden, found))
-    checklist.require(ParityError, "do not ship this bundle; export it again")
-    return tuple(checklist.checks)
+        checks += golden_checks(subject, pack.golden, found)
+    return checks

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +9,13 @@ import pytest
 from edgeclip.contract.bundle import BundleManifest, FileRecord, Graph, PackRef, Profile, Tolerance
 from edgeclip.contract.engine_key import (
     EngineKey,
-    EngineSidecar,
     Machine,
-    engine_file,
+    checked_sidecar,
+    record_parity,
     survey_engines,
 )
 from edgeclip.contract.gpu import Gpu
-from edgeclip.contract.hashing import sha256_bytes
+from support.engines import write_engine
 from support.samples import AT, HASH, base, preprocess_spec
 
 NANO = Machine.of("tensorrt", "10.3.0.30", Gpu("Orin", "8.7", 8))
@@ -57,21 +56,7 @@ def _manifest() -> BundleManifest:
 
 
 def _build(bundle: Path, key: EngineKey, *, minutes: int = 0) -> Path:
-    path = engine_file(bundle, key.digest())
-    sidecar = EngineSidecar(
-        key=key.digest(),
-        made_from=key,
-        versions={"tensorrt": "10.3.0.30"},
-        engine_sha256=sha256_bytes(ENGINE),
-        engine_size_bytes=len(ENGINE),
-        built_at=AT + timedelta(minutes=minutes),
-        build_s=1.0,
-        peak_rss_mb=1.0,
-    )
-    path.parent.mkdir(exist_ok=True)
-    path.write_bytes(ENGINE)
-    path.with_suffix(".json").write_text(sidecar.to_json())
-    return path
+    return write_engine(bundle, key, ENGINE, minutes=minutes)
 
 
 @pytest.mark.parametrize(
@@ -180,3 +165,19 @@ def test_a_damaged_engine_is_refused_with_the_reason(
 def test_a_bundle_without_engines_has_none(tmp_path: Path) -> None:
     survey = survey_engines(tmp_path, _manifest(), NANO)
     assert (survey.fitting, survey.refused) == ((), {})
+
+
+def test_an_engine_that_computed_something_else_is_refused_and_stays(tmp_path: Path) -> None:
+    path = _build(tmp_path, _key())
+    record_parity(path, checked_sidecar(path), {"probability": 0.3}, ["probability off by 0.3"])
+    survey = survey_engines(tmp_path, _manifest(), NANO)
+    assert survey.fitting == ()
+    assert survey.refused[path.name].endswith("than the exporter did: probability off by 0.3")
+    assert (survey.failed, survey.never_usable) == (frozenset({path.name}), {})
+
+
+def test_figures_of_an_engine_that_passed_are_kept_and_it_fits(tmp_path: Path) -> None:
+    path = _build(tmp_path, _key())
+    record_parity(path, checked_sidecar(path), {"probability": 0.003}, [])
+    ((_, sidecar),) = survey_engines(tmp_path, _manifest(), NANO).fitting
+    assert sidecar.parity == {"probability": 0.003}

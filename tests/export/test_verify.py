@@ -47,7 +47,8 @@ def test_a_whole_bundle_passes_and_its_checks_are_handed_on(bundle: Path) -> Non
     seen: list[Check] = []
     checks = verify_bundle(bundle, seen.append)
     assert checks == tuple(seen)
-    assert all(check.passed for check in checks)
+    assert all(check.passed is not False for check in checks)
+    assert sum(check.passed is True for check in checks) >= 5
     assert checks[0].note == "5 files"
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
+from pathlib import Path
 from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeclip.contract.engine_key import survey_engines
+from edgeclip.contract.engine_key import EngineSidecar, Machine, survey_engines
 from edgeclip.contract.pack import GOLDEN_FILE
 from edgeclip.errors import BackendError, BundleMismatchError, EdgeclipError, PackError, SetupError
 from edgeclip_device.backends.base import Backend
@@ -43,16 +44,23 @@ def _best(pack: LoadedPack, settings: InferenceSettings) -> Backend:
         return _checked(_tensorrt(pack), pack)
     except (SetupError, BundleMismatchError, BackendError) as error:
         log.warning("backend auto: no TensorRT (%s): ONNX Runtime takes over", error)
-    return _checked(_onnxruntime(pack, settings), pack)
+    return _checked(open_onnxruntime(pack, settings), pack)
 
 
 def _named(pack: LoadedPack, settings: InferenceSettings) -> Backend:
     if settings.backend == "tensorrt":
         return _checked(_tensorrt(pack), pack)
-    return _checked(_onnxruntime(pack, settings), pack)
+    return _checked(open_onnxruntime(pack, settings), pack)
 
 
-def _onnxruntime(pack: LoadedPack, settings: InferenceSettings) -> Backend:
+def open_onnxruntime(pack: LoadedPack, settings: InferenceSettings) -> Backend:
+    """Return ONNX Runtime with the bundle's graph for it; nothing is bound or checked yet.
+
+    Raises:
+        SetupError: ONNX Runtime is not installed.
+        BackendError: It cannot load the graph.
+        BundleMismatchError: The bundle has no graph for it.
+    """
     from edgeclip_device.backends.onnxruntime_backend import OnnxRuntimeBackend
 
     graph = pack.bundle_manifest.graph_for("onnxruntime")
@@ -62,7 +70,17 @@ def _onnxruntime(pack: LoadedPack, settings: InferenceSettings) -> Backend:
 def _tensorrt(pack: LoadedPack) -> Backend:
     from edgeclip_device.backends.tensorrt_backend import TensorRtBackend, this_machine
 
-    survey = survey_engines(pack.bundle, pack.bundle_manifest, this_machine())
+    engine, sidecar = fitting_engine(pack, this_machine())
+    return TensorRtBackend(engine, sidecar.made_from.precision)
+
+
+def fitting_engine(pack: LoadedPack, machine: Machine) -> tuple[Path, EngineSidecar]:
+    """Return the engine of a pack's bundle that fits a machine, the fastest rung first.
+
+    Raises:
+        BundleMismatchError: None fits.
+    """
+    survey = survey_engines(pack.bundle, pack.bundle_manifest, machine)
     for name, reason in survey.refused.items():
         log.warning("engine %s is passed over: %s", name, reason)
     if not survey.fitting:
@@ -70,8 +88,7 @@ def _tensorrt(pack: LoadedPack) -> Backend:
             f"{pack.bundle} has no engine for this machine: run `edgeclip-export engine"
             f" {pack.bundle}` here"
         )
-    engine, sidecar = survey.fitting[0]
-    return TensorRtBackend(engine, sidecar.made_from.precision)
+    return survey.fitting[0]
 
 
 def _checked(backend: Backend, pack: LoadedPack) -> Backend:
@@ -86,7 +103,7 @@ def _checked(backend: Backend, pack: LoadedPack) -> Backend:
 
 
 def _check_golden(backend: Backend, pack: LoadedPack) -> None:
-    images, features, probabilities = _golden(pack)
+    images, features, probabilities = golden_frames(pack, _GOLDEN_FRAMES)
     tolerance = pack.bundle_manifest.tolerance
     found = [backend.run(images[index : index + 1]) for index in range(len(images))]
     cosine = np.sum(np.concatenate([item.image_features for item in found]) * features, axis=1)
@@ -103,14 +120,23 @@ def _check_golden(backend: Backend, pack: LoadedPack) -> None:
         )
 
 
-def _golden(
-    pack: LoadedPack,
+def golden_frames(
+    pack: LoadedPack, most: int | None = None
 ) -> tuple[NDArray[np.uint8], NDArray[np.float32], NDArray[np.float32]]:
+    """Return a pack's golden frames with their image features and probabilities.
+
+    Args:
+        pack: The pack.
+        most: How many at most, from the first on; None for all.
+
+    Raises:
+        PackError: They cannot be read.
+    """
     path = pack.folder / GOLDEN_FILE
     try:
         with np.load(path, allow_pickle=False) as arrays:
-            images = arrays["images"][:_GOLDEN_FRAMES]
-            features = arrays["image_features"][:_GOLDEN_FRAMES]
-            return images, features, arrays["probabilities"][:_GOLDEN_FRAMES]
+            images = arrays["images"][:most]
+            features = arrays["image_features"][:most]
+            return images, features, arrays["probabilities"][:most]
     except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
         raise PackError(f"{path} cannot be read ({error}): export the bundle again") from error

@@ -1,0 +1,121 @@
+"""Prove an engine: a bundle's golden frames through it, on the GPU of this machine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeclip.contract.bundle import BundleManifest, PackRef
+from edgeclip.contract.cuda_memory import CudaMemory
+from edgeclip.contract.engine_gate import EngineParity, Outputs, engine_parity
+from edgeclip.contract.engine_key import Machine, Runtime, record_parity, survey_engines
+from edgeclip.contract.engine_runner import EngineRunner
+from edgeclip.contract.gpu import Gpu, find_gpu
+from edgeclip.contract.pack import filled_for
+from edgeclip.contract.tensorrt_api import TensorRtApi, load_tensorrt
+from edgeclip.errors import BundleMismatchError, SetupError
+from edgeclip.packs import load_pack
+from edgeclip_export.checks import Check
+
+_COMPARED = ("image_features", "probabilities")
+
+
+@dataclass(frozen=True)
+class EngineHost:
+    """A runtime with its GPU, or what stands in for them.
+
+    Attributes:
+        runtime: `tensorrt` or `tensorrt_rtx`.
+        api: The accessor of its module.
+        find: Asks for the GPU.
+        memory: Opens the GPU's memory.
+    """
+
+    runtime: Runtime
+    api: Any
+    find: Callable[[], Gpu | None] = find_gpu
+    memory: Callable[[], CudaMemory] = CudaMemory
+
+    @staticmethod
+    def of(runtime: Runtime) -> EngineHost:
+        """Return a runtime that is imported at its first use."""
+        return EngineHost(runtime, TensorRtApi(partial(load_tensorrt, (runtime,))))
+
+    def machine(self) -> Machine:
+        """Return what an engine must have been built for.
+
+        Raises:
+            SetupError: The runtime cannot be imported, or there is no GPU.
+        """
+        version = str(self.api.__version__)
+        gpu = self.find()
+        if gpu is None:
+            raise SetupError(f"{self.runtime} {version} is here, but no GPU that its driver knows")
+        return Machine.of(self.runtime, version, gpu)
+
+
+def engine_checks(bundle: Path, manifest: BundleManifest, host: EngineHost) -> list[Check]:
+    """Return whether this machine's engine computes the golden outputs; its sidecar keeps it.
+
+    Args:
+        bundle: The folder.
+        manifest: What `read_bundle` gave.
+        host: The runtime that runs it.
+
+    Raises:
+        SetupError: Runtime, driver or GPU is missing.
+        BundleMismatchError: The bundle has no engine for this machine.
+        BackendError: The engine cannot be loaded or run.
+        PackError: A pack is damaged.
+    """
+    machine = host.machine()
+    survey = survey_engines(bundle, manifest, machine)
+    if not survey.fitting:
+        refused = "".join(f" ({name}: {reason})" for name, reason in survey.refused.items())
+        raise BundleMismatchError(
+            f"{bundle} has no engine of {host.runtime} for this machine{refused}: run"
+            f" `edgeclip-export engine {bundle}` here"
+        )
+    engine, sidecar = survey.fitting[0]
+    runner = EngineRunner(engine.read_bytes(), str(engine), host.api, host.memory())
+    try:
+        found = [(pack, _parity(bundle, manifest, pack, runner)) for pack in manifest.packs]
+    finally:
+        runner.close()
+    rung = f"{host.runtime}, rung {sidecar.made_from.precision}"
+    problems = [problem for _, parity in found for problem in parity.problems(manifest.tolerance)]
+    worst = max((parity for _, parity in found), key=lambda p: (p.one_minus_cosine, p.probability))
+    record_parity(engine, sidecar, worst.figures(), problems)
+    return [_check(f"{pack.task} {pack.version}, {rung}", p, manifest) for pack, p in found]
+
+
+def _check(name: str, parity: EngineParity, manifest: BundleManifest) -> Check:
+    problems = parity.problems(manifest.tolerance)
+    figures = f"1 - cosine {parity.one_minus_cosine:.1e}, probability {parity.probability:.1e}"
+    note = "; ".join(problems) or f"{figures}, the same decision on {parity.images} images"
+    return Check(name, not problems, note=note)
+
+
+def _parity(
+    bundle: Path, manifest: BundleManifest, reference: PackRef, runner: EngineRunner
+) -> EngineParity:
+    pack = load_pack(bundle / reference.path)
+    if not manifest.baked:
+        runner.bind(filled_for(manifest.graph, manifest.base, pack.tensors))
+    golden = Outputs(pack.golden.image_features, pack.golden.probabilities)
+    found = _run(runner, pack.golden.images)
+    return engine_parity(golden, found, pack.manifest, manifest.tolerance)
+
+
+def _run(runner: EngineRunner, images: NDArray[np.uint8]) -> Outputs:
+    """Run the frames in the largest batches that the engine takes."""
+    most = runner.most_images
+    starts = range(0, len(images), most)
+    results = [runner.run(images[start : start + most], _COMPARED) for start in starts]
+    return Outputs(*(np.concatenate([found[name] for found in results]) for name in _COMPARED))

@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from edgeclip.contract.bundle import read_bundle
+from edgeclip.contract.engine_key import Machine, checked_sidecar
+from edgeclip.contract.gpu import Gpu
+from edgeclip.contract.tensorrt_api import TensorRtApi
+from edgeclip.errors import BundleMismatchError, ParityError, SetupError
+from edgeclip_export.checks import Check
+from edgeclip_export.engine_verify import EngineHost
+from edgeclip_export.verify import verify_bundle
+from support.cuda_stand_in import memory
+from support.engines import key_of, write_engine
+from support.tensorrt_stand_in import ENGINE, StandIn
+from support.tiny_bundle import GRAPH_FILE, TinyPack, write_tiny_bundle
+
+ORIN = Gpu("Orin", "8.7", 8)
+NANO = Machine.of("tensorrt", "10.3.0", ORIN)
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Path:
+    """A bundle of two packs, and an engine of it that the stand-in loads."""
+    trio = TinyPack(
+        task="trio", classes=(("fox", "animal"), ("blank", "blank"), ("grass", "blank"))
+    )
+    bundle = write_tiny_bundle(tmp_path / "bundle", [TinyPack(), trio])
+    write_engine(bundle, key_of(read_bundle(bundle), NANO), ENGINE)
+    return bundle
+
+
+def _absent() -> ModuleType:
+    raise SetupError("no TensorRT can be imported")
+
+
+def _hosts(bundle: Path, **changes: Any) -> dict[str, EngineHost]:
+    api = TensorRtApi(StandIn(bundle / GRAPH_FILE).module)
+    parts: dict[str, Any] = {"api": api, "find": lambda: ORIN, "memory": memory} | changes
+    absent = EngineHost("tensorrt_rtx", TensorRtApi(_absent))
+    return {"trt": EngineHost("tensorrt", **parts), "rtx": absent}
+
+
+def _lines(bundle: Path, backend: str | None = None, **changes: Any) -> list[str]:
+    shown: list[Check] = []
+    verify_bundle(bundle, shown.append, backend=backend, hosts=_hosts(bundle, **changes))
+    return [check.line() for check in shown]
+
+
+def test_every_backend_that_is_here_computes_and_the_others_say_why_not(own: Path) -> None:
+    lines = _lines(own)
+    assert sum("ONNX Runtime" in line for line in lines) == 8
+    leopard, trio, absent = lines[-3:]
+    assert leopard.startswith("✓ leopard 1.0.0, tensorrt, rung fp16  1 - cosine ")
+    assert trio.startswith("✓ trio 1.0.0, tensorrt, rung fp16")
+    assert absent == "- backend rtx  absent: no TensorRT can be imported"
+
+
+def test_what_an_engine_was_found_to_compute_stands_in_its_sidecar(own: Path) -> None:
+    _lines(own, "trt")
+    (engine,) = (own / "engines").glob("*.engine")
+    parity = checked_sidecar(engine).parity
+    assert parity is not None
+    assert parity["other_decisions"] == 0
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"find": lambda: None}, "tensorrt 10.3.0 is here, but no GPU"),
+        ({"find": lambda: Gpu("Orin", "8.7", 16)}, "has no engine of tensorrt for this machine"),
+    ],
+)
+def test_a_backend_that_is_named_must_be_here(
+    own: Path, changes: dict[str, Any], words: str
+) -> None:
+    with pytest.raises((SetupError, BundleMismatchError), match=words):
+        _lines(own, "trt", **changes)
+    (line,) = (line for line in _lines(own, **changes) if line.startswith("- backend trt"))
+    assert words in line
+
+
+def test_an_engine_that_decides_otherwise_is_refused_and_remembered(own: Path) -> None:
+    with pytest.raises(ParityError, match="tensorrt, rung fp16"):
+        _lines(own, "trt", api=TensorRtApi(StandIn(own / GRAPH_FILE, fails={"values"}).module))
+    with pytest.raises(BundleMismatchError, match="computes something else than the exporter"):
+        _lines(own, "trt")
