@@ -12,12 +12,11 @@ from edgeclip.calibration import fit_temperature, log_loss
 from edgeclip.contract.postprocess import class_probabilities, softmax
 from edgeclip.evaluation.bootstrap import FEW_GROUPS, Difference, paired_difference
 from edgeclip.evaluation.metrics import f1, macro_f1
-from edgeclip.evaluation.result import mean_average_precision
+from edgeclip.evaluation.result import average_precision_error, mean_average_precision
 from edgeclip.parts import PartData
 from edgeclip.scoring import image_probabilities
 from edgeclip.thresholds import choose_thresholds
 
-AS_GOOD = 0.01  # average precision on a few hundred images is not finer than this
 _FEW_IMAGES = 5  # a place with fewer says little about itself
 
 
@@ -121,10 +120,14 @@ class Score:
 def better_first(scores: Sequence[Score]) -> list[int]:
     """Return the order of scores, the best first.
 
-    Those within 0.01 of the best average precision come first, by log loss; then the others.
+    Those within one standard error of the best average precision come first, by log loss; then the
+    others. Folds are fitted apart and pooled, and few images say little: by a hair's breadth of
+    average precision, one would often be chosen whose probabilities are far off.
     """
-    best = max(score.average_precision for score in scores)
-    close = [score.average_precision >= best - AS_GOOD for score in scores]
+    top = max(scores, key=lambda score: score.average_precision)
+    best, positives = top.average_precision, int((top.truth >= 0).sum())
+    least = best - average_precision_error(best, positives)
+    close = [score.average_precision >= least for score in scores]
     return sorted(
         range(len(scores)),
         key=lambda i: (

@@ -9,10 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeclip.calibration import fit_temperature, log_loss
-from edgeclip.candidates import AS_GOOD
 from edgeclip.contenders import Contender
 from edgeclip.contract.postprocess import class_probabilities, softmax
-from edgeclip.evaluation.result import mean_average_precision
+from edgeclip.evaluation.result import FINEST, average_precision_error, mean_average_precision
 from edgeclip.regions import Region
 from edgeclip.scoring import image_probabilities
 from edgeclip.thresholds import choose_thresholds
@@ -80,11 +79,13 @@ class Quality:
         average_precision: Mean over the targets.
         log_loss: At its temperature, each class weighted alike.
         temperature: Fitted.
+        error: About one standard error of the average precision.
     """
 
     average_precision: float
     log_loss: float
     temperature: float
+    error: float = FINEST
 
 
 @dataclass(frozen=True)
@@ -102,17 +103,24 @@ def quality(validation: PartLogits, task: Task) -> Quality:
     logits, classes = validation.logits, validation.classes
     temperature = fit_temperature(logits, classes, task.columns)
     of_images, probabilities = validation.image_probabilities(task, temperature)
+    area = mean_average_precision(probabilities, of_images, task.target_indices)
+    positives = int(np.isin(of_images, task.target_indices).sum())
     return Quality(
-        average_precision=mean_average_precision(probabilities, of_images, task.target_indices),
+        average_precision=area,
+        error=average_precision_error(area, positives),
         log_loss=log_loss(logits, classes, task.columns, temperature),
         temperature=temperature,
     )
 
 
 def best_of(tried: Sequence[Quality]) -> int:
-    """Return the place of the lowest log loss among those within 0.01 of the best precision."""
-    best = max(item.average_precision for item in tried)
-    close = [n for n, item in enumerate(tried) if item.average_precision >= best - AS_GOOD]
+    """Return the place of the lowest log loss among those within an error of the best precision.
+
+    The rule by which a pack's method is chosen.
+    """
+    best = max(tried, key=lambda item: item.average_precision)
+    least = best.average_precision - best.error
+    close = [n for n, item in enumerate(tried) if item.average_precision >= least]
     return min(close, key=lambda n: tried[n].log_loss)
 
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -72,6 +74,19 @@ def test_the_order_is_by_average_precision_and_among_equals_by_log_loss() -> Non
     sharp = _logits(0.0)
     scores = [_judged(_logits(0.5)), _judged(sharp + 0.8 * _logits(1.0)), _judged(sharp)]
     assert better_first(scores) == [2, 1, 0]
+
+
+def test_few_images_leave_more_to_log_loss_than_many() -> None:
+    """0.05 of average precision is less than an error of 10 images and more than one of 1,000."""
+    one = _judged(_logits(0.0))
+
+    def scores(images: int) -> list[Score]:
+        truth = np.tile(np.asarray([0, -1]), images)
+        sharp = replace(one, truth=truth, average_precision=0.90, log_loss=0.6)
+        return [sharp, replace(sharp, average_precision=0.85, log_loss=0.3)]
+
+    assert better_first(scores(10)) == [1, 0]
+    assert better_first(scores(1000)) == [0, 1]
 
 
 def test_a_target_that_is_never_called_does_not_stop_the_judge() -> None:
