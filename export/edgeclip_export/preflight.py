@@ -54,7 +54,7 @@ def preflight_checks(
     """
     return (
         _version(machine),
-        _wheel(machine, board),
+        *(_wheel(machine) if board.is_jetson and machine.runtime == "tensorrt" else ()),
         _enough("memory and swap", board.free_mb, needs.memory_mb),
         _enough("disk", free_disk_mb(folder), needs.disk_mb),
         Check("power mode", None, note=board.power_mode or "none is readable here"),
@@ -89,14 +89,14 @@ def _version(machine: Machine) -> Check:
     return Check(name, fits, note="" if fits else "install a version that is")
 
 
-def _wheel(machine: Machine, board: Board) -> Check:
+def _wheel(machine: Machine) -> tuple[Check]:
     """A wheel from the index cannot drive an Orin before 10.16.1; JetPack's own can."""
     is_wheel = importlib.util.find_spec("tensorrt_libs") is not None
     is_old = _numbers(machine.runtime_version) < _FIRST_WHEEL_FOR_ORIN
-    bad = board.is_jetson and machine.runtime == "tensorrt" and is_wheel and is_old
+    bad = is_wheel and is_old
     remedy = "this TensorRT is a wheel that cannot drive an Orin: pip uninstall it, and make the"
     remedy += " venv with --system-site-packages"
-    return Check("TensorRT is JetPack's own", not bad, note=remedy if bad else "")
+    return (Check("TensorRT can drive an Orin", not bad, note=remedy if bad else ""),)
 
 
 def _enough(what: str, free_mb: int, needed_mb: int) -> Check:

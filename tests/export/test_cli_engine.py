@@ -25,7 +25,7 @@ def test_engine_says_what_was_built_and_that_it_is_reused(run: Run, bundle: Path
     assert first.code == 0
     lines = first.out.splitlines()
     assert lines[0].startswith("✓ tensorrt")
-    assert lines[5].startswith(f"built {bundle}/engines/")
+    assert lines[4].startswith(f"built {bundle}/engines/")
     second = run("engine", bundle)
     assert second.out.startswith("already built: ")
     third = run("engine", bundle, "--json")

@@ -272,7 +272,7 @@ def test_a_dry_run_says_what_would_be_built_and_changes_nothing(bundle: Path, bu
     plan, is_there, checks = dry_run(bundle, EngineConfig())
     assert not is_there
     assert plan.facts()["key"] == plan.key.digest()
-    assert len(checks) == 5
+    assert len(checks) == 4
     assert not (bundle / "engines").exists()
     again, is_there, _ = dry_run(built, EngineConfig())
     assert is_there

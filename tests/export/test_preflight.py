@@ -61,6 +61,17 @@ def test_a_wheel_on_a_jetson_is_refused_before_the_version_that_drives_an_orin(
     assert _line(Board(7619, 4000), ENOUGH, tmp_path, version) == ""
 
 
+def test_a_machine_that_is_no_jetson_hears_nothing_of_one(tmp_path: Path) -> None:
+    machine = Machine.of("tensorrt", "10.3.0.30", NANO)
+    here, jetson = (
+        preflight_checks(machine, Board(7619, 4000, is_jetson=each), ENOUGH, tmp_path)
+        for each in (False, True)
+    )
+    assert {check.name for check in jetson} - {check.name for check in here} == {
+        "TensorRT can drive an Orin"
+    }
+
+
 def test_the_power_mode_is_stated_and_judges_nothing(tmp_path: Path) -> None:
     machine = Machine.of("tensorrt", "10.3.0.30", NANO)
     checks = preflight_checks(machine, Board(7619, 4000, "15W"), ENOUGH, tmp_path)
