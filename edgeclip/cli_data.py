@@ -8,28 +8,29 @@ from typing import Annotated, Optional
 import typer
 from rich.markup import escape
 
+from edgeclip.cli_groups import takes_groups
 from edgeclip.cli_options import (
     AsJson,
     Seed,
     TargetOption,
 )
 from edgeclip.cli_output import next_command, print_json, show
-from edgeclip.cli_reading import Given, reading_arguments, takes_reading_options
+from edgeclip.cli_reading import ReadingGiven, reading_arguments
 
 app = typer.Typer(help="Look at labelled images, or draw some.", no_args_is_help=True)
 
 
 @app.command("check")
-@takes_reading_options
+@takes_groups
 def data_check(
     *,
     source: Annotated[
         Path, typer.Argument(help="A folder, CSV, COCO, Camtrap DP, or results of MegaDetector.")
     ],
-    reading: Given,
     target: TargetOption = None,
     seed: Seed = 1,
     as_json: AsJson = False,
+    reading: ReadingGiven,
 ) -> None:
     """Say what can be used: classes, places, unreadable files, duplicates, and the split."""
     from edgeclip.contract.settings import settings_from
@@ -38,9 +39,8 @@ def data_check(
     from edgeclip.progress import Bars
     from edgeclip.summary import summarise
 
-    options = settings_from(
-        {"data": source, **reading}, ReadingOptions, source="edgeclip data check"
-    )
+    given = reading.fields()
+    options = settings_from({"data": source, **given}, ReadingOptions, source="edgeclip data check")
     with Bars(quiet=as_json) as bars:
         dataset = open_dataset(options, bars)
     summary = summarise(dataset, target or [], seed=seed)
@@ -50,7 +50,7 @@ def data_check(
     from edgeclip.tables import data_tables
 
     show(data_tables(summary))
-    arguments = reading_arguments(source, reading)
+    arguments = reading_arguments(source, given)
     next_command(f"edgeclip train {arguments} --backbone demo --out pack/")
 
 

@@ -2,21 +2,70 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Optional
+from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 from rich.markup import escape
 
-from edgeclip.cli_options import AsJson, PretrainedOption
+from edgeclip.cli_groups import takes_groups
+from edgeclip.cli_options import AllowRandomSplit, AsJson, PretrainedOption, RunGiven
 from edgeclip.cli_output import next_command, print_json, show
-from edgeclip.cli_reading import Given, takes_reading_options
+from edgeclip.cli_reading import ReadingGiven
 
 if TYPE_CHECKING:
     from edgeclip.report_data import ReportData
 
 
-@takes_reading_options
+@dataclass(frozen=True, kw_only=True)
+class JudgedGiven:
+    """What is judged, on what, and through which encoder."""
+
+    split: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help="A split.csv: its test parts are judged; else the pack's own."),
+    ] = None
+    allow_random_split: AllowRandomSplit = False
+    backbone: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(help="The encoder, where the pack's name for it is not known here."),
+    ] = None
+    pretrained: PretrainedOption = None
+    strip_top_px: Annotated[
+        Optional[int],  # noqa: UP045
+        typer.Option(min=0, help="Rows of burned-in text; else as the pack was trained."),
+    ] = None
+    strip_bottom_px: Annotated[
+        Optional[int],  # noqa: UP045
+        typer.Option(min=0, help="The same at the bottom."),
+    ] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class BesideGiven:
+    """What a pack is held against."""
+
+    baseline: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Option(help="Compare with 'zero-shot', 'linear-probe', 'resnet50'; repeat."),
+    ] = None
+    background_check: Annotated[
+        bool, typer.Option("--background-check", help="Paint the animals over, and look again.")
+    ] = False
+    resnet_weights: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help="Of the ResNet-50: a file or folder; else torch's cache."),
+    ] = None
+    device: Annotated[str, typer.Option(help="Of the ResNet-50: cpu or cuda.")] = "cpu"
+
+    def fields(self) -> dict[str, Any]:
+        """Return the fields of `EvaluationRequest`."""
+        tables = dict(vars(self))
+        return tables | {"baselines": tuple(dict.fromkeys(tables.pop("baseline") or ()))}
+
+
+@takes_groups
 def evaluate(
     *,
     pack: Annotated[Path, typer.Option(help="The pack's folder.", show_default=False)],
@@ -25,45 +74,11 @@ def evaluate(
         Optional[Path],  # noqa: UP045
         typer.Option(help="Folder to be made: a page with pictures, figures, predictions."),
     ] = None,
-    baseline: Annotated[
-        Optional[list[str]],  # noqa: UP045
-        typer.Option(help="Compare with 'zero-shot', 'linear-probe', 'resnet50'; repeat."),
-    ] = None,
-    split: Annotated[
-        Optional[Path],  # noqa: UP045
-        typer.Option(help="A split.csv: its test parts are judged; else the pack's own."),
-    ] = None,
-    allow_random_split: Annotated[
-        bool, typer.Option("--allow-random-split", help="Places may teach and test; it is said.")
-    ] = False,
-    background_check: Annotated[
-        bool, typer.Option("--background-check", help="Paint the animals over, and look again.")
-    ] = False,
-    backbone: Annotated[
-        Optional[str],  # noqa: UP045
-        typer.Option(help="The encoder, where the pack's name for it is not known here."),
-    ] = None,
-    pretrained: PretrainedOption = None,
-    reading: Given,
-    strip_top_px: Annotated[
-        Optional[int],  # noqa: UP045
-        typer.Option(min=0, help="Rows of burned-in text; else as the pack was trained."),
-    ] = None,
-    strip_bottom_px: Annotated[
-        Optional[int],  # noqa: UP045
-        typer.Option(min=0, help="The same at the bottom."),
-    ] = None,
-    resnet_weights: Annotated[
-        Optional[Path],  # noqa: UP045
-        typer.Option(help="Of the ResNet-50: a file or folder; else torch's cache."),
-    ] = None,
-    device: Annotated[str, typer.Option(help="Of the ResNet-50: cpu or cuda.")] = "cpu",
-    cache: Annotated[
-        Optional[Path],  # noqa: UP045
-        typer.Option(help="Folder for features; else in the user's cache."),
-    ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite/--no-overwrite")] = False,
+    beside: BesideGiven,
+    judged: JudgedGiven,
+    run: RunGiven,
     as_json: AsJson = False,
+    reading: ReadingGiven,
 ) -> None:
     """Measure a pack, at its own thresholds, on images that it has not seen."""
     from datetime import datetime, timezone
@@ -74,24 +89,14 @@ def evaluate(
     from edgeclip.labels.reading import ReadingOptions
     from edgeclip.progress import Bars
 
+    source = {"data": data, **reading.fields()}
     request = EvaluationRequest(
         pack=pack,
-        reading=settings_from(
-            {"data": data, **reading}, ReadingOptions, source="edgeclip evaluate"
-        ),
-        backbone=backbone,
-        pretrained=pretrained,
-        split=split,
-        allow_random_split=allow_random_split,
+        reading=settings_from(source, ReadingOptions, source="edgeclip evaluate"),
         report=report,
-        overwrite=overwrite,
-        baselines=tuple(dict.fromkeys(baseline or ())),
-        background_check=background_check,
-        strip_top_px=strip_top_px,
-        strip_bottom_px=strip_bottom_px,
-        cache=cache or default_cache(),
-        resnet_weights=resnet_weights,
-        device=device,
+        **beside.fields(),
+        **vars(judged),
+        **vars(run) | {"cache": run.cache or default_cache()},
     )
     with Bars(quiet=as_json) as bars:
         result = evaluate_pack(request, at=datetime.now(timezone.utc), bars=bars)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Optional
 
 import typer
@@ -16,3 +18,17 @@ PretrainedOption = Annotated[
 ]
 Seed = Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Of split, views and training.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a machine.")]
+AllowRandomSplit = Annotated[
+    bool, typer.Option("--allow-random-split", help="Places may teach and test; it is said.")
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunGiven:
+    """Where features are kept, and what becomes of an older output."""
+
+    cache: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help="Folder for features; else in the user's cache."),
+    ] = None
+    overwrite: Annotated[bool, typer.Option("--overwrite/--no-overwrite")] = False

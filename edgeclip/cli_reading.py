@@ -1,12 +1,10 @@
-"""The options that say how `--data` is read, added alike to check, train and evaluate."""
+"""The options that say how `--data` is read: alike in check, train and evaluate."""
 
 from __future__ import annotations
 
-import functools
-import inspect
+import dataclasses
 import shlex
-import typing
-from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Optional
 
@@ -16,86 +14,85 @@ Given = dict[str, Any]
 """Fields of `ReadingOptions` but `data`, as given on the command line."""
 
 
-def _given(
+@dataclass(frozen=True, kw_only=True)
+class ReadingGiven:
+    """The options that say how labelled images are read."""
+
     classes: Annotated[
         Optional[list[str]],  # noqa: UP045  # typer evaluates it on Python 3.10 too
         typer.Option(
             "--class",
             help="A class and its labels, 'name=label,label'; repeat. Else a class a label.",
         ),
-    ] = None,
+    ] = None
     data_dir: Annotated[
         Optional[Path],  # noqa: UP045
         typer.Option(help="Where the table's paths start; else its own folder."),
-    ] = None,
+    ] = None
     layout: Annotated[
         Optional[str],  # noqa: UP045
         typer.Option(
             help="Of folders: 'label', 'location/label', 'location/camera/label' or 'split/label';"
             " else guessed, and said."
         ),
-    ] = None,
+    ] = None
     multi: Annotated[
         str,
         typer.Option(
             help="An image of several classes: 'drop', 'first', 'largest-box', or 'multi' for one"
             " sample a box."
         ),
-    ] = "drop",
+    ] = "drop"
     boxes: Annotated[
         Optional[Path],  # noqa: UP045
         typer.Option(help="MegaDetector's JSON, whose boxes the labelled images get."),
-    ] = None,
+    ] = None
     box_threshold: Annotated[
         float, typer.Option(min=0, max=1, help="Least confidence of a detector's box.")
-    ] = 0.2,
+    ] = 0.2
     box_unit: Annotated[
         Optional[str],  # noqa: UP045
         typer.Option(help="Of a table's boxes: 'relative' or 'pixels'."),
-    ] = None,
+    ] = None
     use_split: Annotated[
         bool,
         typer.Option("--use-split/--no-use-split", help="Take a given split that tears places."),
-    ] = False,
+    ] = False
     sequence_labels: Annotated[
         bool,
         typer.Option(
             "--sequence-labels/--no-sequence-labels", help="Take labels that are of whole bursts."
         ),
-    ] = False,
+    ] = False
     observation_level: Annotated[
         Optional[str],  # noqa: UP045
         typer.Option(help="Of Camtrap DP: 'media' or 'event'; else media where there are any."),
-    ] = None,
-    tz: Annotated[str, typer.Option(help="Zone of times without one: Africa/Nairobi.")] = "UTC",
+    ] = None
+    tz: Annotated[str, typer.Option(help="Zone of times without one: Africa/Nairobi.")] = "UTC"
     time_offset: Annotated[
         Optional[list[str]],  # noqa: UP045
         typer.Option(help="Added to times: '-12h', or 'place=+1h30m' for one location; repeat."),
-    ] = None,
+    ] = None
     mtime: Annotated[
         bool,
         typer.Option("--mtime/--no-mtime", help="Use files' own times where nothing else tells."),
-    ] = False,
-) -> Given:
-    """Return the fields; the parameters are the options."""
-    from edgeclip.labels.classes import parse_class_options
-    from edgeclip.labels.reading import parse_layout, parse_time_offsets
+    ] = False
 
-    return {
-        "classes": parse_class_options(classes or []),
-        "data_dir": data_dir,
-        "layout": parse_layout(layout),
-        "multi": multi,
-        "boxes": boxes,
-        "box_threshold": box_threshold,
-        "box_unit": box_unit,
-        "use_split": use_split,
-        "sequence_labels": sequence_labels,
-        "observation_level": observation_level,
-        "tz": tz,
-        "time_offset": parse_time_offsets(time_offset or []),
-        "mtime": mtime,
-    }
+    def fields(self) -> Given:
+        """Return the fields of `ReadingOptions`.
+
+        Raises:
+            ConfigError: A class, layout or time offset is not written as it should be.
+        """
+        from edgeclip.labels.classes import parse_class_options
+        from edgeclip.labels.reading import parse_layout, parse_time_offsets
+
+        return {
+            **vars(self),
+            "classes": parse_class_options(self.classes or []),
+            "layout": parse_layout(self.layout),
+            "time_offset": parse_time_offsets(self.time_offset or []),
+        }
 
 
 def reading_arguments(source: Path, reading: Given) -> str:
@@ -111,39 +108,10 @@ def reading_arguments(source: Path, reading: Given) -> str:
     for place, seconds in reading["time_offset"].items():
         shift = f"{seconds:+.0f}s"
         words += [f"--time-offset={shift if place == '*' else f'{place}={shift}'}"]
-    usual = inspect.signature(_given).parameters
+    usual = {own.name: own.default for own in dataclasses.fields(ReadingGiven)}
     for name, value in reading.items():
         option = f"--{name.replace('_', '-')}"
-        if name in ("classes", "time_offset") or value == usual[name].default:
+        if name in ("classes", "time_offset") or value == usual[name]:
             continue
         words += [option] if value is True else [option, str(value)]
     return shlex.join(words)
-
-
-def takes_reading_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the reading options, and call it with their fields as `reading`.
-
-    Args:
-        command: Has a parameter `reading: Given`, which typer never sees.
-    """
-    hints = typing.get_type_hints(_given, include_extras=True)
-    options = [
-        parameter.replace(annotation=hints[name], kind=inspect.Parameter.KEYWORD_ONLY)
-        for name, parameter in inspect.signature(_given).parameters.items()
-    ]
-    signature = inspect.signature(command, eval_str=True)
-    own = [
-        parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
-        for name, parameter in signature.parameters.items()
-        if name != "reading"
-    ]
-
-    @functools.wraps(command)
-    def wrapped(**arguments: Any) -> None:
-        given = {option.name: arguments.pop(option.name) for option in options}
-        command(**arguments, reading=_given(**given))
-
-    shown = [*own, *options]
-    wrapped.__signature__ = signature.replace(parameters=shown)  # type: ignore[attr-defined]
-    wrapped.__annotations__ = {parameter.name: parameter.annotation for parameter in shown}
-    return wrapped

@@ -2,66 +2,79 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 from rich.markup import escape
 
+from edgeclip.cli_groups import takes_groups
 from edgeclip.cli_options import (
+    AllowRandomSplit,
     AsJson,
     PretrainedOption,
+    RunGiven,
     Seed,
     TargetOption,
 )
 from edgeclip.cli_output import next_command, print_json, show
-from edgeclip.cli_reading import Given, takes_reading_options
+from edgeclip.cli_reading import ReadingGiven
 from edgeclip.errors import ConfigError
 
 if TYPE_CHECKING:
     from edgeclip.trainer import TrainResult
 
 
-@takes_reading_options
-def train(
-    *,
+@dataclass(frozen=True, kw_only=True)
+class SourceGiven:
+    """From what a pack is made, and where it lies."""
+
     data: Annotated[
         Path,
         typer.Option(
             help="A folder, CSV, COCO or MegaDetector JSON, or Camtrap DP.", show_default=False
         ),
-    ],
-    out: Annotated[Path, typer.Option(help="The pack's folder, to be made.", show_default=False)],
-    backbone: Annotated[str, typer.Option(help="'demo', an open_clip name, or a model's JSON.")],
-    pretrained: PretrainedOption = None,
-    reading: Given,
-    target: TargetOption = None,
+    ]
+    out: Annotated[Path, typer.Option(help="The pack's folder, to be made.", show_default=False)]
+    backbone: Annotated[str, typer.Option(help="'demo', an open_clip name, or a model's JSON.")]
+    pretrained: PretrainedOption = None
+    split: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help="A split.csv of an earlier report; else a split is made."),
+    ] = None
+    allow_random_split: AllowRandomSplit = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class MethodGiven:
+    """What is tried."""
+
     method: Annotated[
         Optional[str],  # noqa: UP045
         typer.Option(
             help="'auto', the default, tries and chooses; else 'zero-shot', or names joined by +:"
             " 'visual+head'."
         ),
-    ] = None,
+    ] = None
     preset: Annotated[
         Optional[str],  # noqa: UP045
         typer.Option(help="A known set of adapters instead of a method: tiny, leopard, strong."),
-    ] = None,
+    ] = None
     on: Annotated[
         Optional[Path],  # noqa: UP045
         typer.Option(help="An earlier pack: its adapters stay, the method's are added to them."),
-    ] = None,
+    ] = None
     meta_weights: Annotated[
         Optional[Path],  # noqa: UP045
         typer.Option(help="Of the method meta; else those carried with the demo backbone."),
-    ] = None,
+    ] = None
     folds: Annotated[
         int,
         typer.Option(
             min=1, max=100, help="Rounds that leave places out; 1: only the validation part."
         ),
-    ] = 6,
+    ] = 6
     budget_minutes: Annotated[
         Optional[float],  # noqa: UP045
         typer.Option(
@@ -70,56 +83,109 @@ def train(
             help="For adapters inside the encoder: what 'auto' may spend, 10 unless given; a named"
             " method that takes longer is refused.",
         ),
-    ] = None,
-    prompt: Annotated[
-        Optional[list[str]],  # noqa: UP045
-        typer.Option(help="'class=sentence' that describes a class; repeat."),
-    ] = None,
-    prompts: Annotated[
-        Optional[Path],  # noqa: UP045
-        typer.Option(help="A file of 'class=sentence' lines."),
-    ] = None,
-    task: Annotated[
-        Optional[str],  # noqa: UP045
-        typer.Option(help="The pack's name, a-z 0-9 -; else from the target."),
-    ] = None,
-    version: Annotated[str, typer.Option(help="The pack's version, three numbers.")] = "1.0.0",
-    steps: Annotated[int, typer.Option(min=0, max=100_000)] = 300,
+    ] = None
+
+    def fields(self) -> dict[str, Any]:
+        """Return the method, the other fields of `TrainConfig`, and what a preset changes.
+
+        Raises:
+            ConfigError: A preset beside a method, or one that is not known.
+        """
+        from edgeclip.adapters.presets import preset_method
+
+        tables = vars(self) | {"method": self.method or "auto", "recipe": {}}
+        preset = tables.pop("preset")
+        if preset and self.method:
+            raise ConfigError(
+                f"--preset {preset} is a method of its own: leave --method {self.method} out"
+            )
+        if preset:
+            tables["method"], tables["recipe"] = preset_method(preset)
+        return tables
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecipeGiven:
+    """How a fit is made; the fields of `Recipe` that have an option."""
+
+    steps: Annotated[int, typer.Option(min=0, max=100_000)] = 300
     xmodal: Annotated[
         str, typer.Option(help="Tokens of xmodal: text; or random, shuffled, to see what it adds.")
-    ] = "text",
+    ] = "text"
     tuned_blocks: Annotated[
         Optional[int],  # noqa: UP045
         typer.Option(min=1, max=100, help="Last blocks that ln, lora and svd change; else all."),
-    ] = None,
-    views: Annotated[int, typer.Option(min=1, max=50, help="Of each training image.")] = 4,
-    strip_top_px: Annotated[int, typer.Option(min=0, help="Rows of burned-in text.")] = 0,
-    strip_bottom_px: Annotated[int, typer.Option(min=0)] = 0,
+    ] = None
+    views: Annotated[int, typer.Option(min=1, max=50, help="Of each training image.")] = 4
+    strip_top_px: Annotated[int, typer.Option(min=0, help="Rows of burned-in text.")] = 0
+    strip_bottom_px: Annotated[int, typer.Option(min=0)] = 0
+    seed: Seed = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class PackGiven:
+    """What a pack is called and asked for."""
+
+    target: TargetOption = None
+    task: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(help="The pack's name, a-z 0-9 -; else from the target."),
+    ] = None
+    version: Annotated[str, typer.Option(help="The pack's version, three numbers.")] = "1.0.0"
     min_precision: Annotated[
         Optional[float],  # noqa: UP045
         typer.Option(min=0, max=1, help="Take the lowest threshold that reaches it."),
-    ] = None,
+    ] = None
     min_recall: Annotated[
         Optional[float],  # noqa: UP045
         typer.Option(min=0, max=1, help="Take the highest threshold that reaches it."),
-    ] = None,
-    split: Annotated[
+    ] = None
+
+    def fields(self) -> dict[str, Any]:
+        """Return the fields of `TrainConfig`."""
+        tables = dict(vars(self))
+        return tables | {"targets": tuple(tables.pop("target") or ())}
+
+
+@dataclass(frozen=True, kw_only=True)
+class PromptsGiven:
+    """Sentences that describe the classes."""
+
+    prompt: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Option(help="'class=sentence' that describes a class; repeat."),
+    ] = None
+    prompts: Annotated[
         Optional[Path],  # noqa: UP045
-        typer.Option(help="A split.csv of an earlier report; else a split is made."),
-    ] = None,
-    allow_random_split: Annotated[
-        bool, typer.Option("--allow-random-split", help="Places may teach and test; it is said.")
-    ] = False,
-    seed: Seed = 1,
-    cache: Annotated[
-        Optional[Path],  # noqa: UP045
-        typer.Option(help="Folder for features; else in the user's cache."),
-    ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite/--no-overwrite")] = False,
+        typer.Option(help="A file of 'class=sentence' lines."),
+    ] = None
+
+    def by_class(self) -> dict[str, tuple[str, ...]]:
+        """Return the sentences of both, by class.
+
+        Raises:
+            ConfigError: The file cannot be read, or a line or option is no prompt.
+        """
+        from edgeclip.prompts import parse_prompt_options, read_prompts
+
+        of_file = read_prompts(self.prompts) if self.prompts else []
+        return parse_prompt_options([*of_file, *(self.prompt or [])])
+
+
+@takes_groups
+def train(
+    *,
+    source: SourceGiven,
+    pack: PackGiven,
+    method: MethodGiven,
+    sentences: PromptsGiven,
+    recipe: RecipeGiven,
+    run: RunGiven,
     resume: Annotated[
         bool, typer.Option("--resume/--no-resume", help="Continue an interrupted run.")
     ] = False,
     as_json: AsJson = False,
+    reading: ReadingGiven,
 ) -> None:
     """Train an adapter; write its pack with figures on places that it has not seen."""
     from datetime import datetime, timezone
@@ -127,44 +193,11 @@ def train(
     from edgeclip.config import TrainConfig, default_cache
     from edgeclip.contract.settings import settings_from
     from edgeclip.progress import Bars
-    from edgeclip.prompts import parse_prompt_options, read_prompts
 
-    tables: dict[str, Any] = {
-        "data": data,
-        **reading,
-        "prompts": parse_prompt_options(
-            [*(read_prompts(prompts) if prompts else []), *(prompt or [])]
-        ),
-        "targets": tuple(target or ()),
-        "backbone": backbone,
-        "pretrained": pretrained,
-        "method": method or "auto",
-        "on": on,
-        "meta_weights": meta_weights,
-        "folds": folds,
-        "budget_minutes": budget_minutes,
-        "task": task,
-        "version": version,
-        "out": out,
-        "overwrite": overwrite,
-        "resume": resume,
-        "cache": cache or default_cache(),
-        "min_precision": min_precision,
-        "min_recall": min_recall,
-        "split": split,
-        "allow_random_split": allow_random_split,
-        "recipe": {
-            "steps": steps,
-            "xmodal": xmodal,
-            "tuned_blocks": tuned_blocks,
-            "views": views,
-            "strip_top_px": strip_top_px,
-            "strip_bottom_px": strip_bottom_px,
-            "seed": seed,
-        },
-    }
-    if preset:
-        _apply_preset(tables, preset, method)
+    tables = {**vars(source), **reading.fields(), **pack.fields(), **method.fields(), **vars(run)}
+    tables["prompts"] = sentences.by_class()
+    tables["recipe"] = {**vars(recipe), **tables["recipe"]}
+    tables |= {"resume": resume, "cache": run.cache or default_cache()}
     config = settings_from(tables, TrainConfig, source="edgeclip train")
     from edgeclip.run_folder import run_path
     from edgeclip.trainer import train as train_pack  # torch: after what can be refused at once
@@ -173,19 +206,10 @@ def train(
         with Bars(quiet=as_json) as bars:
             result = train_pack(config, created_at=datetime.now(timezone.utc), bars=bars)
     except KeyboardInterrupt:
-        if run_path(out).exists():
+        if run_path(source.out).exists():
             typer.echo("interrupted: the same command with --resume continues here", err=True)
         raise
-    _show_result(result, out, as_json=as_json)
-
-
-def _apply_preset(tables: dict[str, Any], preset: str, method: str | None) -> None:
-    from edgeclip.adapters.presets import preset_method
-
-    if method:
-        raise ConfigError(f"--preset {preset} is a method of its own: leave --method {method} out")
-    tables["method"], changes = preset_method(preset)
-    tables["recipe"] |= changes
+    _show_result(result, source.out, as_json=as_json)
 
 
 def _show_result(result: TrainResult, out: Path, *, as_json: bool) -> None:

@@ -7,7 +7,8 @@ from typing import Any
 import typer
 from typer.testing import CliRunner
 
-from edgeclip.cli_reading import Given, reading_arguments, takes_reading_options
+from edgeclip.cli_groups import takes_groups
+from edgeclip.cli_reading import Given, ReadingGiven, reading_arguments
 from edgeclip.labels.reading import ReadingOptions
 
 
@@ -15,10 +16,10 @@ def _app(seen: dict[str, Any]) -> typer.Typer:
     app = typer.Typer()
 
     @app.command()
-    @takes_reading_options
-    def look(source: Path, *, reading: Given, loud: bool = False) -> None:
+    @takes_groups
+    def look(source: Path, *, reading: ReadingGiven, loud: bool = False) -> None:
         """Look at it."""
-        seen.update(source=source, reading=reading, loud=loud)
+        seen.update(source=source, reading=reading.fields(), loud=loud)
 
     return app
 
