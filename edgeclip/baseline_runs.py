@@ -151,6 +151,7 @@ def _resnet50(run: BaselineRun) -> Contender:
     cnn = resnet50(run.manifest.base.image_size, run.resnet_weights)
 
     def pixels(part: PartData, name: str) -> PixelPart:
+        """Return the regions of a part as the network sees them."""
         return read_pixels(
             part.images,
             part.regions,

@@ -221,6 +221,7 @@ class _Evaluation:
         manifest = self.pack.manifest
 
         def classify(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+            """Return `(n, C)` calibrated probabilities of inputs of the encoder."""
             outputs = outputs_of(pixels, self._own_encoder, self._slots)
             columns = outputs.probabilities.numpy()
             return class_probabilities(columns, manifest.column_class, len(manifest.classes))

@@ -121,6 +121,7 @@ class TrainingRun:
         def chosen(
             head: Candidate, precision: float | None, recall: float | None
         ) -> dict[str, Thresholds]:
+            """Return a head's thresholds by target, for what is asked of it."""
             names = self._dataset.class_names
             return thresholds_of(
                 head.score, names, self._targets, min_precision=precision, min_recall=recall

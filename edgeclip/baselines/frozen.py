@@ -46,6 +46,7 @@ def zero_shot(start: ZeroShot, held: PartData, test: PartData, task: Task) -> Co
     weights, bias = start.weights.numpy(), start.bias.numpy()
 
     def said(part: PartData) -> PartLogits:
+        """Return the logits of a part."""
         logits = start.logit_scale * (_unit(part.features.f) @ weights) + bias
         return PartLogits(part.regions, part.classes, logits.astype(np.float32))
 
@@ -72,6 +73,7 @@ def linear_probe_in_rounds(taught: PartData, folds: Folds, test: PartData, task:
     count = len(task.class_names)
 
     def fitted_to(kept: NDArray[np.int64], strength: float) -> LogisticRegression:
+        """Return the model of some rows."""
         return _fitted(rows[kept], classes[kept], weights[kept], strength)
 
     held = taught.chosen(folds.held)
@@ -110,6 +112,7 @@ def linear_probe(training: PartData, validation: PartData, test: PartData, task:
     model = _fitted(rows, classes, balanced_weights(classes, places), strength)
 
     def said(part: PartData) -> PartLogits:
+        """Return the logits of a part."""
         logits = _logits(model, _unit(part.features.f), len(task.class_names))
         return PartLogits(part.regions, part.classes, logits.astype(np.float32))
 

@@ -29,7 +29,10 @@ def test_an_empty_place_becomes_a_database_that_survives_a_power_cut(tmp_path: P
 
 def test_a_database_opens_again(tmp_path: Path) -> None:
     _open_once(tmp_path / "d.sqlite")
-    _open_once(tmp_path / "d.sqlite")
+    url = database_url(str(tmp_path / "d.sqlite"))
+    with open_database(url, project="demo") as engine, engine.connect() as connection:
+        rows = connection.execute(text("SELECT key, value FROM edgeclip_meta")).all()
+    assert ("project", "demo") in [tuple(row) for row in rows]
 
 
 @pytest.mark.parametrize(
