@@ -11,6 +11,8 @@ from edgeclip.contract.pack import Thresholds
 from edgeclip.errors import GateError
 
 LOWEST, HIGHEST = 0.05, 0.95  # outside, a few validation images would decide an extreme
+HIGHEST_ASKED = 0.999  # where a precision is asked for, it may need an extreme
+_DIGITS = 6  # of a stored threshold
 _OFF = 0.7  # of `on`: a visit outlasts a frame in which the animal turns away
 _PEAK = 0.1  # of the way from `on` to 1: one frame of a visit must be clearer than the median
 
@@ -37,7 +39,8 @@ def choose_thresholds(
     Raises:
         GateError: No threshold reaches what was asked; the message names the best one.
     """
-    cuts = _cuts(probabilities)
+    highest = HIGHEST if min_precision is None else HIGHEST_ASKED
+    cuts = _cuts(probabilities, highest)
     called = probabilities[None] >= cuts[:, None]
     hits = (called & is_target[None]).sum(axis=1)
     curve = _Curve(
@@ -51,7 +54,7 @@ def choose_thresholds(
     else:
         on = _reaching(curve, min_precision, min_recall)
     return Thresholds(
-        on=round(on, 4), off=round(on * _OFF, 4), peak=round(on + _PEAK * (1 - on), 4)
+        on=on, off=round(on * _OFF, _DIGITS), peak=round(on + _PEAK * (1 - on), _DIGITS)
     )
 
 
@@ -65,11 +68,14 @@ class _Curve:
     f1: NDArray[np.float64]
 
 
-def _cuts(probabilities: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Return candidate thresholds: the middles between neighbouring probabilities, and the ends."""
-    levels = np.unique(np.clip(probabilities.astype(np.float64), LOWEST, HIGHEST))
-    middles = (levels[1:] + levels[:-1]) / 2
-    return np.unique(np.concatenate([[LOWEST], middles, [HIGHEST]]))
+def _cuts(probabilities: NDArray[np.float32], highest: float) -> NDArray[np.float64]:
+    """Return candidate thresholds: the middles between neighbouring probabilities, and the ends.
+
+    They are rounded before they are judged, so that what is stored does what was found.
+    """
+    levels = np.unique(np.clip(probabilities.astype(np.float64), LOWEST, highest))
+    middles = np.round((levels[1:] + levels[:-1]) / 2, _DIGITS)
+    return np.unique(np.concatenate([[LOWEST], middles, [highest]]))
 
 
 def _nearest_to_half(cuts: NDArray[np.float64], f1: NDArray[np.float64], support: int) -> float:

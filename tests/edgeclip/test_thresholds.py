@@ -36,6 +36,18 @@ def test_a_wanted_precision_takes_the_lowest_threshold_that_reaches_it() -> None
     assert choose_thresholds(values, truth, min_precision=0.7).on == pytest.approx(0.2)
 
 
+def test_a_wanted_precision_may_need_a_threshold_near_one() -> None:
+    values, truth = _arrays([0.96] * 20 + [0.99] * 50, [False] * 20 + [True] * 50)
+    assert choose_thresholds(values, truth, min_precision=0.99).on == pytest.approx(0.975)
+    assert choose_thresholds(values, truth).on <= HIGHEST
+
+
+def test_the_stored_threshold_itself_reaches_the_wanted_precision() -> None:
+    values, truth = _arrays([0.1, 0.70001, 0.70003, 0.9], [False, False, True, True])
+    on = choose_thresholds(values, truth, min_precision=1.0).on
+    assert (values >= on).tolist() == truth.tolist()
+
+
 def test_a_precision_that_nothing_reaches_is_an_error_with_the_best_one() -> None:
     values, truth = _arrays([0.2, 0.9], [True, False])
     with pytest.raises(
