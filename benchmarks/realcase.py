@@ -30,7 +30,7 @@ from edgeclip.contenders import Contender
 from edgeclip.contract.files import write_text
 from edgeclip.contract.postprocess import best_class
 from edgeclip.evaluation.metrics import average_precision, plain
-from edgeclip.labels.dataset import load_dataset, read_labels
+from edgeclip.labels.dataset import LabelledImage, load_dataset, read_labels
 
 CLASSES = {
     "jaguar": ("jaguar",),
@@ -43,6 +43,7 @@ VALIDATION, VALIDATION_EACH = "RL", 4  # project of the jaguars; of the rest, ea
 SURE = ("source", "by-eye-high")
 COMMAND = "python -m benchmarks.realcase --out benchmarks/results/realcase.json"
 COLUMNS = ("path", "label", "location", "datetime", "seq_id")
+SAME_MOMENT_S = 600  # the two cameras face each other
 SIZE = 224  # px
 
 
@@ -104,7 +105,8 @@ def draw_of(folder: Path, work: Path) -> tuple[Draw, frozenset[Path]]:
     images = load_dataset(read_labels(table, data_dir=folder), CLASSES).images
     at = {image: str(image.location) for image in images}
     jaguars = [i for i in images if at[i].startswith(PROJECTS) and i.class_name == "jaguar"]
-    rest = [image for image in images if at[image] == LEARN_AT]
+    test = tuple(image for image in images if at[image] == TEST_AT)
+    rest = [i for i in images if at[i] == LEARN_AT and not _seen_by_both(i, test)]
     moments = list(dict.fromkeys(image.sequence for image in rest))
     held = set(moments[VALIDATION_EACH - 1 :: VALIDATION_EACH])
     taught = [image for image in rest if image.sequence not in held]
@@ -113,7 +115,7 @@ def draw_of(folder: Path, work: Path) -> tuple[Draw, frozenset[Path]]:
         seed=0, leopards=len(jaguars),
         training=(*(i for i in jaguars if not at[i].startswith(VALIDATION)), *taught),
         validation=(*(i for i in jaguars if at[i].startswith(VALIDATION)), *apart),
-        test=tuple(i for i in images if at[i] == TEST_AT),
+        test=test,
         classes=CLASSES,
     )  # fmt: skip
     unsure = {(folder / row["path"]).resolve() for row in rows if row["label_source"] not in SURE}
@@ -165,6 +167,15 @@ def _chosen(row: Mapping[str, str]) -> bool:
         return row["label"] == "jaguar"
     return row["location"] in (LEARN_AT, TEST_AT) and (
         row["label"] == "empty" or row["label_source"] in SURE
+    )
+
+
+def _seen_by_both(image: LabelledImage, test: Images) -> bool:
+    """Whether the test camera, which stands opposite, took a picture within the same minutes."""
+    own = image.captured_at
+    times = [other.captured_at for other in test]
+    return own is not None and any(
+        time is not None and abs((own - time).total_seconds()) <= SAME_MOMENT_S for time in times
     )
 
 
