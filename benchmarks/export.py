@@ -133,7 +133,7 @@ def measure(backbone: clip.Backbone, folder: Path) -> dict[str, float]:
     rng = np.random.default_rng(1)
     images = rng.integers(0, 256, (1, size, size, 3), np.uint8)
     frame = rng.integers(0, 256, (1080, 1920, 3), np.uint8)
-    model = export_graph(FusedModel(backbone, "fp32").eval(), size)
+    model = export_graph(FusedModel(backbone, "fp32").eval(), size).inlined()
     fused = Runner(model, folder, "fused")
     pack_file = folder / "adapter.safetensors"
     save_tensors(pack, pack_file)

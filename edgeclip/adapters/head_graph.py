@@ -48,7 +48,7 @@ class HeadOutputs(NamedTuple):
 
 def unit(features: Tensor) -> tuple[Tensor, Tensor]:
     """Return `(B, E)` features at unit norm, and their norms `(B, 1)`, at least 1e-6."""
-    square = features.square().sum(-1, keepdim=True)
+    square = (features * features).sum(-1, keepdim=True)  # a Pow less in the graph
     norm = square.clamp(min=LEAST_NORM**2).sqrt()  # clamped first: the slope of sqrt at 0 is inf
     return features / norm, norm
 

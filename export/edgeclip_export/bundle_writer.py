@@ -8,7 +8,12 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeclip.clip import Backbone
 from edgeclip.contract.bundle import (
     MANIFEST_FILE,
     BundleManifest,
@@ -23,13 +28,13 @@ from edgeclip.contract.files import new_folder, refuse_filled, write_text
 from edgeclip.contract.hashing import sha256_file
 from edgeclip.contract.pack import PACK_FILE, PackManifest, filled_for
 from edgeclip.contract.profiles import check_pack_fits, default_profiles
-from edgeclip.errors import ConfigError, ParityError
+from edgeclip.errors import ConfigError, GateError, ParityError, SetupError
 from edgeclip.packs import Pack, load_pack
 from edgeclip_export.checks import Check, Checklist
 from edgeclip_export.config import BundleConfig
 from edgeclip_export.encoder import load_encoder
-from edgeclip_export.gates import encoder_gates, graph_gates
-from edgeclip_export.graph_files import builder_check, write_graphs
+from edgeclip_export.gates import encoder_gates, graph_gates, storage_gate, weight_checks
+from edgeclip_export.graph_files import GraphWriter, builder_check
 from edgeclip_export.ort_graph import OrtGraph, load_onnxruntime
 
 _TOLERANCE = Tolerance(one_minus_cosine=1e-3, mean_one_minus_cosine=2e-4, probability=0.02)
@@ -69,33 +74,75 @@ def write_bundle(config: BundleConfig, on_check: Callable[[Check], None]) -> Bun
     Raises:
         ConfigError: An option is wrong, or `out` is there and is not to be replaced.
         PackError: The pack is damaged, too large, or for another encoder.
-        SetupError: ONNX Runtime or the encoder's weights are missing.
+        SetupError: ONNX Runtime or the encoder's weights are missing, or the disk is full.
         GateError: A graph is not as it must be.
         ParityError: A computation differs beyond tolerance.
     """
     load_onnxruntime()  # asked first: without it the work would be for nothing
     default_profiles(config.max_batch)  # asked first, like the options below
     _refuse_to_replace(config)
-    pack = load_pack(config.pack)
-    backbone = load_encoder(pack.manifest, config)
-    graph = pack.manifest.graph
-    profiles = default_profiles(config.max_batch, graph)
-    slots = filled_for(graph, backbone.base, pack.tensors)
-    check_pack_fits(slots, profiles)
+    source = _Source.load(config)
     checklist = Checklist(on_check)
-    with new_folder(config.out, overwrite=config.overwrite) as folder:
-        reference = encoder_gates(backbone, slots, pack.golden, checklist)
-        checklist.require(ParityError, "nothing was written; train the pack again")
-        graphs = write_graphs(folder, backbone, graph, checklist)
-        cpu, tensorrt = (folder / graph.file for graph in graphs)
-        parity = graph_gates(backbone, slots, reference, OrtGraph(cpu), checklist)
-        checklist.add(builder_check(tensorrt, profiles))
-        checklist.require(ParityError, "nothing was written; choose another --backbone")
-        _copy_pack(config.pack, pack, folder)
-        manifest = _manifest(pack.manifest, graphs, profiles, parity, folder)
-        write_text(folder / MANIFEST_FILE, manifest.to_json())
-        read_bundle(folder)
+    try:
+        with new_folder(config.out, overwrite=config.overwrite) as folder:
+            manifest = _fill(folder, config, source, checklist)
+    except OSError as error:
+        raise SetupError(
+            f"{config.out} cannot be written ({error.strerror or error}): free some disk; nothing"
+            " was left there"
+        ) from error
     return BundleResult(config.out, manifest, tuple(checklist.checks))
+
+
+@dataclass(frozen=True)
+class _Source:
+    """What a bundle is made of.
+
+    Attributes:
+        pack: The adapter pack.
+        backbone: Its encoder.
+        slots: The pack's tensors, and neutral ones for the slots that it lacks.
+        profiles: Sizes of the free dimensions.
+    """
+
+    pack: Pack
+    backbone: Backbone
+    slots: dict[str, NDArray[np.float32]]
+    profiles: dict[str, Profile]
+
+    @staticmethod
+    def load(config: BundleConfig) -> _Source:
+        """Return it after checking that its parts belong together."""
+        pack = load_pack(config.pack)
+        backbone = load_encoder(pack.manifest, config)
+        graph = pack.manifest.graph
+        profiles = default_profiles(config.max_batch, graph)
+        slots = filled_for(graph, backbone.base, pack.tensors)
+        check_pack_fits(slots, profiles)
+        return _Source(pack, backbone, slots, profiles)
+
+
+def _fill(
+    folder: Path, config: BundleConfig, source: _Source, checklist: Checklist
+) -> BundleManifest:
+    """Fill the bundle's folder, the manifest last."""
+    pack, backbone, slots = source.pack, source.backbone, source.slots
+    checklist.add(*weight_checks(backbone))
+    checklist.require(GateError, "nothing was written; name sound weights with --pretrained")
+    reference = encoder_gates(backbone, slots, pack.golden, checklist)
+    checklist.require(ParityError, "nothing was written; train the pack again")
+    writer = GraphWriter(folder, backbone, pack.manifest.graph, checklist)
+    with TemporaryDirectory(dir=folder, prefix=".scratch.") as scratch:
+        graphs, exact = writer.write(Path(scratch))
+        parity = graph_gates(backbone, slots, reference, OrtGraph(exact), checklist)
+    parity |= storage_gate(slots, reference, OrtGraph(folder / graphs[-1].file), checklist)
+    checklist.add(builder_check(folder / graphs[0].file, source.profiles))
+    checklist.require(ParityError, "nothing was written; choose another --backbone")
+    _copy_pack(config.pack, pack, folder)
+    manifest = _manifest(pack.manifest, graphs, source.profiles, parity, folder)
+    write_text(folder / MANIFEST_FILE, manifest.to_json())
+    read_bundle(folder)
+    return manifest
 
 
 def _manifest(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -10,9 +11,14 @@ from torch import Tensor, nn
 from edgeclip.adapters.deep_graph import DeepModel
 from edgeclip.adapters.head_graph import HeadGraph
 from edgeclip.clip import Backbone
-from edgeclip.contract.engine_key import Precision
-from edgeclip.contract.slots import ALL_SLOTS, GraphKind, adapted_blocks
-from edgeclip.towers import split_tower
+from edgeclip.contract.slots import ALL_SLOTS, GraphKind, adapted_blocks, cross_modal_blocks
+from edgeclip.towers import is_staged, split_tower
+from edgeclip_export.graph_rules import Expected
+
+_HEAD_SOFTMAXES = 2  # of the cross-modal adapter, and of the columns
+
+TorchPrecision = Literal["fp16", "fp32"]
+"""Of the tower; the rung between them is made of the first one's graph."""
 
 
 class FusedModel(nn.Module):
@@ -38,7 +44,9 @@ class FusedModel(nn.Module):
     pixel_scale: Tensor
     pixel_shift: Tensor
 
-    def __init__(self, backbone: Backbone, precision: Precision, graph: GraphKind = "head") -> None:
+    def __init__(
+        self, backbone: Backbone, precision: TorchPrecision, graph: GraphKind = "head"
+    ) -> None:
         super().__init__()
         visual = copy.deepcopy(backbone.tower.visual).cpu().eval()
         self.dtype = torch.float16 if precision == "fp16" else torch.float32
@@ -75,7 +83,23 @@ class FusedModel(nn.Module):
         z = self.visual(pixels.to(self.dtype)).float()
         return tuple(self.head(z, z @ self.projection, *slots))
 
-    def layer_norms(self) -> int:
-        """Return how many LayerNorms there are: each must stay one node of the graph."""
-        own = sum(isinstance(module, nn.LayerNorm) for module in self.visual.modules())
-        return own + (adapted_blocks(self.blocks) if self.graph == "deep" else 0)
+    def expected(self) -> Expected:
+        """Return what its graph must look like: no norm and no softmax is taken apart."""
+        norms = sum(isinstance(module, nn.LayerNorm) for module in self.visual.modules())
+        inside = self.graph == "deep"
+        return Expected(
+            size=self.size,
+            rung=self.precision,
+            layer_norms=norms + (adapted_blocks(self.blocks) if inside else 0),
+            softmaxes=self._softmaxes(),
+            blocks=self.blocks,
+        )
+
+    def _softmaxes(self) -> int | None:
+        """Return one for each attention, two of the head, and those that a `deep` graph adds."""
+        if is_staged(self.visual):
+            return 1 + _HEAD_SOFTMAXES
+        if not self.blocks:
+            return None
+        inside = cross_modal_blocks(self.blocks) + 1 if self.graph == "deep" else 0
+        return self.blocks + _HEAD_SOFTMAXES + inside

@@ -1,4 +1,4 @@
-"""All parity gates of a bundle, in their order."""
+"""All gates of a bundle that compare numbers, in their order."""
 
 from __future__ import annotations
 
@@ -14,9 +14,11 @@ from edgeclip_export.checks import Check, Checklist
 from edgeclip_export.fuse import FusedModel
 from edgeclip_export.ort_graph import OrtGraph
 from edgeclip_export.parity import (
-    GOLDEN_COSINE_LIMIT,
+    GOLDEN,
     NEUTRAL_LIMIT,
+    STORED,
     Differences,
+    Limits,
     Outputs,
     check_images,
     compare,
@@ -28,6 +30,7 @@ from edgeclip_export.parity import (
     torch_outputs,
 )
 
+HALF_LIMIT = 65504.0  # the largest number of half precision
 HALF_COSINE_LIMIT = 1e-3  # as far as an engine may lie from the golden outputs on a device
 
 
@@ -59,7 +62,7 @@ def encoder_gates(
     """
     images = check_images(golden.images)
     outputs = torch_outputs(backbone, images, slots)
-    checklist.add(*golden_checks("golden outputs, torch", golden, outputs))
+    checklist.add(*golden_checks("golden outputs, torch", golden, outputs, GOLDEN))
     fused = FusedModel(backbone, "fp16", graph_of(slots)).eval()
     half = compare(outputs, fused_outputs(fused, images, slots))
     checklist.add(*_half_checks(half))
@@ -80,7 +83,7 @@ def graph_gates(
         backbone: The frozen encoder.
         slots: The pack's tensors: what `contract.pack.filled_for` gave.
         reference: What `encoder_gates` gave.
-        graph: The bundle's FP32 graph.
+        graph: All FP32, its weights too.
         checklist: Takes the checks.
     """
     images = reference.images
@@ -97,20 +100,61 @@ def graph_gates(
     }
 
 
-def golden_checks(subject: str, golden: Golden, found: Outputs) -> list[Check]:
+def storage_gate(
+    slots: Outputs, reference: Reference, graph: OrtGraph, checklist: Checklist
+) -> dict[str, float]:
+    """Compare the graph as shipped, with FP16 weights, with torch; return it for the manifest.
+
+    Args:
+        slots: The pack's tensors: what `contract.pack.filled_for` gave.
+        reference: What `encoder_gates` gave.
+        graph: The bundle's FP32 graph.
+        checklist: Takes the checks.
+    """
+    found = compare(reference.outputs, graph.run(reference.images, slots))
+    subject = "FP16 weights in ONNX Runtime, torch"
+    checklist.add(*difference_checks(subject, found, len(reference.images), STORED))
+    return {
+        "stored_one_minus_cosine": found.one_minus_cosine,
+        "stored_logits": found.logits,
+        "stored_probabilities": found.probabilities,
+    }
+
+
+def weight_checks(backbone: Backbone) -> list[Check]:
+    """Return whether an encoder's weights are numbers, and such as half precision holds.
+
+    Args:
+        backbone: The frozen encoder.
+    """
+    tower = backbone.tower.state_dict()
+    values = {name: value for name, value in tower.items() if value.is_floating_point()}
+    wrong = [name for name, value in values.items() if not bool(value.isfinite().all())]
+    note = f"{wrong[0]} is not" if wrong else f"{len(values)} tensors"
+    sound = Check("weights are finite", not wrong, note=note)
+    if wrong:
+        return [sound]
+    low = min(float(value.min()) for value in values.values())
+    high = max(float(value.max()) for value in values.values())
+    note = f"from {low:.3g} to {high:.3g}"
+    return [sound, Check.at_most("weights in half precision", max(-low, high), HALF_LIMIT, note)]
+
+
+def golden_checks(
+    subject: str, golden: Golden, found: Outputs, limits: Limits = STORED
+) -> list[Check]:
     """Return whether a pack's stored outputs are those that are computed here.
 
     Args:
         subject: Who computed, for the start of each line.
         golden: The pack's frames and outputs.
         found: Outputs whose first images are the golden ones.
+        limits: How far they may lie apart; as of the graph as shipped, where not said.
     """
     stored: Outputs = {name: getattr(golden, name) for name in GRAPH_OUTPUTS}
     count = len(golden.images)
     first = {name: found[name][:count] for name in GRAPH_OUTPUTS}
-    return difference_checks(
-        subject, compare(stored, first), count, cosine_limit=GOLDEN_COSINE_LIMIT
-    )
+    return difference_checks(subject, compare(stored, first), count, limits)
 
 
 def _other_sizes(

@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import onnx
 
 from edgeclip.contract.profiles import DIMENSION_NAMES
 from edgeclip.contract.slots import OUTPUTS_OF, SLOTS_OF, graph_of
 from edgeclip_export.checks import Check
-from edgeclip_export.onnx_graph import IR_VERSION, OPSET, inputs_of, node_histogram
+from edgeclip_export.graph_rules import (
+    IR_VERSION,
+    OPSET,
+    Expected,
+    inputs_of,
+    node_histogram,
+)
 
 _MOST_CASTS = 4
 _CASTS_A_BLOCK = 2  # in and out of single precision, around a block's adapters
+_CASTS_A_SOFTMAX = 3  # queries and keys into single precision, what their product gives out of it
+MOST_NODES = 700  # of the usual twelve blocks; one that is taken apart has many more
+_USUAL_BLOCKS = 12
+_NODES_A_BLOCK = 50
 _OUTPUT_DIMS = {
     "image_features": "BE",
     "base_embedding": "BE",
@@ -22,28 +33,37 @@ _OUTPUT_DIMS = {
 }
 _UNWANTED = ("Attention", "If", "Loop", "Resize", "Scan", "Upsample")
 """TensorRT resizes without antialiasing; the rest hinders or breaks its fusions."""
+_MOST_IN_VIT = {"Pow": 0, "ReduceMean": 1}  # the mean of a tower that pools by it
+"""What a LayerNorm or an activation is taken apart into; a power overflows in half precision."""
+
+_WORDS = {"LayerNormalization": "LayerNorms", "Softmax": "softmaxes"}
 
 _Interface = list[tuple[str, int, tuple[object, ...]]]
 """Name, element type and shape of each input or output."""
 
 
-def graph_checks(model: onnx.ModelProto, *, size: int, layer_norms: int) -> list[Check]:
-    """Return the checks of one graph.
+def graph_checks(path: Path, expected: Expected) -> list[Check]:
+    """Return the checks of one graph, as it lies there.
 
     Args:
-        model: With its weights inside.
-        size: Side of the input, px.
-        layer_norms: How many the encoder's tower has.
+        path: The graph's file, with the file of its weights beside it.
+        expected: What it must look like.
     """
-    return [_valid(model), _same_interface(model, size), _operators(model, layer_norms)]
+    model = onnx.load(path, load_external_data=False)
+    return [
+        _valid(path, model),
+        _same_interface(model, expected.size),
+        _first_cast(model),
+        _operators(model, expected),
+    ]
 
 
-def _valid(model: onnx.ModelProto) -> Check:
+def _valid(path: Path, model: onnx.ModelProto) -> Check:
     """Run ONNX's own full check, with shape inference."""
     opset = model.opset_import[0].version
     note = f"opset {opset}, ir {model.ir_version}, {len(model.graph.node)} nodes"
     try:
-        onnx.checker.check_model(model, full_check=True)
+        onnx.checker.check_model(str(path), full_check=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
         return Check("graph is valid ONNX", False, note=" ".join(str(error).split())[:200])
     fits = opset == OPSET and model.ir_version <= IR_VERSION and not model.functions
@@ -93,19 +113,47 @@ def _dims(port: onnx.ValueInfoProto) -> tuple[object, ...]:
     return tuple(dim.dim_param or dim.dim_value for dim in dims)
 
 
-def _operators(model: onnx.ModelProto, layer_norms: int) -> Check:
+def _first_cast(model: onnx.ModelProto) -> Check:
+    """TensorRT refuses to transpose bytes, and casts them wherever they are."""
+    readers = {node.op_type for node in model.graph.node if "images" in node.input}
+    note = f"read by {', '.join(sorted(readers))}"
+    return Check("bytes are cast before anything else", readers <= {"Cast", "Shape"}, note=note)
+
+
+def _operators(model: onnx.ModelProto, expected: Expected) -> Check:
     counts = node_histogram(model)
-    problems = [f"{counts[name]} {name}" for name in _UNWANTED if name in counts]
-    if counts.get("LayerNormalization", 0) != layer_norms:
-        problems.append(f"{counts.get('LayerNormalization', 0)} of {layer_norms} LayerNorms")
-    blocks = _blocks_of({entry.name: entry for entry in model.graph.input}).get("A", 0)
-    most = _MOST_CASTS + _CASTS_A_BLOCK * (blocks if isinstance(blocks, int) else 0)
-    if counts.get("Cast", 0) > most:
-        problems.append(f"{counts['Cast']} Casts, at most {most}")
+    most_of = dict.fromkeys(_UNWANTED, 0) | (_MOST_IN_VIT if expected.blocks else {})
+    problems = [f"{counts[n]} {n}" for n, most in most_of.items() if counts.get(n, 0) > most]
+    wanted = {"LayerNormalization": expected.layer_norms, "Softmax": expected.softmaxes}
+    for name, count in wanted.items():
+        found = counts.get(name, 0)
+        if count is not None and found != count:
+            problems.append(f"{found} of {count} {_WORDS[name]}")
+    casts, most = _casts(model), _most_casts(model, expected)
+    if casts > most:
+        problems.append(f"{casts} Casts, at most {most}")
+    most_nodes = MOST_NODES + _NODES_A_BLOCK * max(0, expected.blocks - _USUAL_BLOCKS)
+    if expected.blocks and len(model.graph.node) > most_nodes:
+        problems.append(f"{len(model.graph.node)} nodes, at most {most_nodes}")
     if not all(_statistics_in_single(node) for node in model.graph.node):
         problems.append("a LayerNorm with statistics in half precision")
-    note = ", ".join(problems) or f"{layer_norms} LayerNorms, {counts.get('Cast', 0)} Casts"
+    note = ", ".join(problems) or f"{expected.layer_norms} LayerNorms, {casts} Casts"
     return Check("operators are as expected", not problems, note=note)
+
+
+def _casts(model: onnx.ModelProto) -> int:
+    """Return how many Casts run with each frame; those of stored weights run once, at load."""
+    stored = {tensor.name for tensor in model.graph.initializer}
+    nodes = [node for node in model.graph.node if node.op_type == "Cast"]
+    return sum(node.input[0] not in stored for node in nodes)
+
+
+def _most_casts(model: onnx.ModelProto, expected: Expected) -> int:
+    blocks = _blocks_of({entry.name: entry for entry in model.graph.input}).get("A", 0)
+    most = _MOST_CASTS + _CASTS_A_BLOCK * (blocks if isinstance(blocks, int) else 0)
+    if expected.rung == "fp16-attn32":
+        most += _CASTS_A_SOFTMAX * sum(node.op_type == "Softmax" for node in model.graph.node)
+    return most
 
 
 def _statistics_in_single(node: onnx.NodeProto) -> bool:

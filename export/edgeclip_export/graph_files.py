@@ -1,73 +1,111 @@
-"""Write a bundle's graphs: FP32 for ONNX Runtime, FP16 tower for TensorRT."""
+"""Write a bundle's graphs: a rung of precision each, with one file of weights for all."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import onnx
 
 from edgeclip.clip import Backbone
-from edgeclip.contract.bundle import Graph, Profile
-from edgeclip.contract.engine_key import Precision
+from edgeclip.contract.bundle import Graph, Profile, Rung
 from edgeclip.contract.slots import OUTPUTS_OF, GraphKind
 from edgeclip.errors import BackendError, GateError, SetupError
+from edgeclip_export.attention import with_single_precision_scores
 from edgeclip_export.checks import Check, Checklist
 from edgeclip_export.config import BuilderSettings
 from edgeclip_export.engine import build_engine
 from edgeclip_export.fuse import FusedModel
 from edgeclip_export.graph_checks import graph_checks
-from edgeclip_export.onnx_graph import OPSET, export_graph, inputs_of
+from edgeclip_export.graph_rules import OPSET, Expected, inputs_of
+from edgeclip_export.onnx_graph import export_graph
 from edgeclip_export.progress import SilentProgress
 from edgeclip_export.tensorrt_runtime import module_name
+from edgeclip_export.weight_file import WEIGHTS_FILE, WeightFile
 
-CPU_GRAPH = "model.cpu.onnx"
-TENSORRT_GRAPH = "model.trt.onnx"
-_PRECISIONS: dict[str, Precision] = {CPU_GRAPH: "fp32", TENSORRT_GRAPH: "fp16"}
+GRAPH_FILES: dict[Rung, str] = {
+    "fp16": "model.trt.onnx",
+    "fp16-attn32": "model.trt32attn.onnx",
+    "fp32": "model.cpu.onnx",
+}
 _HASH_CHARS = 12
 
 
-def write_graphs(
-    folder: Path, backbone: Backbone, graph: GraphKind, checklist: Checklist
-) -> list[Graph]:
-    """Write both graphs under `backbone/<sha12>/` and check each.
+class GraphWriter:
+    """Writes the graphs of one encoder into `backbone/<sha12>/`.
 
     Args:
         folder: The bundle being made.
         backbone: The frozen encoder.
-        graph: Which slots they have.
+        kind: Which slots the graphs have.
         checklist: Takes the checks.
-
-    Returns:
-        The manifest's entries, the FP32 graph first.
-
-    Raises:
-        ConfigError: The encoder cannot be exported.
-        GateError: A graph is not what the contract asks for.
     """
-    place = f"backbone/{backbone.base.weights_sha256[:_HASH_CHARS]}"
-    (folder / place).mkdir(parents=True)
-    return [
-        _write(folder, f"{place}/{name}", FusedModel(backbone, precision, graph), checklist)
-        for name, precision in _PRECISIONS.items()
-    ]
+
+    def __init__(
+        self, folder: Path, backbone: Backbone, kind: GraphKind, checklist: Checklist
+    ) -> None:
+        self._bundle, self._backbone, self._kind = folder, backbone, kind
+        self._checklist = checklist
+        self._folder = folder / f"backbone/{backbone.base.weights_sha256[:_HASH_CHARS]}"
+        self._folder.mkdir(parents=True)
+
+    def write(self, scratch: Path) -> tuple[list[Graph], Path]:
+        """Return the manifest's entries, the fastest rung first, and a graph to judge them by.
+
+        Args:
+            scratch: A folder for that graph: the last rung's, with its weights in FP32.
+
+        Raises:
+            ConfigError: The encoder cannot be exported.
+            GateError: A graph is not what the contract asks for.
+        """
+        with WeightFile(self._folder / WEIGHTS_FILE) as weights:
+            graphs = self._write_half(weights)
+            single, exact = self._write_single(weights, scratch)
+        return [*graphs, single], exact
+
+    def _write_half(self, weights: WeightFile) -> list[Graph]:
+        fused = FusedModel(self._backbone, "fp16", self._kind).eval()
+        expected = fused.expected()
+        model = export_graph(fused, fused.size).stored(weights)
+        graphs = [self._write(model, expected)]
+        scores = with_single_precision_scores(model)
+        if scores != model:  # a tower without attention has no such rung
+            graphs.append(self._write(scores, replace(expected, rung="fp16-attn32")))
+        return graphs
+
+    def _write_single(self, weights: WeightFile, scratch: Path) -> tuple[Graph, Path]:
+        fused = FusedModel(self._backbone, "fp32", self._kind).eval()
+        exported = export_graph(fused, fused.size)
+        graph = self._write(exported.stored_in_half(weights), fused.expected())
+        exact = scratch / GRAPH_FILES["fp32"]
+        with WeightFile(scratch / WEIGHTS_FILE) as exact_weights:
+            onnx.save_model(exported.stored(exact_weights), exact)
+        return graph, exact
+
+    def _write(self, model: onnx.ModelProto, expected: Expected) -> Graph:
+        path = self._folder / GRAPH_FILES[expected.rung]
+        onnx.save_model(model, path)
+        for check in graph_checks(path, expected):
+            self._checklist.add(check.about(path.name))
+        remedy = "this encoder cannot be exported: choose another --backbone"
+        self._checklist.require(GateError, remedy)
+        return Graph(
+            file=path.relative_to(self._bundle).as_posix(),
+            weights=(path.parent / WEIGHTS_FILE).relative_to(self._bundle).as_posix(),
+            rung=expected.rung,
+            runtime=_runtime(expected.rung),
+            opset=OPSET,
+            nodes=len(model.graph.node),
+            inputs=list(inputs_of(self._kind)),
+            outputs=list(OUTPUTS_OF[self._kind]),
+        )
 
 
-def _write(folder: Path, file: str, fused: FusedModel, checklist: Checklist) -> Graph:
-    model = export_graph(fused.eval(), fused.size)
-    name = file.rsplit("/", 1)[-1]
-    for check in graph_checks(model, size=fused.size, layer_norms=fused.layer_norms()):
-        checklist.add(check.about(name))
-    checklist.require(GateError, "this encoder cannot be exported: choose another --backbone")
-    onnx.save_model(model, folder / file)
-    return Graph(
-        file=file,
-        rung=fused.precision,
-        runtime="onnxruntime" if fused.precision == "fp32" else "tensorrt",
-        opset=OPSET,
-        nodes=len(model.graph.node),
-        inputs=list(inputs_of(fused.graph)),
-        outputs=list(OUTPUTS_OF[fused.graph]),
-    )
+def _runtime(rung: Rung) -> Literal["tensorrt", "onnxruntime"]:
+    """Return what a graph was made for; the last rung is TensorRT's as well."""
+    return "onnxruntime" if rung == "fp32" else "tensorrt"
 
 
 def builder_check(graph: Path, profiles: dict[str, Profile]) -> Check:

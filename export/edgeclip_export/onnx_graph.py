@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import ast
 import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import onnx
 import torch
+from onnxscript import ir
 from torch import Tensor
 
 from edgeclip.contract.profiles import DIMENSION_NAMES
@@ -21,38 +22,25 @@ from edgeclip.contract.slots import (
     cross_modal_blocks,
 )
 from edgeclip.errors import ConfigError
+from edgeclip_export.attention import attention
+from edgeclip_export.exported_graph import LEAST_BYTES, ExportedGraph
 from edgeclip_export.fuse import FusedModel
+from edgeclip_export.graph_names import name_nodes, name_weights
+from edgeclip_export.graph_rules import OPSET, inputs_of
 
-OPSET = 18  # the parser of TensorRT 10.3 takes 9 to 20; from 17 on a LayerNorm is one node
-IR_VERSION = 10  # the newest that ONNX Runtime 1.18 reads
-MOST_PARAMETERS = 450_000_000  # a protobuf holds 2 GB; weights of their own file come later
-_SCOPES = "pkg.torch.onnx.name_scopes"
-
-
-def inputs_of(graph: GraphKind) -> tuple[str, ...]:
-    """Return the names of a graph's inputs, in their order."""
-    return ("images", *SLOTS_OF[graph])
+_ATTENTION = torch.ops.aten.scaled_dot_product_attention.default
 
 
-def export_graph(
-    model: FusedModel, size: int, *, most_parameters: int = MOST_PARAMETERS
-) -> onnx.ModelProto:
-    """Return the ONNX graph of a fused module, with its weights inside.
+def export_graph(model: FusedModel, size: int) -> ExportedGraph:
+    """Return the ONNX graph of a fused module.
 
     Args:
         model: Encoder and head.
         size: Side of the encoder's input, px.
-        most_parameters: That one file holds.
 
     Raises:
-        ConfigError: The encoder is too large for one file, or torch cannot export it.
+        ConfigError: torch cannot export the encoder.
     """
-    parameters = sum(parameter.numel() for parameter in model.parameters())
-    if parameters > most_parameters:
-        raise ConfigError(
-            f"the encoder has {parameters:,} parameters, one file holds {most_parameters:,}:"
-            " choose a smaller --backbone"
-        )
     try:
         with torch.no_grad(), quiet_exporter():
             program = torch.onnx.export(
@@ -63,6 +51,7 @@ def export_graph(
                 input_names=list(inputs_of(model.graph)),
                 output_names=list(OUTPUTS_OF[model.graph]),
                 dynamic_shapes=_dynamic_shapes(model.graph),
+                custom_translation_table={_ATTENTION: attention},
                 external_data=False,
                 verbose=False,
             )
@@ -73,13 +62,7 @@ def export_graph(
         ) from error
     if program is None:  # only with the older exporter; the signature allows it
         raise ConfigError("torch gave no graph: choose another --backbone")
-    return _tidied(program.model_proto)
-
-
-def node_histogram(model: onnx.ModelProto) -> dict[str, int]:
-    """Return how many nodes of each operator a graph has, in alphabetical order."""
-    operators = [node.op_type for node in model.graph.node]
-    return {name: operators.count(name) for name in sorted(set(operators))}
+    return _taken_apart(program.model)
 
 
 def _example(model: FusedModel, size: int) -> tuple[Tensor, ...]:
@@ -103,44 +86,38 @@ def _dynamic_shapes(graph: GraphKind) -> tuple[object, ...]:
     return {0: free["B"]}, slots
 
 
-def _tidied(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Name the weights after their layers, then strip what only a debugger of torch reads."""
-    _name_weights(model.graph)
+def _taken_apart(program: Any) -> ExportedGraph:
+    """Return the graph and its large tensors, which still are torch's: nothing is copied."""
+    tensors = {}
+    for name, value in program.graph.initializers.items():
+        tensor = value.const_value
+        if tensor.nbytes >= LEAST_BYTES:
+            tensors[name] = tensor
+            value.const_value = ir.ExternalTensor(
+                "", 0, tensor.nbytes, tensor.dtype, shape=tensor.shape, name=name
+            )
+    proto: onnx.ModelProto = ir.to_proto(program)
+    renamed = name_weights(proto.graph)
+    name_nodes(proto.graph)
+    _strip(proto)
+    return ExportedGraph(proto, {renamed.get(name, name): tensors[name] for name in tensors})
+
+
+def _strip(model: onnx.ModelProto) -> None:
+    """Take out what only a debugger of torch reads: a megabyte of text."""
     graph = model.graph
     parts = [model, graph, *graph.node, *graph.initializer]
     parts += [*graph.input, *graph.output, *graph.value_info]
     for part in parts:
         part.ClearField("metadata_props")
         part.ClearField("doc_string")
+    initializers = {tensor.name for tensor in graph.initializer}
+    told = [port for port in graph.value_info if port.name not in initializers]
+    del graph.value_info[:]  # an initializer says itself of what type and shape it is
+    graph.value_info.extend(told)
     graph.name = "edgeclip"
     model.producer_name = "edgeclip"
     model.ClearField("producer_version")  # stands in the manifest; here it would change the hash
-    return model
-
-
-def _name_weights(graph: onnx.GraphProto) -> None:
-    """Give a transposed weight, which the exporter leaves anonymous, its layer's name."""
-    taken = {tensor.name for tensor in graph.initializer}
-    anonymous = {tensor.name: tensor for tensor in graph.initializer if len(tensor.dims) > 1}
-    renamed: dict[str, str] = {}
-    for node in graph.node:
-        old = node.input[1] if node.op_type == "MatMul" else ""
-        name = f"{_layer(node)}.weight_t"
-        if old.startswith("val_") and old in anonymous and old not in renamed and name not in taken:
-            renamed[old] = anonymous[old].name = name
-            taken.add(name)
-    for node in graph.node:
-        for index, old in enumerate(node.input):
-            node.input[index] = renamed.get(old, old)
-
-
-def _layer(node: onnx.NodeProto) -> str:
-    """Return the module that a node was traced in, for example `visual.ln_post`."""
-    for entry in node.metadata_props:
-        if entry.key == _SCOPES:
-            scopes: list[str] = ast.literal_eval(entry.value)
-            return scopes[-2] if len(scopes) > 1 else ""
-    return ""
 
 
 @contextmanager

@@ -29,11 +29,30 @@ from edgeclip_export.fuse import FusedModel
 Outputs = Mapping[str, NDArray[np.float32]]
 """A graph's outputs by name: `contract.slots.GRAPH_OUTPUTS`."""
 
-COSINE_LIMIT = 1e-6
-LOGIT_LIMIT = 5e-3
-PROBABILITY_LIMIT = 1e-4
 NEUTRAL_LIMIT = 1e-5
-GOLDEN_COSINE_LIMIT = 1e-5  # looser: another machine's torch may have computed the golden outputs
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How far outputs may lie from a reference, the worst image; absolute.
+
+    Attributes:
+        one_minus_cosine: Of `image_features` and `base_embedding`.
+        logits: Of all columns.
+        probabilities: In 0..1.
+    """
+
+    one_minus_cosine: float
+    logits: float
+    probabilities: float
+
+
+EXPORTED = Limits(1e-6, 5e-3, 1e-4)
+"""Gate A: the graph with its weights in FP32, against torch."""
+STORED = Limits(1e-4, 0.05, 0.02)
+"""Gate B: the graph as shipped, with FP16 weights, against torch or golden outputs."""
+GOLDEN = Limits(1e-5, 5e-3, 1e-4)
+"""torch against golden outputs: looser, since another machine's torch may have computed them."""
 
 
 @dataclass(frozen=True)
@@ -126,7 +145,7 @@ def compare(reference: Outputs, found: Outputs) -> Differences:
 
 
 def difference_checks(
-    subject: str, found: Differences, images: int, *, cosine_limit: float = COSINE_LIMIT
+    subject: str, found: Differences, images: int, limits: Limits = EXPORTED
 ) -> list[Check]:
     """Return the checks of one comparison.
 
@@ -134,14 +153,14 @@ def difference_checks(
         subject: What was compared, for the start of each line.
         found: The differences.
         images: How many images were compared.
-        cosine_limit: Largest 1 - cosine.
+        limits: How large they may be.
     """
     note = f"{images} images, worst logits in image {found.worst}"
     return [
         Check(f"{subject}: outputs are finite", found.is_finite),
-        Check.at_most(f"{subject}: 1 - cosine", found.one_minus_cosine, cosine_limit),
-        Check.at_most(f"{subject}: logits", found.logits, LOGIT_LIMIT, note),
-        Check.at_most(f"{subject}: probabilities", found.probabilities, PROBABILITY_LIMIT),
+        Check.at_most(f"{subject}: 1 - cosine", found.one_minus_cosine, limits.one_minus_cosine),
+        Check.at_most(f"{subject}: logits", found.logits, limits.logits, note),
+        Check.at_most(f"{subject}: probabilities", found.probabilities, limits.probabilities),
     ]
 
 

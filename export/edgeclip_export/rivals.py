@@ -15,7 +15,8 @@ from edgeclip.clip import Backbone
 from edgeclip.contract.slots import SLOTS_OF
 from edgeclip.errors import SetupError
 from edgeclip_export.fuse import FusedModel
-from edgeclip_export.onnx_graph import OPSET, quiet_exporter
+from edgeclip_export.graph_rules import OPSET
+from edgeclip_export.onnx_graph import quiet_exporter
 from edgeclip_export.ort_graph import load_onnxruntime
 
 Images = NDArray[np.uint8]

@@ -84,6 +84,12 @@ def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> 
     return command
 
 
+@pytest.fixture(scope="session")
+def attn32_graph(export: BundleResult, manifest: BundleManifest) -> Path:
+    files = {graph.rung: graph.file for graph in manifest.graphs}
+    return export.folder / files["fp16-attn32"]
+
+
 def config_for(
     pack: Path, out: Path, encoder: TinyEncoder, *, overwrite: bool = False
 ) -> BundleConfig:

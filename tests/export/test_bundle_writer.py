@@ -3,6 +3,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import onnx
 import pytest
 
 from edgeclip import clip
@@ -40,6 +41,8 @@ def test_a_bundle_holds_graphs_pack_and_manifest_and_nothing_else(
     assert sorted(map(str, files)) == [
         f"{graphs}/model.cpu.onnx",
         f"{graphs}/model.trt.onnx",
+        f"{graphs}/model.trt32attn.onnx",
+        f"{graphs}/weights.fp16.bin",
         "manifest.json",
         "packs/leopard/1.0.0/adapter.safetensors",
         "packs/leopard/1.0.0/golden.npz",
@@ -59,13 +62,34 @@ def test_the_manifest_hashes_every_other_file(export: BundleResult) -> None:
 def test_the_manifest_names_rungs_versions_sizes_and_what_was_measured(
     manifest: BundleManifest,
 ) -> None:
-    rungs = {graph.runtime: graph.rung for graph in manifest.graphs}
-    assert rungs == {"onnxruntime": "fp32", "tensorrt": "fp16"}
+    rungs = [(graph.rung, graph.runtime) for graph in manifest.graphs]
+    assert rungs == [
+        ("fp16", "tensorrt"),
+        ("fp16-attn32", "tensorrt"),
+        ("fp32", "onnxruntime"),
+    ]
     assert {"edgeclip", "onnx", "onnxruntime", "open_clip_torch", "torch"} <= set(manifest.tool)
     assert (manifest.profiles["B"].opt, manifest.profiles["B"].max) == (1, 4)
     assert manifest.parity["images"] == 12
     assert 0 <= manifest.parity["one_minus_cosine"] <= 1e-6
     assert 0 < manifest.parity["fp16_logits"] < 1
+    stored = manifest.parity["stored_logits"]
+    assert manifest.parity["logits"] < stored < manifest.parity["fp16_logits"]
+
+
+def test_all_graphs_share_one_weight_file_beside_them(
+    export: BundleResult, manifest: BundleManifest
+) -> None:
+    (weights,) = {graph.weights for graph in manifest.graphs}
+    assert weights is not None
+    size = manifest.files[weights].size_bytes
+    halves = 2 * manifest.base.params
+    assert halves < size < 1.5 * halves  # a tiny encoder's pages are not full
+    for graph in manifest.graphs:
+        model = onnx.load(export.folder / graph.file, load_external_data=False)
+        apart = [t for t in model.graph.initializer if t.external_data]
+        assert {t.external_data[0].value for t in apart} == {"weights.fp16.bin"}
+        assert sum(len(t.raw_data) for t in model.graph.initializer) < 10_000
 
 
 def test_the_bundled_pack_is_the_trainers(export: BundleResult, pack_folder: Path) -> None:
@@ -193,7 +217,7 @@ def test_a_bundle_whose_graph_is_altered_later_is_refused(
 ) -> None:
     graph = bundle / manifest.graphs[0].file
     graph.write_bytes(graph.read_bytes()[:-1] + b"\0")
-    with pytest.raises(BundleDamagedError, match=r"model\.cpu\.onnx was altered"):
+    with pytest.raises(BundleDamagedError, match=r"model\.trt\.onnx was altered"):
         read_bundle(bundle)
 
 

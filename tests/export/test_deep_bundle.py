@@ -22,7 +22,7 @@ from edgeclip_export.bundle_writer import BundleResult, write_bundle
 from edgeclip_export.config import BundleConfig
 from edgeclip_export.fuse import FusedModel
 from edgeclip_export.graph_checks import graph_checks
-from edgeclip_export.onnx_graph import node_histogram
+from edgeclip_export.graph_rules import node_histogram
 from edgeclip_export.verify import verify_bundle
 from support.cuda_stand_in import memory
 from support.tensorrt_stand_in import ENGINE, StandIn
@@ -102,7 +102,7 @@ def test_the_device_binds_any_pack_to_the_deep_graph(
     found, expected = backend.run(images), outputs_of(images, deep_backbone, tensors)
     for name in GRAPH_OUTPUTS:
         difference = np.abs(getattr(found, name) - getattr(expected, name).numpy()).max()
-        assert difference < 1e-4, name
+        assert difference < (0.02 if name == "logits" else 1e-3), name  # weights stored in half
     backend.close()
 
 
@@ -122,7 +122,7 @@ def test_the_device_binds_them_to_a_tensorrt_engine_too(
     backend.bind(filled_for("deep", manifest.base, tensors))
     images = np.random.default_rng(8).integers(0, 256, (2, 32, 32, 3), np.uint8)
     found, expected = backend.run(images), outputs_of(images, deep_backbone, tensors)
-    np.testing.assert_allclose(found.logits, expected.logits.numpy(), atol=1e-4)
+    np.testing.assert_allclose(found.logits, expected.logits.numpy(), atol=0.02)
     backend.close()
 
 
@@ -140,7 +140,7 @@ def test_a_deep_graph_has_a_norm_a_softmax_and_two_casts_a_block_and_no_branches
     manifest = read_bundle(deep_export.folder)
     model = onnx.load(deep_export.folder / manifest.graph_for("tensorrt").file)
     counts = node_histogram(model)
-    norms = FusedModel(deep_backbone, "fp16").layer_norms()
+    norms = FusedModel(deep_backbone, "fp16").expected().layer_norms
     in_tower_and_head = BLOCKS + 2
     assert counts["LayerNormalization"] == norms + BLOCKS
     assert counts["Softmax"] == in_tower_and_head + BLOCKS + 1  # cross-modal blocks, pooling
@@ -167,18 +167,20 @@ def test_the_heat_map_of_the_graph_is_that_of_torch(
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     (found,) = session.run(["attention"], {"images": images, **tensors})
     assert found.shape == (2, 16, 3)
-    np.testing.assert_allclose(found, expected.numpy(), atol=1e-5)
+    np.testing.assert_allclose(found, expected.numpy(), atol=1e-4)
 
 
 def test_a_graph_with_an_input_of_another_name_is_found_out(
-    deep_export: BundleResult, deep_backbone: Backbone
+    deep_export: BundleResult, deep_backbone: Backbone, tmp_path: Path
 ) -> None:
     manifest = read_bundle(deep_export.folder)
-    model = onnx.load(deep_export.folder / manifest.graph_for("onnxruntime").file)
-    norms = FusedModel(deep_backbone, "fp32", "deep").layer_norms()
-    assert graph_checks(model, size=32, layer_norms=norms)[1].passed
+    path = deep_export.folder / manifest.graph_for("onnxruntime").file
+    expected = FusedModel(deep_backbone, "fp32", "deep").expected()
+    assert graph_checks(path, expected)[1].passed
+    model = onnx.load(path)
     model.graph.input[-1].name = "other"
-    assert not graph_checks(model, size=32, layer_norms=norms)[1].passed
+    onnx.save(model, tmp_path / "other.onnx")
+    assert not graph_checks(tmp_path / "other.onnx", expected)[1].passed
 
 
 def test_invariants_30_and_31_a_deep_pack_is_read_bit_for_bit_and_its_golden_outputs_again(

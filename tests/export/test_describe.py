@@ -16,7 +16,7 @@ from edgeclip_export.progress import SilentProgress
 def test_a_bundle_tells_encoder_graphs_packs_and_that_no_engine_is_there(bundle: Path) -> None:
     facts = describe_bundle(bundle)
     assert facts["base"]["arch"] == "tiny-vit"
-    assert [graph["rung"] for graph in facts["graphs"]] == ["fp32", "fp16"]
+    assert [graph["rung"] for graph in facts["graphs"]] == ["fp16", "fp16-attn32", "fp32"]
     assert facts["packs"][0]["classes"] == ["species 0", "species 1", "blank"]
     assert facts["packs"][0]["thresholds"]["species 0"]["on"] == 0.6
     assert facts["engines"] == []

@@ -208,7 +208,7 @@ def test_auto_goes_down_the_ladder_after_a_rung_that_failed_its_check(built: Pat
     first = _prepare(built)
     record_parity(first.path, first.sidecar, {"probability": 0.3}, ["probability off by 0.3"])
     second = _prepare(built)
-    assert second.sidecar.made_from.precision == "fp32"
+    assert second.sidecar.made_from.precision == "fp16-attn32"
     assert first.path.exists()
     with pytest.raises(ParityError, match=r"off by 0\.3: no rung is left but ONNX Runtime"):
         _prepare(built, EngineConfig(precision="fp16"))

@@ -5,9 +5,8 @@ import pytest
 import torch
 
 from edgeclip.clip import Backbone
-from edgeclip.contract.engine_key import Precision
 from edgeclip.contract.slots import filled_slots
-from edgeclip_export.fuse import FusedModel
+from edgeclip_export.fuse import FusedModel, TorchPrecision
 from edgeclip_export.parity import (
     check_images,
     compare,
@@ -50,7 +49,7 @@ def test_a_half_precision_tower_stays_close_also_on_black_white_and_saturated_fr
 
 
 @pytest.mark.parametrize("precision", ["fp32", "fp16"])
-def test_fusing_leaves_the_encoder_as_it_was(backbone: Backbone, precision: Precision) -> None:
+def test_fusing_leaves_the_encoder_as_it_was(backbone: Backbone, precision: TorchPrecision) -> None:
     FusedModel(backbone, precision)
     types = {parameter.dtype for parameter in backbone.tower.parameters()}
     assert types == {torch.float32}
@@ -63,7 +62,7 @@ def test_only_the_tower_is_in_half_precision(backbone: Backbone) -> None:
 
 
 def test_the_towers_layer_norms_are_counted(backbone: Backbone) -> None:
-    assert FusedModel(backbone, "fp32").layer_norms() == 2 * LAYERS + 2
+    assert FusedModel(backbone, "fp32").expected().layer_norms == 2 * LAYERS + 2
 
 
 def test_a_neutral_pack_gives_the_frozen_features_bit_for_bit(

@@ -1,26 +1,38 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from edgeclip_export.checks import Check
+from edgeclip.contract.bundle import Rung
 from edgeclip_export.graph_checks import graph_checks
+from edgeclip_export.graph_rules import Expected
 from support.tiny_packs import LAYERS, SIZE
 
-LAYER_NORMS = 2 * LAYERS + 2
+EXPECTED = Expected(
+    size=SIZE,
+    rung="fp32",
+    layer_norms=2 * LAYERS + 2,
+    softmaxes=LAYERS + 2,
+    blocks=LAYERS,
+)
 
 
-def _checks(model: onnx.ModelProto, layer_norms: int = LAYER_NORMS) -> list[Check]:
-    return graph_checks(model, size=SIZE, layer_norms=layer_norms)
-
-
-def test_the_exported_graphs_pass(cpu_graph: Path, tensorrt_graph: Path) -> None:
-    for path in (cpu_graph, tensorrt_graph):
-        assert [check.line() for check in _checks(onnx.load(path)) if not check.passed] == []
+def test_the_exported_graphs_pass(
+    cpu_graph: Path, tensorrt_graph: Path, attn32_graph: Path
+) -> None:
+    rungs: dict[Rung, Path] = {
+        "fp32": cpu_graph,
+        "fp16": tensorrt_graph,
+        "fp16-attn32": attn32_graph,
+    }
+    for rung, path in rungs.items():
+        checks = graph_checks(path, replace(EXPECTED, rung=rung))
+        assert [check.line() for check in checks if not check.passed] == []
 
 
 def _rename_an_input(model: onnx.ModelProto) -> None:
@@ -59,6 +71,24 @@ def _half_statistics(model: onnx.ModelProto) -> None:
     norm.attribute.extend([*kept, helper.make_attribute("stash_type", TensorProto.FLOAT16)])
 
 
+def _transpose_bytes(model: onnx.ModelProto) -> None:
+    node = helper.make_node("Transpose", ["images"], ["turned"], perm=[0, 3, 1, 2])
+    model.graph.node.append(node)
+
+
+def _unknown_operator(model: onnx.ModelProto) -> None:
+    model.graph.node.append(helper.make_node("Frobnicate", ["images"], ["y"]))
+
+
+def _square_by_power(model: onnx.ModelProto) -> None:
+    model.graph.node.append(helper.make_node("Pow", ["alpha", "beta"], ["power"]))
+
+
+def _many_nodes(model: onnx.ModelProto) -> None:
+    for index in range(700):
+        model.graph.node.append(helper.make_node("Neg", ["alpha"], [f"n{index}"]))
+
+
 def _newer_opset(model: onnx.ModelProto) -> None:
     model.opset_import[0].version = 21
 
@@ -68,6 +98,10 @@ def _newer_opset(model: onnx.ModelProto) -> None:
     [
         (_drop_a_node, "graph is valid ONNX", ""),
         (_newer_opset, "graph is valid ONNX", "opset 21"),
+        (_unknown_operator, "graph is valid ONNX", "Frobnicate"),
+        (_transpose_bytes, "bytes are cast before anything else", "read by Cast, Shape, Transpose"),
+        (_square_by_power, "operators are as expected", "1 Pow"),
+        (_many_nodes, "operators are as expected", "nodes, at most 700"),
         (_rename_an_input, "inputs and outputs are the contract's", "beta_2"),
         (_fix_the_batch, "inputs and outputs are the contract's", "images"),
         (_name_a_dimension_otherwise, "inputs and outputs are the contract's", "logits"),
@@ -77,15 +111,33 @@ def _newer_opset(model: onnx.ModelProto) -> None:
     ],
 )
 def test_a_graph_that_is_not_as_it_must_be_fails_its_check(
-    change: Callable[[onnx.ModelProto], None], name: str, note: str, cpu_graph: Path
+    change: Callable[[onnx.ModelProto], None], name: str, note: str, cpu_graph: Path, tmp_path: Path
 ) -> None:
     model = onnx.load(cpu_graph)
     change(model)
-    failed = {check.name: check.note for check in _checks(model) if not check.passed}
+    onnx.save(model, tmp_path / "model.onnx")
+    checks = graph_checks(tmp_path / "model.onnx", EXPECTED)
+    failed = {check.name: check.note for check in checks if not check.passed}
     assert note in failed[name]
 
 
-def test_a_layer_norm_taken_apart_is_missed(cpu_graph: Path) -> None:
-    operators = _checks(onnx.load(cpu_graph), LAYER_NORMS + 1)[2]
+@pytest.mark.parametrize(
+    ("expected", "note"),
+    [
+        (replace(EXPECTED, layer_norms=7), f"{EXPECTED.layer_norms} of 7 LayerNorms"),
+        (replace(EXPECTED, softmaxes=9), f"{EXPECTED.softmaxes} of 9 softmaxes"),
+    ],
+)
+def test_a_norm_or_softmax_taken_apart_is_missed(
+    expected: Expected, note: str, cpu_graph: Path
+) -> None:
+    operators = graph_checks(cpu_graph, expected)[-1]
     assert not operators.passed
-    assert operators.note == f"{LAYER_NORMS} of {LAYER_NORMS + 1} LayerNorms"
+    assert operators.note == note
+
+
+def test_an_island_in_single_precision_counts_as_casts_of_another_rung(
+    attn32_graph: Path,
+) -> None:
+    wrong = graph_checks(attn32_graph, replace(EXPECTED, rung="fp16"))[-1]
+    assert wrong.note == "9 Casts, at most 4"

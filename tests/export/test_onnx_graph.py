@@ -12,7 +12,9 @@ from edgeclip.clip import Backbone
 from edgeclip.contract.slots import GRAPH_OUTPUTS, HEAD_SLOTS
 from edgeclip.errors import ConfigError
 from edgeclip_export.fuse import FusedModel
-from edgeclip_export.onnx_graph import export_graph, node_histogram
+from edgeclip_export.graph_rules import node_histogram
+from edgeclip_export.onnx_graph import export_graph
+from edgeclip_export.weight_file import WeightFile
 from support.tiny_packs import EMBED_DIM, LAYERS, SIZE, WIDTH
 
 NAMES = {
@@ -28,7 +30,7 @@ NAMES = {
 }
 
 
-@pytest.fixture(scope="module", params=["cpu_graph", "tensorrt_graph"])
+@pytest.fixture(scope="module", params=["cpu_graph", "tensorrt_graph", "attn32_graph"])
 def graph(request: pytest.FixtureRequest) -> onnx.ModelProto:
     path: Path = request.getfixturevalue(request.param)
     return onnx.load(path)
@@ -75,8 +77,27 @@ def test_layer_norms_and_softmaxes_are_one_node_each_and_nothing_resizes(
     counts = node_histogram(graph)
     assert counts["LayerNormalization"] == 2 * LAYERS + 2
     assert counts["Softmax"] == LAYERS + 2
-    assert counts["Cast"] <= 3
-    assert not {"Resize", "If", "Loop", "Scan", "ReduceMean", "Attention"} & set(counts)
+    assert not {"Resize", "If", "Loop", "Scan", "Pow", "ReduceMean", "Attention"} & set(counts)
+
+
+@pytest.mark.parametrize(
+    ("name", "casts"), [("cpu_graph", 1), ("tensorrt_graph", 3), ("attn32_graph", 3 + 3 * LAYERS)]
+)
+def test_few_casts_run_with_each_frame(
+    name: str, casts: int, request: pytest.FixtureRequest
+) -> None:
+    graph = onnx.load(request.getfixturevalue(name)).graph
+    stored = {tensor.name for tensor in graph.initializer}
+    found = [node for node in graph.node if node.op_type == "Cast"]
+    assert sum(node.input[0] not in stored for node in found) == casts
+
+
+def test_nodes_are_named_by_module_and_operator(graph: onnx.ModelProto) -> None:
+    names = [node.name for node in graph.graph.node]
+    assert len(set(names)) == len(names)
+    block = "visual.transformer.resblocks.1"
+    assert {f"{block}.attn/Softmax", f"{block}.ln_1/LayerNormalization"} <= set(names)
+    assert {f"{block}.mlp.c_fc/MatMul", "head/Softmax"} <= set(names)
 
 
 def test_bytes_are_cast_and_scaled_before_they_are_transposed(graph: onnx.ModelProto) -> None:
@@ -95,40 +116,57 @@ def test_debugging_text_of_the_exporter_is_stripped(graph: onnx.ModelProto) -> N
 
 
 def test_every_matrix_has_its_layers_name(graph: onnx.ModelProto) -> None:
-    matrices = {tensor.name for tensor in graph.graph.initializer if len(tensor.dims) == 2}
+    matrices = {tensor.name for tensor in graph.graph.initializer if len(tensor.dims) > 1}
     expected = {
         f"visual.transformer.resblocks.{layer}.{part}"
         for layer in range(LAYERS)
         for part in ("attn.weight_t", "mlp.c_fc.weight_t", "mlp.c_proj.weight_t")
     }
-    assert expected <= matrices
-    assert not [name for name in matrices if name.startswith("val_")]
+    assert expected | {"visual.class_embedding"} <= matrices
+    assert not [name for name in matrices if name.startswith(("val_", "view"))]
 
 
-def test_half_precision_ends_at_the_projection(tensorrt_graph: Path) -> None:
-    model = onnx.load(tensorrt_graph)
+@pytest.mark.parametrize("name", ["tensorrt_graph", "attn32_graph"])
+def test_half_precision_ends_at_the_projection(name: str, request: pytest.FixtureRequest) -> None:
+    model = onnx.load(request.getfixturevalue(name))
     types = {tensor.name: tensor.data_type for tensor in model.graph.initializer}
     assert types["projection"] == onnx.TensorProto.FLOAT
     assert types["visual.conv1.weight"] == onnx.TensorProto.FLOAT16
     assert types["pixel_scale"] == onnx.TensorProto.FLOAT
 
 
-def test_weights_are_the_encoders(cpu_graph: Path, backbone: Backbone) -> None:
+def test_weights_are_the_encoders_its_matrices_in_half_precision(
+    cpu_graph: Path, backbone: Backbone
+) -> None:
     weights = {t.name: numpy_helper.to_array(t) for t in onnx.load(cpu_graph).graph.initializer}
     np.testing.assert_array_equal(weights["projection"], backbone.tower.projection.numpy())
-    name = "visual.transformer.resblocks.1.mlp.c_fc.weight_t"
-    stored = backbone.tower.visual.transformer.resblocks[1].mlp.c_fc.weight
-    np.testing.assert_array_equal(weights[name], stored.detach().numpy().T)
+    name = "visual.transformer.resblocks.1.mlp.c_fc"
+    linear = backbone.tower.visual.transformer.resblocks[1].mlp.c_fc
+    half = linear.weight.detach().half().numpy()
+    np.testing.assert_array_equal(weights[f"{name}.weight_t"], half.T)
+    np.testing.assert_array_equal(weights[f"{name}.bias"], linear.bias.detach().numpy())
 
 
-def test_exporting_again_gives_the_same_bytes(cpu_graph: Path, backbone: Backbone) -> None:
-    again = export_graph(FusedModel(backbone, "fp32").eval(), SIZE)
-    assert again.SerializeToString() == onnx.load(cpu_graph).SerializeToString()
+def test_exporting_again_gives_the_same_bytes(
+    tensorrt_graph: Path, backbone: Backbone, tmp_path: Path
+) -> None:
+    again = export_graph(FusedModel(backbone, "fp16").eval(), SIZE)
+    name = tensorrt_graph.parent / "weights.fp16.bin"
+    with WeightFile(tmp_path / name.name) as weights:
+        graph = again.stored(weights)
+    assert graph.SerializeToString() == tensorrt_graph.read_bytes()
+    assert name.read_bytes().startswith((tmp_path / name.name).read_bytes())
 
 
-def test_an_encoder_too_large_for_one_file_is_refused(backbone: Backbone) -> None:
-    with pytest.raises(ConfigError, match="one file holds 1,000: choose a smaller --backbone"):
-        export_graph(FusedModel(backbone, "fp32").eval(), SIZE, most_parameters=1000)
+def test_a_graph_with_its_weights_inside_is_the_same_graph(
+    tensorrt_graph: Path, backbone: Backbone
+) -> None:
+    inside = export_graph(FusedModel(backbone, "fp16").eval(), SIZE).inlined()
+    beside = onnx.load(tensorrt_graph)
+    assert list(inside.graph.node) == list(beside.graph.node)
+    for ours, theirs in zip(inside.graph.initializer, beside.graph.initializer, strict=True):
+        assert ours.name == theirs.name
+        np.testing.assert_array_equal(numpy_helper.to_array(ours), numpy_helper.to_array(theirs))
 
 
 class _DataDependent(torch.nn.Module):

@@ -38,7 +38,7 @@ def test_packs_of_other_sizes_run_through_the_same_graph(
     found = OrtGraph(cpu_graph).run(_images(3), slots)
     difference = compare(torch_outputs(backbone, _images(3), slots), found)
     assert difference.one_minus_cosine < 1e-6
-    assert difference.probabilities < 1e-4
+    assert difference.probabilities < 1e-3  # its weights are stored in half precision
 
 
 def test_without_onnxruntime_the_error_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:

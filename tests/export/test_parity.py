@@ -91,7 +91,7 @@ def test_a_neutral_pack_is_the_frozen_clip_and_one_that_is_on_is_not(
     active = other_slots(WIDTH, EMBED_DIM)
     graph = OrtGraph(cpu_graph)
     neutral = graph.run(images, neutral_slots(active))
-    assert neutral_difference(backbone, images, neutral) < 1e-5
+    assert neutral_difference(backbone, images, neutral) < 2e-4  # its weights are stored in half
     assert neutral_difference(backbone, images, graph.run(images, active)) > 1e-3
 
 

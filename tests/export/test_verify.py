@@ -49,7 +49,7 @@ def test_a_whole_bundle_passes_and_its_checks_are_handed_on(bundle: Path) -> Non
     assert checks == tuple(seen)
     assert all(check.passed is not False for check in checks)
     assert sum(check.passed is True for check in checks) >= 5
-    assert checks[0].note == "5 files"
+    assert checks[0].note == "7 files"
 
 
 def test_golden_outputs_that_the_graph_does_not_give_are_found(bundle: Path) -> None:
