@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from edgeclip.adapters.model import AdapterModel
 from edgeclip.adapters.running import run_graph
 from edgeclip.candidates import Judge
+from edgeclip.config import Recipe
 from edgeclip.folds import Folds
 from edgeclip.ladder import Entry, Ladder, Logits, Rung, Step, climb, zero_shot_entry
 from edgeclip.methods import AUTO, AUTO_FIRST, AUTO_THEN, Method, parse_method, without_place
@@ -38,6 +39,15 @@ class Learned:
     choice: Choice
     parameters: int
     ladder: Ladder
+
+    @property
+    def trained_parameters(self) -> int:
+        """Those of the head to store; 0 where zero-shot was kept or nothing is trained."""
+        return 0 if self.choice.kept_zero_shot else self.parameters
+
+    def steps(self, recipe: Recipe) -> int:
+        """Return how many gradient steps made the head to store; 0 where nothing is trained."""
+        return recipe.steps if self.trained_parameters else 0
 
 
 @dataclass(frozen=True)

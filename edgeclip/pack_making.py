@@ -173,9 +173,9 @@ def _training(trained: Trained) -> Training:
     return Training(
         images=len(images),
         labels_used=len(split.indices("train")) + len(split.indices("validation")),
-        steps=recipe.steps,
+        steps=trained.learned.steps(recipe),
         seed=recipe.seed,
-        trainable_params=0 if trained.learned.choice.kept_zero_shot else trained.learned.parameters,
+        trainable_params=trained.learned.trained_parameters,
         data_sha256=trained.dataset.sha256,
         split_sha256=split.sha256(images),
         meta_sha256=None if trained.learned.choice.kept_zero_shot else trained.meta_sha256,

@@ -145,15 +145,14 @@ class TrainingRun:
         choice = learned.choice
         looked_at = plan if reaches_inside(choice.chosen.tensors) else TokenPlan()
         part = self._encoder.encode(("test", "test_seen"), views=1, plan=looked_at)
-        trained = not choice.kept_zero_shot
         heads = [
             Head(
                 "adapter",
                 choice.chosen.tensors,
                 thresholds["adapter"],
                 self._column_class,
-                trainable_params=learned.parameters if trained else 0,
-                steps=self._recipe.steps if trained and learned.parameters else 0,
+                trainable_params=learned.trained_parameters,
+                steps=learned.steps(self._recipe),
             ),
             Head(
                 "zero-shot",

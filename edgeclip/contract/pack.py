@@ -102,7 +102,7 @@ class Training(Part):
 
     images: int = Field(ge=0)
     labels_used: int = Field(ge=0, description="Training and validation images together.")
-    steps: int = Field(ge=0)
+    steps: int = Field(ge=0, description="Gradient steps of its adapters; 0 without any.")
     seed: int
     trainable_params: int = Field(ge=0)
     data_sha256: Sha256

@@ -32,6 +32,15 @@ def test_adapters_are_trained_one_after_the_other_and_the_first_stay_bit_for_bit
     assert second.learned.parameters == both.tensors["class_weights"].size
 
 
+@pytest.mark.parametrize("method", ["gda", "zero-shot"])
+def test_a_pack_that_took_no_gradient_step_says_so(
+    method: str, run_training: Trainer, tmp_path: Path
+) -> None:
+    manifest = run_training(tmp_path / "pack", recipe=QUICK, method=method, folds=2).manifest
+    assert manifest.method == method
+    assert (manifest.training.steps, manifest.training.trainable_params) == (0, 0)
+
+
 def test_an_earlier_pack_of_other_classes_is_refused(run_training: Trainer, tmp_path: Path) -> None:
     run_training(tmp_path / "first", recipe=QUICK, method="visual", folds=1)
     with pytest.raises(ConfigError, match="has other classes or prompts than this training"):
