@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from edgeclip.contract.bundle import Rung
 from edgeclip.contract.detection import Identifier
 from edgeclip.contract.pack import Probability, TaskName
 from edgeclip.contract.settings import Settings, read_toml, settings_from
@@ -101,6 +102,11 @@ class InferenceSettings(Settings):
     backend: Literal["auto", "onnxruntime", "tensorrt"] = Field(
         "auto", description="auto takes a fitting TensorRT engine, else ONNX Runtime, and says so."
     )
+    precision: Literal["auto", Rung] = Field(
+        "auto",
+        description="auto goes down the ladder to the first rung that computes what it must; one"
+        " that is named and fails stops.",
+    )
     public_keys: list[LaxPath] = Field(
         default_factory=list,
         max_length=16,
@@ -111,6 +117,14 @@ class InferenceSettings(Settings):
     thresholds: dict[str, ThresholdSettings] = Field(
         default_factory=dict, description="By class name; each use is logged."
     )
+
+    @model_validator(mode="after")
+    def _precision_of_backend(self) -> InferenceSettings:
+        if self.backend == "onnxruntime" and self.precision not in ("auto", "fp32"):
+            raise ValueError(
+                f"precision = {self.precision} is no ONNX Runtime's: give fp32, or backend tensorrt"
+            )
+        return self
 
 
 class VisitSettings(Settings):

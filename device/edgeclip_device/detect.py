@@ -12,7 +12,7 @@ from datetime import datetime
 
 from edgeclip.errors import OutboxError, SourceError
 from edgeclip_device.backends.base import Backend
-from edgeclip_device.backends.choosing import open_backend
+from edgeclip_device.backends.choosing import Chosen, choose_backend
 from edgeclip_device.backoff import Backoff
 from edgeclip_device.classifier import Classifier
 from edgeclip_device.clock import SystemClock, WallClock, believed, boot_now_ns
@@ -190,8 +190,8 @@ def opened_detector(
         trust = Trust(settings.inference, settings.state)
         pack = load_pack(settings.inference, trust.read)
         notifier.extend(_WARM_UP_S)
-        backend = open_backend(pack, settings.inference)
-        stack.callback(backend.close)
+        chosen = choose_backend(pack, settings.inference)
+        stack.callback(chosen.backend.close)
         trust.accept(pack.bundle_manifest)
         outbox = Outbox(settings.state, settings.outbox, options.clock)
         stack.callback(outbox.close)
@@ -199,10 +199,10 @@ def opened_detector(
             Opening(settings.camera, camera_credentials(), options.clock, options.start)
         )
         stack.callback(source.close)
-        _say_what_runs(settings, source, outbox, (pack, backend), options.clock)
+        _say_what_runs(settings, source, outbox, (pack, chosen), options.clock)
         bell = Bell(settings.state)
         stack.callback(bell.close)
-        yield _join(settings, source, (pack, backend), outbox, (notifier, options, bell))
+        yield _join(settings, source, (pack, chosen.backend), outbox, (notifier, options, bell))
 
 
 def detect(settings: DeviceSettings, stop: threading.Event) -> None:
@@ -257,11 +257,11 @@ def _say_what_runs(
     settings: DeviceSettings,
     source: Source,
     outbox: Outbox,
-    decides: tuple[LoadedPack, Backend],
+    decides: tuple[LoadedPack, Chosen],
     clock: WallClock,
 ) -> None:
     """Log what runs once, and leave it for the uplink's `info`."""
-    pack, backend = decides
+    pack, chosen = decides
     name = masked(source.name)
     log.info("source %s, gate %s, outbox %s", name, settings.motion.algorithm, settings.state)
     if isinstance(source, StillsSource) and (
@@ -271,5 +271,6 @@ def _say_what_runs(
             "single images have neither motion nor votes: --motion off --votes 1/1 judges each"
         )
     at = believed(clock.now(), outbox.anchor())
-    what = running(pack.name, (backend.name, backend.precision), name, at)
+    backend = (chosen.backend.name, chosen.backend.precision)
+    what = running(pack.name, backend, name, at, rung=chosen.rung, alarm=chosen.alarm)
     outbox.note(RUNNING, what.model_dump_json())

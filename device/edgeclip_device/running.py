@@ -13,6 +13,7 @@ from edgeclip_device.config import DeviceSettings
 
 RUNNING = "running"  # key in `meta`
 _LONGEST_NAME = 64
+_LONGEST_ALARM = 200
 
 
 class Running(BaseModel):
@@ -23,6 +24,8 @@ class Running(BaseModel):
     pack: str
     backend: str
     precision: str
+    rung: int | None = None
+    alarm: str = ""
     source: str
     started_at: AwareDatetime | None
 
@@ -53,6 +56,8 @@ def info(settings: DeviceSettings, running: Running | None) -> Info:
         pack=_short(running.pack) if running else None,
         backend=running.backend if running else None,
         precision=running.precision if running else None,
+        rung=running.rung if running else None,
+        degraded_precision=_short(running.alarm, _LONGEST_ALARM) or None if running else None,
         source=_short(running.source) if running else None,
         machine=_short(
             f"{platform.machine()} {platform.system()} Python {platform.python_version()}"
@@ -61,7 +66,15 @@ def info(settings: DeviceSettings, running: Running | None) -> Info:
     )
 
 
-def running(pack: str, backend: tuple[str, str], source: str, at: datetime | None) -> Running:
+def running(
+    pack: str,
+    backend: tuple[str, str],
+    source: str,
+    at: datetime | None,
+    *,
+    rung: int | None = None,
+    alarm: str = "",
+) -> Running:
     """Return what detect leaves at its start.
 
     Args:
@@ -69,10 +82,20 @@ def running(pack: str, backend: tuple[str, str], source: str, at: datetime | Non
         backend: Its name and precision.
         source: Masked.
         at: Wall time, or None while it is not believed.
+        rung: Of the ladder of precision.
+        alarm: Why it is below the first; empty where it need not be on it.
     """
     name, precision = backend
-    return Running(pack=pack, backend=name, precision=precision, source=source, started_at=at)
+    return Running(
+        pack=pack,
+        backend=name,
+        precision=precision,
+        rung=rung,
+        alarm=alarm,
+        source=source,
+        started_at=at,
+    )
 
 
-def _short(text: str) -> str:
-    return text if len(text) <= _LONGEST_NAME else text[: _LONGEST_NAME - 1] + "…"
+def _short(text: str, longest: int = _LONGEST_NAME) -> str:
+    return text if len(text) <= longest else text[: longest - 1] + "…"

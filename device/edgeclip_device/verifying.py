@@ -10,9 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
-from edgeclip.contract.engine_gate import EngineParity, Outputs, engine_parity
+from edgeclip.contract.engine_gate import EngineParity
 from edgeclip.contract.engine_key import Machine, record_parity
 from edgeclip.errors import BundleMismatchError, EdgeclipError, ParityError, SetupError
 from edgeclip_device.backends import choosing
@@ -21,8 +19,6 @@ from edgeclip_device.config import InferenceSettings
 from edgeclip_device.packs import LoadedPack
 
 log = logging.getLogger(__name__)
-
-OpenEngine = Callable[[Path, str], Backend]
 
 
 @dataclass(frozen=True)
@@ -54,7 +50,7 @@ def verify_backends(
     settings: InferenceSettings,
     *,
     machine: Callable[[], Machine] | None = None,
-    open_engine: OpenEngine | None = None,
+    open_engine: choosing.OpenEngine | None = None,
 ) -> tuple[Verdict, ...]:
     """Return a verdict of each backend that `[inference].backend` allows, the preferred one first.
 
@@ -103,12 +99,11 @@ def require_all(verdicts: tuple[Verdict, ...], bundle: Path) -> None:
 
 
 def _engine_verdict(
-    pack: LoadedPack, machine: Callable[[], Machine] | None, open_engine: OpenEngine | None
+    pack: LoadedPack, machine: Callable[[], Machine] | None, open_engine: choosing.OpenEngine | None
 ) -> Verdict:
-    from edgeclip_device.backends.tensorrt_backend import TensorRtBackend, this_machine
-
-    engine, sidecar = choosing.fitting_engine(pack, (machine or this_machine)())
-    backend = (open_engine or TensorRtBackend)(engine, sidecar.made_from.precision)
+    ladder = choosing.Ladder(machine, open_engine)
+    engine, sidecar = choosing.fitting_engines(pack, ladder.this_machine())[0]
+    backend = ladder.engine(engine, sidecar)
     verdict = _verdict(backend, pack)
     if verdict.parity is not None:
         try:
@@ -122,18 +117,10 @@ def _verdict(backend: Backend, pack: LoadedPack) -> Verdict:
     """Compare every golden frame, one at a time as the device classifies them; close it."""
     try:
         backend.bind(pack.slots)
-        images, features, probabilities = choosing.golden_frames(pack)
-        results = [backend.run(images[index : index + 1]) for index in range(len(images))]
+        parity = choosing.golden_parity(backend, pack)
     except EdgeclipError:
         backend.close()
         raise
     backend.close()
-    found = Outputs(
-        np.concatenate([result.image_features for result in results]),
-        np.concatenate([result.probabilities for result in results]),
-    )
-    tolerance = pack.bundle_manifest.tolerance
-    golden = Outputs(features, probabilities)
-    parity = engine_parity(golden, found, pack.manifest, tolerance)
-    problems = tuple(parity.problems(tolerance))
+    problems = tuple(parity.problems(pack.bundle_manifest.tolerance))
     return Verdict(backend.name, backend.precision, parity, problems)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import AwareDatetime, Field
 
@@ -39,6 +39,12 @@ class Info(Message):
     pack: Name | None = Field(description="task@version; null until detect has run.")
     backend: Name | None
     precision: Name | None
+    rung: int | None = Field(
+        None, ge=1, le=4, description="Place on the ladder of precision; 4 is ONNX Runtime."
+    )
+    degraded_precision: Annotated[str, Field(max_length=200)] | None = Field(
+        None, description="The alarm of that name: why it is below rung 1; null: it need not be."
+    )
     source: Name | None
     machine: Name
     started_at: AwareDatetime | None

@@ -11,7 +11,7 @@ import pytest
 
 from edgeclip.contract.pack import GOLDEN_FILE
 from edgeclip.errors import BackendError, PackError, SetupError
-from edgeclip_device.backends.choosing import open_backend
+from edgeclip_device.backends.choosing import choose_backend, open_backend
 from edgeclip_device.config import InferenceSettings
 from edgeclip_device.packs import load_pack
 
@@ -21,9 +21,10 @@ def test_the_backend_that_runs_is_logged_with_its_precision_and_pack(
 ) -> None:
     settings = InferenceSettings(bundle=bundle, backend="onnxruntime")
     with caplog.at_level(logging.INFO):
-        backend = open_backend(load_pack(settings), settings)
-    assert (backend.name, backend.precision) == ("onnxruntime", "fp32")
-    assert "backend onnxruntime fp32 runs pack leopard@1.0.0" in caplog.text
+        chosen = choose_backend(load_pack(settings), settings)
+    assert (chosen.backend.name, chosen.backend.precision) == ("onnxruntime", "fp32")
+    assert "backend onnxruntime fp32, rung 4 of 4, runs pack leopard@1.0.0" in caplog.text
+    assert chosen.alarm == ""  # it was asked for by name
 
 
 @pytest.fixture
@@ -36,8 +37,10 @@ def test_auto_without_tensorrt_says_why_onnx_runtime_takes_over(
     bundle: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     settings = InferenceSettings(bundle=bundle)
-    assert open_backend(load_pack(settings), settings).name == "onnxruntime"
-    assert "no TensorRT (no TensorRT can be imported" in caplog.text
+    chosen = choose_backend(load_pack(settings), settings)
+    assert (chosen.backend.name, chosen.rung) == ("onnxruntime", 4)
+    assert chosen.alarm.startswith("no TensorRT can be imported")
+    assert f"alarm degraded_precision: rung 4 of 4: {chosen.alarm}" in caplog.text
 
 
 @pytest.mark.usefixtures("_no_tensorrt")
