@@ -7,8 +7,10 @@ called more often than in images that never held it.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,6 +20,7 @@ from edgeclip.contract.postprocess import best_class
 from edgeclip.contract.preprocess import decode_image, prepare
 from edgeclip.contract.preprocess_spec import Box, PreprocessSpec
 from edgeclip.errors import DataError
+from edgeclip.labels.classes import BLANK
 from edgeclip.labels.dataset import LabelledImage
 from edgeclip.labels.scan import read_image_file
 from edgeclip.regions import Strips, without_strips
@@ -89,7 +92,8 @@ def check_background(
     """Return what whole frames are called with and without their animals.
 
     Args:
-        images: Labelled with the classes; those without a box count only if they are blank.
+        images: Labelled with the classes; those without a box count only if they are blank. Where
+            several are of one file, the boxes of all are covered.
         class_names: C names.
         on: Threshold by target.
         spec: The encoder's preprocessing.
@@ -99,7 +103,7 @@ def check_background(
     Raises:
         DataError: Not one image of a target has a box, or an image cannot be read.
     """
-    used = [image for image in images if image.box or image.class_name not in on]
+    used = [image for image in images if image.box or image.class_name == BLANK]
     if not any(image.box and image.class_name in on for image in used):
         raise DataError(
             "no image of a target has a box, so that it cannot be covered: leave"
@@ -119,37 +123,44 @@ def check_background(
     )
 
 
-def cover(frame: NDArray[np.uint8], box: Box) -> NDArray[np.uint8]:
-    """Return a frame with its box, a tenth wider on each side, in the rest's median colour.
+def cover(frame: NDArray[np.uint8], *boxes: Box) -> NDArray[np.uint8]:
+    """Return a frame with its boxes, a tenth wider on each side, in the rest's median colour.
 
     Args:
         frame: `(H, W, 3)` uint8.
-        box: Relative x, y, width, height.
+        boxes: Relative x, y, width, height; without any, the frame comes back as it is.
     """
-    height, width = frame.shape[:2]
+    outside = np.ones(frame.shape[:2], bool)
+    for box in boxes:
+        outside[_widened(box, *frame.shape[:2])] = False
+    painted = frame.copy()
+    painted[~outside] = np.median(frame[outside], axis=0) if outside.any() else 127
+    return np.asarray(painted, np.uint8)
+
+
+def _widened(box: Box, height: int, width: int) -> tuple[slice, slice]:
+    """Return the rows and columns of a box with its margin."""
     x, y, w, h = box
     left, right = (x - _MARGIN * w) * width, (x + (1 + _MARGIN) * w) * width
     top, end = (y - _MARGIN * h) * height, (y + (1 + _MARGIN) * h) * height
     rows = slice(max(int(top), 0), min(int(np.ceil(end)), height))
     columns = slice(max(int(left), 0), min(int(np.ceil(right)), width))
-    outside = np.ones((height, width), bool)
-    outside[rows, columns] = False
-    painted = frame.copy()
-    painted[rows, columns] = np.median(frame[outside], axis=0) if outside.any() else 127
-    return np.asarray(painted, np.uint8)
+    return rows, columns
 
 
 def _both(
     images: Sequence[LabelledImage], spec: PreprocessSpec, strips: Strips, classify: Classify
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Return the probabilities of the frames as they are, and of those with covered animals."""
-    rows = []
+    rows, boxes = [], defaultdict[Path, list[Box]](list)
+    for image in images:  # several, where each box of a file is an image of its own
+        if image.box:
+            boxes[image.path].append(image.box)
     for start in range(0, len(images), _BATCH):
         chunk = images[start : start + _BATCH]
         frames = [_frame(image) for image in chunk]
         hidden = [
-            cover(frame, image.box) if image.box else frame
-            for frame, image in zip(frames, chunk, strict=True)
+            cover(frame, *boxes[image.path]) for frame, image in zip(frames, chunk, strict=True)
         ]
         rows.append(
             [

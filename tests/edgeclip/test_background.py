@@ -68,6 +68,54 @@ def test_a_pack_that_knows_the_files_by_their_background_is_found_out(tmp_path: 
     assert found.as_json()["targets"]["leopard"]["elsewhere"] == 0
 
 
+def test_animals_that_cannot_be_covered_do_not_count_as_covered(tmp_path: Path) -> None:
+    names = ["leopard", "hyena", "blank"]
+    rows = [
+        *[Row("leopard", box=BOX)] * 4,
+        *[Row("hyena")] * 12,
+        *[Row("blank")] * 4,
+    ]
+    drawn_as = {"leopard": "leopard", "hyena": "elephant", "blank": "blank"}
+    images = [
+        dataclasses.replace(
+            image, path=save(tmp_path / f"{number}.png", draw(drawn_as[image.class_name], number))
+        )
+        for number, image in enumerate(judged(rows, names).images)
+    ]
+
+    def by_animal(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        middle = pixels[:, 12:20, 12:20].astype(float).mean(axis=(1, 2))
+        orange, grey = middle[:, 0] > 120, middle[:, 2] > 80
+        return np.stack([orange, grey & ~orange, ~grey & ~orange], axis=1).astype(np.float32)
+
+    found = check_background(
+        images, names, {"leopard": 0.5}, spec=preprocess_spec(32), strips=Strips(),
+        classify=by_animal,
+    )  # fmt: skip
+    assert (found.images, found.accuracy) == (8, 1)
+    assert found.covered_accuracy == found.prior == 0.5
+
+
+def test_all_animals_of_a_file_are_covered(tmp_path: Path) -> None:
+    pair = draw("leopard", 1)
+    pair[:8, :8] = (255, 0, 255)
+    path = save(tmp_path / "pair.png", pair)
+    rows = [Row("leopard", box=BOX), Row("leopard", box=(0.0, 0.0, 0.125, 1 / 6))]
+    images = [dataclasses.replace(image, path=path) for image in judged(rows, NAMES).images]
+    least_green: list[int] = []
+
+    def by_corner(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        least_green.extend(pixels[:, :3, :3, 1].min(axis=(1, 2)).tolist())
+        return np.tile(np.asarray([[1, 0]], np.float32), (len(pixels), 1))
+
+    check_background(
+        images, NAMES, {"leopard": 0.5}, spec=preprocess_spec(32), strips=Strips(),
+        classify=by_corner,
+    )  # fmt: skip
+    assert max(least_green[:2]) < 40
+    assert min(least_green[2:]) > 60
+
+
 def test_strips_are_cut_off_with_and_without_the_animal(tmp_path: Path) -> None:
     images = _images(tmp_path)
     height = decode_image(images[0].path.read_bytes()).shape[0]
