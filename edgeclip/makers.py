@@ -49,6 +49,7 @@ class Maker:
         level: What it looks at, see `Level`.
         shares: Of what was learned, to choose from.
         settings: To choose from.
+        caches: Whether it is made with a cache entry for each region, `MOST_ENTRIES` at the most.
     """
 
     make: Callable[[Making, Setting], Component]
@@ -57,6 +58,7 @@ class Maker:
     level: Level = "features"
     shares: tuple[float, ...] = SHARES
     settings: tuple[Setting, ...] = ({},)
+    caches: bool = False
 
 
 def _visual(making: Making, _setting: Setting) -> Component:
@@ -193,11 +195,11 @@ MAKERS: dict[str, Maker] = {
     "text_block": Maker(_text_block, "F0"),
     "tip": Maker(
         _tip, "F1", trained=False, shares=tip.ALPHAS[1:],
-        settings=tuple({"beta": beta} for beta in tip.BETAS),
+        settings=tuple({"beta": beta} for beta in tip.BETAS), caches=True,
     ),
     "tip_f": Maker(_tip_f, "F1"),
-    "proker": Maker(_proker, "F1", trained=False),
-    "blend": Maker(_blend, "F1", trained=False, shares=BLEND_SHARES[1:]),
+    "proker": Maker(_proker, "F1", trained=False, caches=True),
+    "blend": Maker(_blend, "F1", trained=False, shares=BLEND_SHARES[1:], caches=True),
     "visual": Maker(_visual, "F1"),
     "xmodal": Maker(_xmodal, "F1"),
     "block": Maker(_block, "F2", level="tokens"),

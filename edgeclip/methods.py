@@ -6,6 +6,7 @@ import difflib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 
 from edgeclip.adapters.class_head import ZeroShot
@@ -15,7 +16,7 @@ from edgeclip.adapters.model import AdapterModel, Graph
 from edgeclip.config import Recipe
 from edgeclip.errors import ConfigError
 from edgeclip.fit_state import Checkpoint
-from edgeclip.makers import MAKERS, SHARES, Level
+from edgeclip.makers import MAKERS, MOST_ENTRIES, SHARES, Level
 from edgeclip.making import Making, Setting, TowerSizes
 from edgeclip.text_side import TextSide
 from edgeclip.training import TrainingRows, fit
@@ -170,6 +171,25 @@ def fresh_model(method: Method, base: Base, rows: TrainingRows, recipe: Recipe) 
     trained = [MAKERS[kind] for kind in method.kinds if MAKERS[kind].trained]
     own = [maker.make(making, {}) for maker in trained]
     return AdapterModel(base.start, (*base.before, *own), graph)
+
+
+def slot_shapes(method: Method, model: AdapterModel, rows: TrainingRows) -> dict[str, list[int]]:
+    """Return name -> shape of the slots that a method binds once it is fitted to rows.
+
+    A training-free component is not made for that: its cache is as long as there are regions.
+
+    Args:
+        method: Not fitted.
+        model: Its `fresh_model`.
+        rows: Of the training part alone.
+    """
+    shapes = {name: list(slot.shape) for name, slot in model.own_slots().items()}
+    if any(MAKERS[kind].caches for kind in method.kinds):
+        embed_dim, columns = model.start.weights.shape
+        entries = min(len(np.unique(rows.origins)), MOST_ENTRIES)
+        cache = {"cache_keys": [embed_dim, entries], "cache_values": [entries, columns]}
+        shapes |= {**cache, "alpha": [1], "beta": [1]}
+    return shapes
 
 
 def fitted(  # noqa: PLR0913 - each is one thing, and three have defaults

@@ -16,7 +16,7 @@ from edgeclip.costs import added_macs, filled_beyond_zero_shot
 from edgeclip.fit_state import Checkpoint
 from edgeclip.ladder import Entry, Logits, Rung
 from edgeclip.making import Setting
-from edgeclip.methods import Base, Method, fitted, fresh_model
+from edgeclip.methods import Base, Method, fitted, fresh_model, slot_shapes
 from edgeclip.run_folder import FIT, ROUND, RunFolder
 from edgeclip.run_pieces import Pieces, What, pieces_of
 from edgeclip.training import TrainingRows, inputs_of
@@ -68,7 +68,7 @@ class Workbench:
         """Return a method as the ladder tries it."""
         model = fresh_model(method, self.base, self.rows, self.recipe).eval()
         tower = self.base.tower
-        shapes = {name: list(slot.shape) for name, slot in model.own_slots().items()}
+        shapes = slot_shapes(method, model, self.rows)
         return Entry(
             name=method.name,
             rung=rung,
