@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -121,7 +122,10 @@ def evaluate_pack(request: EvaluationRequest, *, at: datetime, bars: Bars) -> Re
     )
     looked = opening_note(openings)
     notes = [*([looked] if looked else []), *run.notes]
-    data = ReportData(run.pack.manifest, comparison, notes, openings, background=background)
+    data = ReportData(
+        run.pack.manifest, comparison, notes, openings,
+        background=background, left_out=run.left_out,
+    )  # fmt: skip
     if request.report:
         with new_folder(request.report, overwrite=request.overwrite) as folder:
             for name, text in report_files(data).items():
@@ -152,7 +156,12 @@ class _Evaluation:
     @property
     def notes(self) -> tuple[str, ...]:
         """What a reader must know."""
-        return (*self._strip_notes, *self._roles.notes)
+        counted = ", ".join(f"{name} {count}" for name, count in sorted(self.left_out.items()))
+        unknown = (
+            f"images of classes that the pack does not know are left out: {counted}; to judge on"
+            " them, map them by --class"
+        )
+        return (*self._strip_notes, *([unknown] if counted else []), *self._roles.notes)
 
     def judge(self) -> tuple[Comparison, BackgroundCheck | None]:
         """Encode the images, and judge the pack and the baselines on them."""
@@ -178,6 +187,8 @@ class _Evaluation:
                 f"{self._request.reading.data}: no image of {', '.join(names)}; found {found}:"
                 " map them by --class"
             )
+        known, every = set(names), (image.class_name for image in dataset.images)
+        self.left_out: Mapping[str, int] = Counter(name for name in every if name not in known)
         return images
 
     def _own(self, part: PartData) -> Contender:

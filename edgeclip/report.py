@@ -37,6 +37,8 @@ def report_json(data: ReportData) -> Mapping[str, Any]:
         "openings": [opening.model_dump(mode="json") for opening in data.openings],
         **comparison_json(data.comparison),
     }
+    if data.left_out:
+        content["left_out"] = dict(data.left_out)
     if data.background:
         content["background_check"] = data.background.as_json()
     if data.origin:

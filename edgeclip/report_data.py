@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from edgeclip.background import BackgroundCheck
 from edgeclip.contract.pack import PackManifest
@@ -51,6 +51,7 @@ class ReportData:
         origin: Of a training, else None.
         background: Where it was asked for.
         tables: Further ones, shown as they are.
+        left_out: Images of classes that the pack does not know, by class.
     """
 
     manifest: PackManifest
@@ -60,3 +61,4 @@ class ReportData:
     origin: Origin | None = None
     background: BackgroundCheck | None = None
     tables: Sequence[ReportTable] = ()
+    left_out: Mapping[str, int] = field(default_factory=dict)

@@ -24,6 +24,7 @@ from edgeclip.openings import read_openings
 from edgeclip.pack_strips import strips_for
 from edgeclip.progress import Bars
 from edgeclip.regions import Strips, pixels_of
+from edgeclip.report import report_json
 from edgeclip.report_data import ReportData
 from edgeclip.trainer import TrainResult
 from support.drawn_images import DrawnSet, write_set
@@ -56,6 +57,8 @@ def test_a_pack_is_measured_at_other_places(
     assert list(data.comparison.judged.class_names) == ["leopard", "zebra", "blank"]
     scope = data.comparison.headline
     assert (scope.name, len(scope.rows)) == ("new places", 24)  # elephants are no class of the pack
+    assert any("does not know are left out: elephant 42;" in note for note in data.notes)
+    assert report_json(data)["left_out"] == {"elephant": 42}
     leopard = scope.main.frames.targets["leopard"]
     assert leopard.recall > 0.9
     assert leopard.threshold == trained[1].manifest.thresholds["leopard"].on
