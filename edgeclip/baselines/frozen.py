@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
+from threadpoolctl import threadpool_limits
 
 from edgeclip.adapters.class_head import ZeroShot
 from edgeclip.baselines.judging import Cost, PartLogits, Task, best_of, judge, quality
@@ -162,9 +163,9 @@ def _fitted(
 ) -> LogisticRegression:
     own = weights * len(weights) / weights.sum()
     model = LogisticRegression(C=strength, max_iter=_MOST_ITERATIONS)
-    with (
-        warnings.catch_warnings()
-    ):  # a weak penalty on separable rows never ends; the rest is noise
+    # One thread: matrices are small, and two that wait for each other take 15 times as long.
+    # A weak penalty on separable rows never ends; the warning of it is noise.
+    with threadpool_limits(1), warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         return model.fit(rows, classes, sample_weight=own)
 
