@@ -29,7 +29,7 @@ from edgeclip.adapters.class_head import ZeroShot
 from edgeclip.adapters.head_graph import HeadGraph, HeadOutputs, unit
 from edgeclip.adapters.model import Inputs, arrays
 from edgeclip.contract.slots import HEAD_SLOTS, filled_deep_slots
-from edgeclip.towers import UpperTower
+from edgeclip.towers import TowerOutputs, UpperTower
 
 LN_EPS = 1e-5  # as the encoder's own norms
 
@@ -65,14 +65,21 @@ class DeepModel(nn.Module):
             tokens: `(B, N, D)` after the blocks below.
             slots: All of `contract.slots.ALL_SLOTS`, float32.
         """
+        return self.decided(self.pooled(tokens, slots), slots)
+
+    def pooled(self, tokens: Tensor, slots: Mapping[str, Tensor]) -> TowerOutputs:
+        """Return what the blocks with their adapters give; arguments as of `forward`."""
         for row, block in enumerate(self.upper.blocks, -len(self.upper.blocks)):
             tokens = _adapted(block(tokens), slots, row)
-        z, f, patches = self.upper.pool(tokens)
-        added, attention = class_pooling(patches, slots)
+        return self.upper.pool(tokens)
+
+    def decided(self, pooled: TowerOutputs, slots: Mapping[str, Tensor]) -> DeepOutputs:
+        """Return the outputs of what `pooled` gave."""
+        added, attention = class_pooling(pooled.patches, slots)
         head = {name: slots[name] for name in HEAD_SLOTS}
         # The bias of a column may differ from image to image: that is all the head sees of it.
         head["class_bias"] = head["class_bias"] + head["logit_scale"] * added
-        outputs: HeadOutputs = self.head(z, f, **head)
+        outputs: HeadOutputs = self.head(pooled.z, pooled.f, **head)
         return DeepOutputs(outputs, attention)
 
 

@@ -113,6 +113,23 @@ class HeadGraph(nn.Module):
         return HeadOutputs(image_features, base_embedding, logits, probabilities)
 
 
+def patch_scores(patches: Tensor, class_weights: Tensor) -> Tensor:
+    """Return how much each cell of an image is like each column: u . class_weights, u = p / |p|.
+
+    Where the columns are unit vectors, it is a cosine. Nothing is trained on it: it shows a person
+    where to look, and no decision depends on it.
+
+    Args:
+        patches: `(B, N - 1, E)` float32, projected, with the pack's `projection_delta`.
+        class_weights: `(E, K)`.
+
+    Returns:
+        `(B, N - 1, K)` float32, without scale and bias.
+    """
+    direction, _ = unit(patches)
+    return direction @ class_weights
+
+
 def slot_tensors(filled: Mapping[str, NDArray[np.float32]]) -> dict[str, Tensor]:
     """Return the slots as `HeadGraph.forward` takes them by name, each a copy.
 

@@ -75,14 +75,17 @@ MOST_CROSS_MODAL_BLOCKS = 4
 """Counted from the end of the tower: a shorter tower has as many as it has blocks."""
 
 GRAPH_OUTPUTS = ("image_features", "base_embedding", "logits", "probabilities")
-"""`(B, E)`, `(B, E)`, `(B, K)`, `(B, K)`, all float32."""
+"""What decides: `(B, E)`, `(B, E)`, `(B, K)`, `(B, K)`, all float32."""
 
-DEEP_OUTPUTS = (*GRAPH_OUTPUTS, "attention")
+HEAD_OUTPUTS = (*GRAPH_OUTPUTS, "patch_scores")
+"""Of a `head` graph: also `(B, N - 1, K)`, how much each cell of the image is like each column."""
+
+DEEP_OUTPUTS = (*HEAD_OUTPUTS, "attention")
 """Of a `deep` graph: also `(B, N - 1, K)`, where among the patches each column looked."""
 
 GraphKind = Literal["head", "deep"]
 SLOTS_OF: Mapping[GraphKind, Mapping[str, Slot]] = {"head": HEAD_SLOTS, "deep": ALL_SLOTS}
-OUTPUTS_OF: Mapping[GraphKind, tuple[str, ...]] = {"head": GRAPH_OUTPUTS, "deep": DEEP_OUTPUTS}
+OUTPUTS_OF: Mapping[GraphKind, tuple[str, ...]] = {"head": HEAD_OUTPUTS, "deep": DEEP_OUTPUTS}
 
 
 def adapted_blocks(blocks: int) -> int:

@@ -9,10 +9,11 @@ import torch
 from torch import Tensor, nn
 
 from edgeclip.adapters.deep_graph import DeepModel
-from edgeclip.adapters.head_graph import HeadGraph
+from edgeclip.adapters.head_graph import HeadGraph, patch_scores
 from edgeclip.clip import Backbone
-from edgeclip.contract.slots import ALL_SLOTS, GraphKind, adapted_blocks, cross_modal_blocks
+from edgeclip.contract.slots import SLOTS_OF, GraphKind, adapted_blocks, cross_modal_blocks
 from edgeclip.towers import is_staged, split_tower
+from edgeclip_export.cells import Cells, cells_of
 from edgeclip_export.graph_rules import Expected
 
 _HEAD_SOFTMAXES = 2  # of the cross-modal adapter, and of the columns
@@ -52,7 +53,8 @@ class FusedModel(nn.Module):
         self.dtype = torch.float16 if precision == "fp16" else torch.float32
         self.precision, self.graph = precision, graph
         self.size, self.blocks = backbone.preprocess.size, backbone.base.blocks
-        self.visual = visual.to(self.dtype)
+        cells = cells_of(visual) if graph == "head" else Cells()  # before the weights are rounded
+        self.visual, self.cells = visual.to(self.dtype), cells.to(self.dtype)
         self.projection = nn.Parameter(
             backbone.tower.projection.detach().cpu().clone(), requires_grad=False
         )
@@ -76,12 +78,16 @@ class FusedModel(nn.Module):
             slots: All of the graph's slots in the order of `contract.slots.SLOTS_OF`, float32.
         """
         pixels = (images.float() * self.pixel_scale + self.pixel_shift).permute(0, 3, 1, 2)
+        given = dict(zip(SLOTS_OF[self.graph], slots, strict=True))
+        delta, columns = given["projection_delta"], given["class_weights"]
         if self.graph == "deep":
-            tokens = self.lower(pixels.to(self.dtype))
-            outputs, attention = self.deep(tokens, dict(zip(ALL_SLOTS, slots, strict=True)))
-            return (*outputs, attention)
-        z = self.visual(pixels.to(self.dtype)).float()
-        return tuple(self.head(z, z @ self.projection, *slots))
+            pooled = self.deep.pooled(self.lower(pixels.to(self.dtype)), given)
+            outputs, attention = self.deep.decided(pooled, given)
+            shifted = pooled.patches + pooled.tokens @ delta
+            return (*outputs, patch_scores(shifted, columns), attention)
+        z, cells = (part.float() for part in self.cells(self.visual, pixels.to(self.dtype)))
+        scores = patch_scores(cells @ (self.projection + delta), columns)
+        return (*self.head(z, z @ self.projection, *slots), scores)
 
     def expected(self) -> Expected:
         """Return what its graph must look like: no norm and no softmax is taken apart."""
@@ -90,10 +96,14 @@ class FusedModel(nn.Module):
         return Expected(
             size=self.size,
             rung=self.precision,
-            layer_norms=norms + (adapted_blocks(self.blocks) if inside else 0),
+            layer_norms=norms + (adapted_blocks(self.blocks) if inside else 0) + self._twice(),
             softmaxes=self._softmaxes(),
             blocks=self.blocks,
         )
+
+    def _twice(self) -> int:
+        """Return 1 for a ViT whose last norm comes after its pooling: the patches need it, too."""
+        return int(self.blocks > 0 and bool(self.visual.final_ln_after_pool))
 
     def _softmaxes(self) -> int | None:
         """Return one for each attention, two of the head, and those that a `deep` graph adds."""

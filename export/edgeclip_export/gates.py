@@ -16,7 +16,9 @@ from edgeclip_export.ort_graph import OrtGraph
 from edgeclip_export.parity import (
     GOLDEN,
     NEUTRAL_LIMIT,
+    PATCH_LIMIT,
     STORED,
+    STORED_PATCH_LIMIT,
     Differences,
     Limits,
     Outputs,
@@ -27,6 +29,7 @@ from edgeclip_export.parity import (
     neutral_difference,
     neutral_slots,
     other_slots,
+    patch_difference,
     torch_outputs,
 )
 
@@ -40,7 +43,8 @@ class Reference:
 
     Attributes:
         images: `(n, S, S, 3)` uint8: the golden frames and four synthetic ones.
-        outputs: What torch computes for them with the pack's tensors.
+        outputs: What torch computes for them with the pack's tensors, and `patch_scores` of the
+            fused module: training has none.
         parity: What was measured so far, for the manifest.
     """
 
@@ -61,9 +65,11 @@ def encoder_gates(
         checklist: Takes the checks.
     """
     images = check_images(golden.images)
-    outputs = torch_outputs(backbone, images, slots)
+    kind = graph_of(slots)
+    exact = fused_outputs(FusedModel(backbone, "fp32", kind).eval(), images, slots)
+    outputs = {**torch_outputs(backbone, images, slots), "patch_scores": exact["patch_scores"]}
     checklist.add(*golden_checks("golden outputs, torch", golden, outputs, GOLDEN))
-    fused = FusedModel(backbone, "fp16", graph_of(slots)).eval()
+    fused = FusedModel(backbone, "fp16", kind).eval()
     half = compare(outputs, fused_outputs(fused, images, slots))
     checklist.add(*_half_checks(half))
     parity = {
@@ -87,8 +93,11 @@ def graph_gates(
         checklist: Takes the checks.
     """
     images = reference.images
-    found = compare(reference.outputs, graph.run(images, slots))
+    outputs = graph.run(images, slots)
+    found = compare(reference.outputs, outputs)
     checklist.add(*difference_checks("ONNX Runtime, torch", found, len(images)))
+    cells = patch_difference(reference.outputs, outputs, slots)
+    checklist.add(Check.at_most("ONNX Runtime, torch: patch scores", cells, PATCH_LIMIT))
     neutral = neutral_difference(backbone, images, graph.run(images, neutral_slots(slots)))
     checklist.add(Check.at_most("neutral pack = frozen CLIP", neutral, NEUTRAL_LIMIT))
     checklist.add(*_other_sizes(backbone, images, graph, graph_of(slots)))
@@ -96,6 +105,7 @@ def graph_gates(
         "one_minus_cosine": found.one_minus_cosine,
         "logits": found.logits,
         "probabilities": found.probabilities,
+        "patch_scores": cells,
         "neutral": neutral,
     }
 
@@ -111,13 +121,17 @@ def storage_gate(
         graph: The bundle's FP32 graph.
         checklist: Takes the checks.
     """
-    found = compare(reference.outputs, graph.run(reference.images, slots))
+    outputs = graph.run(reference.images, slots)
+    found = compare(reference.outputs, outputs)
     subject = "FP16 weights in ONNX Runtime, torch"
     checklist.add(*difference_checks(subject, found, len(reference.images), STORED))
+    cells = patch_difference(reference.outputs, outputs, slots)
+    checklist.add(Check.at_most(f"{subject}: patch scores", cells, STORED_PATCH_LIMIT))
     return {
         "stored_one_minus_cosine": found.one_minus_cosine,
         "stored_logits": found.logits,
         "stored_probabilities": found.probabilities,
+        "stored_patch_scores": cells,
     }
 
 

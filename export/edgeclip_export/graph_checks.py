@@ -29,6 +29,7 @@ _OUTPUT_DIMS = {
     "base_embedding": "BE",
     "logits": "BK",
     "probabilities": "BK",
+    "patch_scores": "BNK",
     "attention": "BNK",
 }
 _UNWANTED = ("Attention", "If", "Loop", "Resize", "Scan", "Upsample")
@@ -81,8 +82,7 @@ def _same_interface(model: onnx.ModelProto, size: int) -> Check:
         return Check(name, False, note=f"found {found}")
     width, embed_dim = (_dims(widths["projection_delta"])[axis] for axis in (0, 1))
     sizes = {"1": 1, "D": width, "E": embed_dim, **DIMENSION_NAMES, **_blocks_of(widths)}
-    if kind == "deep":
-        sizes["N"] = _dims(graph.output[-1])[1]
+    sizes["N"] = _dims(graph.output[-1])[1]  # cells of the image, which the tower's grid fixes
     expected: _Interface = [("images", onnx.TensorProto.UINT8, (sizes["B"], size, size, 3))]
     expected += [
         (slot, onnx.TensorProto.FLOAT, tuple(sizes[letter] for letter in slots[slot].dims))

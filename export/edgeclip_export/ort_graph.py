@@ -12,7 +12,6 @@ from types import ModuleType
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeclip.contract.slots import GRAPH_OUTPUTS
 from edgeclip.errors import BackendError, SetupError
 
 _IMAGES_A_CALL = 4  # the default profile's largest batch; more only costs memory
@@ -71,6 +70,7 @@ class OrtGraph:
             )
         except self._errors as error:
             raise BackendError(f"ONNX Runtime cannot load {path} ({_short(error)})") from error
+        self._outputs = [port.name for port in self._session.get_outputs()]
 
     def run(
         self, images: NDArray[np.uint8], slots: Mapping[str, NDArray[np.float32]]
@@ -88,7 +88,7 @@ class OrtGraph:
         for start in range(0, len(images), self._most_images):
             batch = images[start : start + self._most_images]
             try:
-                parts.append(self._session.run(list(GRAPH_OUTPUTS), {"images": batch, **slots}))
+                parts.append(self._session.run(self._outputs, {"images": batch, **slots}))
             except self._errors as error:
                 raise BackendError(
                     f"ONNX Runtime cannot run {self._path} on {len(batch)} images of"
@@ -97,7 +97,7 @@ class OrtGraph:
         columns = zip(*parts, strict=True)
         return {
             name: np.concatenate(column)
-            for name, column in zip(GRAPH_OUTPUTS, columns, strict=True)
+            for name, column in zip(self._outputs, columns, strict=True)
         }
 
 

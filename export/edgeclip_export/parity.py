@@ -16,6 +16,7 @@ from edgeclip.adapters.pack_outputs import outputs_of
 from edgeclip.clip import Backbone
 from edgeclip.contract.slots import (
     GRAPH_OUTPUTS,
+    OUTPUTS_OF,
     SLOTS_OF,
     adapted_blocks,
     cross_modal_blocks,
@@ -27,9 +28,12 @@ from edgeclip_export.checks import Check
 from edgeclip_export.fuse import FusedModel
 
 Outputs = Mapping[str, NDArray[np.float32]]
-"""A graph's outputs by name: `contract.slots.GRAPH_OUTPUTS`."""
+"""A graph's outputs by name: `contract.slots.GRAPH_OUTPUTS`, or all that it has."""
 
 NEUTRAL_LIMIT = 1e-5
+PATCH_LIMIT = 1e-4
+STORED_PATCH_LIMIT = 1e-2
+_TINY = 1e-12
 
 
 @dataclass(frozen=True)
@@ -120,8 +124,9 @@ def fused_outputs(fused: FusedModel, images: NDArray[np.uint8], slots: Outputs) 
         slots: A tensor for every slot of the graph.
     """
     with torch.inference_mode():
-        outputs = fused(torch.from_numpy(images), *_tensors(slots))[: len(GRAPH_OUTPUTS)]
-    return {name: value.numpy() for name, value in zip(GRAPH_OUTPUTS, outputs, strict=True)}
+        outputs = fused(torch.from_numpy(images), *_tensors(slots))
+    names = OUTPUTS_OF[fused.graph]
+    return {name: value.numpy() for name, value in zip(names, outputs, strict=True)}
 
 
 def _tensors(slots: Outputs) -> list[Tensor]:
@@ -162,6 +167,19 @@ def difference_checks(
         Check.at_most(f"{subject}: logits", found.logits, limits.logits, note),
         Check.at_most(f"{subject}: probabilities", found.probabilities, limits.probabilities),
     ]
+
+
+def patch_difference(reference: Outputs, found: Outputs, slots: Outputs) -> float:
+    """Return how far the scores of the image's cells lie apart, absolute, the worst of all.
+
+    Args:
+        reference: Outputs with `patch_scores`.
+        found: The same of another.
+        slots: Of both: each column counts by the length of its weights, so that it is a cosine.
+    """
+    lengths = np.linalg.norm(_double(slots["class_weights"]), axis=0)
+    apart = np.abs(_double(found["patch_scores"]) - _double(reference["patch_scores"]))
+    return float((apart / np.maximum(lengths, _TINY)).max())
 
 
 def neutral_difference(backbone: Backbone, images: NDArray[np.uint8], found: Outputs) -> float:

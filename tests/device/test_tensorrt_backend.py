@@ -134,7 +134,7 @@ def test_a_call_that_fails_is_an_error_with_its_reason(
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"surplus": ("patch_scores",)}, r"other inputs or outputs .*\(patch_scores\)"),
+        ({"surplus": ("masks",)}, r"other inputs or outputs .*\(masks\)"),
         ({"types": {"images": "FLOAT"}}, "images is float32, not uint8"),
         ({"types": {"logits": "UINT8"}}, "logits is uint8, not float32"),
         ({"types": {"logits": "HALF"}}, "logits is HALF, which no graph has"),

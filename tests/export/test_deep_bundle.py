@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,7 @@ from edgeclip_export.config import BundleConfig
 from edgeclip_export.fuse import FusedModel
 from edgeclip_export.graph_checks import graph_checks
 from edgeclip_export.graph_rules import node_histogram
+from edgeclip_export.ort_graph import OrtGraph
 from edgeclip_export.verify import verify_bundle
 from support.cuda_stand_in import memory
 from support.tensorrt_stand_in import ENGINE, StandIn
@@ -168,6 +170,32 @@ def test_the_heat_map_of_the_graph_is_that_of_torch(
     (found,) = session.run(["attention"], {"images": images, **tensors})
     assert found.shape == (2, 16, 3)
     np.testing.assert_allclose(found, expected.numpy(), atol=1e-4)
+
+
+def test_the_cells_scores_of_a_deep_graph_are_those_of_its_patches(
+    deep_export: BundleResult, deep_backbone: Backbone
+) -> None:
+    tensors = filled_for("deep", deep_backbone.base, _tensors(("ba_down", "projection_delta")))
+    images = np.random.default_rng(8).integers(0, 256, (2, 32, 32, 3), np.uint8)
+    tokens = _last_tokens(deep_backbone, images)
+    projection = deep_backbone.tower.projection.numpy() + tensors["projection_delta"]
+    patches = tokens @ projection
+    directions = patches / np.linalg.norm(patches, axis=-1, keepdims=True)
+    path = deep_export.folder / read_bundle(deep_export.folder).graph_for("onnxruntime").file
+    found = OrtGraph(path).run(images, tensors)["patch_scores"]
+    np.testing.assert_allclose(found, directions @ tensors["class_weights"], atol=2e-3)
+
+
+def _last_tokens(backbone: Backbone, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Return the patch tokens after the last norm, as open_clip's own forward gives them."""
+    import torch
+
+    visual = copy.deepcopy(backbone.tower.visual)
+    visual.output_tokens = True
+    mean, std = (torch.tensor(v) for v in (backbone.preprocess.mean, backbone.preprocess.std))
+    pixels = ((torch.from_numpy(images).float() / 255 - mean) / std).permute(0, 3, 1, 2)
+    with torch.inference_mode():
+        return np.asarray(visual(pixels)[1].numpy())
 
 
 def test_a_graph_with_an_input_of_another_name_is_found_out(

@@ -9,7 +9,7 @@ import torch
 from onnx import numpy_helper
 
 from edgeclip.clip import Backbone
-from edgeclip.contract.slots import GRAPH_OUTPUTS, HEAD_SLOTS
+from edgeclip.contract.slots import HEAD_OUTPUTS, HEAD_SLOTS
 from edgeclip.errors import ConfigError
 from edgeclip_export.fuse import FusedModel
 from edgeclip_export.graph_rules import node_histogram
@@ -17,6 +17,7 @@ from edgeclip_export.onnx_graph import export_graph
 from edgeclip_export.weight_file import WeightFile
 from support.tiny_packs import EMBED_DIM, LAYERS, SIZE, WIDTH
 
+PATCH = 8
 NAMES = {
     "B": "batch",
     "K": "columns",
@@ -54,8 +55,9 @@ def test_inputs_are_frames_and_every_slot_in_order_with_named_dimensions(
 
 
 def test_outputs_are_the_contracts_in_single_precision(graph: onnx.ModelProto) -> None:
-    shapes = [("batch", EMBED_DIM)] * 2 + [("batch", "columns")] * 2
-    assert _shapes(list(graph.graph.output)) == dict(zip(GRAPH_OUTPUTS, shapes, strict=True))
+    shapes: list[tuple[object, ...]] = [("batch", EMBED_DIM)] * 2 + [("batch", "columns")] * 2
+    shapes.append(("batch", (SIZE // PATCH) ** 2, "columns"))
+    assert _shapes(list(graph.graph.output)) == dict(zip(HEAD_OUTPUTS, shapes, strict=True))
     types = {port.type.tensor_type.elem_type for port in graph.graph.output}
     assert types == {onnx.TensorProto.FLOAT}
 
@@ -81,7 +83,7 @@ def test_layer_norms_and_softmaxes_are_one_node_each_and_nothing_resizes(
 
 
 @pytest.mark.parametrize(
-    ("name", "casts"), [("cpu_graph", 1), ("tensorrt_graph", 3), ("attn32_graph", 3 + 3 * LAYERS)]
+    ("name", "casts"), [("cpu_graph", 1), ("tensorrt_graph", 4), ("attn32_graph", 4 + 3 * LAYERS)]
 )
 def test_few_casts_run_with_each_frame(
     name: str, casts: int, request: pytest.FixtureRequest

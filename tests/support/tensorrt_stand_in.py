@@ -193,7 +193,8 @@ class Context:
         embed_dim, columns = self._shapes.get("class_weights", (EMBED_DIM, self._columns()))
         last = embed_dim if name in GRAPH_OUTPUTS[:2] else columns
         first = -1 if "unknown" in self._stand_in.fails else self._shapes["images"][0]
-        patches = (self._stand_in.largest["N"],) if name == "attention" else ()
+        is_map = name in ("attention", "patch_scores")
+        patches = (self._stand_in.largest.get("N", 1),) if is_map else ()
         return Dims((first, *patches, last))
 
     def _columns(self) -> int:

@@ -36,7 +36,7 @@ from edgeclip.contract.pack import (
     PackManifest,
     Thresholds,
 )
-from edgeclip.contract.slots import GRAPH_OUTPUTS, HEAD_SLOTS, filled_slots
+from edgeclip.contract.slots import GRAPH_OUTPUTS, HEAD_OUTPUTS, HEAD_SLOTS, filled_slots
 from support.samples import AT, HASH, base, hashed, pack_manifest, preprocess_spec
 
 SIZE = 32
@@ -135,6 +135,7 @@ def tiny_graph(baked: Mapping[str, Float] | None = None) -> onnx.ModelProto:
         helper.make_node("Mul", ["change", "va_ratio"], ["share"]),
         helper.make_node("Add", ["base_embedding", "share"], ["image_features"]),
         helper.make_node("MatMul", ["image_features", "class_weights"], ["cosine"]),
+        helper.make_node("Unsqueeze", ["cosine", "cell_axis"], ["patch_scores"]),
         helper.make_node("Mul", ["cosine", "logit_scale"], ["scaled"]),
         helper.make_node("Add", ["scaled", "class_bias"], ["logits"]),
         helper.make_node("Div", ["logits", "temperature"], ["calibrated"]),
@@ -160,9 +161,12 @@ def _inputs() -> list[onnx.ValueInfoProto]:
 
 def _outputs(columns: int | str) -> list[onnx.ValueInfoProto]:
     last = {"image_features": EMBED_DIM, "base_embedding": EMBED_DIM}
+    cells = {"patch_scores": [1]}  # one, the whole image
     return [
-        helper.make_tensor_value_info(name, TensorProto.FLOAT, ["B", last.get(name, columns)])
-        for name in GRAPH_OUTPUTS
+        helper.make_tensor_value_info(
+            name, TensorProto.FLOAT, ["B", *cells.get(name, []), last.get(name, columns)]
+        )
+        for name in HEAD_OUTPUTS
     ]
 
 
@@ -173,6 +177,7 @@ def _constants(baked: Mapping[str, Float]) -> list[onnx.TensorProto]:
     offset = np.array([0.0, 0.5, 0.0, 0.1], np.float32)
     axes = np.array([1, 2], np.int64)
     named: dict[str, NDArray[np.generic]] = {"mix": mix, "offset": offset, "height_width": axes}
+    named["cell_axis"] = np.array([1], np.int64)
     named |= baked
     return [numpy_helper.from_array(array, name) for name, array in named.items()]
 
@@ -218,9 +223,9 @@ def _bundle_manifest(
         rung="fp32",
         runtime="onnxruntime",
         opset=18,
-        nodes=14,
+        nodes=15,
         inputs=["images"] if baked else ["images", *HEAD_SLOTS],
-        outputs=list(GRAPH_OUTPUTS),
+        outputs=list(HEAD_OUTPUTS),
     )
     return BundleManifest(
         created_at=AT,
