@@ -248,5 +248,5 @@ def _show_result(result: TrainResult, out: Path, *, as_json: bool) -> None:
         rounds, steps = result.taken.rounds, result.taken.steps
         show(f"resumed: {rounds} rounds and {steps} steps taken over from the interrupted run")
     show(f"report: {escape(str(out / 'report' / 'index.html'))}")
-    if not manifest.is_bake_only:  # no graph takes it yet
-        next_command(f"edgeclip-export bundle --pack {out} --out bundle/")
+    bake = " --bake" if manifest.is_bake_only else ""
+    next_command(f"edgeclip-export bundle --pack {out} --out bundle/{bake}")

@@ -12,6 +12,7 @@ import safetensors.numpy
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 
+from edgeclip.contract.binding import slots_to_bind
 from edgeclip.contract.bundle import BundleManifest, find_pack, read_bundle, read_bundled_pack
 from edgeclip.contract.hashing import sha256_file
 from edgeclip.contract.pack import (
@@ -19,7 +20,6 @@ from edgeclip.contract.pack import (
     TENSORS_FILE,
     PackManifest,
     Thresholds,
-    filled_for,
 )
 from edgeclip.errors import ConfigError, PackError
 from edgeclip_device.config import InferenceSettings, ThresholdSettings
@@ -85,13 +85,9 @@ def load_pack(
         manifest=manifest,
         manifest_sha256=sha256_file(folder / PACK_FILE),
         folder=folder,
-        slots={} if bundle_manifest.baked else _slots(bundle_manifest, manifest, folder),
+        slots=slots_to_bind(bundle_manifest, _read_tensors(folder / TENSORS_FILE)),
         thresholds=_applied(manifest, settings.thresholds),
     )
-
-
-def _slots(bundle: BundleManifest, pack: PackManifest, folder: Path) -> Slots:
-    return filled_for(bundle.graph, pack.base, _read_tensors(folder / TENSORS_FILE))
 
 
 def _read_tensors(path: Path) -> Slots:

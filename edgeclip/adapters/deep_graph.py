@@ -70,7 +70,13 @@ class DeepModel(nn.Module):
     def pooled(self, tokens: Tensor, slots: Mapping[str, Tensor]) -> TowerOutputs:
         """Return what the blocks with their adapters give; arguments as of `forward`."""
         for row, block in enumerate(self.upper.blocks, -len(self.upper.blocks)):
-            tokens = _adapted(block(tokens), slots, row)
+            tokens = adapted_tokens(
+                block(tokens),
+                slots,
+                row,
+                block=-row <= len(slots["ba_down"]),
+                cross_modal=-row <= len(slots["bx_qk"]),
+            )
         return self.upper.pool(tokens)
 
     def decided(self, pooled: TowerOutputs, slots: Mapping[str, Tensor]) -> DeepOutputs:
@@ -83,13 +89,26 @@ class DeepModel(nn.Module):
         return DeepOutputs(outputs, attention)
 
 
-def _adapted(h: Tensor, slots: Mapping[str, Tensor], row: int) -> Tensor:
-    """Return `(B, N, D)` after a block's adapters; row -1 of the slots is the last block's."""
-    if -row > len(slots["ba_down"]):
+def adapted_tokens(
+    h: Tensor, slots: Mapping[str, Tensor], row: int, *, block: bool, cross_modal: bool
+) -> Tensor:
+    """Return `(B, N, D)` after a block's adapters.
+
+    Args:
+        h: `(B, N, D)` after the block.
+        slots: ba_* and bx_*, float32.
+        row: Of the slots; -1 is the last block's.
+        block: Whether there is a block adapter.
+        cross_modal: Whether there is cross-modal attention.
+    """
+    if not (block or cross_modal):
         return h
-    normed = layer_norm(h.to(slots["ba_down"].dtype), h.shape[-1:], eps=LN_EPS)
+    dtype = slots["ba_down" if block else "bx_qk"].dtype
+    normed = layer_norm(h.to(dtype), h.shape[-1:], eps=LN_EPS)
+    if not block:
+        return h + cross_modal_branch(normed, slots, row).to(h.dtype)
     branch = block_branch(normed, slots, row)
-    if -row <= len(slots["bx_qk"]):
+    if cross_modal:
         branch = branch + cross_modal_branch(normed, slots, row)
     return h + branch.to(h.dtype)
 

@@ -99,18 +99,52 @@ class HeadGraph(nn.Module):
             alpha: `(1,)`.
             beta: `(1,)`.
         """
-        base_embedding, _ = unit(f)
-        shifted = f + z @ projection_delta
-        direction, norm = unit(shifted)
-        visual = torch.relu(direction @ va_down) @ va_up
-        cross_modal = torch.softmax(direction @ xm_q @ xm_k, dim=-1) @ xm_v
-        adapted = shifted + norm * (va_ratio * visual + xm_ratio * cross_modal)
-        image_features, _ = unit(adapted)
-        affinity = torch.exp(-beta * (1 - image_features @ cache_keys))
-        logits = logit_scale * (image_features @ class_weights) + class_bias
-        logits = logits + alpha * (affinity @ cache_values)
-        probabilities = torch.softmax(logits / temperature, dim=-1)
-        return HeadOutputs(image_features, base_embedding, logits, probabilities)
+        slots = {
+            "projection_delta": projection_delta,
+            "va_down": va_down, "va_up": va_up, "va_ratio": va_ratio,
+            "xm_q": xm_q, "xm_k": xm_k, "xm_v": xm_v, "xm_ratio": xm_ratio,
+            "class_weights": class_weights, "class_bias": class_bias,
+            "logit_scale": logit_scale, "temperature": temperature,
+            "cache_keys": cache_keys, "cache_values": cache_values, "alpha": alpha, "beta": beta,
+        }  # fmt: skip
+        return head_outputs(z, f, slots)
+
+
+def head_outputs(z: Tensor, f: Tensor, slots: Mapping[str, Tensor]) -> HeadOutputs:
+    """Return features, logits and probabilities: the one formula of the head.
+
+    Args:
+        z: `(B, D)` float32.
+        f: `(B, E)` float32, z P.
+        slots: Those of `contract.slots.HEAD_SLOTS`. `projection_delta`, and all of va_*, of xm_* or
+            of the cache may be absent; that is as if they were neutral, and costs nothing.
+    """
+    base_embedding, norm = unit(f)
+    shifted, image_features = f, base_embedding
+    if "projection_delta" in slots:
+        shifted = f + z @ slots["projection_delta"]
+        image_features, norm = unit(shifted)
+    if branches := _branches(image_features, slots):
+        added = branches[0] if len(branches) == 1 else branches[0] + branches[1]
+        image_features, _ = unit(shifted + norm * added)
+    logits = slots["logit_scale"] * (image_features @ slots["class_weights"]) + slots["class_bias"]
+    if "alpha" in slots:
+        affinity = torch.exp(-slots["beta"] * (1 - image_features @ slots["cache_keys"]))
+        logits = logits + slots["alpha"] * (affinity @ slots["cache_values"])
+    probabilities = torch.softmax(logits / slots["temperature"], dim=-1)
+    return HeadOutputs(image_features, base_embedding, logits, probabilities)
+
+
+def _branches(direction: Tensor, slots: Mapping[str, Tensor]) -> list[Tensor]:
+    """Return what the visual and the cross-modal adapter add to a unit vector, `(B, E)` each."""
+    found = []
+    if "va_ratio" in slots:
+        visual = torch.relu(direction @ slots["va_down"]) @ slots["va_up"]
+        found.append(slots["va_ratio"] * visual)
+    if "xm_ratio" in slots:
+        attention = torch.softmax(direction @ slots["xm_q"] @ slots["xm_k"], dim=-1)
+        found.append(slots["xm_ratio"] * (attention @ slots["xm_v"]))
+    return found
 
 
 def patch_scores(patches: Tensor, class_weights: Tensor) -> Tensor:

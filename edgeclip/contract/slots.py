@@ -183,7 +183,7 @@ def _filled(
     if changes_weights(surplus):
         raise PackError(
             f"the pack changes weights of the encoder ({surplus[0]}), which no graph with slots"
-            " can take: train it with methods that bind slots"
+            " can take: export it with --bake"
         )
     if surplus:
         raise PackError(f"the pack has tensors that no slot takes: {', '.join(surplus)}")

@@ -61,7 +61,7 @@ def add_pack(bundle: Path, folder: Path, on_check: Callable[[Check], None]) -> A
         BundleMissingError: There is no bundle.
         BundleDamagedError: A file of it was altered or is missing.
         BundleMismatchError: The pack is for another encoder or preprocessing, or its adapters
-            reach into the tower and the bundle's graph has no slots there.
+            reach into the tower and the bundle's graph has no slots there, or a pack is baked in.
         ConfigError: The bundle has this version of the task already, or a newer one.
         PackError: The pack is damaged, or too large for the bundle's profiles.
         ParityError: The graph computes something else than the pack promises.
@@ -95,6 +95,16 @@ def add_pack(bundle: Path, folder: Path, on_check: Callable[[Check], None]) -> A
 
 def _refuse_unfit(bundle: Path, manifest: BundleManifest, pack: PackManifest) -> str | None:
     """Return the version of the pack's task that serves now."""
+    if manifest.baked:
+        raise BundleMismatchError(
+            f"{bundle} has {manifest.packs[0].task} baked in, and its graphs take no other pack:"
+            " export a bundle without --bake"
+        )
+    if pack.is_bake_only:
+        raise BundleMismatchError(
+            f"pack {pack.task} changes the encoder's own weights, which no graph with slots can"
+            " take: export it with --bake, to a bundle of its own"
+        )
     if pack.base.weights_sha256 != manifest.base.weights_sha256:
         raise BundleMismatchError(
             f"pack {pack.task} was trained on {pack.base.arch} {pack.base.pretrained}, and {bundle}"

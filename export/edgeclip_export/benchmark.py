@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeclip.contract.binding import slots_to_bind
 from edgeclip.contract.bundle import BundleManifest, find_pack, read_bundle
-from edgeclip.contract.pack import filled_for, read_pack_manifest
+from edgeclip.contract.pack import read_pack_manifest
 from edgeclip.errors import ConfigError, EdgeclipError, GateError
 from edgeclip.packs import load_pack
 from edgeclip_export.config import BundleConfig
@@ -112,7 +113,7 @@ def run_benchmark(
     manifest = read_bundle(config.bundle)
     _refuse_large(manifest, config.batches)
     pack = load_pack(config.bundle / find_pack(manifest, None).path)
-    slots = filled_for(manifest.graph, manifest.base, pack.tensors)
+    slots = slots_to_bind(manifest, pack.tensors)
     file = manifest.graph_for("onnxruntime").file
     before = resident_mb()
     graph = OrtGraph(config.bundle / file, threads=config.threads, most_images=max(config.batches))
@@ -186,6 +187,8 @@ def _makers(
     from edgeclip_export import rivals
     from edgeclip_export.encoder import load_encoder
 
+    if manifest.baked:
+        raise ConfigError("a pack is baked in: only bundles that bind packs are compared")
     if manifest.graph == "deep":
         raise ConfigError("adapters inside the tower: only heads are compared")
     if config.threads:

@@ -10,9 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import numpy as np
-from numpy.typing import NDArray
-
+from edgeclip.adapters.changed_encoder import changed_encoder
 from edgeclip.clip import Backbone
 from edgeclip.contract.bundle import (
     MANIFEST_FILE,
@@ -30,9 +28,11 @@ from edgeclip.contract.pack import PACK_FILE, PackManifest, filled_for
 from edgeclip.contract.profiles import check_pack_fits, default_profiles
 from edgeclip.errors import ConfigError, GateError, ParityError, SetupError
 from edgeclip.packs import Pack, load_pack
+from edgeclip_export.bake import BakedModel, Slots
 from edgeclip_export.checks import Check, Checklist
 from edgeclip_export.config import BundleConfig
 from edgeclip_export.encoder import load_encoder
+from edgeclip_export.fuse import FusedModel, TorchPrecision
 from edgeclip_export.gates import encoder_gates, graph_gates, storage_gate, weight_checks
 from edgeclip_export.graph_files import GraphWriter, builder_check
 from edgeclip_export.ort_graph import OrtGraph, load_onnxruntime
@@ -100,26 +100,41 @@ class _Source:
 
     Attributes:
         pack: The adapter pack.
-        backbone: Its encoder.
+        backbone: Its encoder, changed where the pack changes its weights.
         slots: The pack's tensors, and neutral ones for the slots that it lacks.
         profiles: Sizes of the free dimensions.
+        baked: Whether the pack becomes part of the graphs.
     """
 
     pack: Pack
     backbone: Backbone
-    slots: dict[str, NDArray[np.float32]]
+    slots: Slots
     profiles: dict[str, Profile]
+    baked: bool
 
     @staticmethod
     def load(config: BundleConfig) -> _Source:
         """Return it after checking that its parts belong together."""
         pack = load_pack(config.pack)
-        backbone = load_encoder(pack.manifest, config)
-        graph = pack.manifest.graph
-        profiles = default_profiles(config.max_batch, graph)
-        slots = filled_for(graph, backbone.base, pack.tensors)
+        if pack.manifest.is_bake_only and not config.bake:
+            raise ConfigError(
+                f"{config.pack} changes the encoder's own weights ({pack.manifest.method}), which"
+                " no graph with slots can take: add --bake, which makes a graph for this pack alone"
+            )
+        backbone, tensors = changed_encoder(load_encoder(pack.manifest, config), pack.tensors)
+        profiles = default_profiles(config.max_batch, pack.manifest.graph)
+        slots = filled_for(pack.manifest.graph, backbone.base, tensors)
+        if config.bake:
+            profiles = {"B": profiles["B"]}  # no other size is free
         check_pack_fits(slots, profiles)
-        return _Source(pack, backbone, slots, profiles)
+        return _Source(pack, backbone, slots, profiles, config.bake)
+
+    def fused(self, precision: TorchPrecision) -> FusedModel:
+        """Return what becomes a graph."""
+        kind = self.pack.manifest.graph
+        if self.baked:
+            return BakedModel(self.backbone, precision, kind, self.slots).eval()
+        return FusedModel(self.backbone, precision, kind).eval()
 
 
 def _fill(
@@ -129,9 +144,11 @@ def _fill(
     pack, backbone, slots = source.pack, source.backbone, source.slots
     checklist.add(*weight_checks(backbone))
     checklist.require(GateError, "nothing was written; name sound weights with --pretrained")
-    reference = encoder_gates(backbone, slots, pack.golden, checklist)
+    half = source.fused("fp16")
+    reference = encoder_gates(backbone, slots, half, pack.golden, checklist)
     checklist.require(ParityError, "nothing was written; train the pack again")
-    writer = GraphWriter(folder, backbone, pack.manifest.graph, checklist)
+    sha256 = pack.manifest.base.weights_sha256
+    writer = GraphWriter(folder, sha256, source.fused, checklist)
     with TemporaryDirectory(dir=folder, prefix=".scratch.") as scratch:
         graphs, exact = writer.write(Path(scratch))
         parity = graph_gates(backbone, slots, reference, OrtGraph(exact), checklist)
@@ -139,26 +156,24 @@ def _fill(
     checklist.add(builder_check(folder / graphs[0].file, source.profiles))
     checklist.require(ParityError, "nothing was written; choose another --backbone")
     _copy_pack(config.pack, pack, folder)
-    manifest = _manifest(pack.manifest, graphs, source.profiles, parity, folder)
+    manifest = _manifest(source, graphs, parity, folder)
     write_text(folder / MANIFEST_FILE, manifest.to_json())
     read_bundle(folder)
     return manifest
 
 
 def _manifest(
-    pack: PackManifest,
-    graphs: list[Graph],
-    profiles: dict[str, Profile],
-    parity: dict[str, float],
-    folder: Path,
+    source: _Source, graphs: list[Graph], parity: dict[str, float], folder: Path
 ) -> BundleManifest:
+    pack = source.pack.manifest
     return BundleManifest(
         created_at=datetime.now(timezone.utc),
         tool=_tools(),
         base=pack.base,
         preprocess=pack.preprocess,
         graphs=graphs,
-        profiles=profiles,
+        profiles=source.profiles,
+        baked=source.baked,
         packs=[PackRef(task=pack.task, version=pack.version, path=_pack_path(pack))],
         tolerance=_TOLERANCE,
         parity=parity,

@@ -46,19 +46,28 @@ def bundle(
         bool, typer.Option("--overwrite/--no-overwrite", help="Replace the bundle at --out.")
     ] = False,
     max_batch: Annotated[int, typer.Option(help="Images an engine takes at once, 1 to 64.")] = 4,
+    bake: Annotated[
+        bool,
+        typer.Option(
+            "--bake/--no-bake", help="Make the pack part of the graphs: one bundle, one pack."
+        ),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Fuse encoder and pack into ONNX, check it against torch, and write the bundle."""
     from edgeclip_export.bundle_writer import write_bundle
     from edgeclip_export.config import BundleConfig
 
-    config = BundleConfig(pack, out, backbone, pretrained, overwrite, max_batch)
+    config = BundleConfig(pack, out, backbone, pretrained, overwrite, max_batch, bake)
     result = write_bundle(config, show_check(as_json))
     size = sum(record.size_bytes for record in result.manifest.files.values())
     if as_json:
         checks = [check.to_dict() for check in result.checks]
-        print_json({"bundle": str(out), "size_bytes": size, "checks": checks})
+        print_json({"bundle": str(out), "size_bytes": size, "baked": bake, "checks": checks})
         return
+    if bake:
+        own = result.manifest.packs[0]
+        print(f"baked: its graphs are {own.task} {own.version}, and take no other pack")
     print(f"wrote {out} ({megabytes(size)})")
     print(f"next: edgeclip-export engine {out}, or copy it to the device")
 
@@ -110,6 +119,7 @@ def _table(facts: dict[str, Any]) -> Table:
     rows = {
         "bundle": f"{facts['bundle']} ({megabytes(facts['size_bytes'])}, {facts['created_at']})",
         "encoder": f"{base['arch']}, {base['pretrained']}, {base['params']:,} parameters",
+        "packs": "baked into the graphs" if facts["baked"] else "bound as inputs",
         "signed": f"by key {facts['signed_by']}" if facts["signed_by"] else "no",
         "input": f"{base['image_size']} px, RGB, uint8",
         "sizes": ", ".join(f"{k} {p['min']}-{p['max']}" for k, p in facts["profiles"].items()),

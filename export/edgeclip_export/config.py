@@ -21,6 +21,7 @@ class BundleConfig:
         pretrained: open_clip's tag or a checkpoint file; None takes the pack's.
         overwrite: Replace a bundle that lies at `out`.
         max_batch: Images that an engine takes in one call, 1 to 64.
+        bake: Put the pack into the graphs, as constants.
     """
 
     pack: Path
@@ -29,6 +30,7 @@ class BundleConfig:
     pretrained: str | None = None
     overwrite: bool = False
     max_batch: int = 4
+    bake: bool = False
 
 
 @dataclass(frozen=True)

@@ -38,6 +38,7 @@ def describe_bundle(bundle: Path) -> dict[str, Any]:
         "size_bytes": sum(record.size_bytes for record in manifest.files.values()),
         "signed_by": _signer(bundle),
         "base": manifest.base.model_dump(),
+        "baked": manifest.baked,
         "profiles": {name: item.model_dump() for name, item in manifest.profiles.items()},
         "parity": manifest.parity,
         "graphs": [_graph(graph.file, manifest) for graph in manifest.graphs],

@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeclip.contract.binding import slots_to_bind
 from edgeclip.contract.bundle import BundleManifest, PackRef
 from edgeclip.contract.cuda_memory import CudaMemory
 from edgeclip.contract.engine_gate import EngineParity, Outputs, engine_parity
 from edgeclip.contract.engine_key import Machine, Runtime, record_parity, survey_engines
 from edgeclip.contract.engine_runner import EngineRunner
 from edgeclip.contract.gpu import Gpu, find_gpu
-from edgeclip.contract.pack import filled_for
 from edgeclip.contract.tensorrt_api import TensorRtApi, load_tensorrt
 from edgeclip.errors import BundleMismatchError, SetupError
 from edgeclip.packs import load_pack
@@ -106,8 +106,7 @@ def _parity(
     bundle: Path, manifest: BundleManifest, reference: PackRef, runner: EngineRunner
 ) -> EngineParity:
     pack = load_pack(bundle / reference.path)
-    if not manifest.baked:
-        runner.bind(filled_for(manifest.graph, manifest.base, pack.tensors))
+    runner.bind(slots_to_bind(manifest, pack.tensors))
     golden = Outputs(pack.golden.image_features, pack.golden.probabilities)
     found = _run(runner, pack.golden.images)
     return engine_parity(golden, found, pack.manifest, manifest.tolerance)

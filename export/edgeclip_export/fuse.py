@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
 from typing import Literal
 
 import torch
@@ -11,7 +12,14 @@ from torch import Tensor, nn
 from edgeclip.adapters.deep_graph import DeepModel
 from edgeclip.adapters.head_graph import HeadGraph, patch_scores
 from edgeclip.clip import Backbone
-from edgeclip.contract.slots import SLOTS_OF, GraphKind, adapted_blocks, cross_modal_blocks
+from edgeclip.contract.slots import (
+    OUTPUTS_OF,
+    SLOTS_OF,
+    GraphKind,
+    Slot,
+    adapted_blocks,
+    cross_modal_blocks,
+)
 from edgeclip.towers import is_staged, split_tower
 from edgeclip_export.cells import Cells, cells_of
 from edgeclip_export.graph_rules import Expected
@@ -77,39 +85,58 @@ class FusedModel(nn.Module):
             images: `(B, S, S, 3)` uint8, RGB, from the contract's preprocessing.
             slots: All of the graph's slots in the order of `contract.slots.SLOTS_OF`, float32.
         """
-        pixels = (images.float() * self.pixel_scale + self.pixel_shift).permute(0, 3, 1, 2)
+        pixels = self.pixels(images)
         given = dict(zip(SLOTS_OF[self.graph], slots, strict=True))
         delta, columns = given["projection_delta"], given["class_weights"]
         if self.graph == "deep":
-            pooled = self.deep.pooled(self.lower(pixels.to(self.dtype)), given)
+            pooled = self.deep.pooled(self.lower(pixels), given)
             outputs, attention = self.deep.decided(pooled, given)
             shifted = pooled.patches + pooled.tokens @ delta
             return (*outputs, patch_scores(shifted, columns), attention)
-        z, cells = (part.float() for part in self.cells(self.visual, pixels.to(self.dtype)))
+        z, cells = (part.float() for part in self.cells(self.visual, pixels))
         scores = patch_scores(cells @ (self.projection + delta), columns)
         return (*self.head(z, z @ self.projection, *slots), scores)
 
+    @property
+    def slots(self) -> Mapping[str, Slot]:
+        """Inputs of the graph after `images`."""
+        return SLOTS_OF[self.graph]
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Outputs of the graph."""
+        return OUTPUTS_OF[self.graph]
+
+    def pixels(self, images: Tensor) -> Tensor:
+        """Return normalised `(B, 3, S, S)` of the tower's type for `(B, S, S, 3)` uint8."""
+        pixels = images.float() * self.pixel_scale + self.pixel_shift
+        return pixels.permute(0, 3, 1, 2).to(self.dtype)
+
     def expected(self) -> Expected:
         """Return what its graph must look like: no norm and no softmax is taken apart."""
-        norms = sum(isinstance(module, nn.LayerNorm) for module in self.visual.modules())
         inside = self.graph == "deep"
+        return self.looks(
+            norms=adapted_blocks(self.blocks) if inside else 0,
+            softmaxes=_HEAD_SOFTMAXES + (cross_modal_blocks(self.blocks) + 1 if inside else 0),
+        )
+
+    def looks(self, *, norms: int, softmaxes: int) -> Expected:
+        """Return what a graph of this tower must look like.
+
+        Args:
+            norms: LayerNorms beside the tower's own.
+            softmaxes: Beside the tower's own: one for each of its attentions.
+        """
+        own = sum(isinstance(module, nn.LayerNorm) for module in self.visual.modules())
+        attentions = 1 if is_staged(self.visual) else self.blocks
         return Expected(
             size=self.size,
             rung=self.precision,
-            layer_norms=norms + (adapted_blocks(self.blocks) if inside else 0) + self._twice(),
-            softmaxes=self._softmaxes(),
+            layer_norms=own + norms + self._twice(),
+            softmaxes=attentions + softmaxes if attentions else None,
             blocks=self.blocks,
         )
 
     def _twice(self) -> int:
         """Return 1 for a ViT whose last norm comes after its pooling: the patches need it, too."""
         return int(self.blocks > 0 and bool(self.visual.final_ln_after_pool))
-
-    def _softmaxes(self) -> int | None:
-        """Return one for each attention, two of the head, and those that a `deep` graph adds."""
-        if is_staged(self.visual):
-            return 1 + _HEAD_SOFTMAXES
-        if not self.blocks:
-            return None
-        inside = cross_modal_blocks(self.blocks) + 1 if self.graph == "deep" else 0
-        return self.blocks + _HEAD_SOFTMAXES + inside

@@ -10,13 +10,7 @@ import onnx
 from edgeclip.contract.profiles import DIMENSION_NAMES
 from edgeclip.contract.slots import OUTPUTS_OF, SLOTS_OF, graph_of
 from edgeclip_export.checks import Check
-from edgeclip_export.graph_rules import (
-    IR_VERSION,
-    OPSET,
-    Expected,
-    inputs_of,
-    node_histogram,
-)
+from edgeclip_export.graph_rules import IR_VERSION, OPSET, Expected, node_histogram
 
 _MOST_CASTS = 4
 _CASTS_A_BLOCK = 2  # in and out of single precision, around a block's adapters
@@ -53,7 +47,7 @@ def graph_checks(path: Path, expected: Expected) -> list[Check]:
     model = onnx.load(path, load_external_data=False)
     return [
         _valid(path, model),
-        _same_interface(model, expected.size),
+        _same_interface(model, expected),
         _first_cast(model),
         _operators(model, expected),
     ]
@@ -71,31 +65,43 @@ def _valid(path: Path, model: onnx.ModelProto) -> Check:
     return Check("graph is valid ONNX", fits, note=note)
 
 
-def _same_interface(model: onnx.ModelProto, size: int) -> Check:
+def _same_interface(model: onnx.ModelProto, expected: Expected) -> Check:
     name = "inputs and outputs are the contract's"
-    graph = model.graph
+    graph, size = model.graph, expected.size
     widths = {entry.name: entry for entry in graph.input}
+    ports = {entry.name: entry for entry in graph.output}
     kind = graph_of(widths)
-    slots, outputs = SLOTS_OF[kind], OUTPUTS_OF[kind]
-    if tuple(widths) != inputs_of(kind) or tuple(entry.name for entry in graph.output) != outputs:
-        found = ", ".join([*widths, *(entry.name for entry in graph.output)])
-        return Check(name, False, note=f"found {found}")
-    width, embed_dim = (_dims(widths["projection_delta"])[axis] for axis in (0, 1))
-    sizes = {"1": 1, "D": width, "E": embed_dim, **DIMENSION_NAMES, **_blocks_of(widths)}
-    sizes["N"] = _dims(graph.output[-1])[1]  # cells of the image, which the tower's grid fixes
-    expected: _Interface = [("images", onnx.TensorProto.UINT8, (sizes["B"], size, size, 3))]
-    expected += [
-        (slot, onnx.TensorProto.FLOAT, tuple(sizes[letter] for letter in slots[slot].dims))
-        for slot in slots
-    ]
-    expected += [
-        (output, onnx.TensorProto.FLOAT, tuple(sizes[letter] for letter in _OUTPUT_DIMS[output]))
-        for output in outputs
+    slots = {} if expected.baked else SLOTS_OF[kind]
+    outputs = expected.baked or OUTPUTS_OF[kind]
+    if tuple(widths) != ("images", *slots) or tuple(ports) != outputs:
+        return Check(name, False, note=f"found {', '.join([*widths, *ports])}")
+    sizes = _sizes(widths, ports)
+    wanted: _Interface = [("images", onnx.TensorProto.UINT8, (sizes["B"], size, size, 3))]
+    letters = {name: slot.dims for name, slot in slots.items()}
+    letters |= {output: tuple(_OUTPUT_DIMS[output]) for output in outputs}
+    wanted += [
+        (port, onnx.TensorProto.FLOAT, tuple(sizes[letter] for letter in dims))
+        for port, dims in letters.items()
     ]
     found_ports = _interface([*graph.input, *graph.output])
-    wrong = [port[0] for port in expected if port not in found_ports]
+    wrong = [port[0] for port in wanted if port not in found_ports]
     note = f"type or shape of {', '.join(wrong)}" if wrong else f"{len(widths)} inputs"
     return Check(name, not wrong, note=note)
+
+
+def _sizes(
+    inputs: Mapping[str, onnx.ValueInfoProto], outputs: Mapping[str, onnx.ValueInfoProto]
+) -> dict[str, object]:
+    """Return the sizes that inputs and outputs must agree on, by letter; names of free ones."""
+    sizes: dict[str, object] = {"1": 1, **DIMENSION_NAMES, **_blocks_of(inputs)}
+    sizes["N"] = _dims(outputs["patch_scores"])[1]  # cells, which the tower's grid fixes
+    if "projection_delta" in inputs:
+        sizes["D"], sizes["E"] = _dims(inputs["projection_delta"])
+        return sizes
+    for letter, output in (("E", "image_features"), ("K", "logits")):
+        found = _dims(outputs[output])[-1]  # with a pack in it, no size but the batch is free
+        sizes[letter] = found if isinstance(found, int) else "a fixed size"
+    return sizes
 
 
 def _blocks_of(inputs: Mapping[str, onnx.ValueInfoProto]) -> dict[str, object]:
@@ -150,7 +156,8 @@ def _casts(model: onnx.ModelProto) -> int:
 
 def _most_casts(model: onnx.ModelProto, expected: Expected) -> int:
     blocks = _blocks_of({entry.name: entry for entry in model.graph.input}).get("A", 0)
-    most = _MOST_CASTS + _CASTS_A_BLOCK * (blocks if isinstance(blocks, int) else 0)
+    adapted = blocks if isinstance(blocks, int) and not expected.baked else expected.adapted
+    most = _MOST_CASTS + _CASTS_A_BLOCK * adapted
     if expected.rung == "fp16-attn32":
         most += _CASTS_A_SOFTMAX * sum(node.op_type == "Softmax" for node in model.graph.node)
     return most

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
 import onnx
 
-from edgeclip.clip import Backbone
 from edgeclip.contract.bundle import Graph, Profile, Rung
-from edgeclip.contract.slots import OUTPUTS_OF, GraphKind
 from edgeclip.errors import BackendError, GateError, SetupError
 from edgeclip_export.attention import with_single_precision_scores
 from edgeclip_export.checks import Check, Checklist
 from edgeclip_export.config import BuilderSettings
 from edgeclip_export.engine import build_engine
-from edgeclip_export.fuse import FusedModel
+from edgeclip_export.fuse import FusedModel, TorchPrecision
 from edgeclip_export.graph_checks import graph_checks
-from edgeclip_export.graph_rules import OPSET, Expected, inputs_of
+from edgeclip_export.graph_rules import OPSET, Expected
 from edgeclip_export.onnx_graph import export_graph
 from edgeclip_export.progress import SilentProgress
 from edgeclip_export.tensorrt_runtime import module_name
@@ -37,17 +36,21 @@ class GraphWriter:
 
     Args:
         folder: The bundle being made.
-        backbone: The frozen encoder.
-        kind: Which slots the graphs have.
+        weights_sha256: Of the encoder.
+        fused: Makes what becomes a graph, in a precision.
         checklist: Takes the checks.
     """
 
     def __init__(
-        self, folder: Path, backbone: Backbone, kind: GraphKind, checklist: Checklist
+        self,
+        folder: Path,
+        weights_sha256: str,
+        fused: Callable[[TorchPrecision], FusedModel],
+        checklist: Checklist,
     ) -> None:
-        self._bundle, self._backbone, self._kind = folder, backbone, kind
+        self._bundle, self._fused = folder, fused
         self._checklist = checklist
-        self._folder = folder / f"backbone/{backbone.base.weights_sha256[:_HASH_CHARS]}"
+        self._folder = folder / f"backbone/{weights_sha256[:_HASH_CHARS]}"
         self._folder.mkdir(parents=True)
 
     def write(self, scratch: Path) -> tuple[list[Graph], Path]:
@@ -66,25 +69,25 @@ class GraphWriter:
         return [*graphs, single], exact
 
     def _write_half(self, weights: WeightFile) -> list[Graph]:
-        fused = FusedModel(self._backbone, "fp16", self._kind).eval()
+        fused = self._fused("fp16")
         expected = fused.expected()
         model = export_graph(fused, fused.size).stored(weights)
-        graphs = [self._write(model, expected)]
+        graphs = [self._write(model, fused, expected)]
         scores = with_single_precision_scores(model)
         if scores != model:  # a tower without attention has no such rung
-            graphs.append(self._write(scores, replace(expected, rung="fp16-attn32")))
+            graphs.append(self._write(scores, fused, replace(expected, rung="fp16-attn32")))
         return graphs
 
     def _write_single(self, weights: WeightFile, scratch: Path) -> tuple[Graph, Path]:
-        fused = FusedModel(self._backbone, "fp32", self._kind).eval()
+        fused = self._fused("fp32")
         exported = export_graph(fused, fused.size)
-        graph = self._write(exported.stored_in_half(weights), fused.expected())
+        graph = self._write(exported.stored_in_half(weights), fused, fused.expected())
         exact = scratch / GRAPH_FILES["fp32"]
         with WeightFile(scratch / WEIGHTS_FILE) as exact_weights:
             onnx.save_model(exported.stored(exact_weights), exact)
         return graph, exact
 
-    def _write(self, model: onnx.ModelProto, expected: Expected) -> Graph:
+    def _write(self, model: onnx.ModelProto, fused: FusedModel, expected: Expected) -> Graph:
         path = self._folder / GRAPH_FILES[expected.rung]
         onnx.save_model(model, path)
         for check in graph_checks(path, expected):
@@ -98,8 +101,8 @@ class GraphWriter:
             runtime=_runtime(expected.rung),
             opset=OPSET,
             nodes=len(model.graph.node),
-            inputs=list(inputs_of(self._kind)),
-            outputs=list(OUTPUTS_OF[self._kind]),
+            inputs=["images", *fused.slots],
+            outputs=list(fused.outputs),
         )
 
 

@@ -23,6 +23,9 @@ class Expected:
         layer_norms: How many it has: each stays one node.
         softmaxes: How many it has; None for towers whose inside is not known.
         blocks: L of the tower; 0 for towers whose blocks are not known.
+        baked: Outputs of a graph with a pack in it, whose only input is `images`; empty for a graph
+            with slots.
+        adapted: Of such a graph: how many blocks have an adapter.
     """
 
     size: int
@@ -30,6 +33,8 @@ class Expected:
     layer_norms: int
     softmaxes: int | None
     blocks: int
+    baked: tuple[str, ...] = ()
+    adapted: int = 0
 
 
 def inputs_of(graph: GraphKind) -> tuple[str, ...]:

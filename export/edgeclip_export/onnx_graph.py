@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -14,19 +14,13 @@ from onnxscript import ir
 from torch import Tensor
 
 from edgeclip.contract.profiles import DIMENSION_NAMES
-from edgeclip.contract.slots import (
-    OUTPUTS_OF,
-    SLOTS_OF,
-    GraphKind,
-    adapted_blocks,
-    cross_modal_blocks,
-)
+from edgeclip.contract.slots import Slot, adapted_blocks, cross_modal_blocks
 from edgeclip.errors import ConfigError
 from edgeclip_export.attention import attention
 from edgeclip_export.exported_graph import LEAST_BYTES, ExportedGraph
 from edgeclip_export.fuse import FusedModel
 from edgeclip_export.graph_names import name_nodes, name_weights
-from edgeclip_export.graph_rules import OPSET, inputs_of
+from edgeclip_export.graph_rules import OPSET
 
 _ATTENTION = torch.ops.aten.scaled_dot_product_attention.default
 
@@ -48,9 +42,9 @@ def export_graph(model: FusedModel, size: int) -> ExportedGraph:
                 _example(model, size),
                 dynamo=True,
                 opset_version=OPSET,
-                input_names=list(inputs_of(model.graph)),
-                output_names=list(OUTPUTS_OF[model.graph]),
-                dynamic_shapes=_dynamic_shapes(model.graph),
+                input_names=["images", *model.slots],
+                output_names=list(model.outputs),
+                dynamic_shapes=_dynamic_shapes(model.slots),
                 custom_translation_table={_ATTENTION: attention},
                 external_data=False,
                 verbose=False,
@@ -72,18 +66,18 @@ def _example(model: FusedModel, size: int) -> tuple[Tensor, ...]:
     free = {"H": 5, "d": 3, "M": 4, "K": 6, "C": 7, "h": 8, "T": 9}
     sizes = {"1": 1, "D": width, "E": embed_dim} | blocks | free
     images = torch.zeros((2, size, size, 3), dtype=torch.uint8)
-    table = SLOTS_OF[model.graph].values()
-    slots = [torch.ones([sizes[letter] for letter in slot.dims]) for slot in table]
+    slots = [torch.ones([sizes[letter] for letter in s.dims]) for s in model.slots.values()]
     return images, *slots
 
 
-def _dynamic_shapes(graph: GraphKind) -> tuple[object, ...]:
+def _dynamic_shapes(table: Mapping[str, Slot]) -> tuple[object, ...]:
     free = {letter: torch.export.Dim(name, min=1) for letter, name in DIMENSION_NAMES.items()}
     slots = tuple(
         {axis: free[letter] for axis, letter in enumerate(slot.dims) if letter in free}
-        for slot in SLOTS_OF[graph].values()
+        for slot in table.values()
     )
-    return {0: free["B"]}, slots
+    images = {0: free["B"]}
+    return (images, slots) if slots else (images,)
 
 
 def _taken_apart(program: Any) -> ExportedGraph:

@@ -41,6 +41,9 @@ class OrtGraph:
         threads: Of one operator; 0 lets ONNX Runtime choose.
         most_images: Of one call; more are computed one after the other.
 
+    Attributes:
+        is_baked: Whether a pack is in it, so that it takes nothing but images.
+
     Raises:
         SetupError: ONNX Runtime is not installed.
         BackendError: It cannot load the graph.
@@ -71,6 +74,7 @@ class OrtGraph:
         except self._errors as error:
             raise BackendError(f"ONNX Runtime cannot load {path} ({_short(error)})") from error
         self._outputs = [port.name for port in self._session.get_outputs()]
+        self.is_baked = [port.name for port in self._session.get_inputs()] == ["images"]
 
     def run(
         self, images: NDArray[np.uint8], slots: Mapping[str, NDArray[np.float32]]
@@ -79,16 +83,17 @@ class OrtGraph:
 
         Args:
             images: `(B, S, S, 3)` uint8, RGB; B of any size.
-            slots: What `contract.slots.filled_slots` gave.
+            slots: What `contract.slots.filled_slots` gave; not looked at where a pack is baked in.
 
         Raises:
             BackendError: The graph refuses the inputs, or fails.
         """
+        bound = {} if self.is_baked else slots
         parts = []
         for start in range(0, len(images), self._most_images):
             batch = images[start : start + self._most_images]
             try:
-                parts.append(self._session.run(self._outputs, {"images": batch, **slots}))
+                parts.append(self._session.run(self._outputs, {"images": batch, **bound}))
             except self._errors as error:
                 raise BackendError(
                     f"ONNX Runtime cannot run {self._path} on {len(batch)} images of"

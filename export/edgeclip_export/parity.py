@@ -16,7 +16,6 @@ from edgeclip.adapters.pack_outputs import outputs_of
 from edgeclip.clip import Backbone
 from edgeclip.contract.slots import (
     GRAPH_OUTPUTS,
-    OUTPUTS_OF,
     SLOTS_OF,
     adapted_blocks,
     cross_modal_blocks,
@@ -121,12 +120,12 @@ def fused_outputs(fused: FusedModel, images: NDArray[np.uint8], slots: Outputs) 
     Args:
         fused: Encoder and head.
         images: `(B, S, S, 3)` uint8, RGB.
-        slots: A tensor for every slot of the graph.
+        slots: A tensor for every slot of the graph; not looked at where a pack is baked in.
     """
+    bound = [torch.from_numpy(np.array(slots[name], np.float32)) for name in fused.slots]
     with torch.inference_mode():
-        outputs = fused(torch.from_numpy(images), *_tensors(slots))
-    names = OUTPUTS_OF[fused.graph]
-    return {name: value.numpy() for name, value in zip(names, outputs, strict=True)}
+        outputs = fused(torch.from_numpy(images), *bound)
+    return {name: value.numpy() for name, value in zip(fused.outputs, outputs, strict=True)}
 
 
 def _tensors(slots: Outputs) -> list[Tensor]:

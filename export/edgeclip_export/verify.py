@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from edgeclip.contract.binding import slots_to_bind
 from edgeclip.contract.bundle import BundleManifest, read_bundle, read_pack_at
-from edgeclip.contract.pack import filled_for
 from edgeclip.errors import BundleMismatchError, ParityError, SetupError
 from edgeclip.packs import load_pack
 from edgeclip_export.checks import Check, Checklist
@@ -85,8 +85,7 @@ def _checks(
     checks = []
     for reference in manifest.packs:
         pack = load_pack(bundle / reference.path)
-        slots = filled_for(manifest.graph, manifest.base, pack.tensors)
-        found = graph.run(pack.golden.images, slots)
+        found = graph.run(pack.golden.images, slots_to_bind(manifest, pack.tensors))
         subject = f"{reference.task} {reference.version}, ONNX Runtime"
         checks += golden_checks(subject, pack.golden, found)
     return checks

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from edgeclip.contract.engine_runner import WARM_UPS, EngineRunner
+from edgeclip.contract.slots import HEAD_OUTPUTS
 from edgeclip.contract.tensorrt_api import TensorRtApi
 from edgeclip.errors import BackendError
 from edgeclip_device.config import InferenceSettings
@@ -55,7 +56,7 @@ def _red(runner: EngineRunner, count: int = 1) -> float:
 
 def test_inputs_and_outputs_are_known_by_name_and_type(runner: EngineRunner) -> None:
     assert "images" in runner.inputs
-    assert runner.outputs == ("image_features", "base_embedding", "logits", "probabilities")
+    assert runner.outputs == HEAD_OUTPUTS
     assert runner.types["images"] is np.uint8
     assert runner.types["class_weights"] is np.float32
 

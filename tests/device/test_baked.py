@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import logging
 from pathlib import Path
+from shutil import copytree
 
 import numpy as np
 import pytest
 from typer.testing import CliRunner
 
 from edgeclip.contract.bundle import MANIFEST_FILE, read_bundle
+from edgeclip.contract.engine_key import Machine
+from edgeclip.contract.gpu import Gpu
 from edgeclip.contract.tensorrt_api import TensorRtApi
 from edgeclip.errors import BackendError, BundleDamagedError, BundleMismatchError
 from edgeclip_device.backends.base import Backend
@@ -20,10 +23,13 @@ from edgeclip_device.backends.tensorrt_backend import TensorRtBackend
 from edgeclip_device.cli import app
 from edgeclip_device.config import InferenceSettings
 from edgeclip_device.packs import load_pack
+from edgeclip_device.verifying import require_all, verify_backends
 from support.cuda_stand_in import memory
+from support.engines import key_of, write_engine
 from support.tensorrt_stand_in import ENGINE, StandIn
 from support.tiny_bundle import GRAPH_FILE, GREEN, RED, TinyPack, solid, write_tiny_bundle
 
+NANO = Machine.of("tensorrt", "10.3.0", Gpu("Orin", "8.7", 8))
 BOTH = np.concatenate([solid(RED), solid(GREEN)])
 
 
@@ -105,6 +111,28 @@ def test_replay_runs_it(baked: Path, crossing_clip: Path, tmp_path: Path) -> Non
     result = CliRunner().invoke(app, [*arguments, "--state", str(tmp_path / "state")])
     assert result.exit_code == 0, result.output
     assert '"leopard"' in result.output
+
+
+def test_verify_finds_both_backends_right(baked: Path, tmp_path: Path) -> None:
+    folder = Path(copytree(baked, tmp_path / "bundle"))
+    write_engine(folder, key_of(read_bundle(folder), NANO), ENGINE)
+    settings = InferenceSettings(bundle=folder)
+    api = TensorRtApi(StandIn(folder / GRAPH_FILE, baked=True).module)
+
+    def opens(engine: Path, precision: str) -> Backend:
+        return TensorRtBackend(engine, precision, api=api, memory=memory())
+
+    found = verify_backends(load_pack(settings), settings, machine=lambda: NANO, open_engine=opens)
+    assert {verdict.backend for verdict in found if verdict.serves} == {"tensorrt", "onnxruntime"}
+    assert not [problem for verdict in found for problem in verdict.problems]
+    require_all(found, folder)
+
+
+def test_verify_on_the_command_line_says_what_serves(baked: Path) -> None:
+    arguments = ["verify", "--bundle", str(baked), "--backend", "onnxruntime"]
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 0, result.output
+    assert "leopard@1.0.0 is served by onnxruntime, rung fp32" in result.output
 
 
 def _spoilt(bundle: Path, folder: Path, **changes: object) -> Path:
