@@ -17,7 +17,7 @@ from torch import Tensor
 
 from edgeclip.adapters.head_graph import HeadOutputs
 from edgeclip.adapters.model import FeatureGraph, Inputs
-from edgeclip.contract.deltas import split_deltas
+from edgeclip.contract.deltas import changes_weights, split_deltas
 from edgeclip.feature_cache import FeatureCache
 from edgeclip.features import Features, encode_regions
 from edgeclip.labels.dataset import LabelledImage
@@ -55,6 +55,10 @@ class ChangedFeatureGraph(FeatureGraph):
 
     The deltas themselves are not looked at: they must be those that the features were made with.
     """
+
+    def takes(self, slot: str) -> bool:
+        """Return whether it is a slot of the head, or a change of the encoder's weights."""
+        return super().takes(slot) or changes_weights([slot])
 
     def __call__(self, inputs: Inputs, slots: Mapping[str, Tensor]) -> HeadOutputs:
         """Return the outputs.

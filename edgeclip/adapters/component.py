@@ -70,6 +70,11 @@ class Component(nn.Module):
         """
         return before
 
+    @property
+    def moves_head(self) -> bool:
+        """Whether it has a part in the class matrix."""
+        return type(self).head is not Component.head
+
     def penalty(self) -> Tensor:
         """Return its regulariser, `()`: what the loss gains for moving from the start."""
         return torch.zeros(())
@@ -97,6 +102,11 @@ class Frozen(Component):
         self.kind = kind  # type: ignore[misc]  # of the instance: one class stands for all kinds
         self.fusion = fusion  # type: ignore[misc]
         self._slots, self.moves = dict(slots), dict(moves)
+
+    @property
+    def moves_head(self) -> bool:
+        """Whether there are moves."""
+        return bool(self.moves)
 
     def slots(self, share: float = 1.0) -> dict[str, Tensor]:  # noqa: ARG002
         """Return the stored slots, whatever the share."""

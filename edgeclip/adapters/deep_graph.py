@@ -28,7 +28,7 @@ from torch.nn.functional import layer_norm
 from edgeclip.adapters.class_head import ZeroShot
 from edgeclip.adapters.head_graph import HeadGraph, HeadOutputs, unit
 from edgeclip.adapters.model import Inputs, arrays
-from edgeclip.contract.slots import HEAD_SLOTS, filled_deep_slots
+from edgeclip.contract.slots import ALL_SLOTS, HEAD_SLOTS, filled_deep_slots
 from edgeclip.towers import TowerOutputs, UpperTower
 
 LN_EPS = 1e-5  # as the encoder's own norms
@@ -173,6 +173,10 @@ class DeepGraph:
             blocks=self.upper.total_blocks,
         )
         return {name: torch.from_numpy(np.array(slot)) for name, slot in filled.items()}
+
+    def takes(self, slot: str) -> bool:
+        """Return whether it is a slot of the head, or of the blocks that are run."""
+        return slot in ALL_SLOTS
 
     def __call__(self, inputs: Inputs, slots: Mapping[str, Tensor]) -> HeadOutputs:
         """Return the outputs of the tokens in `inputs`; z and f are computed anew from them.

@@ -16,7 +16,7 @@ from edgeclip.adapters.component import Component
 from edgeclip.adapters.composing import Stored, compose, stored_parts
 from edgeclip.adapters.head_graph import HeadGraph, HeadOutputs, slot_tensors
 from edgeclip.adapters.threads import one_thread
-from edgeclip.contract.slots import filled_slots
+from edgeclip.contract.slots import HEAD_SLOTS, filled_slots
 
 Tensors = dict[str, NDArray[np.float32]]
 
@@ -54,6 +54,9 @@ class Graph(Protocol):
     def neutral(self, start: ZeroShot) -> dict[str, Tensor]:
         """Return every slot of the graph at zero-shot."""
 
+    def takes(self, slot: str) -> bool:
+        """Return whether a tensor of that name has a part in the outputs."""
+
     def __call__(self, inputs: Inputs, slots: Mapping[str, Tensor]) -> HeadOutputs:
         """Return the outputs.
 
@@ -73,6 +76,10 @@ class FeatureGraph:
         """Return every slot of the head at zero-shot; D is taken as 1, see `__call__`."""
         filled = filled_slots(arrays(start.slots()), width=1, embed_dim=start.weights.shape[0])
         return slot_tensors(filled)
+
+    def takes(self, slot: str) -> bool:
+        """Return whether it is a slot of the head."""
+        return slot in HEAD_SLOTS
 
     def __call__(self, inputs: Inputs, slots: Mapping[str, Tensor]) -> HeadOutputs:
         """Return the outputs. Where `projection_delta` is neutral, z is not looked at.
@@ -97,7 +104,8 @@ class AdapterModel(nn.Module):
         parts: The components.
 
     Raises:
-        ValueError: Two components bind the same slot, or are of one kind.
+        ValueError: Two components bind the same slot, or are of one kind; or one has no part in the
+            graph: it would be zero-shot, whatever it learned.
     """
 
     def __init__(
@@ -110,6 +118,7 @@ class AdapterModel(nn.Module):
         self.graph: Graph = graph or FeatureGraph()
         self._neutral = self.graph.neutral(start)
         _refuse_shared_slots(components)
+        _refuse_without_part(components, self.graph)
 
     def own_slots(self, share: float = 1.0) -> dict[str, Tensor]:
         """Return the slots that are not neutral, with gradients.
@@ -190,3 +199,18 @@ def _refuse_shared_slots(components: Sequence[Component]) -> None:
             other = owner.setdefault(slot, component.kind)
             if other != component.kind:
                 raise ValueError(f"{other} and {component.kind} both bind {slot}: choose one")
+
+
+def _refuse_without_part(components: Sequence[Component], graph: Graph) -> None:
+    for component in components:
+        slots = component.slots()
+        if not slots and not component.moves_head:
+            raise ValueError(
+                f"{component.kind} binds no slot and leaves the class matrix as it is: no graph"
+                " would show what it learned; fold it into a component that does"
+            )
+        if lost := sorted(name for name in slots if not graph.takes(name)):
+            raise ValueError(
+                f"{component.kind} binds {lost[0]}, which {type(graph).__name__} does not take:"
+                " give the model the graph that it is made for"
+            )

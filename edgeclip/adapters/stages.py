@@ -144,6 +144,10 @@ class StageGraph:
         filled = filled_slots(arrays(start.slots()), width=width, embed_dim=embed_dim)
         return {name: torch.from_numpy(np.array(slot)) for name, slot in filled.items()}
 
+    def takes(self, slot: str) -> bool:
+        """Return whether it is a slot of the head, or a part of a stage adapter."""
+        return slot in HEAD_SLOTS or is_stage_key(slot)
+
     def __call__(self, inputs: Inputs, slots: Mapping[str, Tensor]) -> HeadOutputs:
         """Return the outputs; z and f are computed anew from the activations in `tokens`.
 

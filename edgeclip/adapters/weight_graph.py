@@ -13,7 +13,7 @@ from edgeclip.adapters.class_head import ZeroShot
 from edgeclip.adapters.head_graph import HeadGraph, HeadOutputs
 from edgeclip.adapters.model import Inputs, arrays
 from edgeclip.adapters.tower_deltas import SingularVectors, merged
-from edgeclip.contract.deltas import split_deltas
+from edgeclip.contract.deltas import changes_weights, split_deltas
 from edgeclip.contract.slots import HEAD_SLOTS, filled_slots
 from edgeclip.towers import FrozenTower, UpperTower, split_tower
 
@@ -51,6 +51,10 @@ class WeightGraph:
         width, embed_dim = self._shape
         filled = filled_slots(arrays(start.slots()), width=width, embed_dim=embed_dim)
         return {name: torch.from_numpy(np.array(slot)) for name, slot in filled.items()}
+
+    def takes(self, slot: str) -> bool:
+        """Return whether it is a slot of the head, or a change of the tower's weights."""
+        return slot in HEAD_SLOTS or changes_weights([slot])
 
     def __call__(self, inputs: Inputs, slots: Mapping[str, Tensor]) -> HeadOutputs:
         """Return the outputs; z and f are computed anew from `tokens`.

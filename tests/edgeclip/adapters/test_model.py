@@ -6,7 +6,9 @@ import torch
 from numpy.typing import NDArray
 from torch.nn.functional import normalize
 
+from edgeclip.adapters.block import BlockAdapters
 from edgeclip.adapters.class_head import ClassHead, ZeroShot
+from edgeclip.adapters.clip_adapter import ClipAdapter
 from edgeclip.adapters.component import Frozen, Head
 from edgeclip.adapters.model import AdapterModel, Inputs, run_head
 from edgeclip.adapters.visual import VisualAdapter
@@ -167,3 +169,17 @@ def test_a_stored_component_adds_its_moves_whatever_the_share(start: ZeroShot) -
         after = stored.head(Head(start.weights, start.bias), share)
         assert torch.equal(after.weights, start.weights + 1)
         assert torch.equal(after.bias, start.bias + 1)
+
+
+def test_a_component_that_binds_nothing_is_refused_and_not_zero_shot_in_silence(
+    start: ZeroShot,
+) -> None:
+    with pytest.raises(ValueError, match="clip_adapter_compat binds no slot"):
+        AdapterModel(start, [ClipAdapter.fresh(EMBED_DIM)])
+    with pytest.raises(ValueError, match="visual binds no slot"):
+        AdapterModel(start, [Frozen("visual", {}, {}, "F1")])
+
+
+def test_a_component_whose_slots_the_graph_does_not_take_is_refused(start: ZeroShot) -> None:
+    with pytest.raises(ValueError, match="block binds ba_down, which FeatureGraph does not take"):
+        AdapterModel(start, [BlockAdapters(WIDTH, 2)])
