@@ -1,4 +1,4 @@
-"""`edgeclip`: look at labelled images, train an adapter, evaluate a pack."""
+"""`edgeclip`: look at labelled images, train an adapter, evaluate a pack, print a recipe."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import typer
 
 from edgeclip import cli_data
 from edgeclip.cli_evaluate import evaluate
+from edgeclip.cli_recipe import recipe
 from edgeclip.cli_train import train
 from edgeclip.errors import run_command_line
 
@@ -18,6 +19,7 @@ app = typer.Typer(
 )
 app.add_typer(cli_data.app, name="data")
 app.command()(train)
+app.command()(recipe)
 app.command()(evaluate)
 
 

@@ -15,12 +15,11 @@ from edgeclip.cli_options import (
     AsJson,
     PretrainedOption,
     RunGiven,
-    Seed,
     TargetOption,
 )
 from edgeclip.cli_output import next_command, print_json, show
 from edgeclip.cli_reading import ReadingGiven
-from edgeclip.errors import ConfigError
+from edgeclip.cli_recipe import MethodGiven, RecipeGiven, effective_tables
 
 if TYPE_CHECKING:
     from edgeclip.trainer import TrainResult
@@ -39,28 +38,6 @@ class SourceGiven:
     out: Annotated[Path, typer.Option(help="The pack's folder, to be made.", show_default=False)]
     backbone: Annotated[str, typer.Option(help="'demo', an open_clip name, or a model's JSON.")]
     pretrained: PretrainedOption = None
-    split: Annotated[
-        Optional[Path],  # noqa: UP045
-        typer.Option(help="A split.csv of an earlier report; else a split is made."),
-    ] = None
-    allow_random_split: AllowRandomSplit = False
-
-
-@dataclass(frozen=True, kw_only=True)
-class MethodGiven:
-    """What is tried."""
-
-    method: Annotated[
-        Optional[str],  # noqa: UP045
-        typer.Option(
-            help="'auto', the default, tries and chooses; else 'zero-shot', or names joined by +:"
-            " 'visual+head'."
-        ),
-    ] = None
-    preset: Annotated[
-        Optional[str],  # noqa: UP045
-        typer.Option(help="A known set of adapters instead of a method: tiny, leopard, strong."),
-    ] = None
     on: Annotated[
         Optional[Path],  # noqa: UP045
         typer.Option(help="An earlier pack: its adapters stay, the method's are added to them."),
@@ -69,57 +46,11 @@ class MethodGiven:
         Optional[Path],  # noqa: UP045
         typer.Option(help="Of the method meta; else those carried with the demo backbone."),
     ] = None
-    folds: Annotated[
-        int,
-        typer.Option(
-            min=1, max=100, help="Rounds that leave places out; 1: only the validation part."
-        ),
-    ] = 6
-    budget_minutes: Annotated[
-        Optional[float],  # noqa: UP045
-        typer.Option(
-            min=0,
-            max=100_000,
-            help="For adapters inside the encoder: what 'auto' may spend, 10 unless given; a named"
-            " method that takes longer is refused.",
-        ),
+    split: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help="A split.csv of an earlier report; else a split is made."),
     ] = None
-
-    def fields(self) -> dict[str, Any]:
-        """Return the method, the other fields of `TrainConfig`, and what a preset changes.
-
-        Raises:
-            ConfigError: A preset beside a method, or one that is not known.
-        """
-        from edgeclip.adapters.presets import preset_method
-
-        tables = vars(self) | {"method": self.method or "auto", "recipe": {}}
-        preset = tables.pop("preset")
-        if preset and self.method:
-            raise ConfigError(
-                f"--preset {preset} is a method of its own: leave --method {self.method} out"
-            )
-        if preset:
-            tables["method"], tables["recipe"] = preset_method(preset)
-        return tables
-
-
-@dataclass(frozen=True, kw_only=True)
-class RecipeGiven:
-    """How a fit is made; the fields of `Recipe` that have an option."""
-
-    steps: Annotated[int, typer.Option(min=0, max=100_000)] = 300
-    xmodal: Annotated[
-        str, typer.Option(help="Tokens of xmodal: text; or random, shuffled, to see what it adds.")
-    ] = "text"
-    tuned_blocks: Annotated[
-        Optional[int],  # noqa: UP045
-        typer.Option(min=1, max=100, help="Last blocks that ln, lora and svd change; else all."),
-    ] = None
-    views: Annotated[int, typer.Option(min=1, max=50, help="Of each training image.")] = 4
-    strip_top_px: Annotated[int, typer.Option(min=0, help="Rows of burned-in text.")] = 0
-    strip_bottom_px: Annotated[int, typer.Option(min=0)] = 0
-    seed: Seed = 1
+    allow_random_split: AllowRandomSplit = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -194,9 +125,9 @@ def train(
     from edgeclip.contract.settings import settings_from
     from edgeclip.progress import Bars
 
-    tables = {**vars(source), **reading.fields(), **pack.fields(), **method.fields(), **vars(run)}
+    tables = {**vars(source), **reading.fields(), **pack.fields(), **vars(run)}
     tables["prompts"] = sentences.by_class()
-    tables["recipe"] = {**vars(recipe), **tables["recipe"]}
+    tables |= effective_tables(method, recipe)
     tables |= {"resume": resume, "cache": run.cache or default_cache()}
     config = settings_from(tables, TrainConfig, source="edgeclip train")
     from edgeclip.run_folder import run_path
@@ -223,6 +154,7 @@ def _show_result(result: TrainResult, out: Path, *, as_json: bool) -> None:
                 "task": manifest.task,
                 "version": manifest.version,
                 "method": manifest.method,
+                "recipe": manifest.recipe_sha256,
                 "ladder": ladder_values(ladder) if ladder else None,
                 "metrics": manifest.metrics,
                 "notes": list(result.notes),
@@ -239,7 +171,7 @@ def _show_result(result: TrainResult, out: Path, *, as_json: bool) -> None:
     if ladder:
         show(ladder_table(ladder))
     show(evaluation_tables(result.comparison))
-    show(f"method: {escape(manifest.method)}")
+    show(f"method: {escape(manifest.method)}, recipe {manifest.recipe_sha256[:12]}")
     for note in result.notes:
         show(f"[bold yellow]{escape(note)}[/]")
     known, computed = result.cache_hits, result.cache_misses

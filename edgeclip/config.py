@@ -24,7 +24,9 @@ class Recipe(Settings):
     token_batch: int = Field(
         32, ge=2, le=65_536, description="Regions a step, where blocks of the tower are run."
     )
-    learning_rate: float = Field(1e-3, gt=0, le=1, description="At a logit scale of 100.")
+    learning_rate: float = Field(
+        1e-3, gt=0, le=1, description="Of most adapters, at a logit scale of 100; blocks take half."
+    )
     weight_decay: float = Field(1e-2, ge=0, le=1, description="On matrices.")
     warmup: float = Field(0.05, ge=0, lt=1, description="Share of the steps.")
     ema: float = Field(0.999, ge=0, lt=1, description="Of the weights; the average is the result.")
@@ -47,8 +49,8 @@ class Recipe(Settings):
     pooling_attention: int = Field(32, ge=1, le=512, description="Width of pooling's attention.")
     views: int = Field(4, ge=1, le=50, description="Of each training region.")
     strip_top_px: int = Field(0, ge=0, description="Rows of burned-in text, cut off.")
-    strip_bottom_px: int = Field(0, ge=0)
-    seed: int = Field(1, ge=0, lt=2**31)
+    strip_bottom_px: int = Field(0, ge=0, description="The same at the bottom.")
+    seed: int = Field(1, ge=0, lt=2**31, description="Of split, views and training.")
 
     @property
     def sha256(self) -> str:
@@ -63,7 +65,9 @@ class TrainConfig(ReadingOptions):
     targets: tuple[str, ...] = ()
     backbone: str
     pretrained: str | None = None
-    method: str = Field("auto", min_length=1, max_length=100)
+    method: str = Field(
+        "auto", min_length=1, max_length=100, description="auto, zero-shot, or names joined by +."
+    )
     on: Path | None = Field(
         None, strict=False, description="An earlier pack, whose adapters stay as they are."
     )

@@ -27,6 +27,7 @@ from edgeclip.openings import Opening, images_sha256, read_openings
 from edgeclip.pack_making import make_manifest, pack_binaries
 from edgeclip.packs import write_pack
 from edgeclip.progress import Bars
+from edgeclip.recipe_file import RECIPE_FILE, recipe_text
 from edgeclip.report import report_files
 from edgeclip.report_data import Origin
 from edgeclip.run_folder import RunFolder, RunId, Taken, open_run
@@ -123,7 +124,7 @@ def _written(
         trained.config.out,
         manifest,
         pack_binaries(trained, run.backbone, run.strips),
-        report=report_files(report),
+        report={**report_files(report), RECIPE_FILE: recipe_text(trained.config)},
         overwrite=trained.config.overwrite,
     )
     return TrainResult(

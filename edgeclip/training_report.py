@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from edgeclip.config import Recipe
 from edgeclip.contract.pack import PackManifest, Thresholds
 from edgeclip.evaluation.bootstrap import bootstrap_interval
 from edgeclip.evaluation.comparison import Comparison
@@ -38,7 +39,7 @@ def training_report(
 
 
 def training_tables(trained: Trained) -> list[ReportTable]:
-    """Return how the method and the thresholds were chosen."""
+    """Return how the method and the thresholds were chosen, and the recipe."""
     ladder = trained.learned.ladder
     tables = [_thresholds(trained)]
     if ladder:
@@ -52,7 +53,18 @@ def training_tables(trained: Trained) -> list[ReportTable]:
                 [ladder_cells(step) for step in ladder.steps],
             )
         )  # fmt: skip
-    return tables
+    return [*tables, _recipe(trained.config.recipe)]
+
+
+def _recipe(recipe: Recipe) -> ReportTable:
+    fields = Recipe.model_fields.items()
+    return ReportTable(
+        "Recipe",
+        f"Its id in the pack, a hash of all these values: {recipe.sha256[:12]}. recipe.toml beside"
+        " this page holds them for edgeclip train --config.",
+        ("", "value", "what it is"),
+        [(name, str(getattr(recipe, name)), field.description or "") for name, field in fields],
+    )
 
 
 def _thresholds(trained: Trained) -> ReportTable:
