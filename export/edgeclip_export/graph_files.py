@@ -15,6 +15,7 @@ from edgeclip_export.attention import with_single_precision_scores
 from edgeclip_export.checks import Check, Checklist
 from edgeclip_export.config import BuilderSettings
 from edgeclip_export.engine import build_engine
+from edgeclip_export.exported_graph import ExportedGraph
 from edgeclip_export.fuse import FusedModel, TorchPrecision
 from edgeclip_export.graph_checks import graph_checks
 from edgeclip_export.graph_rules import OPSET, Expected
@@ -63,29 +64,25 @@ class GraphWriter:
             ConfigError: The encoder cannot be exported.
             GateError: A graph is not what the contract asks for.
         """
+        fused = self._fused("fp32")
+        single = export_graph(fused, fused.size)
         with WeightFile(self._folder / WEIGHTS_FILE) as weights:
-            graphs = self._write_half(weights)
-            single, exact = self._write_single(weights, scratch)
-        return [*graphs, single], exact
+            graphs = self._write_half(weights, single)
+            graphs.append(self._write(single.stored_in_half(weights), fused, fused.expected()))
+        exact = scratch / GRAPH_FILES["fp32"]
+        with WeightFile(scratch / WEIGHTS_FILE) as exact_weights:
+            onnx.save_model(single.stored(exact_weights), exact)
+        return graphs, exact
 
-    def _write_half(self, weights: WeightFile) -> list[Graph]:
+    def _write_half(self, weights: WeightFile, single: ExportedGraph) -> list[Graph]:
         fused = self._fused("fp16")
         expected = fused.expected()
-        model = export_graph(fused, fused.size).stored(weights)
+        model = export_graph(fused, fused.size).rounded_from(single).stored(weights)
         graphs = [self._write(model, fused, expected)]
         scores = with_single_precision_scores(model)
         if scores != model:  # a tower without attention has no such rung
             graphs.append(self._write(scores, fused, replace(expected, rung="fp16-attn32")))
         return graphs
-
-    def _write_single(self, weights: WeightFile, scratch: Path) -> tuple[Graph, Path]:
-        fused = self._fused("fp32")
-        exported = export_graph(fused, fused.size)
-        graph = self._write(exported.stored_in_half(weights), fused, fused.expected())
-        exact = scratch / GRAPH_FILES["fp32"]
-        with WeightFile(scratch / WEIGHTS_FILE) as exact_weights:
-            onnx.save_model(exported.stored(exact_weights), exact)
-        return graph, exact
 
     def _write(self, model: onnx.ModelProto, fused: FusedModel, expected: Expected) -> Graph:
         path = self._folder / GRAPH_FILES[expected.rung]

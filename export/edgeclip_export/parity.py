@@ -168,16 +168,18 @@ def difference_checks(
     ]
 
 
-def patch_difference(reference: Outputs, found: Outputs, slots: Outputs) -> float:
+def patch_difference(
+    reference: NDArray[np.float32], found: NDArray[np.float32], slots: Outputs
+) -> float:
     """Return how far the scores of the image's cells lie apart, absolute, the worst of all.
 
     Args:
-        reference: Outputs with `patch_scores`.
+        reference: `(B, N - 1, K)`, the output `patch_scores`.
         found: The same of another.
         slots: Of both: each column counts by the length of its weights, so that it is a cosine.
     """
     lengths = np.linalg.norm(_double(slots["class_weights"]), axis=0)
-    apart = np.abs(_double(found["patch_scores"]) - _double(reference["patch_scores"]))
+    apart = np.abs(_double(found) - _double(reference))
     return float((apart / np.maximum(lengths, _TINY)).max())
 
 

@@ -121,5 +121,4 @@ def test_differences_of_scores_count_as_cosines() -> None:
     scores = np.zeros((1, 2, 2), np.float32)
     off = scores.copy()
     off[0, 1, 0] = 5.0
-    found = patch_difference({"patch_scores": scores}, {"patch_scores": off}, slots)
-    assert found == pytest.approx(0.1)
+    assert patch_difference(scores, off, slots) == pytest.approx(0.1)
