@@ -34,6 +34,13 @@ class Recipe(Settings):
     kl: float | None = Field(
         None, ge=0, le=100, description="Of consistency with zero-shot; None: min(1, 4/images)."
     )
+    prior: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="Share of the classes' frequency that is given back to the logits of what is"
+        " trained (logit adjustment); 0: classes alike.",
+    )
     view_kl: float = Field(0.0, ge=0, le=100, description="Of consistency between two views.")
     ratio: float = Field(0.2, gt=0, le=1, description="Of the visual branch while training.")
     reduction: int = Field(4, ge=1, description="Embedding width / hidden width.")

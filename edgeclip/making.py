@@ -114,6 +114,6 @@ class Making:
 
 
 def _drawn(rows: TrainingRows, most: int, seed: int) -> torch.Tensor:
-    weights = balanced_weights(rows.classes, rows.locations)
+    weights = balanced_weights(rows.classes, rows.locations, rows.sequences)
     rng = np.random.default_rng(seed)
     return torch.from_numpy(np.sort(rng.choice(len(weights), most, replace=False, p=weights)))

@@ -64,7 +64,8 @@ class PartData:
         keys = [(region.image, region.box) for region in self.regions]
         numbers = {key: number for number, key in enumerate(dict.fromkeys(keys))}
         origins = np.asarray([numbers[key] for key in keys], np.int64)
-        return TrainingRows(self.features, self.classes, places, origins)
+        bursts = [self.images[region.image].sequence for region in self.regions]
+        return TrainingRows(self.features, self.classes, places, origins, bursts)
 
     def score(
         self,

@@ -18,11 +18,9 @@ from edgeclip.contract.preprocess_spec import Box, PreprocessSpec
 from edgeclip.errors import DataError
 from edgeclip.labels.classes import BLANK
 from edgeclip.labels.dataset import LabelledImage
+from edgeclip.views import cropped, recoloured
 
-VIEWS_VERSION = 1  # raise it when a view changes, or the cache would serve the old one
-_LEAST_SIDE = 0.8  # of a random view; less would cut distant animals off
-_GREY_SHARE = 0.2  # imitates infrared
-_BRIGHTNESS = (0.7, 1.3)
+VIEWS_VERSION = 2  # raise it when a view changes, or the cache would serve the old one
 
 
 @dataclass(frozen=True)
@@ -93,8 +91,8 @@ def pixels_of(
         pixels = prepare(area, spec)
         return np.ascontiguousarray(pixels[:, ::-1]) if region.view == 1 else pixels
     rng = np.random.default_rng(_number(f"{seed} {region.box} {region.view}"))
-    pixels = prepare(_zoomed(area, rng), spec)
-    return _recoloured(pixels[:, ::-1] if rng.random() < 0.5 else pixels, rng)
+    pixels = prepare(cropped(area, rng), spec)
+    return recoloured(pixels[:, ::-1] if rng.random() < 0.5 else pixels, rng)
 
 
 def without_strips(
@@ -124,20 +122,6 @@ def without_strips(
     top = min(max((y * height - strips.top_px) / rest, 0.0), 1.0)
     end = min(max(((y + box_height) * height - strips.top_px) / rest, top), 1.0)
     return cut, (x, top, width, end - top)
-
-
-def _zoomed(area: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
-    height, width = area.shape[:2]
-    tall, wide = (max(round(side * rng.uniform(_LEAST_SIDE, 1)), 1) for side in (height, width))
-    top, left = rng.integers(0, height - tall + 1), rng.integers(0, width - wide + 1)
-    return area[top : top + tall, left : left + wide]
-
-
-def _recoloured(pixels: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
-    values = pixels.astype(np.float32) * rng.uniform(*_BRIGHTNESS)
-    if rng.random() < _GREY_SHARE:
-        values = np.repeat(values.mean(axis=2, keepdims=True), 3, axis=2)
-    return np.ascontiguousarray(np.clip(values.round(), 0, 255), np.uint8)
 
 
 def _borrowed(image: LabelledImage, known: Sequence[Box]) -> Box | None:

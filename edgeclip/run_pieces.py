@@ -92,5 +92,5 @@ def pieces_of(run: RunFolder, base: Base, rows: TrainingRows, recipe: Recipe) ->
     for name, value in named.items():
         digest.update(f"{name} {value.dtype} {value.shape}".encode())
         digest.update(value.tobytes())
-    digest.update(json.dumps(list(rows.locations)).encode())
+    digest.update(json.dumps([list(rows.locations), rows.sequences]).encode())
     return Pieces(run, digest.hexdigest())

@@ -1,8 +1,8 @@
 """The fit: components on cached features or tokens; the encoder is never changed.
 
 AdamW, cosine with warm-up, a fixed number of steps, averaged weights as the result. The sampler
-draws a class, then a location of it, then an image's region, each evenly: cameras and classes with
-many images do not outvote the others.
+draws a class, then a location of it, then a burst, then a region of it, each evenly: classes,
+cameras and bursts with many images do not outvote the others.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from edgeclip.errors import DataError
 from edgeclip.features import Features
 from edgeclip.fit_state import Checkpoint, FitState
 from edgeclip.losses import class_loss, view_consistency, zero_shot_consistency
-from edgeclip.sampling import balanced_weights
+from edgeclip.sampling import balanced_weights, prior_offsets
 
 _MOST_GRADIENT = 1.0  # norm
 _USUAL_SCALE = 100.0  # where published CLIPs end; encoders trained for less time stay lower
@@ -44,12 +44,14 @@ class TrainingRows:
         classes: `(n,)` int64, class of each.
         locations: n names; the sampler balances over them.
         origins: `(n,)` int64, equal for the views of one region of one image.
+        sequences: n names of bursts, over which the sampler balances too; None: not known.
     """
 
     features: Features
     classes: NDArray[np.int64]
     locations: Sequence[str]
     origins: NDArray[np.int64]
+    sequences: Sequence[str] | None = None
 
     @property
     def images_a_class(self) -> float:
@@ -60,7 +62,8 @@ class TrainingRows:
         """Return some of the rows."""
         places = [self.locations[int(index)] for index in indices]
         features = self.features.rows(indices.tolist())
-        return TrainingRows(features, self.classes[indices], places, self.origins[indices])
+        bursts = self.sequences and [self.sequences[int(index)] for index in indices]
+        return TrainingRows(features, self.classes[indices], places, self.origins[indices], bursts)
 
 
 def fit(
@@ -104,6 +107,8 @@ class _Fit:
         self._state = FitState(self._parameters, average, _optimizers(model, recipe))
         self._classes = torch.from_numpy(rows.classes)
         self._kl = kl_weight(rows, recipe)
+        offsets = prior_offsets(rows.classes, rows.origins, model.start.columns.numpy())
+        self._prior = torch.from_numpy(recipe.prior * offsets).float()
         at_the_head = isinstance(model.graph, FeatureGraph)
         self._batches = _batches(rows, recipe, recipe.batch if at_the_head else recipe.token_batch)
         self._twins = twins(rows.origins, recipe.seed) if recipe.view_kl else None
@@ -147,7 +152,7 @@ class _Fit:
         inputs, classes = inputs_of(self._rows.features, batch), self._classes[batch]
         columns = self._model.start.columns
         logits = self._model(inputs).logits
-        loss = class_loss(logits, classes, columns) + self._model.penalty()
+        loss = class_loss(logits - self._prior, classes, columns) + self._model.penalty()
         if self._zero_shot is not None:
             with torch.no_grad():
                 teacher = self._zero_shot(inputs).logits
@@ -202,8 +207,8 @@ def anchor_strengths(rows: TrainingRows, start: ZeroShot) -> Tensor:
 
 
 def sampling_weights(rows: TrainingRows) -> NDArray[np.float64]:
-    """Return `(n,)` weights, sum 1: each class, and each of its locations, counts alike."""
-    return balanced_weights(rows.classes, rows.locations)
+    """Return `(n,)` weights, sum 1: each class, each of its locations and bursts, counts alike."""
+    return balanced_weights(rows.classes, rows.locations, rows.sequences)
 
 
 def _batches(rows: TrainingRows, recipe: Recipe, batch: int) -> NDArray[np.int64]:

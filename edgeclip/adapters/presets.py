@@ -28,12 +28,14 @@ class Preset:
         block: Of block adapters, or None.
         cross_modal: Of cross-modal blocks, or None.
         pooling: Of class-conditioned pooling, or None.
+        views: Of each training region; None as usual. Encoding takes as many times as long.
     """
 
     reduction: int
     block: BlockSettings | None = None
     cross_modal: CrossModalSettings | None = None
     pooling: PoolingSettings | None = None
+    views: int | None = None
 
 
 PRESETS: dict[str, Preset] = {
@@ -48,6 +50,7 @@ PRESETS: dict[str, Preset] = {
         block=BlockSettings(last=8, hidden=32),
         cross_modal=CrossModalSettings(last=4, attention=64),
         pooling=PoolingSettings(attention=32),
+        views=10,
     ),
 }
 """On a ViT-B/32: 65,537, 683,392 and 1,273,601 trained parameters."""
@@ -109,6 +112,8 @@ def preset_method(name: str) -> tuple[str, dict[str, int]]:
     if preset.pooling:
         kinds.append("pooling")
         changes["pooling_attention"] = preset.pooling.attention
+    if preset.views:
+        changes["views"] = preset.views
     return "+".join(kinds), changes
 
 

@@ -91,6 +91,7 @@ def test_the_printed_recipe_is_whole_and_is_read_as_it_was_printed(file: Path) -
     assert shown.method == "visual+block+block_xmodal+pooling"
     assert shown.recipe.steps == 12
     assert shown.recipe.attention == 64
+    assert shown.recipe.views == 10
     file.write_text(recipe_text(shown))
     assert read_recipe_file(file) == shown
     assert _shown("--config", file, "--seed", 3).recipe == shown.recipe.model_copy(

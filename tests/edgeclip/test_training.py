@@ -14,9 +14,11 @@ from edgeclip.errors import DataError
 from edgeclip.features import Features
 from edgeclip.losses import class_loss, view_consistency
 from edgeclip.methods import Base, fitted, parse_method
+from edgeclip.sampling import prior_offsets
 from edgeclip.training import (
     TrainingRows,
     anchor_strengths,
+    inputs_of,
     kl_weight,
     sampling_weights,
     twins,
@@ -113,6 +115,42 @@ def test_classes_and_their_places_are_drawn_alike() -> None:
     weights = sampling_weights(TrainingRows(features, classes, places, np.arange(105)))
     sums = [weights[:90].sum(), weights[90:100].sum(), weights[100:].sum()]
     np.testing.assert_allclose(sums, [0.25, 0.25, 0.5])
+
+
+def test_the_frames_of_a_burst_count_once() -> None:
+    """One burst of nine frames and two single frames at a place; a burst may show two classes."""
+    bursts = [*["burst"] * 9, "one", "two", "burst"]
+    classes, places = np.asarray([0] * 11 + [1], np.int64), ["A"] * 12
+    features = Features(np.zeros((12, 2), np.float32), np.zeros((12, 2), np.float32))
+    rows = TrainingRows(features, classes, places, np.arange(12), bursts)
+    weights = sampling_weights(rows)
+    np.testing.assert_allclose(weights[:9], 1 / 54)
+    np.testing.assert_allclose(weights[9:], [1 / 6, 1 / 6, 1 / 2])
+    some = rows.chosen(np.asarray([0, 1, 9, 11], np.int64))
+    np.testing.assert_allclose(sampling_weights(some), [1 / 8, 1 / 8, 1 / 4, 1 / 2])
+
+
+def test_the_prior_is_of_images_and_not_of_their_views_and_counts_in_every_column() -> None:
+    classes = np.asarray([0, 0, 0, 0, 1, 1], np.int64)
+    origins = np.asarray([0, 0, 1, 2, 3, 3])
+    offsets = prior_offsets(classes, origins, np.asarray([0, 1, 1, 2]))
+    np.testing.assert_allclose(np.exp(offsets), np.asarray([4, 2, 2, 1]) / 7)
+
+
+def test_a_prior_that_is_given_back_is_in_the_logits_of_what_was_trained() -> None:
+    """Features that tell nothing: all that can be learned is how frequent the classes are."""
+    classes = np.asarray([0] * 30 + [1] * 10, np.int64)
+    f = np.ones((40, EMBED_DIM), np.float32)
+    rows = TrainingRows(Features(np.zeros((40, WIDTH), np.float32), f), classes, ["A"] * 40,
+                        np.arange(40))  # fmt: skip
+    shares = {}
+    for prior in (0.0, 1.0):
+        recipe = RECIPE.model_copy(update={"prior": prior, "kl": 0.0, "anchor": 0.0, "ema": 0.0})
+        model = _fitted(rows, _start([0, 1]), recipe.model_copy(update={"steps": 300}))
+        logits = model(inputs_of(rows.features, np.arange(1))).logits.detach()
+        shares[prior] = float(torch.softmax(logits, dim=1)[0, 0])
+    assert shares[0.0] == pytest.approx(1 / 2, abs=0.03)
+    assert shares[1.0] == pytest.approx(31 / 42, abs=0.03)
 
 
 def test_the_loss_sums_the_columns_of_a_class() -> None:
