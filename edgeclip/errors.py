@@ -140,3 +140,7 @@ def run_command_line(command: Callable[[], object]) -> None:
     except KeyboardInterrupt as error:
         sys.stderr.write("interrupted\n")
         raise SystemExit(EXIT_INTERRUPTED) from error
+    except SystemExit as ended:
+        if ended.code == EXIT_INTERRUPTED:  # typer makes this of an interruption, in silence
+            sys.stderr.write("interrupted\n")
+        raise

@@ -11,7 +11,6 @@ from rich.table import Table
 
 Figures = Mapping[str, Any]
 
-_WIDTH = 140
 _MARKS = {"resnet50": "s--", "zero-shot": "x:", "probe": "o-."}
 
 
@@ -32,7 +31,7 @@ def show_table(figures: Mapping[str, Mapping[str, Figures]]) -> None:
                 f"{row['fewer_than_resnet50']} x" if "fewer_than_resnet50" in row else "",
             )  # fmt: skip
         table.add_section()
-    Console(width=_WIDTH).print(table)  # a narrow terminal wraps lines; cut cells would be lost
+    Console().print(table)
 
 
 def draw_curve(figures: Mapping[str, Mapping[str, Figures]], path: Path) -> None:

@@ -29,6 +29,7 @@ from edgeclip.contract.pack import (
     read_pack_manifest,
 )
 from edgeclip.contract.preprocess_spec import PREPROCESS_VERSION, PreprocessSpec
+from edgeclip.contract.requires import Requirement
 from edgeclip.contract.slots import GraphKind, graph_of
 from edgeclip.contract.validation import explain
 from edgeclip.errors import BundleDamagedError, BundleMismatchError, BundleMissingError
@@ -105,6 +106,9 @@ class BundleManifest(Part):
     packs: list[PackRef] = Field(min_length=1)
     tolerance: Tolerance
     parity: dict[str, float] = Field(description="Differences measured at export.")
+    requires: dict[str, Requirement] = Field(
+        {}, description="Runtime -> the versions that its graphs need, as in >=10.3,<12."
+    )
     files: dict[str, FileRecord]
 
     @model_validator(mode="after")
@@ -250,10 +254,15 @@ def read_pack_at(folder: Path, manifest: BundleManifest, reference: PackRef) -> 
         reference: One of its packs.
 
     Raises:
-        BundleMismatchError: The pack is for another encoder.
+        BundleMismatchError: The pack is for another encoder, or another one than stands there.
         PackError: The pack is damaged.
     """
     pack = read_pack_manifest(folder / reference.path)
+    if (pack.task, pack.version) != (reference.task, reference.version):
+        raise BundleMismatchError(
+            f"{folder / reference.path / PACK_FILE} is {pack.task} {pack.version}, {MANIFEST_FILE}"
+            f" says {reference.task} {reference.version}: export the bundle again"
+        )
     if pack.base.weights_sha256 != manifest.base.weights_sha256:
         raise BundleMismatchError(f"pack {pack.task} is for another encoder: export it again")
     if pack.preprocess != manifest.preprocess:

@@ -197,8 +197,10 @@ class PackManifest(Part):
         names = self.class_names
         if len(set(names)) != len(names):
             raise ValueError("class names must differ")
-        if set(self.column_class) != set(range(len(names))):
+        if sorted(set(self.column_class)) != list(range(len(names))):
             raise ValueError("column_class must name every class and no other")
+        if self.column_class != sorted(self.column_class):  # no hash would tell of a swap
+            raise ValueError("column_class must be in the order of the classes")
         if self.graph == "head" and graph_of(self.slots) == "deep":
             raise ValueError("graph is head, but slots reach into the encoder")
         if unknown := sorted(set(self.thresholds) - set(names)):

@@ -24,7 +24,7 @@ from edgeclip.contract.profiles import check_pack_fits
 from edgeclip.errors import BundleMismatchError, ConfigError, ParityError, SetupError
 from edgeclip.packs import Pack, load_pack
 from edgeclip_export.checks import Check, Checklist
-from edgeclip_export.gates import golden_checks
+from edgeclip_export.differences import golden_checks
 from edgeclip_export.ort_graph import OrtGraph
 
 

@@ -26,6 +26,7 @@ from edgeclip.contract.files import new_folder, refuse_filled, write_text
 from edgeclip.contract.hashing import sha256_file
 from edgeclip.contract.pack import PACK_FILE, PackManifest, filled_for
 from edgeclip.contract.profiles import check_pack_fits, default_profiles
+from edgeclip.contract.requires import RUNTIMES
 from edgeclip.errors import ConfigError, GateError, ParityError, SetupError
 from edgeclip.packs import Pack, load_pack
 from edgeclip_export.bake import BakedModel, Slots
@@ -177,6 +178,7 @@ def _manifest(
         packs=[PackRef(task=pack.task, version=pack.version, path=_pack_path(pack))],
         tolerance=_TOLERANCE,
         parity=parity,
+        requires=dict(RUNTIMES),
         files=_files(folder),
     )
 

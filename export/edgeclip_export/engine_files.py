@@ -77,7 +77,7 @@ def prepare_engine(
     Raises:
         BundleMissingError: There is no bundle.
         BundleDamagedError: A file of the bundle was altered.
-        BundleMismatchError: The bundle has no graph of that precision.
+        BundleMismatchError: The bundle has no graph of that precision, or needs another TensorRT.
         SetupError: TensorRT, memory or disk is missing, or another build runs here.
         ParityError: Each rung was built before, and computes something else than it must.
         BackendError: The build failed.

@@ -8,6 +8,7 @@ from typing import Any, get_args
 
 from edgeclip.contract.bundle import BundleManifest, Graph
 from edgeclip.contract.engine_key import EngineKey, Machine, Precision, engine_file, graph_hashes
+from edgeclip.contract.requires import require_runtime
 from edgeclip.errors import BundleMismatchError
 from edgeclip_export.board import Board
 from edgeclip_export.config import BuilderSettings, EngineConfig
@@ -69,8 +70,10 @@ def plan_engines(
     """Return the engines to try, the fastest rung first; one where a precision is named.
 
     Raises:
-        BundleMismatchError: The bundle has no graph of that precision.
+        BundleMismatchError: The bundle has no graph of that precision, or needs another version
+            of the runtime.
     """
+    require_runtime(manifest.requires, machine.runtime, machine.runtime_version)
     rungs = LADDER if config.precision == "auto" else (config.precision,)
     graphs = {graph.rung: graph for graph in manifest.graphs}
     if not (there := [rung for rung in rungs if rung in graphs]):

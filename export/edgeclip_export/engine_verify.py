@@ -1,4 +1,4 @@
-"""Prove an engine: a bundle's golden frames through it, on the GPU of this machine."""
+"""Open this machine's engine of a bundle, and prove it by the golden frames."""
 
 from __future__ import annotations
 
@@ -15,9 +15,16 @@ from edgeclip.contract.binding import slots_to_bind
 from edgeclip.contract.bundle import BundleManifest, PackRef
 from edgeclip.contract.cuda_memory import CudaMemory
 from edgeclip.contract.engine_gate import EngineParity, Outputs, engine_parity
-from edgeclip.contract.engine_key import Machine, Runtime, record_parity, survey_engines
+from edgeclip.contract.engine_key import (
+    EngineSidecar,
+    Machine,
+    Runtime,
+    record_parity,
+    survey_engines,
+)
 from edgeclip.contract.engine_runner import EngineRunner
 from edgeclip.contract.gpu import Gpu, find_gpu
+from edgeclip.contract.requires import require_runtime
 from edgeclip.contract.tensorrt_api import TensorRtApi, load_tensorrt
 from edgeclip.errors import BundleMismatchError, SetupError
 from edgeclip.packs import load_pack
@@ -60,6 +67,42 @@ class EngineHost:
         return Machine.of(self.runtime, version, gpu)
 
 
+@dataclass(frozen=True)
+class OpenedEngine:
+    """An engine that is loaded, with its file and what is known of it; `runner.close` ends it."""
+
+    path: Path
+    sidecar: EngineSidecar
+    runner: EngineRunner
+
+
+def open_engine(bundle: Path, manifest: BundleManifest, host: EngineHost) -> OpenedEngine:
+    """Return the best engine that a bundle has for this machine.
+
+    Args:
+        bundle: The folder.
+        manifest: What `read_bundle` gave.
+        host: The runtime that runs it.
+
+    Raises:
+        SetupError: Runtime, driver or GPU is missing.
+        BundleMismatchError: The bundle has no engine for this machine, or needs another version.
+        BackendError: The engine cannot be loaded.
+    """
+    machine = host.machine()
+    require_runtime(manifest.requires, machine.runtime, machine.runtime_version)
+    survey = survey_engines(bundle, manifest, machine)
+    if not survey.fitting:
+        refused = "".join(f" ({name}: {reason})" for name, reason in survey.refused.items())
+        raise BundleMismatchError(
+            f"{bundle} has no engine of {host.runtime} for this machine{refused}: run"
+            f" `edgeclip-export engine {bundle}` here"
+        )
+    engine, sidecar = survey.fitting[0]
+    runner = EngineRunner(engine.read_bytes(), str(engine), host.api, host.memory())
+    return OpenedEngine(engine, sidecar, runner)
+
+
 def engine_checks(bundle: Path, manifest: BundleManifest, host: EngineHost) -> list[Check]:
     """Return whether this machine's engine computes the golden outputs; its sidecar keeps it.
 
@@ -70,20 +113,12 @@ def engine_checks(bundle: Path, manifest: BundleManifest, host: EngineHost) -> l
 
     Raises:
         SetupError: Runtime, driver or GPU is missing.
-        BundleMismatchError: The bundle has no engine for this machine.
+        BundleMismatchError: The bundle has no engine for this machine, or needs another version.
         BackendError: The engine cannot be loaded or run.
         PackError: A pack is damaged.
     """
-    machine = host.machine()
-    survey = survey_engines(bundle, manifest, machine)
-    if not survey.fitting:
-        refused = "".join(f" ({name}: {reason})" for name, reason in survey.refused.items())
-        raise BundleMismatchError(
-            f"{bundle} has no engine of {host.runtime} for this machine{refused}: run"
-            f" `edgeclip-export engine {bundle}` here"
-        )
-    engine, sidecar = survey.fitting[0]
-    runner = EngineRunner(engine.read_bytes(), str(engine), host.api, host.memory())
+    opened = open_engine(bundle, manifest, host)
+    runner, sidecar = opened.runner, opened.sidecar
     try:
         found = [(pack, _parity(bundle, manifest, pack, runner)) for pack in manifest.packs]
     finally:
@@ -91,7 +126,7 @@ def engine_checks(bundle: Path, manifest: BundleManifest, host: EngineHost) -> l
     rung = f"{host.runtime}, rung {sidecar.made_from.precision}"
     problems = [problem for _, parity in found for problem in parity.problems(manifest.tolerance)]
     worst = max((parity for _, parity in found), key=lambda p: (p.one_minus_cosine, p.probability))
-    record_parity(engine, sidecar, worst.figures(), problems)
+    record_parity(opened.path, sidecar, worst.figures(), problems)
     return [_check(f"{pack.task} {pack.version}, {rung}", p, manifest) for pack, p in found]
 
 

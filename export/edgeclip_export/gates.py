@@ -8,28 +8,30 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeclip.clip import Backbone
-from edgeclip.contract.slots import GRAPH_OUTPUTS, GraphKind, graph_of
+from edgeclip.contract.slots import GraphKind, graph_of
 from edgeclip.packs import Golden
 from edgeclip_export.checks import Check, Checklist
-from edgeclip_export.fuse import FusedModel
-from edgeclip_export.ort_graph import OrtGraph
-from edgeclip_export.parity import (
+from edgeclip_export.differences import (
     GOLDEN,
-    NEUTRAL_LIMIT,
     PATCH_LIMIT,
     STORED,
     STORED_PATCH_LIMIT,
     Differences,
-    Limits,
     Outputs,
-    check_images,
     compare,
     difference_checks,
+    golden_checks,
+    patch_difference,
+)
+from edgeclip_export.fuse import FusedModel
+from edgeclip_export.ort_graph import OrtGraph
+from edgeclip_export.parity import (
+    NEUTRAL_LIMIT,
+    check_images,
     fused_outputs,
     neutral_difference,
     neutral_slots,
     other_slots,
-    patch_difference,
     torch_outputs,
 )
 
@@ -167,23 +169,6 @@ def weight_checks(backbone: Backbone) -> list[Check]:
         sound,
         Check.at_most("weights in half precision", float(max(-low, high)), HALF_LIMIT, note),
     ]
-
-
-def golden_checks(
-    subject: str, golden: Golden, found: Outputs, limits: Limits = STORED
-) -> list[Check]:
-    """Return whether a pack's stored outputs are those that are computed here.
-
-    Args:
-        subject: Who computed, for the start of each line.
-        golden: The pack's frames and outputs.
-        found: Outputs whose first images are the golden ones.
-        limits: How far they may lie apart; as of the graph as shipped, where not said.
-    """
-    stored: Outputs = {name: getattr(golden, name) for name in GRAPH_OUTPUTS}
-    count = len(golden.images)
-    first = {name: found[name][:count] for name in GRAPH_OUTPUTS}
-    return difference_checks(subject, compare(stored, first), count, limits)
 
 
 def _last(outputs: Outputs) -> Outputs:

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import importlib.util
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from edgeclip.contract.engine_key import Machine
+from edgeclip.contract.requires import RUNTIMES, release_numbers, satisfies
 from edgeclip.errors import SetupError
 from edgeclip_export.board import Board, free_disk_mb
 from edgeclip_export.checks import Check
-
-REQUIRES = {"tensorrt": ">=10.3,<12", "tensorrt_rtx": ">=1.5"}
-"""Which versions of the runtimes have all names of `tensorrt_names.json`."""
 
 _LIBRARY_MB = {"tensorrt": 1700, "tensorrt_rtx": 400}  # kernels alone: TensorRT#4493; measured
 _WEIGHT_COPIES = 8  # parsed, cast, packed for several kernels at once
@@ -72,18 +69,8 @@ def require(checks: tuple[Check, ...]) -> None:
             raise SetupError(f"{check.name}: {check.note}")
 
 
-def satisfies(version: str, requirement: str) -> bool:
-    """Return whether a version fits, for example `10.3.0.30` and `>=10.3,<12`."""
-    bounds = re.findall(r"(>=|<)([\d.]+)", requirement)
-    return all((_numbers(version) >= _numbers(bound)) is (sign == ">=") for sign, bound in bounds)
-
-
-def _numbers(version: str) -> tuple[int, ...]:
-    return tuple(int(number) for number in re.findall(r"\d+", version))
-
-
 def _version(machine: Machine) -> Check:
-    wanted = REQUIRES[machine.runtime]
+    wanted = RUNTIMES[machine.runtime]
     name = f"{machine.runtime} {machine.runtime_version} is {wanted}"
     fits = satisfies(machine.runtime_version, wanted)
     return Check(name, fits, note="" if fits else "install a version that is")
@@ -92,7 +79,7 @@ def _version(machine: Machine) -> Check:
 def _wheel(machine: Machine) -> tuple[Check]:
     """A wheel from the index cannot drive an Orin before 10.16.1; JetPack's own can."""
     is_wheel = importlib.util.find_spec("tensorrt_libs") is not None
-    is_old = _numbers(machine.runtime_version) < _FIRST_WHEEL_FOR_ORIN
+    is_old = release_numbers(machine.runtime_version) < _FIRST_WHEEL_FOR_ORIN
     bad = is_wheel and is_old
     remedy = "this TensorRT is a wheel that cannot drive an Orin: pip uninstall it, and make the"
     remedy += " venv with --system-site-packages"

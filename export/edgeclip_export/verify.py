@@ -7,12 +7,13 @@ from pathlib import Path
 
 from edgeclip.contract.binding import slots_to_bind
 from edgeclip.contract.bundle import BundleManifest, read_bundle, read_pack_at
+from edgeclip.contract.requires import require_runtime
 from edgeclip.errors import BundleMismatchError, ParityError, SetupError
 from edgeclip.packs import load_pack
 from edgeclip_export.checks import Check, Checklist
+from edgeclip_export.differences import golden_checks
 from edgeclip_export.engine_verify import EngineHost, engine_checks
-from edgeclip_export.gates import golden_checks
-from edgeclip_export.ort_graph import OrtGraph
+from edgeclip_export.ort_graph import OrtGraph, load_onnxruntime
 from edgeclip_export.sign import read_signed_bundle
 
 BACKENDS = ("ort", "trt", "rtx")
@@ -81,6 +82,7 @@ def _checks(
 ) -> list[Check]:
     if backend in hosts:
         return engine_checks(bundle, manifest, hosts[backend])
+    require_runtime(manifest.requires, "onnxruntime", load_onnxruntime().__version__)
     graph = OrtGraph(bundle / manifest.graph_for("onnxruntime").file)
     checks = []
     for reference in manifest.packs:

@@ -119,6 +119,25 @@ def test_a_pack_of_another_encoder_is_refused(bundle: Path) -> None:
         read_bundled_pack(bundle, manifest.model_copy(update={"base": other}), None)
 
 
+@pytest.mark.parametrize("fields", [{"version": "1.2.0"}, {"task": "ocelot"}])
+def test_a_pack_that_is_another_than_the_manifest_says_is_refused(
+    bundle: Path, fields: dict[str, str]
+) -> None:
+    manifest = read_bundle(bundle)
+    path = bundle / PACK_PATH / "pack.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | fields))
+    told = {"task": "leopard", "version": "1.0.0"} | fields
+    words = rf"pack\.json is {told['task']} {told['version']}, manifest\.json says leopard 1\.0\.0"
+    with pytest.raises(BundleMismatchError, match=words):
+        read_bundled_pack(bundle, manifest, None)
+
+
+def test_a_requirement_that_nobody_can_check_is_refused(bundle: Path) -> None:
+    _change(bundle, requires={"onnxruntime": "1.18 or so"})
+    with pytest.raises(BundleDamagedError, match="requires"):
+        read_bundle(bundle)
+
+
 def test_another_preprocessing_version_is_a_mismatch(bundle: Path) -> None:
     _change(bundle, preprocess=preprocess_spec().model_dump() | {"version": 2})
     with pytest.raises(BundleMismatchError, match="preprocessing version 2"):

@@ -37,11 +37,20 @@ def test_a_message_of_several_lines_is_told_in_one(capsys: pytest.CaptureFixture
     assert capsys.readouterr().err == "error: first second\n"
 
 
-def test_an_interruption_ends_with_130(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("raised", [KeyboardInterrupt(), SystemExit(130)], ids=["own", "typer's"])
+def test_an_interruption_ends_with_130(
+    raised: BaseException, capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(SystemExit) as caught:
-        errors.run_command_line(lambda: _raise(KeyboardInterrupt()))
+        errors.run_command_line(lambda: _raise(raised))
     assert caught.value.code == 130
     assert capsys.readouterr().err == "interrupted\n"
+
+
+def test_another_end_says_nothing_more(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        errors.run_command_line(lambda: _raise(SystemExit(0)))
+    assert capsys.readouterr().err == ""
 
 
 def test_a_bug_keeps_its_traceback() -> None:

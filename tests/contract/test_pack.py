@@ -65,6 +65,7 @@ def test_a_missing_file_is_named(pack: Path) -> None:
         ({"surprise": 1}, "surprise is not known"),
         ({"classes": []}, "classes"),
         ({"column_class": [0, 1, 7]}, "column_class must name every class"),
+        ({"column_class": [1, 1, 0]}, "column_class must be in the order of the classes"),
         ({"thresholds": {"tiger": {"on": 0.5, "off": 0.4, "peak": 0.6}}}, "do not exist: tiger"),
         ({"thresholds": {"leopard": {"on": 0.5, "off": 0.6, "peak": 0.7}}}, "off <= on <= peak"),
         ({"task": "../../etc"}, "task"),
@@ -73,7 +74,8 @@ def test_a_missing_file_is_named(pack: Path) -> None:
         ({"temperature": 0}, "temperature"),
     ],
     ids=[
-        "newer format", "unknown key", "no classes", "surplus column", "threshold of no class",
+        "newer format", "unknown key", "no classes", "surplus column", "columns in another order",
+        "threshold of no class",
         "thresholds out of order", "hostile task", "hostile file name", "no tensors", "no heat",
     ],
 )  # fmt: skip

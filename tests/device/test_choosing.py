@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from edgeclip.contract.pack import GOLDEN_FILE
-from edgeclip.errors import BackendError, PackError, SetupError
+from edgeclip.errors import BackendError, BundleMismatchError, PackError, SetupError
 from edgeclip_device.backends.choosing import choose_backend, open_backend
 from edgeclip_device.config import InferenceSettings
 from edgeclip_device.packs import load_pack
@@ -57,6 +57,14 @@ def test_a_missing_onnx_runtime_names_the_extra(
     settings = InferenceSettings(bundle=bundle, backend="onnxruntime")
     with pytest.raises(SetupError, match=r"edgeclip\[cpu\]"):
         open_backend(load_pack(settings), settings)
+
+
+def test_an_onnx_runtime_that_the_bundle_was_not_made_for_is_refused(bundle: Path) -> None:
+    settings = InferenceSettings(bundle=bundle, backend="onnxruntime")
+    pack = load_pack(settings)
+    needs = pack.bundle_manifest.model_copy(update={"requires": {"onnxruntime": ">=99"}})
+    with pytest.raises(BundleMismatchError, match="the bundle needs onnxruntime >=99, here is 1"):
+        open_backend(replace(pack, bundle_manifest=needs), settings)
 
 
 def test_a_backend_that_computes_something_else_is_refused(bundle: Path, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Mapping
 from dataclasses import replace
@@ -125,6 +126,14 @@ def test_a_named_precision_serves_without_an_alarm(built: Path, precision: Rung)
 def test_a_named_precision_without_an_engine_says_how_to_build_it(bundle: Path) -> None:
     with pytest.raises(BundleMismatchError, match="has no engine for this machine"):
         _choose(bundle, precision="fp16")
+
+
+def test_a_tensorrt_that_the_bundle_was_not_made_for_runs_no_engine(built: Path) -> None:
+    path = built / "manifest.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"requires": {"tensorrt": ">=10.4"}}))
+    chosen = _choose(built)
+    assert (chosen.backend.name, chosen.rung) == ("onnxruntime", 4)
+    assert chosen.alarm.startswith("the bundle needs tensorrt >=10.4, here is 10.3.0: install a")
 
 
 def test_tensorrt_by_name_goes_down_its_own_rungs_and_never_to_onnx_runtime(built: Path) -> None:

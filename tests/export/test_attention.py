@@ -12,7 +12,8 @@ from onnx.reference import ReferenceEvaluator
 from edgeclip.clip import Backbone
 from edgeclip.contract.slots import GRAPH_OUTPUTS
 from edgeclip_export.attention import attention, with_single_precision_scores
-from edgeclip_export.parity import compare, neutral_slots, other_slots, torch_outputs
+from edgeclip_export.differences import compare
+from edgeclip_export.parity import neutral_slots, other_slots, torch_outputs
 from support.tiny_packs import EMBED_DIM, LAYERS, SIZE, WIDTH
 
 HALF, SINGLE = TensorProto.FLOAT16, TensorProto.FLOAT

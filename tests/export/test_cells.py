@@ -12,8 +12,9 @@ from torch.nn import functional
 from edgeclip.clip import Backbone
 from edgeclip.contract.slots import filled_slots
 from edgeclip_export.cells import cells_of
+from edgeclip_export.differences import patch_difference
 from edgeclip_export.fuse import FusedModel
-from edgeclip_export.parity import fused_outputs, patch_difference
+from edgeclip_export.parity import fused_outputs
 from support.tiny_packs import Tensors, random_tensors, write_encoder
 
 RESNET = {"image_size": 64, "layers": [1, 1, 1, 1], "width": 8, "patch_size": None}

@@ -6,10 +6,10 @@ import torch
 
 from edgeclip.clip import Backbone
 from edgeclip.contract.slots import filled_slots
+from edgeclip_export.differences import compare
 from edgeclip_export.fuse import FusedModel, TorchPrecision
 from edgeclip_export.parity import (
     check_images,
-    compare,
     fused_outputs,
     neutral_slots,
     other_slots,

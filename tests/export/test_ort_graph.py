@@ -11,8 +11,9 @@ from onnx import TensorProto, helper
 from edgeclip.clip import Backbone
 from edgeclip.contract.slots import filled_slots
 from edgeclip.errors import BackendError, SetupError
+from edgeclip_export.differences import compare
 from edgeclip_export.ort_graph import OrtGraph, load_onnxruntime
-from edgeclip_export.parity import compare, other_slots, torch_outputs
+from edgeclip_export.parity import other_slots, torch_outputs
 from support.tiny_packs import EMBED_DIM, SIZE, WIDTH, random_tensors
 
 

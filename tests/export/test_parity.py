@@ -7,12 +7,10 @@ import pytest
 
 from edgeclip.clip import Backbone
 from edgeclip.packs import load_pack
-from edgeclip_export.gates import golden_checks
+from edgeclip_export.differences import compare, difference_checks, golden_checks
 from edgeclip_export.ort_graph import OrtGraph
 from edgeclip_export.parity import (
     check_images,
-    compare,
-    difference_checks,
     neutral_difference,
     neutral_slots,
     other_slots,

@@ -10,7 +10,7 @@ from edgeclip.contract.engine_key import Machine, Runtime
 from edgeclip.contract.gpu import Gpu
 from edgeclip.errors import SetupError
 from edgeclip_export.board import Board
-from edgeclip_export.preflight import Needs, preflight_checks, require, satisfies
+from edgeclip_export.preflight import Needs, preflight_checks, require
 
 NANO = Gpu("Orin", "8.7", 8)
 ENOUGH = Needs(memory_mb=100, disk_mb=1)
@@ -84,10 +84,3 @@ def test_a_base_sized_encoder_takes_what_was_measured_and_reported(
 ) -> None:
     needs = Needs.of(Machine.of(runtime, "1", None), weights_mb=175, workspace_mb=512)
     assert needs == Needs(memory, 414)
-
-
-@pytest.mark.parametrize(
-    ("version", "fits"), [("10.3", True), ("10.3.0.30", True), ("10.2.9", False), ("12.0", False)]
-)
-def test_versions_are_compared_as_numbers(version: str, *, fits: bool) -> None:
-    assert satisfies(version, ">=10.3,<12") is fits

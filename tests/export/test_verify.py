@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgeclip.contract.hashing import sha256_file
 from edgeclip.errors import (
     ArtefactError,
     BundleDamagedError,
@@ -18,29 +17,11 @@ from edgeclip.errors import (
 )
 from edgeclip_export.checks import Check
 from edgeclip_export.verify import verify_bundle
-
-PACK = "packs/leopard/1.0.0"
+from support.altered_bundles import PACK, change_json, hash_again
 
 
 def _ignore(check: Check) -> None:
     assert check.name
-
-
-def _change_json(path: Path, **fields: object) -> None:
-    path.write_text(json.dumps(json.loads(path.read_text()) | fields))
-
-
-def _hash_again(bundle: Path) -> None:
-    """Make all hashes right, as someone would who alters a bundle on purpose."""
-    pack = bundle / PACK / "pack.json"
-    names = json.loads(pack.read_text())["files"]
-    _change_json(pack, files={name: sha256_file(bundle / PACK / name) for name in names})
-    manifest = bundle / "manifest.json"
-    files = {
-        name: {"sha256": sha256_file(bundle / name), "size_bytes": (bundle / name).stat().st_size}
-        for name in json.loads(manifest.read_text())["files"]
-    }
-    _change_json(manifest, files=files)
 
 
 def test_a_whole_bundle_passes_and_its_checks_are_handed_on(bundle: Path) -> None:
@@ -58,7 +39,7 @@ def test_golden_outputs_that_the_graph_does_not_give_are_found(bundle: Path) -> 
         arrays = dict(archive)
     arrays["logits"][3] += np.float32(0.5)
     np.savez(path, **arrays)
-    _hash_again(bundle)
+    hash_again(bundle)
     with pytest.raises(ParityError, match=r"logits  5\.00e-01 .* worst logits in image 3") as error:
         verify_bundle(bundle, _ignore)
     assert "do not ship this bundle" in str(error.value)
@@ -73,16 +54,16 @@ def _empty_manifest(bundle: Path) -> None:
 
 
 def _later_version(bundle: Path) -> None:
-    _change_json(bundle / "manifest.json", schema="edgeclip.bundle/3")
+    change_json(bundle / "manifest.json", schema="edgeclip.bundle/3")
 
 
 def _older_version(bundle: Path) -> None:
-    _change_json(bundle / "manifest.json", schema="edgeclip.bundle/1")
+    change_json(bundle / "manifest.json", schema="edgeclip.bundle/1")
 
 
 def _path_outside(bundle: Path) -> None:
     record = {"sha256": "a" * 64, "size_bytes": 1}
-    _change_json(bundle / "manifest.json", files={"../secret": record})
+    change_json(bundle / "manifest.json", files={"../secret": record})
 
 
 def _binary_manifest(bundle: Path) -> None:
@@ -100,14 +81,14 @@ def _altered_pack(bundle: Path) -> None:
 
 def _garbage_golden(bundle: Path) -> None:
     (bundle / PACK / "golden.npz").write_bytes(b"PK garbage")
-    _hash_again(bundle)
+    hash_again(bundle)
 
 
 def _pack_of_another_encoder(bundle: Path) -> None:
     path = bundle / PACK / "pack.json"
     base = json.loads(path.read_text())["base"] | {"weights_sha256": "b" * 64}
-    _change_json(path, base=base)
-    _hash_again(bundle)
+    change_json(path, base=base)
+    hash_again(bundle)
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ from edgeclip.contract.bundle import Rung
 from edgeclip.contract.engine_gate import EngineParity, Outputs, engine_parity
 from edgeclip.contract.engine_key import EngineSidecar, Machine, survey_engines
 from edgeclip.contract.pack import GOLDEN_FILE
+from edgeclip.contract.requires import require_runtime
 from edgeclip.errors import BackendError, BundleMismatchError, EdgeclipError, PackError, SetupError
 from edgeclip_device.backends.base import Backend
 from edgeclip_device.config import InferenceSettings
@@ -181,11 +182,13 @@ def open_onnxruntime(pack: LoadedPack, settings: InferenceSettings) -> Backend:
     Raises:
         SetupError: ONNX Runtime is not installed.
         BackendError: It cannot load the graph.
-        BundleMismatchError: The bundle has no graph for it.
+        BundleMismatchError: The bundle has no graph for it, or needs another version of it.
     """
-    from edgeclip_device.backends.onnxruntime_backend import OnnxRuntimeBackend
+    from edgeclip_device.backends.onnxruntime_backend import OnnxRuntimeBackend, installed_version
 
-    graph = pack.bundle_manifest.graph_for("onnxruntime")
+    manifest = pack.bundle_manifest
+    require_runtime(manifest.requires, "onnxruntime", installed_version())
+    graph = manifest.graph_for("onnxruntime")
     return OnnxRuntimeBackend(pack.bundle / graph.file, settings.threads)
 
 
@@ -193,8 +196,9 @@ def fitting_engines(pack: LoadedPack, machine: Machine) -> tuple[tuple[Path, Eng
     """Return the engines of a pack's bundle that fit a machine, the fastest rung first.
 
     Raises:
-        BundleMismatchError: None fits.
+        BundleMismatchError: None fits, or the bundle needs another version of the runtime.
     """
+    require_runtime(pack.bundle_manifest.requires, machine.runtime, machine.runtime_version)
     survey = survey_engines(pack.bundle, pack.bundle_manifest, machine)
     for name, reason in survey.refused.items():
         log.warning("engine %s is passed over: %s", name, reason)

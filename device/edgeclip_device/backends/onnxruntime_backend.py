@@ -16,6 +16,15 @@ from edgeclip_device.backends.base import Outputs, bound_slots
 _PROVIDER = "CPUExecutionProvider"
 
 
+def installed_version() -> str:
+    """Return the version of ONNX Runtime.
+
+    Raises:
+        SetupError: It is not installed.
+    """
+    return str(_import().__version__)
+
+
 class OnnxRuntimeBackend:
     """Runs the FP32 graph.
 
