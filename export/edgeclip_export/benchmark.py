@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryDirectory
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,13 +15,17 @@ from numpy.typing import NDArray
 from edgeclip.contract.binding import slots_to_bind
 from edgeclip.contract.bundle import BundleManifest, find_pack, read_bundle
 from edgeclip.contract.pack import read_pack_manifest
-from edgeclip.errors import ConfigError, EdgeclipError, GateError
+from edgeclip.errors import ConfigError, EdgeclipError
 from edgeclip.packs import load_pack
+from edgeclip_export.bandwidth import floor_ms, memory_gb_s
+from edgeclip_export.benchmark_result import BenchmarkResult
+from edgeclip_export.board import Board, read_board
 from edgeclip_export.config import BundleConfig
+from edgeclip_export.engine_verify import EngineHost
 from edgeclip_export.latency import Latency, measure
-from edgeclip_export.ort_graph import OrtGraph
+from edgeclip_export.own_backends import OwnBackend, OwnSettings, open_backends
+from edgeclip_export.verify import HOSTS
 
-BUNDLE = "this bundle"
 EAGER, COMPILED = "torch eager", "torch.compile"
 PLAIN = "ONNX Runtime, encoder alone"
 
@@ -43,6 +46,7 @@ class BenchmarkConfig:
         compiled: Whether `torch.compile` does too, which compiles for minutes on a CPU.
         backbone: The encoder, where the bundle's name for it is not known here.
         pretrained: Its weights.
+        backend: `ort`, `trt` or `rtx`; None for every one that is here.
     """
 
     bundle: Path
@@ -53,87 +57,78 @@ class BenchmarkConfig:
     compiled: bool = True
     backbone: str | None = None
     pretrained: str | None = None
-
-
-@dataclass(frozen=True)
-class BenchmarkResult:
-    """What was measured.
-
-    Attributes:
-        latencies: By variant and batch.
-        absent: Variant -> why it is not there.
-        memory_mb: Resident memory that the bundle's graph took when it was loaded and first run.
-        weights_bytes: That one call reads at least.
-        pack: `task@version` of the pack that was bound.
-    """
-
-    latencies: Mapping[tuple[str, int], Latency]
-    absent: Mapping[str, str]
-    memory_mb: float
-    weights_bytes: int
-    pack: str
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return it as JSON values."""
-        rows = [
-            {
-                "variant": variant,
-                "batch": batch,
-                **{f"p{p}_ms": round(item.percentile(p / 100), 3) for p in (50, 95, 99)},
-                "images_per_second": round(item.images_per_second, 2),
-                "times_of_bundle": round(
-                    item.percentile(0.5) / self.latencies[BUNDLE, batch].percentile(0.5), 3
-                ),
-            }
-            for (variant, batch), item in self.latencies.items()
-        ]
-        return {
-            "pack": self.pack, "rows": rows, "absent": dict(self.absent),
-            "memory_mb": round(self.memory_mb, 1), "weights_bytes": self.weights_bytes,
-        }  # fmt: skip
+    backend: str | None = None
 
 
 def run_benchmark(
-    config: BenchmarkConfig, advance: Callable[[], object] = lambda: None
+    config: BenchmarkConfig,
+    advance: Callable[[], object] = lambda: None,
+    *,
+    hosts: Mapping[str, EngineHost] = HOSTS,
+    board: Board | None = None,
 ) -> BenchmarkResult:
     """Return the latencies of a bundle, and of what it is compared with.
 
     Args:
         config: What is measured.
         advance: Called after each round of each batch size.
+        hosts: The runtimes of engines, by backend.
+        board: The machine; None reads this one.
 
     Raises:
         ConfigError: A batch is beyond what the bundle was made for.
         BundleMissingError: There is no bundle.
         BundleDamagedError: A file of it is missing or altered.
-        BundleMismatchError: It is for other software.
-        SetupError: ONNX Runtime is not installed.
-        BackendError: It cannot run the graph.
+        BundleMismatchError: It is for other software, or has no engine for a named backend.
+        SetupError: The named backend, or every one, is not installed.
+        BackendError: A backend cannot run the graph.
     """
     manifest = read_bundle(config.bundle)
     _refuse_large(manifest, config.batches)
     pack = load_pack(config.bundle / find_pack(manifest, None).path)
-    slots = slots_to_bind(manifest, pack.tensors)
-    file = manifest.graph_for("onnxruntime").file
+    slots, images = slots_to_bind(manifest, pack.tensors), pack.golden.images
+    settings = OwnSettings(
+        config.bundle, config.backend, config.threads, max(config.batches), hosts
+    )
     before = resident_mb()
-    graph = OrtGraph(config.bundle / file, threads=config.threads, most_images=max(config.batches))
-    images = pack.golden.images
-    graph.run(images[:1], slots)
-    memory = resident_mb() - before
     with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        rivals = Rivals(manifest, slots, config, folder)
-        latencies: dict[tuple[str, int], Latency] = {}
-        for batch in config.batches:
-            own = np.resize(images, (batch, *images.shape[1:]))
-            calls: dict[str, Callable[[], object]] = {BUNDLE: partial(graph.run, own, slots)}
-            calls |= rivals.calls(own)
-            found = measure(calls, config.rounds, batch, advance=advance)
-            latencies |= {(name, batch): item for name, item in found.items()}
+        own, absent = open_backends(manifest, slots, settings)
+        for backend in own:
+            stack.callback(backend.close)
+            backend.call(images[:1])
+        memory = resident_mb() - before
+        rivals = Rivals(manifest, slots, config, Path(stack.enter_context(TemporaryDirectory())))
+        latencies = _latencies(config, own, rivals, images, advance)
+    gb_s = memory_gb_s(board or read_board())
     return BenchmarkResult(
-        latencies, rivals.absent, memory, _weights_bytes(manifest),
-        f"{pack.manifest.task}@{pack.manifest.version}",
+        latencies, absent | rivals.absent, memory, _weights_bytes(manifest),
+        f"{pack.manifest.task}@{pack.manifest.version}", _floors_ms(own, gb_s),
     )  # fmt: skip
+
+
+def _latencies(
+    config: BenchmarkConfig,
+    own: Sequence[OwnBackend],
+    rivals: Rivals,
+    images: Images,
+    advance: Callable[[], object],
+) -> dict[tuple[str, int], Latency]:
+    """Measure batch by batch; within one, all variants take turns."""
+    latencies: dict[tuple[str, int], Latency] = {}
+    for batch in config.batches:
+        given = np.resize(images, (batch, *images.shape[1:]))
+        calls: dict[str, Callable[[], object]] = {b.name: partial(b.call, given) for b in own}
+        calls |= rivals.calls(given)
+        found = measure(calls, config.rounds, batch, advance=advance)
+        latencies |= {(name, batch): item for name, item in found.items()}
+    return latencies
+
+
+def _floors_ms(own: Sequence[OwnBackend], gb_s: float | None) -> dict[str, float]:
+    if gb_s is None:
+        return {}
+    read = {backend.name: backend.weights_bytes for backend in own}
+    return {name: floor_ms(size, gb_s) for name, size in read.items() if size is not None}
 
 
 class Rivals:
@@ -204,27 +199,6 @@ def _makers(
     if config.compiled:
         makers[COMPILED] = lambda images: rivals.torch_compiled(backbone, slots, images)
     return makers
-
-
-def require_fast(result: BenchmarkResult, floor: Mapping[str, float]) -> None:
-    """Check floors such as `{"fps": 5}` or ceilings such as `{"p95_ms": 200}` at the least batch.
-
-    Raises:
-        GateError: The bundle is slower.
-    """
-    batch = min(size for name, size in result.latencies if name == BUNDLE)
-    item = result.latencies[BUNDLE, batch]
-    for name, limit in floor.items():
-        if name == "fps":
-            found, held = item.images_per_second, item.images_per_second >= limit
-        else:
-            found = item.percentile(int(name[1:-3]) / 100)
-            held = found <= limit
-        if not held:
-            raise GateError(
-                f"{name} is {found:.2f} at batch {batch}, asked for {limit:g}: take a smaller"
-                " encoder, a faster backend, or lower --fail-below"
-            )
 
 
 def resident_mb() -> float:

@@ -1,4 +1,4 @@
-"""What an engine's build finds on this board: memory, disk, power mode. Linux; no vendor's tool."""
+"""What stands on this board: model, memory, disk, power mode. Linux; no vendor's tool."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 _JETSON_RELEASE = "etc/nv_tegra_release"
 _POWER_STATUS = "var/lib/nvpmodel/status"
 _POWER_MODES = "etc/nvpmodel.conf"
+_MODEL = "proc/device-tree/model"
 SMALL_BOARD_MB = 8192
 """Up to here memory decides; an 8 GB module reports less, since firmware takes a part."""
 
@@ -23,12 +24,14 @@ class Board:
         free_mb: What a build may take, MiB: memory that is available, and free swap.
         power_mode: Name of the Jetson's power mode, for example `15W`; empty where none is read.
         is_jetson: JetPack's release file is there.
+        model: As the device tree names it; empty where there is none.
     """
 
     memory_mb: int
     free_mb: int
     power_mode: str = ""
     is_jetson: bool = False
+    model: str = ""
 
     @property
     def is_small(self) -> bool:
@@ -48,6 +51,7 @@ def read_board(root: Path = Path("/")) -> Board:
         free_mb=sizes.get("MemAvailable", 0) + sizes.get("SwapFree", 0),
         power_mode=_power_mode(root),
         is_jetson=(root / _JETSON_RELEASE).is_file(),
+        model=_text(root / _MODEL).rstrip("\0\n"),
     )
 
 

@@ -14,7 +14,7 @@ from edgeclip.errors import ConfigError
 from edgeclip_export.showing import AsJson, Bundle, print_json
 
 if TYPE_CHECKING:
-    from edgeclip_export.benchmark import BenchmarkResult
+    from edgeclip_export.benchmark_result import BenchmarkResult
 
 _LIMITS = ("fps", "p50_ms", "p95_ms", "p99_ms")
 _MOST_BATCH = 64
@@ -22,6 +22,10 @@ _MOST_BATCH = 64
 
 def benchmark(
     bundle: Bundle,
+    backend: Annotated[
+        Optional[str],  # noqa: UP045  # typer evaluates it on Python 3.10 too
+        typer.Option(help="ort, trt or rtx, which must be here; else every one that is."),
+    ] = None,
     batch: Annotated[str, typer.Option(help="Images a call: sizes with commas.")] = "1,4",
     rounds: Annotated[
         int, typer.Option(min=5, max=100_000, help="Calls of each variant and size.")
@@ -57,13 +61,18 @@ def benchmark(
     import json
 
     from edgeclip.contract.files import write_text
-    from edgeclip_export.benchmark import BenchmarkConfig, require_fast, run_benchmark
+    from edgeclip_export.benchmark import BenchmarkConfig, run_benchmark
+    from edgeclip_export.benchmark_result import require_fast
+    from edgeclip_export.verify import BACKENDS
 
+    if backend not in (None, *BACKENDS):
+        raise ConfigError(f"--backend is {backend!r}: give {', '.join(BACKENDS)}")
     batches, limits = _batches(batch), _limits(fail_below or [])
     config = BenchmarkConfig(
-        bundle, batches, rounds, threads, compare, compiled, backbone, pretrained
+        bundle, batches, rounds, threads, compare, compiled, backbone, pretrained, backend
     )
-    with Progress(console=Console(stderr=True), transient=True) as progress:
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task("measuring", total=rounds * len(batches))
         result = run_benchmark(config, lambda: progress.advance(task))
     facts = {"bundle": str(bundle), "threads": threads, "rounds": rounds, **result.to_dict()}
@@ -87,7 +96,12 @@ def _show(result: BenchmarkResult) -> None:
         table.add_row(row["variant"], str(row["batch"]), *times, rate, ratio)
     console = Console()
     console.print(table)
-    console.print(f"loading the graph and its first run took {content['memory_mb']} MiB of memory")
+    console.print(f"loading the bundle and its first run took {content['memory_mb']} MiB of memory")
+    for name, ms in content["memory_floor_ms"].items():
+        share = next(row for row in content["rows"] if row["variant"] == name)
+        line = f"{name}: reading its weights once takes this board {ms:.2f} ms, which is"
+        line += f" {share['share_of_memory_floor']:.0%} of the time at batch {share['batch']}"
+        console.print(line, markup=False, soft_wrap=True)
     for name, reason in content["absent"].items():
         console.print(f"{name} is not there: {reason}", markup=False, soft_wrap=True)
 

@@ -17,21 +17,21 @@ from edgeclip.errors import BundleMissingError, ConfigError, GateError, SetupErr
 from edgeclip.packs import load_pack
 from edgeclip_export import rivals
 from edgeclip_export.benchmark import (
-    BUNDLE,
     COMPILED,
     EAGER,
     PLAIN,
     BenchmarkConfig,
-    BenchmarkResult,
-    require_fast,
     resident_mb,
     run_benchmark,
 )
+from edgeclip_export.benchmark_result import BenchmarkResult, require_fast
 from edgeclip_export.latency import WARM_UP, Latency, measure
+from edgeclip_export.own_backends import BUNDLE
 from support.export_commands import Run
 from support.tiny_packs import TinyEncoder
 
-FAST = {BUNDLE: 8.0, EAGER: 20.0}
+ONNX_RUNTIME = f"{BUNDLE}, ONNX Runtime"
+FAST = {ONNX_RUNTIME: 8.0, EAGER: 20.0}
 
 
 def _result(batch: int = 1) -> BenchmarkResult:
@@ -79,18 +79,18 @@ def test_all_rivals_compute_what_the_bundle_computes(
 def test_a_bundle_is_measured_beside_its_rivals(bundle: Path, encoder: TinyEncoder) -> None:
     rounds: list[None] = []
     config = BenchmarkConfig(
-        bundle, (1, 3), rounds=5, threads=1, compiled=False,
+        bundle, (1, 3), rounds=5, threads=1, compiled=False, backend="ort",
         backbone=str(encoder.config), pretrained=str(encoder.weights),
     )  # fmt: skip
     result = run_benchmark(config, lambda: rounds.append(None))
     names = {name for name, _ in result.latencies}
-    assert names == {BUNDLE, EAGER, PLAIN}
+    assert names == {ONNX_RUNTIME, EAGER, PLAIN}
     assert not result.absent
     assert len(rounds) == 10
     rows = result.to_dict()["rows"]
     assert {(row["variant"], row["batch"]) for row in rows} == set(result.latencies)
     assert all(0 < row["p50_ms"] <= row["p95_ms"] <= row["p99_ms"] for row in rows)
-    assert {row["times_of_bundle"] for row in rows if row["variant"] == BUNDLE} == {1.0}
+    assert {row["times_of_bundle"] for row in rows if row["variant"] == ONNX_RUNTIME} == {1.0}
 
 
 @pytest.mark.slow
@@ -110,8 +110,8 @@ def test_torch_compile_computes_the_same_or_says_why_not(
 
 
 def test_where_the_encoder_is_not_known_the_bundle_is_measured_alone(bundle: Path) -> None:
-    result = run_benchmark(BenchmarkConfig(bundle, (1,), rounds=5))
-    assert {name for name, _ in result.latencies} == {BUNDLE}
+    result = run_benchmark(BenchmarkConfig(bundle, (1,), rounds=5, backend="ort"))
+    assert {name for name, _ in result.latencies} == {ONNX_RUNTIME}
     assert set(result.absent) == {EAGER, COMPILED, PLAIN}
     assert "--backbone" in result.absent[EAGER]
 
@@ -159,6 +159,7 @@ def test_the_result_is_json() -> None:
         (("--batch", "0"), "--batch is '0': give sizes from 1 to 64"),
         (("--batch", "1,two"), "as in 1,4"),
         (("--batch", ""), "as in 1,4"),
+        (("--backend", "cpu"), "--backend is 'cpu': give ort, trt, rtx"),
         (("--fail-below", "fps"), "--fail-below is 'fps'"),
         (("--fail-below", "speed=3"), "fps, p50_ms, p95_ms, p99_ms"),
         (("--fail-below", "fps=-1"), "a number above 0"),

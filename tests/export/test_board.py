@@ -22,6 +22,7 @@ def root(tmp_path: Path) -> Path:
         "etc/nvpmodel.conf": MODES,
         "etc/nv_tegra_release": "# R36 (release), REVISION: 4.3",
         "var/lib/nvpmodel/status": "pmode:0002",
+        "proc/device-tree/model": "NVIDIA Jetson Orin NX\0",
     }.items():
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -31,7 +32,7 @@ def root(tmp_path: Path) -> Path:
 
 def test_a_jetson_is_known_by_its_files_and_its_power_mode_by_name(root: Path) -> None:
     board = read_board(root)
-    assert board == Board(7619, 4096 + 2048, "MAXN_SUPER", is_jetson=True)
+    assert board == Board(7619, 4096 + 2048, "MAXN_SUPER", True, "NVIDIA Jetson Orin NX")
     assert board.is_small
 
 
