@@ -31,7 +31,6 @@ from edgeclip.config import Recipe
 from edgeclip.features import Features
 from edgeclip.training import TrainingRows, anchor_strengths, fit
 
-AUTO = "auto: blend"
 Method = Callable[[Support, int, Tensor], Tensor]
 """(support, seed, features of the test images) -> logits."""
 
@@ -72,18 +71,18 @@ def _gda(support: Support, _seed: int, features: Tensor) -> Tensor:
 
 
 def _tip(support: Support, _seed: int, features: Tensor) -> Tensor:
-    alpha, beta = _tip_setting(support)
+    alpha, beta = tip_setting(support)
     return logits_of(support, [make_tip(support, alpha=alpha, beta=beta)], features)
 
 
 def _tip_f(support: Support, seed: int, features: Tensor) -> Tensor:
-    alpha, beta = _tip_setting(support)
+    alpha, beta = tip_setting(support)
     if alpha == 0:  # keys that nothing reads cannot train
         alpha, beta = ALPHA, BETA
     return _trained(support, [make_tip_f(support, alpha=alpha, beta=beta)], seed, features)
 
 
-def _tip_setting(support: Support) -> tuple[float, float]:
+def tip_setting(support: Support) -> tuple[float, float]:
     pairs = (*GRID, (ALPHA, BETA))
 
     def tried(rest: Support, tested: Tensor) -> list[Tensor]:
@@ -133,7 +132,7 @@ def _blend(support: Support, _seed: int, features: Tensor) -> Tensor:
 
 def _head(support: Support, seed: int, features: Tensor) -> Tensor:
     start = support.start
-    head = ClassHead(start.head, start.columns, anchor_strengths(_rows(support), start))
+    head = ClassHead(start.head, start.columns, anchor_strengths(rows_of(support), start))
     return _trained(support, [head], seed, features)
 
 
@@ -142,7 +141,7 @@ def _taskres(support: Support, seed: int, features: Tensor) -> Tensor:
 
 
 def _linear(support: Support, seed: int, features: Tensor) -> Tensor:
-    rows = _rows(support)
+    rows = rows_of(support)
     adapter = LinearAdapter(torch.eye(features.shape[1]), anchor=anchor_of(rows.images_a_class))
     return _trained(support, [adapter], seed, features)
 
@@ -157,18 +156,18 @@ def _clip_adapter(support: Support, seed: int, features: Tensor) -> Tensor:
     torch.manual_seed(seed)
     adapter = ClipAdapter.fresh(features.shape[1])
     model = AdapterModel(support.start, [adapter], _AdaptedGraph(adapter))
-    fit(model, _rows(support), Recipe(seed=seed, kl=0.0))  # as published: cross-entropy alone
+    fit(model, rows_of(support), Recipe(seed=seed, kl=0.0))  # as published: cross-entropy alone
     with torch.no_grad():
         logits: Tensor = model(Inputs(features, features)).logits
     return logits
 
 
 def _trained(support: Support, parts: Sequence[Component], seed: int, features: Tensor) -> Tensor:
-    fit(AdapterModel(support.start, parts), _rows(support), Recipe(seed=seed))
+    fit(AdapterModel(support.start, parts), rows_of(support), Recipe(seed=seed))
     return logits_of(support, parts, features)
 
 
-def _rows(support: Support) -> TrainingRows:
+def rows_of(support: Support) -> TrainingRows:
     f = support.features.numpy()
     classes = support.classes.numpy()
     return TrainingRows(Features(f, f), classes, support.locations, np.arange(len(classes)))
@@ -186,11 +185,6 @@ METHODS: dict[str, tuple[Method, str]] = {
     "linear (RLA)": (_linear, "lambda = 1/shots; recipe"),
     "visual": (_visual, "recipe"),
     "clip_adapter_compat": (_clip_adapter, "recipe"),
-    AUTO: (_blend, "weights, lambda: left-out shots"),
+    "blend": (_blend, "weights, lambda: left-out shots"),
 }
 """Name -> the method, and how its hyper-parameters are chosen."""
-
-TRAINED = frozenset(
-    ("tip_f", "head (CLAP)", "taskres", "linear (RLA)", "visual", "clip_adapter_compat")
-)
-"""Those that take gradient steps."""

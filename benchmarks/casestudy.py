@@ -66,7 +66,7 @@ def main() -> None:
     scenes = Scenes(given.work, given.processes, given.shrink)
     options = FineTuning(given.cnn_steps, given.cnn_batch, device=given.device)
     machine = Machine(cnns, given.work / "features", options)
-    runs = Runs(given.runs or given.work / "runs")
+    runs = Runs(given.runs or given.work / "runs", machine.key)
     for seed in given.seeds:
         for count in sorted(given.counts, reverse=True):
             draw = scenes.draw(seed, count)

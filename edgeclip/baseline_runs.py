@@ -162,12 +162,12 @@ def _resnet50(run: BaselineRun) -> Contender:
         )
 
     parts = PixelSplit(
-        pixels(run.parts.training, "training"),
-        pixels(run.parts.validation, "validation"),
+        pixels(run.parts.taught, "training, validation"),
+        run.parts.set_apart,
         pixels(run.parts.test, "test"),
     )
     options = FineTuning(seed=run.seed, device=run.device)
-    advance = run.bars.add("ResNet-50: steps", options.steps * len(options.rates))
+    advance = run.bars.add("ResNet-50: steps", options.steps_in_all)
     contender = finetune(cnn, parts, task=run.task, options=options, advance=advance)
     note = f"{contender.note}; temperature and thresholds from the validation part alone"
     return replace(contender, seconds=time.perf_counter() - began, note=note)

@@ -14,7 +14,7 @@ from benchmarks.case.study import STRIPS, VIEWS, Draw, Images
 from edgeclip.adapters.class_head import ZeroShot
 from edgeclip.baselines.cnn import Cnn, resnet50
 from edgeclip.baselines.finetune import FineTuning, finetune
-from edgeclip.baselines.frozen import linear_probe, zero_shot
+from edgeclip.baselines.frozen import linear_probe_in_rounds, zero_shot
 from edgeclip.baselines.judging import Task
 from edgeclip.baselines.mobilenet import mobilenet_v2
 from edgeclip.baselines.pixels import PixelPart, PixelSplit, read_pixels
@@ -64,6 +64,13 @@ class Machine:
     classes: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: CLASSES)
     recipe: Recipe = field(default_factory=lambda: Recipe(views=VIEWS))
 
+    def key(self, name: str) -> str:
+        """Return what decides a contender's run, so that a kept one is known to be the same."""
+        if name in self.cnns:
+            options = replace(self.finetuning, seed=0, device="")  # the draw's; no part of it
+            return f"{options} {self.cnns[name]().note}"
+        return f"{self.backbone} {self.recipe.sha256}"
+
     @cached_property
     def encoder(self) -> Encoder:
         """The frozen encoder."""
@@ -96,34 +103,36 @@ class Encoder:
         features = encode_regions(images, regions, self.backbone, cache=self._cache, strips=STRIPS)
         return PartData(images, regions, features, draw.task.class_names)
 
-    def parts(self, draw: Draw) -> tuple[PartData, PartData, PartData]:
-        """Return training, validation and test."""
-        return (
-            self.part(draw, "training"), self.part(draw, "validation"), self.part(draw, "test")
-        )  # fmt: skip
+    def lesson(self, draw: Draw) -> Lesson:
+        """Return what an ecologist would bring, in the rounds by which everything is chosen."""
+        part, targets = self.part(draw, "labelled"), draw.task.target_indices
+        folds = plan_folds(part, targets, sorted(draw.set_apart), MOST_FOLDS)
+        return Lesson(part, folds, column_class(self.prompts), targets)
 
 
 def by_prompts(draw: Draw, machine: Machine) -> Contender:
-    """Return the prompts alone, calibrated on validation."""
+    """Return the prompts alone, calibrated on the labelled images."""
     encoder = machine.encoder
-    _, validation, test = encoder.parts(draw)
-    task = Task(draw.task.class_names, draw.task.targets, column_class(encoder.prompts))
-    return zero_shot(encoder.start, validation, test, task)
+    lesson = encoder.lesson(draw)
+    task = Task(draw.task.class_names, draw.task.targets, lesson.column_class)
+    held = lesson.part.chosen(lesson.folds.held)
+    return zero_shot(encoder.start, held, encoder.part(draw, "test"), task)
 
 
 def probe(draw: Draw, machine: Machine) -> Contender:
-    """Return the linear probe."""
-    return linear_probe(*machine.encoder.parts(draw), draw.task)
+    """Return the linear probe, chosen in the rounds of the packs."""
+    encoder = machine.encoder
+    lesson = encoder.lesson(draw)
+    test = encoder.part(draw, "test")
+    return linear_probe_in_rounds(lesson.part, lesson.folds, test, draw.task)
 
 
 def pack(method: str, draw: Draw, machine: Machine) -> Contender:
     """Return what `edgeclip train --budget-minutes 0 --method` makes of a draw's images."""
     began = time.perf_counter()
     encoder, task = machine.encoder, draw.task
-    columns, targets = column_class(encoder.prompts), task.target_indices
-    part, test = encoder.part(draw, "labelled"), encoder.part(draw, "test")
-    validation = range(len(draw.training), len(draw.labelled))
-    lesson = Lesson(part, plan_folds(part, targets, validation, MOST_FOLDS), columns, targets)
+    lesson, test = encoder.lesson(draw), encoder.part(draw, "test")
+    part, columns, targets = lesson.part, lesson.column_class, lesson.targets
     recipe = machine.recipe.model_copy(update={"seed": draw.seed + 1})
     base = Base(
         encoder.start, part.graph,
@@ -156,11 +165,11 @@ def cnn(name: str, draw: Draw, machine: Machine) -> Contender:
     """Return a fully fine-tuned CNN."""
     began = time.perf_counter()
     network = machine.cnns[name]()
-    training, validation, test = (
+    taught, test = (
         pixels_of(*draw.regions(part), tuple(draw.classes), network.size)
-        for part in ("training", "validation", "test")
+        for part in ("labelled", "test")
     )
-    parts = PixelSplit(training, validation, test)
+    parts = PixelSplit(taught, draw.set_apart, test)
     options = replace(machine.finetuning, seed=draw.seed + 1)
     contender = finetune(network, parts, task=draw.task, options=options)
     return replace(contender, seconds=time.perf_counter() - began)

@@ -17,24 +17,25 @@ _DIGITS = 6  # of a probability
 
 
 class Runs:
-    """A file a contender and seed, with all numbers of images; written after each run.
+    """A file a contender, seed and number of images: whatever ends a process, the rest is there.
 
-    Whatever ends a process, the runs before are there. No two processes run one contender and seed.
+    Args:
+        folder: Of the files.
+        key: Contender -> what decides its runs; kept ones with another key are run again.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, key: Callable[[str], str]) -> None:
         self._folder = folder
+        self._key = key
 
     def get(self, name: str, draw: Draw, run: Callable[[], Contender]) -> Contender:
         """Return a contender of a draw, from its file or from `run`."""
         known = self.known(name, draw.seed, draw.leopards, draw.test)
-        if known is not None:
+        if known is not None and self._is_of_now(name, draw.seed, draw.leopards):
             return known
         made = run()
-        path = self._path(name, draw.seed)
-        content = _read(path) or {"test": _order(draw.test), "runs": {}}
-        content["runs"][str(draw.leopards)] = _plain(made)
-        write_text(path, json.dumps(content) + "\n")
+        content = {"key": self._key(name), "test": _order(draw.test), "run": _plain(made)}
+        write_text(self._path(name, draw.seed, draw.leopards), json.dumps(content) + "\n")
         return made
 
     def known(self, name: str, seed: int, leopards: int, test: Images) -> Contender | None:
@@ -43,19 +44,23 @@ class Runs:
         Raises:
             SystemExit: It was run on other test images.
         """
-        path = self._path(name, seed)
+        path = self._path(name, seed, leopards)
         content = _read(path)
-        if content is None or str(leopards) not in content["runs"]:
+        if content is None:
             return None
         if content["test"] != _order(test):
             raise SystemExit(f"{path} is of other test images: delete it")
-        plain = content["runs"][str(leopards)]
+        plain = content["run"]
         rows = np.asarray(plain.pop("probabilities"), np.float32)
         rows /= rows.sum(axis=1, keepdims=True)
         return Contender(probabilities=rows, **plain)
 
-    def _path(self, name: str, seed: int) -> Path:
-        return self._folder / f"{name}-seed{seed}.json"
+    def _is_of_now(self, name: str, seed: int, leopards: int) -> bool:
+        content = _read(self._path(name, seed, leopards))
+        return content is not None and bool(content["key"] == self._key(name))
+
+    def _path(self, name: str, seed: int, leopards: int) -> Path:
+        return self._folder / f"{name}-seed{seed}-{leopards}.json"
 
 
 def _read(path: Path) -> dict[str, Any] | None:

@@ -11,6 +11,7 @@ from rich.table import Table
 
 Figures = Mapping[str, Any]
 
+_WIDTH = 140
 _MARKS = {"resnet50": "s--", "zero-shot": "x:", "probe": "o-."}
 
 
@@ -31,7 +32,7 @@ def show_table(figures: Mapping[str, Mapping[str, Figures]]) -> None:
                 f"{row['fewer_than_resnet50']} x" if "fewer_than_resnet50" in row else "",
             )  # fmt: skip
         table.add_section()
-    Console().print(table)
+    Console(width=_WIDTH).print(table)  # a narrow terminal wraps lines; cut cells would be lost
 
 
 def draw_curve(figures: Mapping[str, Mapping[str, Figures]], path: Path) -> None:

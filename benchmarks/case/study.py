@@ -57,6 +57,11 @@ class Draw:
         """Training and validation images, in this order: what an ecologist would bring."""
         return self.training + self.validation
 
+    @property
+    def set_apart(self) -> frozenset[int]:
+        """Places of the validation images among the labelled ones."""
+        return frozenset(range(len(self.training), len(self.labelled)))
+
     def regions(self, part: str) -> tuple[Images, tuple[Region, ...]]:
         """Return a part's images and regions: four views of each to train on, one elsewhere."""
         images: Images = getattr(self, part)

@@ -60,13 +60,17 @@ class FineTuning:
     seed: int = 1
     device: str = "cpu"
 
+    @property
+    def steps_in_all(self) -> int:
+        """Of the trials, and of the last fit to all labels."""
+        return self.steps * (len(self.rates) + 1)
+
 
 @dataclass(frozen=True)
 class Tried:
     """A learning rate and what came of it."""
 
     rate: float
-    model: nn.Module
     validation: PartLogits
     quality: Quality
 
@@ -81,37 +85,41 @@ def finetune(
 ) -> Contender:
     """Return a fully fine-tuned CNN as a contender.
 
+    Validation decides learning rate, temperature and thresholds of networks that the training part
+    taught. The network that is judged is then fitted once more, to all the labels, as a pack is.
+
     Args:
         cnn: Which one, with its pretrained weights.
-        parts: The training part teaches, validation decides learning rate, temperature and
-            thresholds, the test part is looked at once, at the end.
+        parts: The test part is looked at once, at the end.
         task: A column a class.
         options: How it is trained.
-        advance: Called after each step with 1; there are steps times rates of them.
+        advance: Called after each step with 1; there are `options.steps_in_all` of them.
 
     Raises:
         DataError: There are no training images, or the loss stopped being finite.
         SetupError: The weights, or the device, are not on this machine.
     """
-    if not len(parts.training.regions):
+    training, validation = parts.training, parts.validation
+    if not len(training.regions):
         raise DataError("no training images: nothing to fine-tune on")
     if options.device.startswith("cuda") and not torch.cuda.is_available():
         raise SetupError(f"device {options.device} is not on this machine: use --device cpu")
     began = time.perf_counter()
     tried = []
     for rate in options.rates:
-        model = fitted(cnn, parts.training, rate, task=task, options=options, advance=advance)
-        said = _logits(model, parts.validation, cnn, options.device)
-        tried.append(Tried(rate, model, said, quality(said, task)))
+        model = fitted(cnn, training, rate, task=task, options=options, advance=advance)
+        said = _logits(model, validation, cnn, options.device)
+        tried.append(Tried(rate, said, quality(said, task)))
     best = tried[best_of([item.quality for item in tried])]
+    final = fitted(cnn, parts.taught, best.rate, task=task, options=options, advance=advance)
     rates = ", ".join(f"{rate:g}" for rate in options.rates)
     cost = Cost(
-        trainable_params=sum(p.numel() for p in best.model.parameters()),
-        steps=options.steps * len(options.rates),
+        trainable_params=sum(p.numel() for p in final.parameters()),
+        steps=options.steps_in_all,
         seconds=time.perf_counter() - began,
         note=f"{cnn.note}; learning rate {best.rate:g} of {rates}, chosen on validation",
     )
-    said = _logits(best.model, parts.test, cnn, options.device)
+    said = _logits(final, parts.test, cnn, options.device)
     return judge(f"{cnn.name} fine-tuned", best.validation, said, task=task, cost=cost)
 
 

@@ -38,14 +38,43 @@ class PixelPart:
     classes: NDArray[np.int64]
     locations: Sequence[str]
 
+    def chosen(self, rows: Sequence[int]) -> PixelPart:
+        """Return some of the regions, in the given order."""
+        return PixelPart(
+            [self.regions[row] for row in rows],
+            self.pixels[list(rows)],
+            self.classes[list(rows)],
+            [self.locations[row] for row in rows],
+        )
+
 
 @dataclass(frozen=True)
 class PixelSplit:
-    """The three parts of a split as pixels."""
+    """The parts of a split as pixels.
 
-    training: PixelPart
-    validation: PixelPart
+    Attributes:
+        taught: Training and validation images, all views.
+        set_apart: Indices of the validation images.
+        test: One view of each region.
+    """
+
+    taught: PixelPart
+    set_apart: frozenset[int]
     test: PixelPart
+
+    @property
+    def training(self) -> PixelPart:
+        """All views of the training images."""
+        regions = enumerate(self.taught.regions)
+        return self.taught.chosen([n for n, r in regions if r.image not in self.set_apart])
+
+    @property
+    def validation(self) -> PixelPart:
+        """The first view of the validation images."""
+        regions = enumerate(self.taught.regions)
+        return self.taught.chosen(
+            [n for n, r in regions if r.image in self.set_apart and not r.view]
+        )
 
 
 def read_pixels(

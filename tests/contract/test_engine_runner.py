@@ -156,3 +156,16 @@ def test_closing_gives_graphs_and_all_memory_back(runner: EngineRunner, driver: 
     runner.close()
     assert (driver.graphs, driver.buffers, driver.pinned) == ({}, {}, {})
     assert driver.released == 1
+
+
+def test_the_last_batch_is_computed_again_without_a_copy(
+    runner: EngineRunner, stand_in: StandIn, driver: FakeDriver
+) -> None:
+    with pytest.raises(BackendError, match="nothing has run yet"):
+        runner.enqueue()
+    red = _red(runner, 2)
+    before = stand_in.executions
+    runner.enqueue()
+    assert stand_in.executions == before + 1
+    assert _red(runner, 2) == red
+    assert runner.stream == driver.stream

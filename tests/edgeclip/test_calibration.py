@@ -76,3 +76,15 @@ def test_the_brier_score_is_the_mean_squared_difference() -> None:
     assert brier_score(np.asarray([0.8, 0.4], np.float32), np.asarray([True, False])) == (
         pytest.approx((0.04 + 0.16) / 2)
     )
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_the_coarse_search_finds_what_the_whole_grid_would(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    columns = [0, 0, 1, 1, 1, 2][: int(rng.integers(3, 7))]
+    logits = rng.normal(0, float(rng.choice([0.3, 3, 30])), (30, len(columns))).astype(np.float32)
+    classes = rng.integers(0, max(columns) + 1, 30)
+    grid = np.geomspace(0.05, 20, 241)
+    least = min(log_loss(logits, classes, columns, float(t)) for t in grid)
+    found = log_loss(logits, classes, columns, fit_temperature(logits, classes, columns))
+    assert found == pytest.approx(least, abs=1e-12)

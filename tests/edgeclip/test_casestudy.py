@@ -16,6 +16,7 @@ from benchmarks.case.scenes import CLASSES, SetPlan, bursts_of
 from benchmarks.case.study import VIEWS, Draw, Scenes
 from benchmarks.realcase import SAME_MOMENT_S, draw_of
 from benchmarks.realcase import figures_of as real_figures
+from edgeclip.baselines.cnn import Cnn
 from edgeclip.baselines.finetune import FineTuning
 from edgeclip.config import Recipe
 from edgeclip.contenders import Contender
@@ -77,7 +78,8 @@ def test_validation_and_test_have_one_view_of_each_region(scenes: Scenes) -> Non
 
 
 def test_a_run_is_kept_and_read_back(scenes: Scenes, truth: Truth, tmp_path: Path) -> None:
-    runs, draw, made = Runs(tmp_path), scenes.draw(0, 5), contender(truth, 0.8)
+    runs, draw = Runs(tmp_path, lambda _: "one way"), scenes.draw(0, 5)
+    made = contender(truth, 0.8)
     calls: list[Draw] = []
 
     def run() -> Contender:
@@ -90,12 +92,35 @@ def test_a_run_is_kept_and_read_back(scenes: Scenes, truth: Truth, tmp_path: Pat
         assert replace(got, probabilities=made.probabilities) == made
     assert len(calls) == 1
     assert runs.known("other", 0, 5, draw.test) is None
+    assert runs.known("some", 0, 8, draw.test) is None
+
+
+def test_a_run_of_other_options_is_not_taken_for_this_one(
+    scenes: Scenes, truth: Truth, tmp_path: Path
+) -> None:
+    draw = scenes.draw(0, 5)
+    Runs(tmp_path, lambda _: "100 steps").get("some", draw, lambda: contender(truth, 0.4))
+    again = Runs(tmp_path, lambda _: "400 steps")
+    assert again.get("some", draw, lambda: contender(truth, 0.8)).probabilities.max() > 0.7
+    assert again.get("some", draw, lambda: contender(truth, 0.4)).probabilities.max() > 0.7
+
+
+def test_what_decides_a_run_is_in_its_key(tmp_path: Path) -> None:
+    machine = Machine({}, tmp_path, FineTuning())
+    other = Machine({}, tmp_path, FineTuning(), recipe=Recipe(views=VIEWS, steps=3))
+    assert machine.key("auto") != other.key("auto")
+    cnn = Cnn("tiny", lambda _: None, 32, (0.5,) * 3, (0.5,) * 3, "from nothing")  # type: ignore[arg-type, return-value]
+    few, many, gpu = (
+        replace(machine, cnns={"resnet50": lambda: cnn}, finetuning=options).key("resnet50")
+        for options in (FineTuning(steps=3), FineTuning(), FineTuning(device="cuda", seed=9))
+    )
+    assert few != many == gpu
 
 
 def test_a_run_on_other_test_images_is_refused(
     scenes: Scenes, truth: Truth, tmp_path: Path
 ) -> None:
-    runs, draw = Runs(tmp_path), scenes.draw(0, 5)
+    runs, draw = Runs(tmp_path, lambda _: "one way"), scenes.draw(0, 5)
     runs.get("some", draw, lambda: contender(truth, 0.8))
     with pytest.raises(SystemExit, match="other test images"):
         runs.known("some", 0, 5, draw.test[::-1])

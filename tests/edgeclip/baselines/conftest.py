@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 from torch import nn
 
@@ -40,13 +42,15 @@ def task(dataset: Dataset) -> Task:
 def pixel_split(dataset: Dataset) -> PixelSplit:
     split = split_images(dataset.images, ["leopard"], seed=1)
 
-    def part(name: Part, views: int) -> PixelPart:
-        regions = regions_of(dataset.images, split.indices(name), views=views)
+    def part(indices: Sequence[int], views: int) -> PixelPart:
+        regions = regions_of(dataset.images, indices, views=views)
         return read_pixels(
             dataset.images, regions, class_names=dataset.class_names, size=32, strips=Strips()
         )
 
-    return PixelSplit(part("train", 2), part("validation", 1), part("test", 1))
+    apart = split.indices("validation")
+    taught = part([*split.indices("train"), *apart], 2)
+    return PixelSplit(taught, frozenset(apart), part(split.indices("test"), 1))
 
 
 @pytest.fixture(scope="session")

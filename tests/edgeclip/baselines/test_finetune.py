@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
+from edgeclip.baselines import finetune as finetuning
 from edgeclip.baselines.cnn import Cnn
 from edgeclip.baselines.finetune import FineTuning, finetune, fitted
 from edgeclip.baselines.judging import Task
-from edgeclip.baselines.pixels import PixelSplit
+from edgeclip.baselines.pixels import PixelPart, PixelSplit
 from edgeclip.errors import DataError, SetupError
 
 QUICK = FineTuning(steps=25, batch=16, rates=(1e-3, 5e-3), seed=3)
@@ -45,7 +48,7 @@ def test_it_learns_and_states_its_cost(tiny_cnn: Cnn, pixel_split: PixelSplit, t
     assert given.probabilities.shape == (images, len(task.class_names))
     assert np.allclose(given.probabilities.sum(axis=1), 1, atol=1e-5)
     assert given.trainable_params == sum(p.numel() for p in tiny_cnn.build(3).parameters())
-    assert given.steps == sum(calls) == 160
+    assert given.steps == sum(calls) == 240  # two rates, and the last fit to all labels
     assert "from nothing; learning rate" in given.note
     classes = pixel_split.test.classes.tolist()
     truth = {r.image: c for r, c in zip(pixel_split.test.regions, classes, strict=True)}
@@ -68,9 +71,34 @@ def test_the_test_parts_labels_change_nothing(
 def test_without_training_images_nothing_is_trained(
     tiny_cnn: Cnn, pixel_split: PixelSplit, task: Task
 ) -> None:
-    empty = replace(pixel_split.training, regions=[])
+    apart = frozenset(region.image for region in pixel_split.taught.regions)
     with pytest.raises(DataError, match="no training images"):
-        finetune(tiny_cnn, replace(pixel_split, training=empty), task=task, options=QUICK)
+        finetune(tiny_cnn, replace(pixel_split, set_apart=apart), task=task, options=QUICK)
+
+
+def test_what_is_judged_has_learned_from_validation_too(
+    tiny_cnn: Cnn, pixel_split: PixelSplit, task: Task, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taught: list[set[int]] = []
+
+    def watched(cnn: Cnn, part: PixelPart, rate: float, **options: Any) -> nn.Module:
+        taught.append({region.image for region in part.regions})
+        return fitted(cnn, part, rate, **options)
+
+    monkeypatch.setattr(finetuning, "fitted", watched)
+    finetune(tiny_cnn, pixel_split, task=task, options=QUICK)
+    everything = {region.image for region in pixel_split.taught.regions}
+    assert pixel_split.set_apart
+    assert taught == [everything - pixel_split.set_apart] * 2 + [everything]
+
+
+def test_parts_of_a_split_share_no_image(pixel_split: PixelSplit) -> None:
+    training, validation = pixel_split.training, pixel_split.validation
+    assert {region.view for region in validation.regions} == {0}
+    assert {region.image for region in validation.regions} == pixel_split.set_apart
+    assert not pixel_split.set_apart & {region.image for region in training.regions}
+    assert len(training.regions) + 2 * len(validation.regions) == len(pixel_split.taught.regions)
+    np.testing.assert_array_equal(training.pixels[0], pixel_split.taught.pixels[0])
 
 
 def test_a_device_that_is_absent_is_named(

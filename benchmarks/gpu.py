@@ -1,0 +1,200 @@
+"""Engines on the GPU of this machine, against torch FP16 on the same one, in one run.
+
+    python -m benchmarks.gpu [--tower ViT-B-32]
+
+Exports an untrained encoder with an untrained pack (as fast as trained ones), builds the engine of
+each rung with the TensorRT or TensorRT-RTX that is installed, and measures: parity with the golden
+outputs and with torch on this GPU, latency at batch 1, 8 and 64, GPU time alone, swapping a pack
+against loading the engine again. Without a GPU it says so and writes nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.gpu_case.engines import RUNGS, Bundle, build, outputs, parity, running, swaps
+from benchmarks.gpu_case.packs import TOWERS, untrained_encoder, write_untrained_pack
+from edgeclip.contract.engine_gate import engine_parity
+from edgeclip.contract.files import write_text
+from edgeclip.contract.gpu import Gpu, find_gpu
+from edgeclip.errors import EdgeclipError
+from edgeclip_export.bundle_writer import write_bundle
+from edgeclip_export.config import BundleConfig
+
+BATCHES = (1, 8, 64)
+RESULTS = Path(__file__).parent / "results"
+EAGER, GRAPH, ORT = "torch FP16", "torch FP16, CUDA graph", "ONNX Runtime, GPU"
+
+
+def measure(tower: str, batches: Sequence[int], folder: Path) -> dict[str, Any]:
+    """Return everything that is measured of one encoder.
+
+    Args:
+        tower: One of `TOWERS`.
+        batches: Images a call.
+        folder: For encoder, pack, bundle and engines while it runs.
+    """
+    encoder = untrained_encoder(tower, folder)
+    write_untrained_pack(folder / "pack", encoder.backbone)
+    config = BundleConfig(
+        folder / "pack", folder / "bundle", str(encoder.config), str(encoder.weights),
+        max_batch=max(batches),
+    )  # fmt: skip
+    began = time.perf_counter()
+    write_bundle(config, lambda _: None)
+    exported_s = time.perf_counter() - began
+    bundle = Bundle.read(folder / "bundle")
+    engines = {}
+    for rung in RUNGS:
+        if rung in {graph.rung for graph in bundle.manifest.graphs}:  # a RN50 has no attention
+            engines[rung] = build(bundle, rung)
+            print(f"{tower}: {rung} built, {engines[rung][1]}", flush=True)
+    found: dict[str, Any] = {
+        "export_s": round(exported_s, 1),
+        "bundle_mb": round(sum(f.size_bytes for f in bundle.manifest.files.values()) / 1e6, 1),
+        "engines": {rung: facts for rung, (_, facts) in engines.items()},
+        "swap": swaps(bundle, engines["fp16"][0]),
+    }
+    paths = {rung: path for rung, (path, _) in engines.items()}
+    return found | compared(bundle, encoder.backbone, paths, batches)
+
+
+def compared(
+    bundle: Bundle, backbone: Any, engines: dict[Any, Path], batches: Sequence[int]
+) -> dict[str, Any]:
+    """Return parity and latencies of all engines, beside torch and ONNX Runtime."""
+    from benchmarks.gpu_case import rivals, timing
+
+    model = rivals.TorchModel(backbone, bundle.slots)
+    plain = rivals.onnxruntime_gpu(
+        bundle.folder / bundle.manifest.graph_for("onnxruntime").file, bundle.slots
+    )
+    found: dict[str, Any] = {"absent": {ORT: plain} if isinstance(plain, str) else {}}
+    speed = timing.bytes_per_second()
+    weights = 2 * bundle.manifest.base.params
+    found["memory"] = {
+        "gb_per_second": round(speed / 1e9, 1),
+        "weights_mb": round(weights / 1e6, 1),
+        "floor_ms": round(1000 * weights / speed, 4),
+    }
+    golden, pack = bundle.pack.golden, bundle.pack.manifest
+    with ExitStack() as stack:
+        runners = {rung: stack.enter_context(running(path)) for rung, path in engines.items()}
+        for runner in runners.values():
+            runner.bind(bundle.slots)
+        found["parity"] = {rung: parity(bundle, runner) for rung, runner in runners.items()}
+        torch_half = model.run(golden.images)
+        tolerance = bundle.manifest.tolerance
+        found["parity_with_torch_fp16"] = engine_parity(
+            torch_half, outputs(runners["fp16"], golden.images), pack, tolerance
+        ).figures()
+        found["batches"] = {}
+        for batch in batches:
+            images = np.ascontiguousarray(
+                np.resize(golden.images, (batch, *golden.images.shape[1:]))
+            )
+            graph = rivals.TorchGraph(model, images)
+            calls: dict[str, Callable[[], object]] = {
+                f"engine {rung}": partial(outputs, runner, images)
+                for rung, runner in runners.items()
+            }
+            calls |= {EAGER: partial(model.run, images), GRAPH: partial(graph.run, images)}
+            if not isinstance(plain, str):
+                calls[ORT] = partial(plain, images)
+            timing.warmed(calls)
+            _settle(runners, images)
+            own = timing.wall_ms(calls)
+            on_gpu: dict[str, tuple[Callable[[], object], int]] = {
+                f"engine {rung}": (runner.enqueue, runner.stream)
+                for rung, runner in runners.items()
+            }
+            on_gpu[GRAPH] = (graph.compute, 0)
+            found["batches"][str(batch)] = {"wall": own, "gpu_ms": timing.gpu_ms(on_gpu)}
+            print(f"batch {batch}: {found['batches'][str(batch)]}", flush=True)
+    return found
+
+
+def _settle(runners: dict[Any, Any], images: Any) -> None:
+    """Record batches of one anew: what was recorded first may be older, slower kernels."""
+    if len(images) != 1:
+        return
+    pair = np.concatenate([images, images])
+    for runner in runners.values():
+        outputs(runner, pair)
+        for _ in range(5):
+            outputs(runner, images)
+
+
+def show(tower: str, found: dict[str, Any]) -> None:
+    """Print a table a person can read."""
+    table = Table(title=f"{tower}: ms, median; GPU time alone beside it")
+    columns = ["batch", "variant", "p50", "p95", "GPU", "images/s"]
+    for column in columns:
+        table.add_column(column)
+    for batch, both in found["batches"].items():
+        for name, wall in both["wall"].items():
+            gpu = both["gpu_ms"].get(name)
+            speed = int(batch) * 1000 / wall["p50_ms"]
+            table.add_row(
+                batch, name, f"{wall['p50_ms']:.3f}", f"{wall['p95_ms']:.3f}",
+                "" if gpu is None else f"{gpu:.3f}", f"{speed:.0f}",
+            )  # fmt: skip
+    Console(width=100).print(table)
+
+
+def about(gpu: Gpu) -> dict[str, str]:
+    """Return what the figures hold for."""
+    import torch
+
+    from edgeclip_export.tensorrt_runtime import module_name, trt
+
+    return {
+        "gpu": gpu.name,
+        "compute_capability": gpu.compute_capability,
+        "runtime": f"{module_name()} {trt.__version__}",
+        "torch": torch.__version__,
+    }
+
+
+def main() -> int:
+    """Measure, print, write the JSON; 2 where there is no GPU."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--tower", nargs="+", choices=TOWERS, default=["ViT-B-32"])
+    parser.add_argument("--batch", nargs="+", type=int, default=list(BATCHES))
+    parser.add_argument("--out", type=Path, default=RESULTS / "gpu.json")
+    given = parser.parse_args()
+    gpu = find_gpu()
+    if gpu is None:
+        print("no GPU here: nothing is measured, nothing is written", file=sys.stderr)
+        return 2
+    found: dict[str, Any] = {"command": "python -m benchmarks.gpu", **about(gpu), "towers": {}}
+    for tower in given.tower:
+        try:
+            with tempfile.TemporaryDirectory() as folder:
+                own = measure(tower, given.batch, Path(folder))
+        except EdgeclipError as error:
+            print(f"{tower}: {error}", file=sys.stderr)
+            return 2
+        show(tower, own)
+        found["towers"][tower] = own
+        write_text(given.out, json.dumps(found, indent=1) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
