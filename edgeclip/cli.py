@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from edgeclip import cli_data
+from edgeclip import cli_cache, cli_data, cli_pack
 from edgeclip.cli_evaluate import evaluate
 from edgeclip.cli_recipe import recipe
 from edgeclip.cli_train import train
@@ -18,6 +18,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(cli_data.app, name="data")
+app.add_typer(cli_cache.app, name="cache")
+app.add_typer(cli_pack.app, name="pack")
 app.command()(train)
 app.command()(recipe)
 app.command()(evaluate)

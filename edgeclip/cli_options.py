@@ -31,4 +31,8 @@ class RunGiven:
         Optional[Path],  # noqa: UP045
         typer.Option(help="Folder for features; else in the user's cache."),
     ] = None
+    cache_gb: Annotated[
+        float,
+        typer.Option(min=0.001, max=100_000, help="Most that it holds, in 10^9 bytes."),
+    ] = 20.0
     overwrite: Annotated[bool, typer.Option("--overwrite/--no-overwrite")] = False

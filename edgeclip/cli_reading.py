@@ -55,9 +55,12 @@ class ReadingGiven:
         typer.Option(help="Of a table's boxes: 'relative' or 'pixels'."),
     ] = None
     use_split: Annotated[
-        bool,
-        typer.Option("--use-split/--no-use-split", help="Take a given split that tears places."),
-    ] = False
+        Optional[bool],  # noqa: UP045
+        typer.Option(
+            "--use-split/--no-use-split",
+            help="Take the data's own split though it tears places, or never; else if it does not.",
+        ),
+    ] = None
     sequence_labels: Annotated[
         bool,
         typer.Option(
@@ -113,5 +116,8 @@ def reading_arguments(source: Path, reading: Given) -> str:
         option = f"--{name.replace('_', '-')}"
         if name in ("classes", "time_offset") or value == usual[name]:
             continue
-        words += [option] if value is True else [option, str(value)]
+        if isinstance(value, bool):
+            words.append(option if value else f"--no-{name.replace('_', '-')}")
+        else:
+            words += [option, str(value)]
     return shlex.join(words)

@@ -65,6 +65,14 @@ class RecipeGiven:
             show_default="text",
         ),
     ] = None
+    text_samples: Annotated[
+        Optional[bool],  # noqa: UP045
+        typer.Option(
+            "--text-samples/--no-text-samples",
+            help="Text features as samples beside the images'.",
+            show_default="no",
+        ),
+    ] = None
     tuned_blocks: Annotated[
         Optional[int],  # noqa: UP045
         typer.Option(min=1, max=100, help="Last blocks that ln, lora and svd change; else all."),

@@ -46,6 +46,9 @@ class SourceGiven:
         Optional[Path],  # noqa: UP045
         typer.Option(help="Of the method meta; else those carried with the demo backbone."),
     ] = None
+    device: Annotated[
+        str, typer.Option(help="Of the frozen encoder: auto (CUDA where there is any), cpu, cuda.")
+    ] = "auto"
     split: Annotated[
         Optional[Path],  # noqa: UP045
         typer.Option(help="A split.csv of an earlier report; else a split is made."),

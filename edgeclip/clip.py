@@ -81,6 +81,12 @@ class Backbone:
             tokens: Tensor = lower(self._pixels(images))
         return tokens.float().cpu().clone()
 
+    @property
+    def computed_by(self) -> str:
+        """What features depend on beside the input: weights, and a device that rounds otherwise."""
+        device = self.tower.projection.device.type
+        return self.base.weights_sha256 + ("" if device == "cpu" else f" {device}")
+
     def split(self, cut: int) -> tuple[LowerTower, UpperTower]:
         """Return the image tower in two parts, the lower one of `cut` blocks.
 

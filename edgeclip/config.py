@@ -8,9 +8,11 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
+from edgeclip.cache_store import LIMIT_GB
 from edgeclip.contract.hashing import sha256_bytes
 from edgeclip.contract.pack import Probability, TaskName, Version
 from edgeclip.contract.settings import Settings
+from edgeclip.devices import DeviceName
 from edgeclip.labels.reading import ReadingOptions
 
 MOST_FOLDS = 6  # with more places, a round holds out several: deep methods are fitted once a round
@@ -43,7 +45,11 @@ class Recipe(Settings):
     )
     view_kl: float = Field(0.0, ge=0, le=100, description="Of consistency between two views.")
     ratio: float = Field(0.2, gt=0, le=1, description="Of the visual branch while training.")
+    learn_ratio: bool = Field(False, description="Of the visual branch: tanh(rho), from ratio.")
     reduction: int = Field(4, ge=1, description="Embedding width / hidden width.")
+    text_samples: bool = Field(
+        False, description="Text features as samples beside the images' (methods of the head)."
+    )
     attention: int = Field(32, ge=1, le=4096, description="Width of cross-modal attention.")
     xmodal: Literal["text", "random", "shuffled"] = Field(
         "text", description="Tokens of cross-modal attention; the others show what text adds."
@@ -99,6 +105,10 @@ class TrainConfig(ReadingOptions):
     overwrite: bool = False
     resume: bool = Field(False, description="Continue an interrupted run of the same pack.")
     cache: Path | None = Field(None, strict=False, description="None: features are not kept.")
+    cache_gb: float = Field(
+        LIMIT_GB, gt=0, le=100_000, description="Of the whole cache, in 10^9 bytes."
+    )
+    device: DeviceName = Field("auto", description="Of the frozen encoder.")
     min_precision: Probability | None = None
     min_recall: Probability | None = None
     split: Path | None = Field(None, strict=False, description="A split.csv; None: it is made.")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
+from edgeclip.adapters.normed_adapter import is_mlp_ln_key
+from edgeclip.adapters.tower_deltas import WIDER
 from edgeclip.contract.deltas import DELTA_PREFIX
 from edgeclip.contract.slots import HEAD_SLOTS
 
@@ -46,4 +48,8 @@ def _times(name: str, tokens: int, places: Mapping[str, int]) -> int:
         return 1
     if not name.startswith(DELTA_PREFIX):
         return tokens
+    if name.endswith(WIDER):
+        return tokens
+    if is_mlp_ln_key(name):
+        return 1
     return places.get(name.removeprefix(DELTA_PREFIX).split(".")[0], 0)

@@ -16,6 +16,7 @@ from edgeclip.adapters.changed_encoder import changed_encoder
 from edgeclip.adapters.deep_graph import DeepGraph
 from edgeclip.adapters.pack_outputs import outputs_of
 from edgeclip.background import BackgroundCheck, check_background
+from edgeclip.cache_store import LIMIT_GB, CacheStore
 from edgeclip.changed_features import ChangedFeatureGraph, encode_changed
 from edgeclip.clip import Backbone, load_backbone
 from edgeclip.contenders import Contender
@@ -67,6 +68,7 @@ class EvaluationRequest:
         strip_top_px: Rows of burned-in text; None for as many as the pack was trained without.
         strip_bottom_px: The same at the bottom.
         cache: Where features are kept, or None.
+        cache_gb: Its limit, in 10^9 bytes.
         resnet_weights: For the ResNet-50, or None for torch's cache.
         device: For the ResNet-50.
         seed: For the ResNet-50.
@@ -85,6 +87,7 @@ class EvaluationRequest:
     strip_top_px: int | None = None
     strip_bottom_px: int | None = None
     cache: Path | None = None
+    cache_gb: float = LIMIT_GB
     resnet_weights: Path | None = None
     device: str = "cpu"
     seed: int = 1
@@ -151,7 +154,8 @@ class _Evaluation:
             allow_shared_places=request.allow_random_split,
         )
         weights = self._backbone.base.weights_sha256
-        self._cache = FeatureCache(cache_folder(request.cache, weights))
+        store = CacheStore(request.cache, request.cache_gb) if request.cache else None
+        self._cache = FeatureCache(cache_folder(request.cache, weights), store)
 
     @property
     def notes(self) -> tuple[str, ...]:

@@ -99,7 +99,7 @@ def encode_regions(
     Raises:
         DataError: An image changed since it was scanned, or cannot be decoded.
     """
-    spec, weights = backbone.preprocess, backbone.base.weights_sha256
+    spec, weights = backbone.preprocess, backbone.computed_by
     keys = [feature_key(images[r.image].facts.sha256, r, spec, weights, strips) for r in regions]
     rows = [cache.get(key) for key in keys]
     missing = [position for position, row in enumerate(rows) if row is None]

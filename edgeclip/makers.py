@@ -17,6 +17,8 @@ from edgeclip.adapters.cross_modal_head import CrossModalHead
 from edgeclip.adapters.linear import LinearAdapter, ProjectionAdapter, anchor_of
 from edgeclip.adapters.linear_probe import make_linear_probe
 from edgeclip.adapters.meta import make_meta
+from edgeclip.adapters.normed_adapter import NormedAdapter
+from edgeclip.adapters.parallel_mlp import ParallelMlp
 from edgeclip.adapters.pooling import ClassPooling, PoolingSettings
 from edgeclip.adapters.proker import make_proker
 from edgeclip.adapters.soft_prompts import PROMPT_ANCHOR, SoftPrompts, SoftPromptSettings
@@ -63,7 +65,17 @@ class Maker:
 
 def _visual(making: Making, _setting: Setting) -> Component:
     reduction = min(making.recipe.reduction, making.embed_dim)
-    return VisualAdapter(making.embed_dim, reduction=reduction, ratio=making.recipe.ratio)
+    return VisualAdapter(
+        making.embed_dim,
+        reduction=reduction,
+        ratio=making.recipe.ratio,
+        learned=making.recipe.learn_ratio,
+    )
+
+
+def _mlp_ln(making: Making, _setting: Setting) -> Component:
+    reduction = min(making.recipe.reduction, making.embed_dim)
+    return NormedAdapter(making.embed_dim, reduction=reduction, ratio=making.recipe.ratio)
 
 
 def _head(making: Making, _setting: Setting) -> Component:
@@ -130,6 +142,12 @@ def _weights(making: Making) -> WeightGraph:
     if not isinstance(graph, WeightGraph):
         raise ValueError("methods on the tower's weights need its weight graph: give Base one")
     return graph
+
+
+def _parallel_mlp(making: Making, _setting: Setting) -> Component:
+    recipe = making.recipe
+    settings = BlockSettings(last=recipe.blocks, hidden=recipe.block_hidden)
+    return ParallelMlp(_weights(making).weights, settings)
 
 
 def _ln(making: Making, _setting: Setting) -> Component:
@@ -205,6 +223,8 @@ MAKERS: dict[str, Maker] = {
     "block": Maker(_block, "F2", level="tokens"),
     "block_xmodal": Maker(_block_xmodal, "F2", level="tokens"),
     "pooling": Maker(_pooling, "F2", level="tokens"),
+    "mlp_ln": Maker(_mlp_ln, "F1"),
+    "parallel_mlp": Maker(_parallel_mlp, "F0", level="weights"),
     "ln": Maker(_ln, "F0", level="weights"),
     "lora": Maker(_lora, "F0", level="weights"),
     "svd": Maker(_svd, "F0", level="weights"),

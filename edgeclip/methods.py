@@ -86,13 +86,13 @@ def parse_method(name: str) -> Method:
     for index, kind in enumerate(kinds):
         if other := clash(kind, kinds[:index]):
             raise ConfigError(
-                f"--method {name}: {other} and {kind} bind the same slots: choose one"
+                f"--method {name}: {other} and {kind} have the same place: choose one"
             )
     _refuse_two_levels(name, kinds)
     return Method(name, tuple(sorted(kinds, key=lambda kind: not MAKERS[kind].trained)))
 
 
-_BIND_THE_SAME = (("tip", "tip_f", "proker", "blend"), ("linear", "proj"))
+_BIND_THE_SAME = (("tip", "tip_f", "proker", "blend"), ("linear", "proj", "mlp_ln"))
 
 
 def clash(kind: str, others: Iterable[str]) -> str | None:
@@ -116,6 +116,11 @@ _LEVELS: dict[Level, str] = {
 
 def _refuse_two_levels(name: str, kinds: Sequence[str]) -> None:
     inside = [kind for kind in kinds if MAKERS[kind].level != "features"]
+    if "mlp_ln" in kinds and inside:
+        raise ConfigError(
+            f"--method {name}: mlp_ln is baked behind the encoder as it is, and {inside[0]} looks"
+            " into it: choose one; each goes with adapters of the head"
+        )
     for kind in inside[1:]:
         first, other = MAKERS[inside[0]].level, MAKERS[kind].level
         if first != other:

@@ -17,6 +17,7 @@ from edgeclip.config import TrainConfig
 from edgeclip.contract.deltas import changes_weights
 from edgeclip.contract.pack import (
     PARTS_FILE,
+    ROUTER_FILE,
     Base,
     PackClass,
     PackManifest,
@@ -25,6 +26,7 @@ from edgeclip.contract.pack import (
 )
 from edgeclip.contract.preprocess import decode_image
 from edgeclip.contract.preprocess_spec import PreprocessSpec
+from edgeclip.contract.routing import RouterRow
 from edgeclip.contract.slots import graph_of
 from edgeclip.evaluation.result import Evaluation
 from edgeclip.labels.classes import observation_type
@@ -36,6 +38,7 @@ from edgeclip.pack_parts import adapter_records, parts_bytes
 from edgeclip.packs import golden_outputs, pack_files
 from edgeclip.prompts import ClassPrompts, column_class, prompts_sha256
 from edgeclip.regions import Region, Strips, pixels_of
+from edgeclip.routed_packs import router_bytes
 from edgeclip.selection import Candidate
 from edgeclip.splits import Split
 
@@ -57,6 +60,7 @@ class Trained:
         thresholds: By target, of the chosen head.
         evaluations: `zero-shot` and `adapter`, on the test part.
         meta_sha256: Of the meta-adapter's weights, where the method has one.
+        router: Which images the pack is for, where packs are combined.
     """
 
     config: TrainConfig
@@ -69,6 +73,7 @@ class Trained:
     thresholds: Mapping[str, Thresholds]
     evaluations: Mapping[str, Evaluation]
     meta_sha256: str | None = None
+    router: RouterRow | None = None
 
 
 def make_manifest(trained: Trained, created_at: datetime) -> PackManifest:
@@ -126,7 +131,9 @@ def pack_binaries(trained: Trained, backbone: Backbone, strips: Strips) -> dict[
     choice = trained.learned.choice
     images = golden_images(trained.dataset, trained.split, trained.preprocess, strips)
     tensors = choice.chosen.tensors
+    row = {ROUTER_FILE: router_bytes(trained.router)} if trained.router else {}
     return {
+        **row,
         **pack_files(tensors, golden_outputs(images, backbone, tensors)),
         PARTS_FILE: parts_bytes(choice.zero_shot.tensors, choice.chosen.parts),
     }

@@ -41,6 +41,7 @@ _NO_MATTER = {
     "overwrite",
     "resume",
     "cache",
+    "cache_gb",
     "task",
     "version",
     "min_precision",

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import shutil
 import tempfile
 import weakref
@@ -23,6 +22,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
+from edgeclip.cache_store import CacheStore
 from edgeclip.contract.files import write_bytes
 from edgeclip.contract.hashing import sha256_bytes
 from edgeclip.errors import DataError
@@ -30,31 +30,30 @@ from edgeclip.errors import DataError
 log = logging.getLogger(__name__)
 
 Half = NDArray[np.float16]
-LIMIT_BYTES = 8_000_000_000  # 500 images x 2 regions x 10 views of a ViT-B/32 are 0.8 GB
 _OPEN_AT_ONCE = 32  # mapped shards; each holds a file descriptor
 _HEADER_LENGTH_BYTES = 8  # of a safetensors file: where its JSON header ends
 
 
 class TokenCache:
-    """Tokens of regions by key, no larger than a limit; the shards unused for longest go first.
+    """Tokens of regions by key; in a store that is full, shards unused for longest make room.
 
     Attributes:
         hits: Keys that were found since it was opened.
         misses: Keys that were not.
     """
 
-    def __init__(self, folder: Path | None, limit_bytes: int = LIMIT_BYTES) -> None:
+    def __init__(self, folder: Path | None, store: CacheStore | None = None) -> None:
         """Open the cache.
 
         Args:
             folder: Holds the shards; made on the first write. None keeps them in a temporary
                 folder, for as long as this object lives.
-            limit_bytes: Of all shards together.
+            store: What the folder belongs to; None: it is a store of its own.
         """
         self._folder = folder or Path(tempfile.mkdtemp(prefix="edgeclip-tokens-"))
         if folder is None:
             weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
-        self._limit = limit_bytes
+        self._store = store if store and folder else CacheStore(self._folder)
         self._places: dict[str, tuple[Path, int]] = {}
         self._used: set[Path] = set()
         self._mapped: OrderedDict[Path, Half] = OrderedDict()
@@ -65,11 +64,14 @@ class TokenCache:
     def has(self, key: str) -> bool:
         """Return whether the tokens of a key are there."""
         place = self._places.get(key)
+        if place is not None and place[0] not in self._used:
+            if self._store.claim(place[0]):  # nobody deletes it until this object ends
+                self._used.add(place[0])
+            else:
+                self._places = {k: v for k, v in self._places.items() if v[0] != place[0]}
+                place = None
         self.hits += place is not None
         self.misses += place is None
-        if place is not None and place[0] not in self._used:
-            self._used.add(place[0])
-            os.utime(place[0])  # evicted last
         return place is not None
 
     def put(self, keys: Sequence[str], tokens: NDArray[np.float32]) -> None:
@@ -88,10 +90,9 @@ class TokenCache:
             raise DataError(
                 "tokens of this encoder do not fit float16: train an adapter of the head instead"
             )
-        self._make_room(half.nbytes)
         data = save({"tokens": half}, metadata={"keys": json.dumps(list(keys))})
         shard = self._folder / f"{sha256_bytes(data)[:16]}.tokens"
-        write_bytes(shard, data)
+        self._write(shard, data)
         self._used.add(shard)
         self._places.update({key: (shard, row) for row, key in enumerate(keys)})
 
@@ -112,10 +113,6 @@ class TokenCache:
             found[positions] = mapped[[places[position][1] for position in positions]]
         return np.empty((0, 0, 0), np.float16) if found is None else found
 
-    def size_bytes(self) -> int:
-        """Return how much the shards take."""
-        return sum(shard.stat().st_size for shard in self._folder.glob("*.tokens"))
-
     def _map(self, shard: Path) -> Half:
         mapped = self._mapped.pop(shard, None)
         if mapped is None:
@@ -129,21 +126,18 @@ class TokenCache:
             self._mapped.popitem(last=False)
         return mapped
 
-    def _make_room(self, wanted_bytes: int) -> None:
-        """Delete the shards unused for longest, and none that this object has handed out."""
-        shards = sorted(self._folder.glob("*.tokens"), key=lambda path: path.stat().st_mtime)
-        total = sum(shard.stat().st_size for shard in shards) + wanted_bytes
-        for shard in shards:
-            if total <= self._limit:
-                return
-            if shard not in self._used:
-                total -= shard.stat().st_size
-                shard.unlink()
-                self._places = {k: v for k, v in self._places.items() if v[0] != shard}
-        if total > self._limit:
+    def _write(self, shard: Path, data: bytes) -> None:
+        """Write a shard and keep it, in a room that is made for it."""
+        with self._store.turn():
+            fits = self._store.make_room(len(data))
+            if fits:
+                write_bytes(shard, data)
+                self._store.note(shard)
+        if not fits:
             raise DataError(
-                f"tokens of these regions take more than {self._limit / 1e9:.1f} GB: ask for fewer"
-                " --views, for adapters in fewer blocks, or for a larger token cache"
+                f"tokens of these regions take more than {self._store.limit_gb:.1f} GB, the limit"
+                f" of {self._store.root}: ask for fewer views, for adapters in fewer blocks, or"
+                " for a larger cache (--cache-gb)"
             )
 
     def _read_keys(self, shard: Path) -> None:
@@ -156,6 +150,8 @@ class TokenCache:
                 )
             if kind != "F16" or len(shape) < 3 or shape[0] != len(keys):
                 raise ValueError(f"{kind} {shape} for {len(keys)} keys")
+        except FileNotFoundError:  # another process made room
+            return
         except (SafetensorError, OSError, KeyError, ValueError) as error:
             log.warning("%s cannot be used and is made again (%s): delete it", shard, error)
             return

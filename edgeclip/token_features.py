@@ -75,7 +75,7 @@ def encode_with_tokens(
         DataError: An image changed or cannot be decoded; or the tokens do not fit the limit.
     """
     lower, upper = split_at(backbone.tower, level.cut)
-    spec, weights = backbone.preprocess, backbone.base.weights_sha256
+    spec, weights = backbone.preprocess, backbone.computed_by
     known = [feature_key(images[r.image].facts.sha256, r, spec, weights, strips) for r in regions]
     keys = [token_key(key, level.cut) for key in known]
     missing = [position for position, key in enumerate(keys) if not level.tokens.has(key)]

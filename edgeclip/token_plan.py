@@ -18,6 +18,7 @@ from edgeclip.config import TrainConfig
 from edgeclip.earlier import Earlier
 from edgeclip.errors import ConfigError
 from edgeclip.features import Features
+from edgeclip.makers import MAKERS
 from edgeclip.making import TowerSizes
 from edgeclip.methods import (
     AUTO,
@@ -77,12 +78,19 @@ def look_inside(config: TrainConfig, method: Method, backbone: Backbone) -> Insi
     tower, recipe = backbone.tower, config.recipe
     if method.level == "features":
         return None
+    if recipe.text_samples:
+        raise ConfigError(
+            f"text_samples are features, and {method.name} looks into the encoder: leave them out,"
+            " or name methods of the head"
+        )
     if method.level == "stages":
         return Inside(0, StageGraph(tower))
     require_blocks(tower.visual)
     blocks = block_count(tower.visual)
     if method.level == "weights":
-        cut = blocks - min(recipe.tuned_blocks or blocks, blocks)
+        others = [kind for kind in method.kinds if MAKERS[kind].level == "weights"]
+        upper = recipe.blocks if others == ["parallel_mlp"] else recipe.tuned_blocks or blocks
+        cut = blocks - min(upper, blocks)
         whole = recipe.tuned_blocks is None and "ln" in method.kinds  # one norm lies below block 0
         return Inside(None if whole else cut, WeightGraph(tower, None if whole else cut))
     cut = max(blocks - max(recipe.blocks, _LEAST_BLOCKS), 0)
@@ -111,6 +119,9 @@ def plan_tokens(
     if earlier.changed:
         why = "the earlier pack changes the encoder's weights"
         return TokenPlan(changed=earlier.changed, skipped={m.name: why for m in inside})
+    if config.recipe.text_samples:
+        why = "text_samples go with methods of the head"
+        return TokenPlan(skipped={m.name: why for m in inside})
     if is_staged(backbone.tower.visual):
         why = "the image tower is a ResNet: --method stages+head trains inside it"
         return TokenPlan(skipped={m.name: why for m in inside})
@@ -137,7 +148,7 @@ def _named(
             f" {', '.join(part.kind for part in earlier.parts)}): name other methods"
         )
     inside = look_inside(config, method, backbone)
-    if inside is None or earlier.changed is None:
+    if earlier.changed is None or (inside is None and "mlp_ln" not in method.kinds):
         _refuse_beyond_budget(config, method, backbone, start, inside, kept)
         return TokenPlan(inside, earlier.changed)
     raise ConfigError(

@@ -152,7 +152,10 @@ class _Fit:
         inputs, classes = inputs_of(self._rows.features, batch), self._classes[batch]
         columns = self._model.start.columns
         logits = self._model(inputs).logits
-        loss = class_loss(logits - self._prior, classes, columns) + self._model.penalty()
+        loss = class_loss(logits - self._prior, classes, columns)
+        if self._recipe.text_samples:
+            loss = (loss + self._text_loss()) / 2
+        loss = loss + self._model.penalty()
         if self._zero_shot is not None:
             with torch.no_grad():
                 teacher = self._zero_shot(inputs).logits
@@ -161,6 +164,18 @@ class _Fit:
             other = self._model(inputs_of(self._rows.features, self._twins[batch])).logits
             loss = loss + self._recipe.view_kl * view_consistency(logits, other)
         return loss
+
+    def _text_loss(self) -> Tensor:
+        """Return the loss of the columns' text features, as if they were images of their classes.
+
+        Cross-modal adaptation (Lin et al., CVPR 2023, arXiv 2301.06267): half of a batch is text.
+        Its loss weighs classes alike, so that each text once is what many draws of them would be.
+        """
+        start = self._model.start
+        text = start.weights.T
+        z = text.new_zeros(len(text), self._rows.features.z.shape[1])
+        logits = self._model(Inputs(z, text)).logits
+        return class_loss(logits - self._prior, start.columns, start.columns)
 
 
 def inputs_of(features: Features, batch: NDArray[np.int64]) -> Inputs:

@@ -6,10 +6,13 @@ from collections.abc import Mapping, Sequence
 
 from edgeclip.adapters.class_head import ZeroShot
 from edgeclip.adapters.meta_files import meta_sha256
+from edgeclip.adapters.router import row_of_features
+from edgeclip.cache_store import CacheStore
 from edgeclip.clip import Backbone, hash_weights, load_backbone
 from edgeclip.config import TrainConfig
 from edgeclip.contract.pack import Thresholds
 from edgeclip.contract.slots import reaches_inside
+from edgeclip.devices import device_for
 from edgeclip.earlier import read_earlier
 from edgeclip.encoding import PartEncoder
 from edgeclip.errors import ArtefactError, GateError
@@ -23,7 +26,7 @@ from edgeclip.learning import Learned, Lesson, learn
 from edgeclip.meta_weights import meta_weights_for
 from edgeclip.methods import AUTO, Base, parse_method
 from edgeclip.pack_contender import Head, head_contender, judged_images
-from edgeclip.pack_making import Trained
+from edgeclip.pack_making import Trained, task_name
 from edgeclip.progress import Bars
 from edgeclip.prompts import class_prompts, column_class, prompts_sha256
 from edgeclip.regions import Strips
@@ -60,13 +63,15 @@ class TrainingRun:
         self._column_class = column_class(self._prompts)
         self.strips = Strips(self._recipe.strip_top_px, self._recipe.strip_bottom_px)
         self.backbone: Backbone = load_backbone(config.backbone, config.pretrained)
+        self.backbone.tower.to(device_for(config.device))
         encoder = self.backbone.base
         self._meta = meta_weights_for(config.method, config.meta_weights, encoder)
         if config.method != AUTO:  # refuses a tower that the method does not know
             look_inside(config, parse_method(config.method), self.backbone)
         folder = cache_folder(config.cache, self.backbone.base.weights_sha256)
-        self.cache = FeatureCache(folder)
-        tokens = TokenCache(folder / "tokens" if folder else None)
+        store = CacheStore(config.cache, config.cache_gb) if config.cache else None
+        self.cache = FeatureCache(folder, store)
+        tokens = TokenCache(folder / "tokens" if folder else None, store)
         self._encoder = PartEncoder(
             dataset, split, self.backbone, self.cache, tokens, self.strips, bars
         )
@@ -84,6 +89,7 @@ class TrainingRun:
         learned = self._learn(lesson, base, plan, kept)
         thresholds = self._thresholds(learned.choice)
         comparison = self._compare(learned, thresholds, plan)
+        self.backbone.tower.to("cpu")  # golden outputs are those of a CPU, wherever it was trained
         trained = Trained(
             config=self._config,
             dataset=self._dataset,
@@ -95,6 +101,7 @@ class TrainingRun:
             thresholds=thresholds["adapter"],
             evaluations={n: j.frames for n, j in comparison.headline.judgements.items()},
             meta_sha256=meta_sha256(self._meta) if self._meta else None,
+            router=row_of_features(_task(self._config, thresholds["adapter"]), part.features.f),
         )
         return trained, comparison
 
@@ -175,6 +182,10 @@ class TrainingRun:
             targets=[self._dataset.class_names[index] for index in self._targets],
             is_known_place=known_places(judged.images, taught),
         )
+
+
+def _task(config: TrainConfig, thresholds: Mapping[str, Thresholds]) -> str:
+    return config.task or task_name(list(thresholds))
 
 
 def _frozen_sha256(backbone: Backbone) -> str:

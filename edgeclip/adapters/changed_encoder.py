@@ -11,12 +11,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from edgeclip.adapters.normed_adapter import is_mlp_ln_key, tower_with_mlp_ln
+from edgeclip.adapters.placing import moved
 from edgeclip.adapters.stages import is_stage_key, tower_with_stages
 from edgeclip.adapters.tower_deltas import merged_tower
 from edgeclip.contract.deltas import split_deltas
 from edgeclip.contract.hashing import sha256_bytes
 from edgeclip.errors import ConfigError, PackError
-from edgeclip.towers import FrozenTower
+from edgeclip.towers import FrozenTower, block_count
 
 if TYPE_CHECKING:
     from edgeclip.clip import Backbone
@@ -34,6 +36,11 @@ def changed_tower(tower: FrozenTower, deltas: Mapping[str, Tensor]) -> FrozenTow
     Raises:
         PackError: The deltas are not of this tower.
     """
+    deltas = moved(deltas, tower.projection.device)
+    normed = {name: delta for name, delta in deltas.items() if is_mlp_ln_key(name)}
+    deltas = {name: delta for name, delta in deltas.items() if name not in normed}
+    if normed:
+        return tower_with_mlp_ln(changed_tower(tower, deltas), normed)
     stages = {name: delta for name, delta in deltas.items() if is_stage_key(name)}
     weights = {name: delta for name, delta in deltas.items() if name not in stages}
     changed = merged_tower(tower, weights) if weights else tower
@@ -70,5 +77,6 @@ def changed_encoder(
         f" {name} {deltas[name].shape} {sha256_bytes(deltas[name].tobytes())}"
         for name in sorted(deltas)
     )
-    base = backbone.base.model_copy(update={"weights_sha256": sha256_bytes(own.encode())})
+    facts = {"weights_sha256": sha256_bytes(own.encode()), "blocks": block_count(tower.visual)}
+    base = backbone.base.model_copy(update=facts)
     return replace(backbone, base=base, tower=tower), slots

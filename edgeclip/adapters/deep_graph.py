@@ -28,6 +28,7 @@ from torch.nn.functional import layer_norm
 from edgeclip.adapters.class_head import ZeroShot
 from edgeclip.adapters.head_graph import HeadGraph, HeadOutputs, unit
 from edgeclip.adapters.model import Inputs, arrays
+from edgeclip.adapters.placing import back, moved
 from edgeclip.contract.slots import ALL_SLOTS, HEAD_SLOTS, filled_deep_slots
 from edgeclip.towers import TowerOutputs, UpperTower
 
@@ -201,5 +202,6 @@ class DeepGraph:
         tokens = inputs.tokens
         if not isinstance(tokens, Tensor):
             tokens = torch.from_numpy(tokens.array()).float()
-        outputs: DeepOutputs = self.model(tokens, slots)
-        return outputs
+        device = self.upper.projection.device
+        outputs: DeepOutputs = self.model(tokens.to(device), moved(slots, device))
+        return DeepOutputs(back(outputs.head), outputs.attention.cpu())

@@ -15,7 +15,9 @@ from edgeclip.adapters.class_head import ZeroShot
 from edgeclip.adapters.component import Component
 from edgeclip.adapters.composing import Stored, compose, stored_parts
 from edgeclip.adapters.head_graph import HeadGraph, HeadOutputs, slot_tensors
+from edgeclip.adapters.normed_adapter import adapted, is_mlp_ln_key
 from edgeclip.adapters.threads import one_thread
+from edgeclip.contract.deltas import split_deltas
 from edgeclip.contract.slots import HEAD_SLOTS, filled_slots
 
 Tensors = dict[str, NDArray[np.float32]]
@@ -67,7 +69,10 @@ class Graph(Protocol):
 
 
 class FeatureGraph:
-    """The graph from z and f on: no component in it reaches into the encoder."""
+    """The graph from z and f on: no component in it reaches into the encoder.
+
+    What `mlp_ln` does to f stands before the head, as in the copy of the tower that is baked.
+    """
 
     def __init__(self) -> None:
         self._head = HeadGraph()
@@ -78,8 +83,8 @@ class FeatureGraph:
         return slot_tensors(filled)
 
     def takes(self, slot: str) -> bool:
-        """Return whether it is a slot of the head."""
-        return slot in HEAD_SLOTS
+        """Return whether it is a slot of the head, or of `mlp_ln`."""
+        return slot in HEAD_SLOTS or is_mlp_ln_key(slot)
 
     def __call__(self, inputs: Inputs, slots: Mapping[str, Tensor]) -> HeadOutputs:
         """Return the outputs. Where `projection_delta` is neutral, z is not looked at.
@@ -88,7 +93,9 @@ class FeatureGraph:
         """
         neutral = slots["projection_delta"].shape[0] == 1
         z = inputs.f.new_zeros(len(inputs.f), 1) if neutral else inputs.z
-        outputs: HeadOutputs = self._head(z, inputs.f, **slots)
+        head, normed = split_deltas(slots)
+        f = adapted(inputs.f, normed) if normed else inputs.f
+        outputs: HeadOutputs = self._head(z, f, **head)
         return outputs
 
 

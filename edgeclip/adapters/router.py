@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, normalize
 
@@ -53,6 +55,16 @@ def router_row(
         threshold=min(max(float(torch.quantile(distances, QUANTILE)), 0.0), 2.0),
         static=dict(static or {}),
     )
+
+
+def row_of_features(name: str, f: NDArray[np.float32]) -> RouterRow:
+    """Return the row of a pack from its training images' features.
+
+    Args:
+        name: Of the pack.
+        f: `(n, E)` float32, not normalised.
+    """
+    return router_row(name, normalize(torch.from_numpy(f), dim=1))
 
 
 def _prototypes(unit: Tensor, count: int) -> Tensor:

@@ -16,6 +16,7 @@ from edgeclip.adapters.class_head import ZeroShot
 from edgeclip.adapters.component import Component, FusionClass
 from edgeclip.adapters.head_graph import HeadGraph, HeadOutputs
 from edgeclip.adapters.model import Inputs, arrays
+from edgeclip.adapters.placing import back, moved
 from edgeclip.adapters.starts import refuse_dead_start
 from edgeclip.adapters.tower_deltas import PREFIX
 from edgeclip.contract.slots import HEAD_SLOTS, filled_slots
@@ -162,6 +163,8 @@ class StageGraph:
         if below := [s for s in STAGES[: self._cut] if _key(s, "up") in slots]:
             raise ValueError(f"the adapter behind {below[0]} lies below cut {self._cut}")
         visual: Any = self.tower.visual
+        device = self.tower.projection.device
+        h, slots = h.to(device), moved(slots, device)
         for stage in STAGES[self._cut :]:
             h = getattr(visual, stage)(h)
             if _key(stage, "up") in slots:
@@ -169,7 +172,7 @@ class StageGraph:
         z = visual.attnpool(h)
         head = {name: slots[name] for name in HEAD_SLOTS}
         outputs: HeadOutputs = self._head(z, z @ self.tower.projection, **head)
-        return outputs
+        return back(outputs)
 
 
 def adapted_stage(h: Tensor, parts: Mapping[str, Tensor]) -> Tensor:

@@ -8,6 +8,7 @@ in the image tower:
     delta.NAME.lora_b       groups of rows (q, k and v of `in_proj_weight`)
     delta.NAME.singular     ds (p, rank): U_i diag(ds_i) V_i^T is added to the i-th group of rows,
                             U S V^T being its singular value decomposition
+    delta.NAME.wider        further hidden units of an MLP: rows of `c_fc`, columns of `c_proj`
 
 The encoder is never written to: adding and subtracting in place drifts.
 """
@@ -18,14 +19,16 @@ import copy
 from collections.abc import Mapping
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from edgeclip.contract.deltas import DELTA_PREFIX
 from edgeclip.errors import PackError
 from edgeclip.towers import FrozenTower
 
 PREFIX = DELTA_PREFIX
+WIDER = ".wider"
 _LORA_A, _LORA_B, _SINGULAR = ".lora_a", ".lora_b", ".singular"
+_COLUMNS = ".c_proj.weight"
 
 
 class SingularVectors:
@@ -69,10 +72,12 @@ def merged(
     changed: dict[str, Tensor] = {}
     vectors = vectors or SingularVectors(weights)
     for key, delta in deltas.items():
-        name, _ = _parameter(key)
+        name, kind = _parameter(key)
         weight = weights.get(name)
         if weight is None:
             raise PackError(f"{key}: the encoder has no parameter {name}: use the pack's encoder")
+        if kind == WIDER:
+            continue
         try:
             added = _added(weight, key, deltas, vectors)
             changed[name] = changed.get(name, weight) + added
@@ -81,7 +86,27 @@ def merged(
                 f"{key} {tuple(delta.shape)} does not fit {name} {tuple(weight.shape)}: use the"
                 " pack's encoder"
             ) from error
-    return changed
+    return changed | _widened(weights, changed, deltas)
+
+
+def _widened(
+    weights: Mapping[str, Tensor], changed: Mapping[str, Tensor], deltas: Mapping[str, Tensor]
+) -> dict[str, Tensor]:
+    """Return the matrices and biases that get further rows or columns, changed otherwise first."""
+    found = {}
+    for key, delta in deltas.items():
+        name, kind = _parameter(key)
+        if kind != WIDER:
+            continue
+        weight, axis = changed.get(name, weights[name]), 1 if name.endswith(_COLUMNS) else 0
+        try:
+            found[name] = torch.cat([weight, delta], dim=axis)
+        except RuntimeError as error:
+            raise PackError(
+                f"{key} {tuple(delta.shape)} does not fit {name} {tuple(weight.shape)}: use the"
+                " pack's encoder"
+            ) from error
+    return found
 
 
 def merged_tower(tower: FrozenTower, deltas: Mapping[str, Tensor]) -> FrozenTower:
@@ -98,13 +123,16 @@ def merged_tower(tower: FrozenTower, deltas: Mapping[str, Tensor]) -> FrozenTowe
     copied = copy.deepcopy(tower)
     own = dict(copied.visual.named_parameters())
     for name, weight in changed.items():
-        own[name].data.copy_(weight.detach())
+        own[name].data = weight.detach().clone()
+        module = copied.visual.get_submodule(name.rpartition(".")[0])
+        if isinstance(module, nn.Linear):  # an MLP may have become wider
+            module.out_features, module.in_features = module.weight.shape
     return copied
 
 
 def _parameter(key: str) -> tuple[str, str]:
     name = key.removeprefix(PREFIX)
-    for kind in (_LORA_A, _LORA_B, _SINGULAR):
+    for kind in (_LORA_A, _LORA_B, _SINGULAR, WIDER):
         if name.endswith(kind):
             return name.removesuffix(kind), kind
     return name, ""

@@ -42,7 +42,9 @@ class WeightGraph:
             inside = {name: _name_in_tower(name, cut) for name, _ in _upper_parameters(self._tower)}
         self._inside = {name: inner for inner, name in inside.items()}
         own = dict(self._tower.named_parameters())
-        self.weights: dict[str, Tensor] = {n: own[inner] for n, inner in self._inside.items()}
+        self.weights: dict[str, Tensor] = {
+            name: own[inner].detach().cpu() for name, inner in self._inside.items()
+        }
         self.vectors = SingularVectors(self.weights)
         self._head = HeadGraph()
 
@@ -74,8 +76,9 @@ class WeightGraph:
         if not isinstance(x, Tensor):
             x = torch.from_numpy(x.array()).float()
         changed = merged(self.weights, split_deltas(slots)[1], self.vectors)
-        inner = {self._inside[name]: weight for name, weight in changed.items()}
-        z, f = functional_call(self._tower, inner, (x,))[:2]
+        device = self._tower.projection.device
+        inner = {self._inside[name]: weight.to(device) for name, weight in changed.items()}
+        z, f = (part.cpu() for part in functional_call(self._tower, inner, (x.to(device),))[:2])
         outputs: HeadOutputs = self._head(z, f, **{name: slots[name] for name in HEAD_SLOTS})
         return outputs
 

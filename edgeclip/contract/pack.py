@@ -32,6 +32,7 @@ PACK_FILE = "pack.json"
 TENSORS_FILE = "adapter.safetensors"
 GOLDEN_FILE = "golden.npz"
 PARTS_FILE = "parts.safetensors"
+ROUTER_FILE = "router.safetensors"
 
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 TaskName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")]

@@ -21,13 +21,16 @@ def given_parts(
     Args:
         images: Usable images.
         samples: What each was read from, in their order.
-        options: `use_split` takes a split that tears places; bursts are never torn.
+        options: `use_split` takes a split that tears places, or declines any; bursts are never
+            torn.
     """
     parts = [sample.part for sample in samples]
     nothing: list[GivenPart | None] = [None] * len(parts)
     stated = sum(part is not None for part in parts)
     if not stated:
         return nothing, []
+    if options.use_split is False:
+        return nothing, ["the source's split is not used: it was declined"]
     if stated < len(parts):
         bare = len(parts) - stated
         return nothing, [f"the source's split is not used: {bare} images are in no part of it"]

@@ -36,7 +36,11 @@ class ReadingOptions(Settings):
     boxes: Path | None = Field(None, strict=False, description="MegaDetector JSON to add boxes.")
     box_threshold: float = Field(0.2, ge=0, le=1, description="Least confidence of a box.")
     box_unit: BoxUnit | None = Field(None, description="Of a table's boxes; None: relative.")
-    use_split: bool = Field(False, description="Take the source's split though it tears places.")
+    use_split: bool | None = Field(
+        None,
+        description="Take the source's split though it tears places, or never; None: if it does"
+        " not.",
+    )
     sequence_labels: bool = Field(False, description="Take labels that are of whole bursts.")
     observation_level: ObservationLevel | None = Field(None, description="Of Camtrap DP.")
     tz: str = Field("UTC", description="Zone of times that have none.")

@@ -32,7 +32,7 @@ from support.tiny_packs import TinyEncoder, write_encoder
 from support.towers import RESNET
 
 AT = datetime(2026, 5, 1, tzinfo=timezone.utc)
-METHODS = ("lora+head", "ln", "svd+gda", "stages+head")
+METHODS = ("lora+head", "ln", "svd+gda", "stages+head", "parallel_mlp+head", "mlp_ln+head")
 QUICK = Recipe(steps=30, views=1, token_batch=16, learning_rate=0.01, seed=3)
 Run = Callable[..., TrainResult]
 
@@ -233,7 +233,8 @@ def test_an_adapter_that_the_earlier_pack_has_is_refused_by_name(
 @pytest.mark.parametrize(
     ("method", "message"),
     [
-        ("linear+proj", "linear and proj bind the same slots: choose one"),
+        ("linear+proj", "linear and proj have the same place: choose one"),
+        ("mlp_ln+lora", "mlp_ln is baked behind the encoder as it is, and lora looks into it"),
         ("block+lora", "block binds slots inside a ViT, lora changes the weights of a ViT: choose"),
         ("ln+stages+head", "ln changes the weights of a ViT, stages is made for a ResNet: choose"),
     ],

@@ -25,7 +25,7 @@ def damaged(backbone: Backbone, tmp_path: Path) -> Path:
     return tmp_path / "pack"
 
 
-@pytest.mark.parametrize("kind", ["ln", "lora", "svd"])
+@pytest.mark.parametrize("kind", ["ln", "lora", "svd", "parallel_mlp", "mlp_ln"])
 def test_invariants_30_and_31_a_pack_of_each_kind_is_read_and_gives_its_golden_outputs_again(
     kind: str, backbone: Backbone, tmp_path: Path
 ) -> None:

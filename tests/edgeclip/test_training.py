@@ -8,7 +8,7 @@ import torch
 from torch.nn.functional import normalize
 
 from edgeclip.adapters.class_head import ZeroShot
-from edgeclip.adapters.model import AdapterModel, FeatureGraph, run_head
+from edgeclip.adapters.model import AdapterModel, FeatureGraph, Inputs, run_head
 from edgeclip.config import Recipe
 from edgeclip.errors import DataError
 from edgeclip.features import Features
@@ -151,6 +151,23 @@ def test_a_prior_that_is_given_back_is_in_the_logits_of_what_was_trained() -> No
         shares[prior] = float(torch.softmax(logits, dim=1)[0, 0])
     assert shares[0.0] == pytest.approx(1 / 2, abs=0.03)
     assert shares[1.0] == pytest.approx(31 / 42, abs=0.03)
+
+
+def test_text_samples_keep_a_class_near_its_text_where_its_images_lead_away() -> None:
+    """Images that look as the other class's text says; half of the loss is of the texts."""
+    start = _start([0, 1])
+    f = start.weights.T.numpy()[[1, 0] * 8].copy()
+    z, classes = np.zeros((16, WIDTH), np.float32), np.asarray([0, 1] * 8, np.int64)
+    rows = TrainingRows(Features(z, f), classes, ["A"] * 16, np.arange(16))
+    quiet = RECIPE.model_copy(update={"kl": 0.0, "anchor": 0.0, "ema": 0.0})
+    right = {}
+    for text in (False, True):
+        model = _fitted(rows, start, quiet.model_copy(update={"text_samples": text}))
+        with torch.no_grad():
+            logits = model(Inputs(torch.zeros(2, WIDTH), start.weights.T)).logits
+        right[text] = float(torch.softmax(logits, dim=1).diagonal().mean())
+    assert right[False] < 0.1
+    assert right[True] == pytest.approx(0.5, abs=0.1)  # text and images contradict each other
 
 
 def test_the_loss_sums_the_columns_of_a_class() -> None:

@@ -41,7 +41,7 @@ VISUAL = ("va_down", "va_up", "va_ratio")
 BLOCKS = ("ba_down", "ba_down_bias", "ba_up", "ba_up_bias")
 CROSS = ("bx_qk", "bx_qk_bias", "bx_vo", "bx_out_bias")
 POOLING = ("cp_attend", "cp_score")
-ON_WEIGHTS = ("ln", "lora", "svd", "stages")
+ON_WEIGHTS = ("ln", "lora", "svd", "stages", "parallel_mlp", "mlp_ln")
 KINDS = ("zero-shot", "gda", "visual", "linear", "tip", "block", "deep", *ON_WEIGHTS)
 Exporter = Callable[[str], BundleResult]
 
@@ -118,7 +118,7 @@ def test_invariant_21_the_only_input_is_images_and_every_gate_holds(
         assert tuple(port.name for port in graph.output) == outputs
 
 
-@pytest.mark.parametrize("kind", ["gda", "ln", "lora", "svd"])
+@pytest.mark.parametrize("kind", ["gda", "ln", "lora", "svd", "parallel_mlp"])
 def test_invariant_29_a_pack_of_class_f0_adds_no_node(kind: str, baked: Exporter) -> None:
     extra = {"MatMul": 2, "Relu": 1} if kind == "lora" else {}  # that pack has a visual adapter too
     for runtime in ("onnxruntime", "tensorrt"):

@@ -13,8 +13,11 @@ from numpy.typing import NDArray
 from safetensors.torch import save_file
 
 from edgeclip import clip
+from edgeclip.adapters.block import BlockSettings
 from edgeclip.adapters.component import Component
 from edgeclip.adapters.model import arrays
+from edgeclip.adapters.normed_adapter import NormedAdapter
+from edgeclip.adapters.parallel_mlp import ParallelMlp
 from edgeclip.adapters.stages import StageAdapters, StageSettings
 from edgeclip.adapters.tower_tuning import LowRank, NormTuning, SingularValues
 from edgeclip.adapters.weight_graph import WeightGraph
@@ -118,13 +121,17 @@ def random_deltas(backbone: clip.Backbone, kind: str, *, seed: int = 0) -> Tenso
 
     Args:
         backbone: The encoder.
-        kind: ln, lora, svd or stages.
+        kind: ln, lora, svd, stages, parallel_mlp or mlp_ln.
         seed: Of the values.
     """
     makers: dict[str, Callable[[], Component]] = {
         "ln": lambda: NormTuning(WeightGraph(backbone.tower).weights),
         "lora": lambda: LowRank(WeightGraph(backbone.tower).weights),
         "svd": lambda: SingularValues(WeightGraph(backbone.tower).weights),
+        "parallel_mlp": lambda: ParallelMlp(
+            WeightGraph(backbone.tower).weights, BlockSettings(last=1, hidden=3)
+        ),
+        "mlp_ln": lambda: NormedAdapter(backbone.base.embed_dim, reduction=2, ratio=0.5),
         "stages": lambda: StageAdapters(backbone.tower, StageSettings(hidden=4)),
     }
     torch.manual_seed(seed)

@@ -166,7 +166,7 @@ def test_lp_plus_plus_refuses_fewer_than_no_steps() -> None:
         make_linear_probe(support(), steps=-1)
 
 
-def test_parity_clip_adapter_in_numpy() -> None:
+def test_parity_clip_adapter_compat_in_numpy() -> None:
     torch.manual_seed(0)
     part, f = ClipAdapter.fresh(EMBED_DIM), normalize(queries(), dim=1)
     down, up = (w.detach().double().numpy() for w in (part.down, part.up))

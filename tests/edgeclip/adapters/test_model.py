@@ -183,3 +183,25 @@ def test_a_component_that_binds_nothing_is_refused_and_not_zero_shot_in_silence(
 def test_a_component_whose_slots_the_graph_does_not_take_is_refused(start: ZeroShot) -> None:
     with pytest.raises(ValueError, match="block binds ba_down, which FeatureGraph does not take"):
         AdapterModel(start, [BlockAdapters(WIDTH, 2)])
+
+
+def test_a_learned_ratio_is_tanh_of_rho_starts_where_it_is_told_and_learns(start: ZeroShot) -> None:
+    visual = VisualAdapter(EMBED_DIM, reduction=4, ratio=0.2, learned=True)
+    assert visual.rho is not None
+    np.testing.assert_allclose(float(visual.slots()["va_ratio"].detach()), 0.2, atol=1e-6)
+    np.testing.assert_allclose(float(visual.rho.detach()), np.arctanh(0.2), atol=1e-6)
+    assert float(visual.slots(0.0)["va_ratio"].detach()) == 0.0
+    f = torch.randn(5, EMBED_DIM, generator=torch.Generator().manual_seed(3))
+    model = AdapterModel(start, [visual])
+    assert torch.equal(model(inputs(f)).logits, AdapterModel(start, ())(inputs(f)).logits)
+    for step in range(2):  # behind a zero up-projection it learns from the second step on
+        model.zero_grad()
+        model(inputs(f)).logits.square().sum().backward()
+        assert visual.rho.grad is not None
+        assert bool(visual.rho.grad.any()) == (step > 0)
+        assert visual.up.grad is not None
+        visual.up.data.sub_(0.01 * visual.up.grad)
+    visual.rho.data.fill_(0.7)
+    np.testing.assert_allclose(float(visual.slots(0.5)["va_ratio"].detach()), np.tanh(0.7) / 2)
+    with pytest.raises(ValueError, match="a learned ratio starts below 1"):
+        VisualAdapter(EMBED_DIM, reduction=4, ratio=1.0, learned=True)

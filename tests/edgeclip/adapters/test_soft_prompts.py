@@ -63,7 +63,7 @@ def test_invariant_12_prompts_started_from_words_equal_the_written_prompts(
 
 
 @pytest.mark.parametrize("position", POSITIONS)
-def test_the_assembly_is_that_of_coop(
+def test_parity_coop_assembly_at_the_end_in_the_middle_and_in_front(
     backbone: Backbone, tower: TextTower, position: Position
 ) -> None:
     """In NumPy, from the token table: [start] V [name] [.] [end], V before, around or behind."""

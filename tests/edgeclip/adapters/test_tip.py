@@ -30,6 +30,28 @@ def test_parity_the_logits_equal_the_formula_in_numpy() -> None:
     np.testing.assert_allclose(found.numpy(), expected, atol=2e-5)
 
 
+def test_parity_tip_f_logits_and_the_gradient_of_its_keys_in_numpy() -> None:
+    """With keys that have moved, and the loss of a balanced batch: dL/dF of the published form."""
+    few = support((3, 3, 3))
+    part = make_tip_f(few, alpha=1.3, beta=2.5)
+    part.keys.data.add_(0.1 * torch.randn(part.keys.shape, generator=torch.manual_seed(0)))
+    labels = torch.arange(9) % 3
+    logits = AdapterModel(few.start, [part])(Inputs(queries()[:, :1], queries())).logits
+    torch.nn.functional.cross_entropy(logits, labels).backward()  # type: ignore[no-untyped-call]
+
+    f = queries().double().numpy()
+    f /= np.linalg.norm(f, axis=1, keepdims=True)
+    keys, values = part.keys.detach().double().numpy(), np.eye(3)[few.classes.numpy()]
+    affinity = np.exp(-2.5 * (1 - f @ keys))
+    expected = SCALE * f @ few.start.weights.double().numpy() + 1.3 * affinity @ values
+    np.testing.assert_allclose(logits.detach().numpy(), expected, atol=2e-5)
+    wrong = np.exp(expected - expected.max(axis=1, keepdims=True))
+    wrong = (wrong / wrong.sum(axis=1, keepdims=True) - np.eye(3)[labels.numpy()]) / 9
+    slope = f.T @ (1.3 * 2.5 * (wrong @ values.T) * affinity)
+    assert part.keys.grad is not None
+    np.testing.assert_allclose(part.keys.grad.numpy(), slope, atol=1e-5)
+
+
 def test_invariant_5_alpha_zero_is_zero_shot_bit_for_bit() -> None:
     few = support()
     assert torch.equal(_logits(few, make_tip(few, alpha=0.0)), _logits(few, None))

@@ -8,9 +8,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from edgeclip.adapters.block import BlockSettings
 from edgeclip.adapters.class_head import ZeroShot
 from edgeclip.adapters.component import Component
 from edgeclip.adapters.model import AdapterModel, FeatureGraph, Inputs
+from edgeclip.adapters.parallel_mlp import ParallelMlp
 from edgeclip.adapters.tower_deltas import merged_tower
 from edgeclip.adapters.tower_tuning import LowRank, NormTuning, SingularValues
 from edgeclip.adapters.weight_graph import WeightGraph
@@ -30,6 +32,7 @@ MAKERS: dict[str, Callable[[Weights], Component]] = {
     "ln": NormTuning,
     "lora": LowRank,
     "svd": SingularValues,
+    "parallel_mlp": lambda weights: ParallelMlp(weights, BlockSettings(last=1, hidden=4)),
 }
 
 

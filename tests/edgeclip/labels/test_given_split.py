@@ -69,9 +69,15 @@ def test_a_split_that_tears_a_burst_is_never_taken(tmp_path: Path) -> None:
 def test_a_split_that_is_not_whole_is_not_taken(
     tmp_path: Path, parts: list[tuple[str, str]], why: str
 ) -> None:
-    for use_split in (False, True):
+    for use_split in (None, True):
         dataset = _read(tmp_path, parts, use_split=use_split)
         assert dataset.notes[-1] == f"the source's split is not used: {why}"
+
+
+def test_a_split_can_be_declined(tmp_path: Path) -> None:
+    dataset = _read(tmp_path, [("A", "train"), ("B", "val"), ("C", "test")], use_split=False)
+    assert dataset.notes[-1] == "the source's split is not used: it was declined"
+    assert all(image.part is None for image in dataset.images)
 
 
 def test_an_unknown_part_is_named(tmp_path: Path) -> None:

@@ -1,0 +1,108 @@
+"""`edgeclip pack`: packs of one encoder put together, taken out again, and asked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from edgeclip.cli_options import AsJson, PretrainedOption
+from edgeclip.cli_output import next_command, print_json, show
+from edgeclip.errors import ConfigError
+
+app = typer.Typer(no_args_is_help=True, help="Put packs together, take one out, ask them.")
+OutOption = Annotated[Path, typer.Option(help="The folder to be made.", show_default=False)]
+
+
+@app.command()
+def combine(
+    packs: Annotated[list[Path], typer.Argument(help="Packs, or sets of packs.")],
+    *,
+    out: OutOption,
+    static: Annotated[
+        Optional[list[str]],  # noqa: UP045  # typer evaluates it on Python 3.10 too
+        typer.Option(help="'name:key=value' that must hold of a pack's images; repeat."),
+    ] = None,
+) -> None:
+    """Put packs together; each answers for images like those that it was trained on."""
+    from edgeclip.routed_packs import combine as combine_packs
+
+    combine_packs(packs, out, _static(static or []))
+    show(f"{escape(str(out))} holds the packs, each as it was")
+    next_command(f"edgeclip pack ask {out} image.jpg")
+
+
+@app.command()
+def remove(
+    packs: Annotated[Path, typer.Argument(help="A set of packs.")],
+    *,
+    part: Annotated[str, typer.Option(help="The pack's name.", show_default=False)],
+    out: OutOption,
+) -> None:
+    """Write a set of packs without one of them; the others stay bit for bit."""
+    from edgeclip.routed_packs import remove as remove_pack
+
+    remove_pack(packs, part, out)
+    show(f"{escape(str(out))} is without {escape(part)}")
+
+
+@app.command()
+def ask(
+    packs: Annotated[Path, typer.Argument(help="A set of packs, or one pack.")],
+    images: Annotated[list[Path], typer.Argument(help="Image files.")],
+    *,
+    backbone: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(help="'demo', an open_clip name, or a model's JSON; else the packs'."),
+    ] = None,
+    pretrained: PretrainedOption = None,
+    fact: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Option(help="'key=value' that is known of the images, such as light=infrared."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show which pack answers for each image, and what it says."""
+    from edgeclip.routed_images import ask_images
+
+    facts = dict(_pair(text, "--fact") for text in fact or [])
+    names, answers = ask_images(packs, images, facts, backbone=backbone, pretrained=pretrained)
+    if as_json:
+        print_json(
+            [
+                {
+                    "image": str(image),
+                    "pack": chosen,
+                    "probabilities": dict(zip(names, map(float, row), strict=True)),
+                }
+                for image, chosen, row in zip(
+                    images, answers.chosen, answers.probabilities, strict=True
+                )
+            ]
+        )
+        return
+    table = Table("image", "pack", *names)
+    for image, chosen, row in zip(images, answers.chosen, answers.probabilities, strict=True):
+        table.add_row(str(image), chosen or "prompts alone", *(f"{p:.3f}" for p in row))
+    show(table)
+
+
+def _static(options: list[str]) -> dict[str, dict[str, str]]:
+    found: dict[str, dict[str, str]] = {}
+    for option in options:
+        name, colon, pair = option.partition(":")
+        if not colon:
+            raise ConfigError(f"--static {option!r}: write name:key=value")
+        key, value = _pair(pair, "--static")
+        found.setdefault(name, {})[key] = value
+    return found
+
+
+def _pair(text: str, option: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not equals or not key or not value:
+        raise ConfigError(f"{option} {text!r}: write key=value")
+    return key, value

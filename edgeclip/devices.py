@@ -1,0 +1,31 @@
+"""Where the frozen encoder runs: on the CPU, or on a CUDA device where there is one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from edgeclip.errors import SetupError
+
+if TYPE_CHECKING:
+    import torch
+
+DeviceName = Literal["auto", "cpu", "cuda"]
+
+
+def device_for(name: DeviceName) -> torch.device:
+    """Return the device that an option names; `auto` takes CUDA where there is any.
+
+    Raises:
+        SetupError: CUDA was asked for, and there is none.
+    """
+    import torch
+
+    if name == "cpu" or (name == "auto" and not torch.cuda.is_available()):
+        return torch.device("cpu")
+    if not torch.cuda.is_available():
+        raise SetupError(
+            "--device cuda: PyTorch finds no CUDA device here: look at `nvidia-smi` and at the"
+            " build of PyTorch, or use --device cpu"
+        )
+    torch.backends.cudnn.allow_tf32 = False  # features must be those of a CPU, but for rounding
+    return torch.device("cuda")
