@@ -9,9 +9,16 @@ from typing import TYPE_CHECKING
 from edgeclip.adapters.changed_encoder import changed_encoder
 from edgeclip.adapters.component import Frozen
 from edgeclip.adapters.composing import frozen_parts
+from edgeclip.contract.hashing import sha256_file
+from edgeclip.contract.pack import TENSORS_FILE, EarlierPack, PackManifest, read_pack_manifest
 from edgeclip.errors import ConfigError
+from edgeclip.evaluated_parts import SPLIT_FILE
+from edgeclip.openings import REPORT_FOLDER
 from edgeclip.pack_parts import read_parts
 from edgeclip.packs import check_golden, load_pack
+from edgeclip.split_file import read_split_rows
+from edgeclip.split_rows import LEARNED_FROM
+from edgeclip.taught import NOTHING_TAUGHT, Taught
 
 if TYPE_CHECKING:
     from edgeclip.clip import Backbone
@@ -24,10 +31,43 @@ class Earlier:
     Attributes:
         parts: Adapters of the earlier pack; none without a pack.
         changed: The encoder with the changes that the pack makes to its weights, or None.
+        manifest: Of the earlier pack, or None.
     """
 
     parts: tuple[Frozen, ...] = ()
     changed: Backbone | None = None
+    manifest: PackManifest | None = None
+
+    def record(self, taught: Taught) -> EarlierPack | None:
+        """Return what a pack says of the one that it stands on."""
+        if self.manifest is None:
+            return None
+        return EarlierPack(
+            task=self.manifest.task,
+            version=self.manifest.version,
+            tensors_sha256=self.manifest.files[TENSORS_FILE],
+            images_known=taught.is_known,
+        )
+
+
+def taught_by(folder: Path | None) -> Taught:
+    """Return what an earlier pack learned from, and those that it stands on.
+
+    Args:
+        folder: The earlier pack, or None.
+
+    Raises:
+        PackError: It is none, or damaged.
+        DataError: Its split cannot be read.
+    """
+    if folder is None:
+        return NOTHING_TAUGHT
+    training, path = read_pack_manifest(folder).training, folder / REPORT_FOLDER / SPLIT_FILE
+    if not path.is_file():
+        return Taught(folder, {}, is_known=False)
+    rows = {name: row for name, row in read_split_rows(path).items() if row.part in LEARNED_FROM}
+    before = training.earlier is None or training.earlier.images_known
+    return Taught(folder, rows, is_known=before and sha256_file(path) == training.split_sha256)
 
 
 def read_earlier(folder: Path | None, backbone: Backbone, prompts_sha256: str) -> Earlier:
@@ -58,4 +98,5 @@ def read_earlier(folder: Path | None, backbone: Backbone, prompts_sha256: str) -
         )
     parts = frozen_parts(read_parts(folder, pack.manifest, pack.tensors)[1])
     is_changed = pack.manifest.is_bake_only
-    return Earlier(tuple(parts), changed_encoder(backbone, pack.tensors)[0] if is_changed else None)
+    changed = changed_encoder(backbone, pack.tensors)[0] if is_changed else None
+    return Earlier(tuple(parts), changed, pack.manifest)

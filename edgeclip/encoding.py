@@ -13,7 +13,8 @@ from edgeclip.labels.dataset import Dataset
 from edgeclip.parts import PartData
 from edgeclip.progress import Bars
 from edgeclip.regions import Strips, regions_of
-from edgeclip.splits import Part, Split
+from edgeclip.split_rows import Part
+from edgeclip.splits import Split
 from edgeclip.token_cache import TokenCache
 from edgeclip.token_features import TokenLevel, encode_with_tokens
 from edgeclip.token_plan import TokenPlan

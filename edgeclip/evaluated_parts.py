@@ -10,11 +10,10 @@ from edgeclip.errors import DataError
 from edgeclip.labels.dataset import LabelledImage
 from edgeclip.openings import REPORT_FOLDER
 from edgeclip.split_checks import check_parts
-from edgeclip.split_file import SplitRow, read_split, read_split_rows
+from edgeclip.split_file import read_split, read_split_rows
+from edgeclip.split_rows import LEARNED_FROM, TESTED, SplitRow
 
 SPLIT_FILE = "split.csv"
-_TAUGHT = ("train", "validation")
-_TESTED = ("test", "test_seen")
 
 
 @dataclass(frozen=True)
@@ -59,8 +58,8 @@ def roles_of(
     if split is None:
         return _by_pack(images, own)
     read = read_split(split, images, allow_shared_places=allow_shared_places)
-    judged = [index for index, part in enumerate(read.parts) if part in _TESTED]
-    learned = [index for index in judged if _part(own, images[index]) in _TAUGHT]
+    judged = [index for index, part in enumerate(read.parts) if part in TESTED]
+    learned = [index for index in judged if _part(own, images[index]) in LEARNED_FROM]
     if learned:
         raise DataError(
             f"the pack learned from {len(learned)} of the {len(judged)} test images of {split},"
@@ -76,7 +75,7 @@ def roles_of(
 def _by_pack(images: Sequence[LabelledImage], own: dict[str, SplitRow]) -> Roles:
     """Judge on everything that the pack did not learn from."""
     parts = [_part(own, image) for image in images]
-    judged = [index for index, part in enumerate(parts) if part not in _TAUGHT]
+    judged = [index for index, part in enumerate(parts) if part not in LEARNED_FROM]
     notes = []
     if not own:
         notes.append(
@@ -101,7 +100,7 @@ def _roles(
             f"the pack learned from all of these {len(images)} images: give others, which it has"
             " not seen"
         )
-    taught = {row.location for row in rows.values() if row.part in _TAUGHT and row.location}
+    taught = {row.location for row in rows.values() if row.part in LEARNED_FROM and row.location}
     return Roles(
         train=tuple(index for index, part in enumerate(parts) if part == "train"),
         validation=tuple(index for index, part in enumerate(parts) if part == "validation"),

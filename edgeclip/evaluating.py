@@ -165,7 +165,17 @@ class _Evaluation:
             f"images of classes that the pack does not know are left out: {counted}; to judge on"
             " them, map them by --class"
         )
-        return (*self._strip_notes, *([unknown] if counted else []), *self._roles.notes)
+        earlier = self.pack.manifest.training.earlier
+        before = (
+            "the pack stands on an earlier one, and nobody can tell which images taught that one:"
+            " these images may be among them"
+        )
+        return (
+            *self._strip_notes,
+            *([unknown] if counted else []),
+            *([before] if earlier and not earlier.images_known else []),
+            *self._roles.notes,
+        )
 
     def judge(self) -> tuple[Comparison, BackgroundCheck | None]:
         """Encode the images, and judge the pack and the baselines on them."""

@@ -19,6 +19,7 @@ from edgeclip.contract.pack import (
     PARTS_FILE,
     ROUTER_FILE,
     Base,
+    EarlierPack,
     PackClass,
     PackManifest,
     Thresholds,
@@ -61,6 +62,7 @@ class Trained:
         evaluations: `zero-shot` and `adapter`, on the test part.
         meta_sha256: Of the meta-adapter's weights, where the method has one.
         router: Which images the pack is for, where packs are combined.
+        earlier: The pack that it stands on, or None.
     """
 
     config: TrainConfig
@@ -74,6 +76,7 @@ class Trained:
     evaluations: Mapping[str, Evaluation]
     meta_sha256: str | None = None
     router: RouterRow | None = None
+    earlier: EarlierPack | None = None
 
 
 def make_manifest(trained: Trained, created_at: datetime) -> PackManifest:
@@ -186,6 +189,7 @@ def _training(trained: Trained) -> Training:
         data_sha256=trained.dataset.sha256,
         split_sha256=split.sha256(images),
         meta_sha256=None if trained.learned.choice.kept_zero_shot else trained.meta_sha256,
+        earlier=trained.earlier,
     )
 
 

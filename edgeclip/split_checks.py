@@ -7,12 +7,12 @@ from collections.abc import Sequence
 
 from edgeclip.errors import DataError
 from edgeclip.split_groups import Images, location_groups, sequence_groups
+from edgeclip.split_rows import LEARNED_FROM
 
 RANDOM_SPLIT = (
     "RANDOM SPLIT: places are on both sides of the split, so the figures say nothing about new"
     " places and are too good"
 )
-_LEARNED_FROM = {"train", "validation"}
 _SHOWN = 3
 
 
@@ -66,7 +66,7 @@ def _refuse_places(images: Images, parts: Sequence[str]) -> None:
 def _shared_places(images: Images, parts: Sequence[str]) -> list[str]:
     taught, tested = set(), set()
     for image, part in zip(images, parts, strict=True):
-        if image.location is not None and part in _LEARNED_FROM:
+        if image.location is not None and part in LEARNED_FROM:
             taught.add(image.location)
         elif image.location is not None and part == "test":
             tested.add(image.location)

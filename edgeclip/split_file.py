@@ -4,27 +4,18 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import get_args
 
 from edgeclip.errors import DataError
 from edgeclip.split_checks import RANDOM_SPLIT, check_parts, places_are_apart
 from edgeclip.split_groups import Images
-from edgeclip.splits import Part, Split
+from edgeclip.split_rows import PARTS, Part, SplitRow
+from edgeclip.splits import Split
 
 _MOST_BYTES = 500_000_000
 
 
-@dataclass(frozen=True)
-class SplitRow:
-    """One image of a split's table: its part, and its location where the table has one."""
-
-    part: Part
-    location: str | None
-
-
-_PARTS: dict[str, Part] = {part: part for part in get_args(Part)}
+_PARTS: dict[str, Part] = {part: part for part in PARTS}
 
 
 def read_split(path: Path, images: Images, *, allow_shared_places: bool = False) -> Split:
@@ -80,7 +71,9 @@ def _rows(path: Path, rows: csv.DictReader[str]) -> dict[str, SplitRow]:
             raise DataError(
                 f"{path}, line {rows.line_num}: part {row['part']!r} is none of {', '.join(_PARTS)}"
             )
-        found = SplitRow(part, row.get("location") or None)
+        text = {name: row.get(name) or "" for name in ("location", "class", "sequence", "file")}
+        place = text["location"] or None
+        found = SplitRow(part, place, text["class"], text["sequence"], text["file"])
         if known.setdefault(row["sha256"], found).part != part:
             raise DataError(
                 f"{path}, line {rows.line_num}: the same file is in {known[row['sha256']].part} and"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,7 @@ def assign_groups(
     *,
     seed: int,
     shares: Sequence[float],
+    barred: Collection[str] = (),
 ) -> dict[str, int] | None:
     """Return the part of each group at the lowest cost found from many seeded tries.
 
@@ -27,18 +28,24 @@ def assign_groups(
         targets: Classes that each part must hold, beside at least one image of another class.
         seed: Of the tries.
         shares: Wanted share of each class's images in each part; they sum to 1.
+        barred: Groups that the last part must not hold.
 
     Returns:
         Part number by group, or None where some part would lack a target.
     """
     names = sorted(set(groups))
     counts, is_target = _counts(groups, classes, names, targets)
-    wanted = np.asarray(shares)
+    wanted, last = np.asarray(shares), len(shares) - 1
+    is_barred = np.asarray([name in barred for name in names])
 
     def costs(rows: NDArray[np.int64]) -> NDArray[np.float64]:
-        return _costs(rows, counts, is_target, wanted)
+        wrong = ((rows == last) & is_barred).any(axis=1)
+        return np.where(wrong, np.inf, _costs(rows, counts, is_target, wanted))
 
-    tries = np.random.default_rng(seed).choice(len(shares), size=(_TRIES, len(names)), p=shares)
+    rng = np.random.default_rng(seed)
+    tries = rng.choice(len(shares), size=(_TRIES, len(names)), p=shares)
+    others = rng.choice(last, size=tries.shape, p=wanted[:last] / wanted[:last].sum())
+    tries = np.where((tries == last) & is_barred, others, tries)
     starts = tries[np.argsort(costs(tries), kind="stable")[:_STARTS]]
     ends = np.stack([_descend(start, len(shares), costs) for start in starts])
     best = ends[int(np.argmin(costs(ends)))]

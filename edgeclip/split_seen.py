@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 
@@ -20,6 +20,7 @@ def choose_seen(
     targets: Sequence[str],
     *,
     seed: int,
+    barred: Collection[str] = (),
 ) -> list[int]:
     """Return the images to take out of training, whole sequences; none where it has few.
 
@@ -31,6 +32,7 @@ def choose_seen(
         training: Indices of the training part.
         targets: Classes that are scored.
         seed: Of the choice.
+        barred: Sequences that are never taken.
     """
     kinds = _kinds(images, bursts, training)
     by_class = Counter(class_name for class_name, _ in kinds.values())
@@ -40,7 +42,7 @@ def choose_seen(
     chosen: set[str] = set()
     for class_name in sorted(by_class):
         own = {burst: place for burst, (name, place) in kinds.items() if name == class_name}
-        chosen |= _spread(own, int(_SHARE * len(own)), seed)
+        chosen |= _spread(own, int(_SHARE * len(own)), seed, barred)
     taken = [index for index in training if bursts[index] in chosen]
     held = {images[index].class_name for index in taken}
     return taken if set(targets) <= held and held - set(targets) else []
@@ -59,7 +61,7 @@ def _kinds(
     return {burst: (own.most_common(1)[0][0], places[burst]) for burst, own in counts.items()}
 
 
-def _spread(places: dict[str, str], count: int, seed: int) -> set[str]:
+def _spread(places: dict[str, str], count: int, seed: int, barred: Collection[str]) -> set[str]:
     """Return up to `count` sequences: of the place with the most left first."""
     rng = np.random.default_rng(seed)
     left: dict[str, list[str]] = defaultdict(list)
@@ -67,8 +69,15 @@ def _spread(places: dict[str, str], count: int, seed: int) -> set[str]:
         left[places[str(burst)]].append(str(burst))
     chosen: set[str] = set()
     while len(chosen) < count:
-        place = max(sorted(left), key=lambda name: len(left[name]))
-        if len(left[place]) < 2:
+        free = {
+            place: [burst for burst in own if burst not in barred]
+            for place, own in sorted(left.items())
+            if len(own) > 1
+        }
+        place = max(free, key=lambda name: (len(free[name]) > 0, len(left[name])), default=None)
+        if place is None or not free[place]:
             break
-        chosen.add(left[place].pop())
+        taken = free[place][-1]
+        left[place].remove(taken)
+        chosen.add(taken)
     return chosen

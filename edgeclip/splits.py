@@ -14,7 +14,7 @@ import contextlib
 import csv
 import io
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -23,12 +23,12 @@ from edgeclip.errors import ConfigError, DataError
 from edgeclip.labels.classes import BLANK
 from edgeclip.split_checks import RANDOM_SPLIT, check_parts, places_are_apart
 from edgeclip.split_groups import Images, location_groups, sequence_groups
+from edgeclip.split_rows import PARTS, Part
 from edgeclip.split_search import assign_groups
 from edgeclip.split_seen import choose_seen
+from edgeclip.taught import NOTHING_TAUGHT, Taught
 
-Part = Literal["train", "validation", "test", "test_seen"]
 Level = Literal["location", "location, validation by sequence", "sequence", "as given"]
-PARTS: Final[tuple[Part, ...]] = ("train", "validation", "test", "test_seen")
 NEEDED: Final[tuple[Part, ...]] = PARTS[:3]
 LEVELS: Final[tuple[Level, ...]] = ("location", "location, validation by sequence", "sequence")
 _SHARES = (0.6, 0.2, 0.2)
@@ -43,11 +43,14 @@ class Split:
         parts: One a image, in the images' order.
         level: What is kept apart.
         warnings: What a reader of the figures must know.
+        before: What taught the earlier packs that this training stands on; the table keeps it,
+            so that no later training is tested on it.
     """
 
     parts: tuple[Part, ...]
     level: Level
     warnings: tuple[str, ...]
+    before: Taught = NOTHING_TAUGHT
 
     def indices(self, part: Part) -> list[int]:
         """Return the positions of a part's images."""
@@ -58,13 +61,17 @@ class Split:
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(["sha256", "part", "class", "location", "sequence", "file"])
-        rows = zip(images, self.parts, strict=True)
-        writer.writerows(
-            sorted(
-                (i.facts.sha256, part, i.class_name, i.location or "", i.sequence, i.path.name)
-                for i, part in rows
-            )
-        )
+        own = {i.facts.sha256 for i in images}
+        rows = [
+            (i.facts.sha256, part, i.class_name, i.location or "", i.sequence, i.path.name)
+            for i, part in zip(images, self.parts, strict=True)
+        ]
+        rows += [
+            (sha256, row.part, row.class_name, row.location or "", row.sequence, row.file)
+            for sha256, row in self.before.rows.items()
+            if sha256 not in own
+        ]
+        writer.writerows(sorted(rows))
         return text.getvalue()
 
     def sha256(self, images: Images) -> str:
@@ -73,7 +80,12 @@ class Split:
 
 
 def split_images(
-    images: Images, targets: Sequence[str], *, seed: int, levels: Sequence[Level] = LEVELS
+    images: Images,
+    targets: Sequence[str],
+    *,
+    seed: int,
+    levels: Sequence[Level] = LEVELS,
+    taught: Taught = NOTHING_TAUGHT,
 ) -> Split:
     """Return the finest split in which each part holds each target and something else.
 
@@ -82,6 +94,7 @@ def split_images(
         targets: Classes that are scored.
         seed: Of the search.
         levels: What may be tried, finest first.
+        taught: What an earlier pack learned from, which never tests.
 
     Raises:
         DataError: Even by sequence there are too few images; the message counts them.
@@ -89,21 +102,28 @@ def split_images(
     places = location_groups(images)
     bursts = sequence_groups(images, places)
     has_places = any(image.location for image in images)
+    known_places = taught.groups(images, places, places=True)
+    known_bursts = taught.groups(images, bursts, places=False)
     for level in levels:
         parts: list[Part] | None = None
         if level == "sequence":
-            parts = _assign(images, bursts, targets, seed)
+            parts = _assign(images, bursts, targets, seed, known_bursts)
         elif has_places and level == "location":
-            parts = _assign(images, places, targets, seed)
+            parts = _assign(images, places, targets, seed, known_places)
         elif has_places:
-            parts = _nested(images, places, bursts, targets, seed)
+            parts = _nested(images, (places, bursts), targets, seed, known_places)
         if parts is not None:
-            return _with_seen(images, parts, level, targets, seed)
-    raise DataError(_too_few(images, bursts, targets))
+            return _with_seen(images, parts, level, targets, seed, known_bursts)
+    raise DataError(_too_few(images, bursts, targets, taught))
 
 
 def plan_split(
-    images: Images, class_names: Sequence[str], targets: Sequence[str], *, seed: int
+    images: Images,
+    class_names: Sequence[str],
+    targets: Sequence[str],
+    *,
+    seed: int,
+    taught: Taught = NOTHING_TAUGHT,
 ) -> tuple[tuple[str, ...], Split]:
     """Return the targets and a split in which they can be scored.
 
@@ -112,19 +132,20 @@ def plan_split(
         class_names: Of the data set.
         targets: As asked for; where empty, every class but blank for which a split exists.
         seed: Of the search.
+        taught: What an earlier pack learned from, which never tests.
 
     Raises:
         ConfigError: A target is no class of the data.
-        DataError: No split exists.
+        DataError: No split exists, or the one that the source states tests on what taught.
     """
     if unknown := [name for name in targets if name not in class_names]:
         raise ConfigError(
             f"--target {unknown[0]} is no class of the data: classes are {', '.join(class_names)}"
         )
     if images and all(image.part for image in images):
-        return _given(images, class_names, targets)
+        return _given(images, class_names, targets, taught)
     if targets:
-        return tuple(targets), split_images(images, targets, seed=seed)
+        return tuple(targets), split_images(images, targets, seed=seed, taught=taught)
     bursts = _bursts_by_class(images, sequence_groups(images, location_groups(images)))
     wanted = sorted(set(class_names) - {BLANK}, key=lambda name: (-len(bursts[name]), name))
     enough = [name for name in wanted if len(bursts[name]) >= len(NEEDED)]
@@ -132,9 +153,10 @@ def plan_split(
         for count in range(len(enough), 0, -1):  # the rarest class gives way first
             with contextlib.suppress(DataError):
                 chosen = enough[:count]
-                return tuple(chosen), split_images(images, chosen, seed=seed, levels=[level])
+                split = split_images(images, chosen, seed=seed, levels=[level], taught=taught)
+                return tuple(chosen), split
     most = enough[:1] or wanted[:1]
-    return tuple(most), split_images(images, most, seed=seed)
+    return tuple(most), split_images(images, most, seed=seed, taught=taught)
 
 
 def _bursts_by_class(images: Images, bursts: Sequence[str]) -> dict[str, set[str]]:
@@ -145,14 +167,16 @@ def _bursts_by_class(images: Images, bursts: Sequence[str]) -> dict[str, set[str
 
 
 def _given(
-    images: Images, class_names: Sequence[str], targets: Sequence[str]
+    images: Images, class_names: Sequence[str], targets: Sequence[str], taught: Taught
 ) -> tuple[tuple[str, ...], Split]:
     """Return the split that the source states."""
     parts = tuple(image.part or "train" for image in images)
     chosen = targets_of(images, parts, class_names, targets)
     check_parts(images, parts, places_apart=False)  # a source that tears them is insisted on
-    apart = places_are_apart(images, parts)
-    return chosen, Split(parts, "as given", () if apart else (RANDOM_SPLIT,))
+    bursts = sequence_groups(images, location_groups(images))
+    said = taught.refuse_tested(images, parts, bursts, source="the given split", places_apart=False)
+    random = said or not places_are_apart(images, parts)
+    return chosen, Split(parts, "as given", (RANDOM_SPLIT,) if random else ())
 
 
 def targets_of(
@@ -176,14 +200,19 @@ def targets_of(
 
 
 def _with_seen(
-    images: Images, parts: list[Part], level: Level, targets: Sequence[str], seed: int
+    images: Images,
+    parts: list[Part],
+    level: Level,
+    targets: Sequence[str],
+    seed: int,
+    barred: Collection[str],
 ) -> Split:
     """Set sequences of training places apart for `test_seen`, and check what came out."""
     warnings = _warnings(images, level)
     if level != "sequence":  # there the test part is of known places already
         bursts = sequence_groups(images, location_groups(images))
         training = [index for index, part in enumerate(parts) if part == "train"]
-        seen = choose_seen(images, bursts, training, targets, seed=seed)
+        seen = choose_seen(images, bursts, training, targets, seed=seed, barred=barred)
         for index in seen:
             parts[index] = "test_seen"
         if not seen:
@@ -196,20 +225,28 @@ def _with_seen(
 
 
 def _assign(
-    images: Images, groups: Sequence[str], targets: Sequence[str], seed: int
+    images: Images,
+    groups: Sequence[str],
+    targets: Sequence[str],
+    seed: int,
+    barred: Collection[str],
 ) -> list[Part] | None:
     """Put whole groups into the three parts, or return None where a target is missing in one."""
     classes = [image.class_name for image in images]
-    found = assign_groups(groups, classes, targets, seed=seed, shares=_SHARES)
+    found = assign_groups(groups, classes, targets, seed=seed, shares=_SHARES, barred=barred)
     return None if found is None else [PARTS[found[group]] for group in groups]
 
 
 def _nested(
-    images: Images, places: Sequence[str], bursts: Sequence[str], targets: Sequence[str], seed: int
+    images: Images,
+    groups: tuple[Sequence[str], Sequence[str]],
+    targets: Sequence[str],
+    seed: int,
+    barred: Collection[str],
 ) -> list[Part] | None:
     """Hold out places for the test, then sequences of the other places for validation."""
-    classes = [image.class_name for image in images]
-    outer = assign_groups(places, classes, targets, seed=seed, shares=_NESTED_SHARES)
+    (places, bursts), classes = groups, [image.class_name for image in images]
+    outer = assign_groups(places, classes, targets, seed=seed, shares=_NESTED_SHARES, barred=barred)
     if outer is None:
         return None
     rest = [index for index, place in enumerate(places) if outer[place] == 0]
@@ -247,11 +284,13 @@ def _warnings(images: Images, level: Level) -> list[str]:
     return warnings
 
 
-def _too_few(images: Images, bursts: Sequence[str], targets: Sequence[str]) -> str:
+def _too_few(images: Images, bursts: Sequence[str], targets: Sequence[str], taught: Taught) -> str:
     by_class = _bursts_by_class(images, bursts)
     counted = [f"{name} {len(by_class[name])}" for name in targets]
     others = set().union(*(own for name, own in by_class.items() if name not in targets), set())
     return (
         f"too few sequences to train, validate and test: {', '.join(counted)}, others"
-        f" {len(others)}; three of each target and of the rest are needed: add images or targets"
+        f" {len(others)}; three of each target and of the rest are needed"
+        + (f", one of them not among what taught {taught.pack}" if taught.pack else "")
+        + ": add images or targets"
     )

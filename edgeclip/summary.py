@@ -10,7 +10,8 @@ from pydantic import BaseModel, ConfigDict
 
 from edgeclip.errors import DataError
 from edgeclip.labels.dataset import Dataset, LabelledImage, count_by_class_and_location
-from edgeclip.splits import PARTS, Split, plan_split
+from edgeclip.split_rows import PARTS
+from edgeclip.splits import Split, plan_split
 
 FEW_IMAGES, FEW_LOCATIONS = 20, 2  # per class; below, a result says little
 _THUMBNAIL_PX = 160

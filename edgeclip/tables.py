@@ -10,7 +10,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from edgeclip.splits import PARTS
+from edgeclip.split_rows import PARTS
 from edgeclip.summary import ClassLine, DataSummary
 
 _MOST_PLACES = 12

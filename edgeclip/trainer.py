@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from edgeclip.config import TrainConfig
 from edgeclip.contract.files import refuse_filled
 from edgeclip.contract.pack import PACK_FILE, PackManifest
+from edgeclip.earlier import taught_by
 from edgeclip.errors import ConfigError
 from edgeclip.evaluation.comparison import Comparison
 from edgeclip.evaluation.result import Evaluation
@@ -33,6 +34,7 @@ from edgeclip.report_data import Origin
 from edgeclip.run_folder import RunFolder, RunId, Taken, open_run
 from edgeclip.run_lock import only_training
 from edgeclip.split_file import read_split
+from edgeclip.split_groups import location_groups, sequence_groups
 from edgeclip.splits import Split, plan_split, targets_of
 from edgeclip.summary import DataSummary, summary_of
 from edgeclip.training_report import training_report
@@ -140,12 +142,25 @@ def _written(
 
 
 def _split(config: TrainConfig, dataset: Dataset) -> tuple[tuple[str, ...], Split]:
-    """Return the targets, and the split that was given or is made."""
+    """Return the targets, and the split that was given or is made: never tests what taught."""
     images, names, asked = dataset.images, dataset.class_names, config.targets
+    taught = taught_by(config.on)
     if config.split is None:
-        return plan_split(images, names, asked, seed=config.recipe.seed)
-    split = read_split(config.split, images, allow_shared_places=config.allow_random_split)
-    return targets_of(images, split.parts, names, asked), split
+        seed = config.recipe.seed
+        targets, split = plan_split(images, names, asked, seed=seed, taught=taught)
+    else:
+        split = read_split(config.split, images, allow_shared_places=config.allow_random_split)
+        said = taught.refuse_tested(
+            images,
+            split.parts,
+            sequence_groups(images, location_groups(images)),
+            source=str(config.split),
+            places_apart=not config.allow_random_split,
+        )
+        split = replace(split, warnings=tuple(dict.fromkeys((*said, *split.warnings))))
+        targets = targets_of(images, split.parts, names, asked)
+    warnings = (*taught.warnings(images, split.parts), *split.warnings)
+    return targets, replace(split, warnings=warnings, before=taught)
 
 
 def _opening(comparison: Comparison, at: datetime) -> Opening:

@@ -32,6 +32,7 @@ from edgeclip.prompts import class_prompts, column_class, prompts_sha256
 from edgeclip.regions import Strips
 from edgeclip.run_folder import RunFolder
 from edgeclip.selection import Candidate, Choice, thresholds_of
+from edgeclip.split_rows import LEARNED_FROM
 from edgeclip.splits import Split
 from edgeclip.text_side import TextSide
 from edgeclip.token_cache import TokenCache
@@ -102,6 +103,7 @@ class TrainingRun:
             evaluations={n: j.frames for n, j in comparison.headline.judgements.items()},
             meta_sha256=meta_sha256(self._meta) if self._meta else None,
             router=row_of_features(_task(self._config, thresholds["adapter"]), part.features.f),
+            earlier=earlier.record(self._split.before),
         )
         return trained, comparison
 
@@ -174,8 +176,8 @@ class TrainingRun:
         taught = {
             image.location
             for image, own in zip(self._dataset.images, self._split.parts, strict=True)
-            if image.location and own in ("train", "validation")
-        }
+            if image.location and own in LEARNED_FROM
+        } | self._split.before.places
         return compare(
             [head_contender(head, part) for head in heads],
             judged,

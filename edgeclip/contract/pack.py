@@ -98,6 +98,17 @@ class PackClass(Part):
     )
 
 
+class EarlierPack(Part):
+    """The pack that a training stood on, whose adapters it kept."""
+
+    task: TaskName
+    version: Version
+    tensors_sha256: Sha256 = Field(description="Of its `adapter.safetensors`.")
+    images_known: bool = Field(
+        description="Whether the split's table names every image that taught it, and those before."
+    )
+
+
 class Training(Part):
     """Where the pack came from, so that a result can be repeated."""
 
@@ -111,6 +122,7 @@ class Training(Part):
     meta_sha256: Sha256 | None = Field(
         None, description="Of the weights of the meta-adapter that predicted the class matrix."
     )
+    earlier: EarlierPack | None = None
 
 
 class AdapterPart(Part):

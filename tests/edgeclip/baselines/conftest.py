@@ -16,7 +16,8 @@ from edgeclip.features import encode_regions
 from edgeclip.labels.dataset import Dataset
 from edgeclip.parts import PartData
 from edgeclip.regions import Strips, regions_of
-from edgeclip.splits import Part, split_images
+from edgeclip.split_rows import Part
+from edgeclip.splits import split_images
 from support.parts_of_a_split import Parts
 
 
