@@ -1,9 +1,12 @@
 """`--method auto`: climb from zero-shot to what the images allow, judged on places left out.
 
-S0 zero-shot, the floor. S1 the best of the heads on cached features, where it is better. S2
-adapters that reach deeper, each kept only where its gain over the rung below has an interval above
-0: do no harm, and a deeper graph must pay for itself. The share of what was learned (WiSE) is
-chosen on the way, from the same held-out places. Nothing here ever sees validation or test images.
+S0 zero-shot, or the earlier pack that a training stands on: the floor. S1 the best of the heads on
+cached features: of those that take gradient steps only where the gain over the floor has an
+interval above 0, of closed forms where they are better and not worse by theirs. S2 adapters that
+reach deeper, each kept only where its gain over the rung below has an interval above 0: do no harm,
+and a deeper graph must pay for itself. The share of what was learned (WiSE) is chosen on the way,
+from the same held-out images. These are training and validation images; nothing here ever sees a
+test image.
 """
 
 from __future__ import annotations
@@ -16,7 +19,6 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeclip.adapters.class_head import ZeroShot
 from edgeclip.adapters.component import FusionClass
 from edgeclip.candidates import Judge, Score, better_first
 from edgeclip.evaluation.bootstrap import Difference
@@ -55,6 +57,11 @@ class Entry:
     added_macs: int = 0
     slots: tuple[str, ...] = ()
 
+    @property
+    def is_trained(self) -> bool:
+        """Whether it takes gradient steps."""
+        return self.parameters > 0
+
 
 @dataclass(frozen=True)
 class Step:
@@ -65,7 +72,7 @@ class Step:
         setting: Its best setting.
         share: The best share of what was learned.
         score: On the places left out.
-        difference: Against the rung below by F1; None for zero-shot.
+        difference: Against the rung below by F1; None for the floor.
         seconds: Of all its fits.
         kept: Whether it was the best so far when it was tried.
         verdict: Why it was kept or not, for a person.
@@ -105,14 +112,17 @@ def climb(
     folds: Folds,
     judge: Judge,
     *,
+    must_be_certain: bool,
     tried: Callable[[str], None] = lambda _: None,
 ) -> Ladder:
     """Return the ladder, climbed.
 
     Args:
-        entries: `zero-shot` first, then S1, then S2 in the order of trial.
+        entries: The floor first, then others of S0 to show, then S1, then S2 in the order of trial.
         folds: Rounds over the training part.
         judge: Of the same rounds.
+        must_be_certain: Whether gradient steps need a gain that is certain already at S1, as where
+            nobody has named the method.
         tried: Called with the name of each entry before it is fitted.
     """
     steps: list[Step] = []
@@ -121,9 +131,12 @@ def climb(
         if rung == "S2":
             for entry in own:
                 steps.append(_judged(_tried(entry, folds, judge, tried), _best(steps)))
-        elif own:
-            fresh = [_tried(entry, folds, judge, tried) for entry in own]
-            steps += _first_rungs(fresh, steps)
+            continue
+        fresh = [_tried(entry, folds, judge, tried) for entry in own]
+        if rung == "S0":
+            steps += _floor(fresh)
+        else:
+            steps += _first_rung(fresh, _best(steps), must_be_certain=must_be_certain)
     used = {judge.part.regions[int(row)].image for row in folds.held}
     return Ladder(tuple(steps), _best(steps), folds.level, len(used))
 
@@ -143,19 +156,44 @@ def _tried(entry: Entry, folds: Folds, judge: Judge, tried: Callable[[str], None
     return Step(entry, setting, share, score, None, seconds, kept=False, verdict="")
 
 
-def _first_rungs(fresh: list[Step], below: list[Step]) -> list[Step]:
-    """Return zero-shot kept, or the heads with the best of them kept if it beats zero-shot."""
-    if not below:
-        return [_decided(fresh[0], None, kept=True, verdict="the floor")]
-    floor = below[-1]
-    first = better_first([floor.score, *(step.score for step in fresh)])[0]
+def _floor(fresh: list[Step]) -> list[Step]:
+    """Return the first kept, and the others beside it, which nothing is compared with."""
+    floor, *others = fresh
+    shown = [
+        _decided(step, step.score.against(floor.score), kept=False, verdict="for comparison")
+        for step in others
+    ]
+    return [_decided(floor, None, kept=True, verdict="the floor"), *shown]
+
+
+def _first_rung(fresh: list[Step], floor: Step, *, must_be_certain: bool) -> list[Step]:
+    """Return the heads, with the best of those that may be kept if it beats the floor."""
+    found = [(step, step.score.against(floor.score)) for step in fresh]
+    kept_from = [
+        step for step, gain in found if _may_be_kept(step, gain, must_be_certain=must_be_certain)
+    ]
+    first = better_first([floor.score, *(step.score for step in kept_from)])[0]
+    best = [floor, *kept_from][first]
     decided = []
-    for index, step in enumerate(fresh, start=1):
-        difference = step.score.against(floor.score)
-        kept = index == first and not difference.is_worse
-        verdict = "the best head" if kept else "not the best head" if first else "zero-shot is best"
-        decided.append(_decided(step, difference, kept=kept, verdict=verdict))
+    for step, gain in found:
+        verdict = "the best head" if step is best else "not the best head"
+        if all(step is not other for other in kept_from):
+            verdict = _why_not(gain)
+        elif best is floor:
+            verdict = f"{floor.entry.name} is best"
+        decided.append(_decided(step, gain, kept=step is best, verdict=verdict))
     return decided
+
+
+def _may_be_kept(step: Step, gain: Difference, *, must_be_certain: bool) -> bool:
+    """Say whether a head may take the floor's place, if it is the best of those that may.
+
+    A closed form has few ways to fit what is not there: it may where its mean gain is above 0 and
+    its interval not below. What takes gradient steps must be certain, where nobody named it.
+    """
+    if must_be_certain and step.entry.is_trained:
+        return gain.is_better
+    return not gain.is_worse and (not must_be_certain or gain.interval.estimate > 0)
 
 
 def _judged(step: Step, below: Step) -> Step:
@@ -168,7 +206,9 @@ def _judged(step: Step, below: Step) -> Step:
 def _why_not(difference: Difference) -> str:
     if not difference.interval.is_known:
         return "too few places to know"
-    return "worse" if difference.is_worse else "gain not certain"
+    if difference.is_worse:
+        return "worse"
+    return "gain not certain" if difference.interval.estimate > 0 else "no gain"
 
 
 def _decided(step: Step, difference: Difference | None, *, kept: bool, verdict: str) -> Step:
@@ -179,22 +219,3 @@ def _decided(step: Step, difference: Difference | None, *, kept: bool, verdict: 
 
 def _best(steps: Sequence[Step]) -> Step:
     return [step for step in steps if step.kept][-1]
-
-
-def zero_shot_entry(start: ZeroShot, logits: Callable[[NDArray[np.int64]], Logits]) -> Entry:
-    """Return the floor of every ladder.
-
-    Args:
-        start: The class matrix of the prompts.
-        logits: Zero-shot's logits of rows.
-    """
-    return Entry(
-        name="zero-shot",
-        rung="S0",
-        fusion="F0",
-        shares=(1.0,),
-        settings=({},),
-        logits=lambda _fit, held, _setting: {1.0: logits(held)},
-        added_macs=0,
-        slots=tuple(start.slots()),
-    )

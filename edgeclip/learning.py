@@ -5,22 +5,27 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
-from numpy.typing import NDArray
-
 from edgeclip.adapters.model import AdapterModel
-from edgeclip.adapters.running import run_graph
 from edgeclip.candidates import Judge
 from edgeclip.config import Recipe
 from edgeclip.folds import Folds
-from edgeclip.ladder import Entry, Ladder, Logits, Rung, Step, climb, zero_shot_entry
-from edgeclip.methods import AUTO, AUTO_FIRST, AUTO_THEN, Method, parse_method, without_place
+from edgeclip.ladder import Entry, Ladder, Rung, Step, climb
+from edgeclip.methods import (
+    AUTO,
+    AUTO_FIRST,
+    AUTO_THEN,
+    ZERO_SHOT,
+    Method,
+    parse_method,
+    without_place,
+)
 from edgeclip.parts import PartData
 from edgeclip.progress import Bars
 from edgeclip.selection import Candidate, Choice, candidate_of
-from edgeclip.training import inputs_of
 from edgeclip.workbench import Workbench
 
+EARLIER_PACK = "earlier pack"
+"""The floor of a training that stands on one: that pack as it is."""
 RUNGS: Mapping[Rung, Sequence[str]] = {"S1": AUTO_FIRST, "S2": AUTO_THEN}
 
 
@@ -29,7 +34,7 @@ class Learned:
     """What a training decided.
 
     Attributes:
-        method: That the pack holds: as asked for, as the ladder chose, or zero-shot.
+        method: That the pack holds: as asked for, as the ladder chose, or the floor's.
         choice: The head to store, beside zero-shot.
         parameters: Trained numbers of the method.
         ladder: What was tried.
@@ -41,9 +46,14 @@ class Learned:
     ladder: Ladder
 
     @property
+    def kept_floor(self) -> bool:
+        """Whether nothing that was tried is stored: zero-shot, or the earlier pack as it is."""
+        return self.ladder.chosen.entry.rung == "S0"
+
+    @property
     def trained_parameters(self) -> int:
-        """Those of the head to store; 0 where zero-shot was kept or nothing is trained."""
-        return 0 if self.choice.kept_zero_shot else self.parameters
+        """Those of the head to store; 0 where the floor was kept or nothing is trained."""
+        return 0 if self.kept_floor else self.parameters
 
     def steps(self, recipe: Recipe) -> int:
         """Return how many gradient steps made the head to store; 0 where nothing is trained."""
@@ -80,7 +90,9 @@ def learn(
     *,
     skipped: Mapping[str, str] | None = None,
 ) -> Learned:
-    """Return what a method learned; do no harm: zero-shot, where that is better held out.
+    """Return what a method learned; do no harm: the floor, where that is better held out.
+
+    The floor is zero-shot, or the earlier pack that the training stands on, as it is.
 
     Args:
         name: `auto`, `zero-shot`, or names of components joined by `+`.
@@ -92,19 +104,32 @@ def learn(
     Raises:
         ConfigError: The method is not known.
     """
-    floor = _zero_shot(bench)
-    entries = [_floor(bench, floor), *_entries(name, bench)]
+    floors = _floors(bench)
+    shown = [bench.as_it_is(own, model) for own, model in floors.items()]
+    entries = [*shown, *_entries(name, bench)]
     if bench.run and bench.run.resumed:
         rounds = bench.run.rounds()
         bars.add("rounds taken over", rounds)(rounds)
     advance = bars.add("methods, held out", len(entries))
-    climbed = climb(entries, lesson.folds, lesson.judge, tried=lambda _: advance(1))
+    climbed = climb(
+        entries,
+        lesson.folds,
+        lesson.judge,
+        must_be_certain=name == AUTO,
+        tried=lambda _: advance(1),
+    )
     ladder = replace(climbed, skipped={**_taken(name, bench), **(skipped or {})})
-    zero_shot = candidate_of(floor, 1.0, ladder.steps[0].score, {})
-    won = ladder.chosen
+    known = {
+        step.entry.name: candidate_of(floors[step.entry.name], 1.0, step.score, {})
+        for step in ladder.steps
+        if step.entry.name in floors
+    }
+    zero_shot, won = known[ZERO_SHOT], ladder.chosen
+    if won.entry.name in known:
+        kept = known[won.entry.name]
+        kinds = "+".join(part.kind for part in kept.parts)
+        return Learned(Method(kinds or ZERO_SHOT, ()), Choice(kept, zero_shot), 0, ladder)
     method = parse_method(won.entry.name)
-    if not method.kinds:
-        return Learned(method, Choice(zero_shot, zero_shot), 0, ladder)
     chosen, parameters = _final(bench, method, won, bars)
     return Learned(method, Choice(chosen, zero_shot), parameters, ladder)
 
@@ -142,15 +167,10 @@ def _taken(name: str, bench: Workbench) -> dict[str, str]:
     }
 
 
-def _zero_shot(bench: Workbench) -> AdapterModel:
-    return AdapterModel(bench.base.start, (), bench.base.graph)
-
-
-def _floor(bench: Workbench, model: AdapterModel) -> Entry:
-    tensors = model.pack_tensors()
-
-    def logits(held: NDArray[np.int64]) -> Logits:
-        inputs = inputs_of(bench.rows.features, held)
-        return run_graph(model.graph, inputs, tensors).logits.numpy()
-
-    return zero_shot_entry(model.start, logits)
+def _floors(bench: Workbench) -> dict[str, AdapterModel]:
+    """Return by name what learns nothing: first what must be beaten, then what is only shown."""
+    base = bench.base
+    zero_shot = {ZERO_SHOT: AdapterModel(base.start, (), base.graph)}
+    if not base.before:
+        return zero_shot
+    return {EARLIER_PACK: AdapterModel(base.start, base.before, base.graph), **zero_shot}

@@ -34,7 +34,6 @@ from edgeclip.labels.classes import observation_type
 from edgeclip.labels.dataset import Dataset
 from edgeclip.labels.scan import read_image_file
 from edgeclip.learning import Learned
-from edgeclip.methods import ZERO_SHOT
 from edgeclip.pack_parts import adapter_records, parts_bytes
 from edgeclip.packs import golden_outputs, pack_files
 from edgeclip.prompts import ClassPrompts, column_class, prompts_sha256
@@ -88,13 +87,12 @@ def make_manifest(trained: Trained, created_at: datetime) -> PackManifest:
     """
     config, chosen = trained.config, trained.learned.choice.chosen
     method = trained.learned.method
-    zero_shot = trained.learned.choice.kept_zero_shot
     return PackManifest(
         task=config.task or task_name(list(trained.thresholds)),
         version=config.version,
         created_at=created_at,
         tool={name: version(name) for name in ("edgeclip", "torch", "open_clip_torch")},
-        method=ZERO_SHOT if zero_shot else method.name,
+        method=method.name,
         recipe_sha256=config.recipe.sha256,
         fusion_class=fusion_of(chosen),
         graph=graph_of(chosen.tensors),
@@ -188,7 +186,7 @@ def _training(trained: Trained) -> Training:
         trainable_params=trained.learned.trained_parameters,
         data_sha256=trained.dataset.sha256,
         split_sha256=split.sha256(images),
-        meta_sha256=None if trained.learned.choice.kept_zero_shot else trained.meta_sha256,
+        meta_sha256=None if trained.learned.kept_floor else trained.meta_sha256,
         earlier=trained.earlier,
     )
 

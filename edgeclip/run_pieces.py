@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeclip.adapters.component import Frozen
 from edgeclip.adapters.model import arrays
 from edgeclip.config import Recipe
 from edgeclip.fit_state import Checkpoint
@@ -83,7 +84,8 @@ def pieces_of(run: RunFolder, base: Base, rows: TrainingRows, recipe: Recipe) ->
     digest = hashlib.sha256(recipe.sha256.encode())
     named = {**arrays(base.start.slots()), "columns": base.start.columns.numpy()}
     for number, component in enumerate(base.before):
-        own = arrays({**component.slots(), **component.state_dict()})
+        moves = component.moves if isinstance(component, Frozen) else {}
+        own = arrays({**component.slots(), **component.state_dict(), **moves})
         named |= {f"{number}.{component.kind}.{name}": value for name, value in own.items()}
     if base.meta:
         named |= {f"meta.{name}": value for name, value in arrays(base.meta.state_dict()).items()}

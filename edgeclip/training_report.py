@@ -98,6 +98,11 @@ def training_notes(trained: Trained) -> list[str]:
             "ZERO-SHOT KEPT: on images held out, nothing that was trained was better than the"
             " prompts alone, so the pack holds these"
         )
+    elif trained.learned.kept_floor:
+        notes.append(
+            "EARLIER PACK KEPT: on images held out, nothing that was trained beside it was better,"
+            " so its adapters come back as they were"
+        )
     for name, scores in trained.evaluations["adapter"].targets.items():
         zero_shot = trained.evaluations["zero-shot"].targets[name]
         if scores.f1 < zero_shot.f1:

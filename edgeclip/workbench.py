@@ -85,6 +85,31 @@ class Workbench:
             slots=filled_beyond_zero_shot(shapes),
         )
 
+    def as_it_is(self, name: str, model: AdapterModel) -> Entry:
+        """Return a model that learns nothing as the ladder tries it, on rung S0."""
+        tensors, tower = model.pack_tensors(), self.base.tower
+        shapes = {slot: list(tensor.shape) for slot, tensor in tensors.items()}
+
+        def logits(held: Rows) -> Logits:
+            """Return the logits of rows."""
+            inputs = inputs_of(self.rows.features, held)
+            return run_graph(model.graph, inputs, tensors).logits.numpy()
+
+        return Entry(
+            name=name,
+            rung="S0",
+            fusion=max((part.fusion for part in model.parts), default="F0"),
+            shares=(1.0,),
+            settings=({},),
+            logits=lambda _fit, held, _setting: {1.0: logits(held)},
+            added_macs=added_macs(
+                shapes,
+                tokens=tower.tokens if tower else 1,
+                places=tower.places if tower else {},
+            ),
+            slots=filled_beyond_zero_shot(shapes),
+        )
+
     @cached_property
     def _pieces(self) -> Pieces | None:
         return pieces_of(self.run, self.base, self.rows, self.recipe) if self.run else None

@@ -213,7 +213,7 @@ def test_auto_stands_on_such_a_pack_and_says_what_it_leaves_out(
     assert skipped["block+head"] == "the earlier pack changes the encoder's weights"
     assert skipped["visual+head"] == "the earlier pack leaves no place for head"
     tried = [step.entry.name for step in result.learned.ladder.steps]
-    assert tried == ["zero-shot", "gda", "tip", "proker", "blend", "linear"]
+    assert tried == ["earlier pack", "zero-shot", "gda", "tip", "proker", "blend", "linear"]
 
 
 def test_on_such_a_pack_nothing_inside_the_encoder_is_added(

@@ -30,6 +30,7 @@ def _entry(
     *,
     at_share: float = 1.0,
     shares: tuple[float, ...] = (1.0,),
+    parameters: int = 1234,
 ) -> Entry:
     """A method that is wrong in a share of the images, at one share of what it learned."""
     rng = np.random.default_rng(len(name))
@@ -45,11 +46,11 @@ def _entry(
             for share in shares
         }
 
-    return Entry(name, rung, "F1", shares, ({},), logits, parameters=1234, added_macs=5_600_000)
+    return Entry(name, rung, "F1", shares, ({},), logits, parameters, added_macs=5_600_000)
 
 
-def _climbed(*entries: Entry) -> Ladder:
-    return climb(entries, FOLDS, JUDGE)
+def _climbed(*entries: Entry, must_be_certain: bool = True) -> Ladder:
+    return climb(entries, FOLDS, JUDGE, must_be_certain=must_be_certain)
 
 
 def test_a_clear_gain_climbs_to_the_deeper_rung() -> None:
@@ -63,7 +64,9 @@ def test_a_clear_gain_climbs_to_the_deeper_rung() -> None:
 
 def test_invariant_37_a_gain_that_is_not_certain_stays_on_the_rung_below() -> None:
     ladder = _climbed(
-        _entry("zero-shot", "S0", 0.9), _entry("gda", "S1", 0.10), _entry("visual", "S2", 0.09)
+        _entry("zero-shot", "S0", 0.9),
+        _entry("gda", "S1", 0.2, parameters=0),
+        _entry("visual", "S2", 0.1),
     )
     assert ladder.chosen.entry.name == "gda"
     assert ladder.steps[-1].verdict == "gain not certain"
@@ -74,12 +77,47 @@ def test_invariant_37_where_training_does_harm_zero_shot_stays() -> None:
         _entry("zero-shot", "S0", 0.0), _entry("head", "S1", 0.6), _entry("visual", "S2", 0.9)
     )
     assert ladder.chosen.entry.name == "zero-shot"
-    assert [step.verdict for step in ladder.steps] == ["the floor", "zero-shot is best", "worse"]
+    assert [step.verdict for step in ladder.steps] == ["the floor", "worse", "worse"]
+
+
+def test_invariant_37_a_head_with_gradient_steps_needs_a_gain_that_is_certain() -> None:
+    floor, head = _entry("zero-shot", "S0", 0.2), _entry("head", "S1", 0.1)
+    ladder = _climbed(floor, head)
+    step = ladder.steps[1]
+    assert step.difference is not None
+    assert step.difference.interval.estimate > 0
+    assert step.difference.interval.low <= 0
+    assert (ladder.chosen.entry.name, step.verdict) == ("zero-shot", "gain not certain")
+    assert _climbed(floor, head, must_be_certain=False).chosen.entry.name == "head"
+
+
+def test_invariant_37_a_closed_form_stays_where_its_mean_is_better_and_it_is_not_worse() -> None:
+    floor, head = _entry("zero-shot", "S0", 0.2), _entry("head", "S1", 0.1)
+    ladder = _climbed(floor, head, _entry("gda", "S1", 0.1, parameters=0))
+    assert [step.kept for step in ladder.steps] == [True, False, True]
+    assert ladder.chosen.difference is not None
+    assert not ladder.chosen.difference.is_better
+
+
+def test_invariant_37_a_closed_form_without_a_gain_leaves_the_floor() -> None:
+    ladder = _climbed(_entry("zero-shot", "S0", 0.0), _entry("gda", "S1", 0.0, parameters=0))
+    assert (ladder.chosen.entry.name, ladder.steps[1].verdict) == ("zero-shot", "no gain")
+
+
+def test_the_floor_is_the_first_entry_and_others_beside_it_are_only_shown() -> None:
+    ladder = _climbed(
+        _entry("earlier pack", "S0", 0.3), _entry("zero-shot", "S0", 0.0), _entry("head", "S1", 0.5)
+    )
+    assert ladder.chosen.entry.name == "earlier pack"
+    assert [step.verdict for step in ladder.steps[:2]] == ["the floor", "for comparison"]
+    assert ladder.steps[1].difference is not None
+    assert ladder.steps[2].difference is not None
+    assert ladder.steps[2].difference.theirs == ladder.steps[1].difference.theirs
 
 
 def test_the_best_of_the_heads_stands_for_its_rung() -> None:
     ladder = _climbed(
-        _entry("zero-shot", "S0", 0.9), _entry("head", "S1", 0.5), _entry("gda", "S1", 0.0)
+        _entry("zero-shot", "S0", 0.9), _entry("head", "S1", 0.2), _entry("gda", "S1", 0.0)
     )
     assert ladder.chosen.entry.name == "gda"
     assert ladder.steps[1].verdict == "not the best head"
@@ -109,7 +147,7 @@ def test_the_table_names_cost_change_and_verdict_of_each_method() -> None:
 def test_names_of_entries_are_told_before_their_fits() -> None:
     told: list[str] = []
     entries = [_entry("zero-shot", "S0", 0.9), _entry("head", "S1", 0.0)]
-    climb(entries, FOLDS, JUDGE, tried=told.append)
+    climb(entries, FOLDS, JUDGE, must_be_certain=True, tried=told.append)
     assert told == ["zero-shot", "head"]
 
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from edgeclip.clip import Backbone
@@ -20,7 +21,8 @@ def test_adapters_are_trained_one_after_the_other_and_the_first_stay_bit_for_bit
     run_training: Trainer, tmp_path: Path
 ) -> None:
     recipe = Recipe(steps=40, views=1, batch=64, learning_rate=0.0015, seed=3)
-    run_training(tmp_path / "first", recipe=recipe, method="visual", folds=1)
+    weak = recipe.model_copy(update={"steps": 5})
+    run_training(tmp_path / "first", recipe=weak, method="visual", folds=1)
     second = run_training(
         tmp_path / "second", recipe=recipe, method="head", folds=1, on=tmp_path / "first"
     )
@@ -30,6 +32,39 @@ def test_adapters_are_trained_one_after_the_other_and_the_first_stay_bit_for_bit
         assert (first.tensors[name] == both.tensors[name]).all()
     assert (first.tensors["class_weights"] != both.tensors["class_weights"]).any()
     assert second.learned.parameters == both.tensors["class_weights"].size
+
+
+def test_where_nothing_better_is_learned_beside_it_the_earlier_pack_comes_back_as_it_was(
+    trained: tuple[Path, TrainResult], run_training: Trainer, backbone: Backbone, tmp_path: Path
+) -> None:
+    unlearned = QUICK.model_copy(update={"steps": 0})
+    result = run_training(tmp_path / "same", recipe=unlearned, method="prompt", on=trained[0])
+    first, again = load_pack(trained[0]), load_pack(tmp_path / "same")
+    steps = result.learned.ladder.steps
+    assert [step.entry.name for step in steps[:2]] == ["earlier pack", "zero-shot"]
+    assert [step.verdict for step in steps[:2]] == ["the floor", "for comparison"]
+    assert again.manifest.adapters == first.manifest.adapters
+    assert again.manifest.method == "visual+head"
+    own = {name: tensor for name, tensor in first.tensors.items() if name != "temperature"}
+    assert all(np.array_equal(again.tensors[name], tensor) for name, tensor in own.items())
+    assert again.tensors.keys() == first.tensors.keys()
+    shown = first.golden.images
+    logits = [golden_outputs(shown, backbone, pack.tensors).logits for pack in (first, again)]
+    assert np.array_equal(logits[0], logits[1])
+    assert (again.manifest.training.steps, again.manifest.training.trainable_params) == (0, 0)
+    assert any(note.startswith("EARLIER PACK KEPT") for note in result.notes)
+
+
+def test_what_is_trained_on_a_pack_must_beat_that_pack_and_not_zero_shot(
+    trained: tuple[Path, TrainResult], run_training: Trainer, tmp_path: Path
+) -> None:
+    result = run_training(tmp_path / "new", recipe=QUICK, method="gda", on=trained[0], folds=2)
+    floor, zero_shot, tried = result.learned.ladder.steps
+    assert floor.score.log_loss < zero_shot.score.log_loss
+    assert tried.difference is not None
+    assert tried.difference.theirs == tried.score.against(floor.score).theirs
+    assert zero_shot.difference is not None
+    assert not zero_shot.kept
 
 
 @pytest.mark.parametrize("method", ["gda", "zero-shot"])
