@@ -32,7 +32,7 @@ from edgeclip.features import cache_folder, encode_regions
 from edgeclip.labels.dataset import LabelledImage
 from edgeclip.labels.reading import ReadingOptions
 from edgeclip.opening import open_dataset
-from edgeclip.openings import Opening, images_sha256, opening_note, record_opening
+from edgeclip.openings import Opening, opening_note, record_opening
 from edgeclip.pack_contender import Head, head_contender, judged_images
 from edgeclip.pack_strips import strips_for
 from edgeclip.packs import Pack, check_golden, load_pack
@@ -119,10 +119,7 @@ def evaluate_pack(request: EvaluationRequest, *, at: datetime, bars: Bars) -> Re
     run = _Evaluation(request, bars)
     comparison, background = run.judge()
     images = comparison.judged.images
-    openings = record_opening(
-        request.pack,
-        Opening(at=at, by="evaluate", images=len(images), images_sha256=images_sha256(images)),
-    )
+    openings = record_opening(request.pack, Opening.of(images, "evaluate", at))
     looked = opening_note(openings)
     notes = [*([looked] if looked else []), *run.notes]
     data = ReportData(

@@ -1,12 +1,15 @@
 """How often a pack's figures were looked at: each opening of test images leaves a line.
 
 Who chooses by a test part, trains on it. So `train` records the first opening beside the pack, and
-`evaluate` every further one; the report shows them.
+`evaluate` every further one; the report shows them. Each image is remembered, so that a look at
+nearly the same images is none at new ones.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
@@ -30,6 +33,7 @@ class Opening(BaseModel):
         by: The command.
         images: How many.
         images_sha256: Which ones, whatever their order.
+        each: The first 16 hex digits of the SHA-256 of each, in order; None in older records.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -38,8 +42,32 @@ class Opening(BaseModel):
     by: Literal["train", "evaluate"]
     images: int
     images_sha256: str
+    each: tuple[str, ...] | None = None
+
+    @staticmethod
+    def of(
+        images: Sequence[LabelledImage], by: Literal["train", "evaluate"], at: datetime
+    ) -> Opening:
+        """Return a look at images.
+
+        Args:
+            images: In any order.
+            by: The command.
+            at: Aware UTC.
+        """
+        each = sorted({image.facts.sha256[:_DIGITS] for image in images})
+        return Opening(
+            at=at, by=by, images=len(images), images_sha256=images_sha256(images), each=tuple(each)
+        )
+
+    def looked_at(self, now: Opening) -> frozenset[str]:
+        """Return which of the images of a later look this one was at, as `each` names them."""
+        if self.images_sha256 == now.images_sha256:
+            return frozenset(now.each or (now.images_sha256,))
+        return frozenset(self.each or ()) & frozenset(now.each or ())
 
 
+_DIGITS = 16  # of 64: two of a million images share them with a chance of 3e-8
 _OPENINGS = TypeAdapter(list[Opening])
 
 
@@ -92,15 +120,27 @@ def openings_json(openings: Sequence[Opening]) -> str:
     return _OPENINGS.dump_json(list(openings), indent=1).decode() + "\n"
 
 
-def opening_note(openings: Sequence[Opening]) -> str | None:
-    """Return what a reader must know where the last opening was not the first of its images."""
+def looks_before(openings: Sequence[Opening]) -> Counter[str]:
+    """Return how often each image of the last look was looked at before it; 0 is left out."""
     last = openings[-1]
-    same = [o for o in openings if o.images_sha256 == last.images_sha256]
-    if len(same) < 2:
+    return Counter(image for earlier in openings[:-1] for image in earlier.looked_at(last))
+
+
+def opening_note(openings: Sequence[Opening]) -> str | None:
+    """Return what a reader must know where the last look was not the first at its images."""
+    last, before = openings[-1], looks_before(openings)
+    if not before:
         return None
-    earlier = ", ".join(f"{utc_text(o.at)[:16].replace('T', ' ')} by {o.by}" for o in same[:-1])
+    when = ", ".join(
+        f"{utc_text(o.at)[:16].replace('T', ' ')} by {o.by}"
+        for o in openings[:-1]
+        if o.looked_at(last)
+    )
+    whole = last.each is None or len(before) == len(last.each)
+    which = f"all {last.images}" if whole else f"{len(before)} of these {last.images}"
+    most = max(before.values())
+    often = "once" if most == 1 else f"some of them {most} times"
     return (
-        f"these test images were opened before ({earlier}), now for time {len(same)}: whoever chose"
-        " anything by the earlier figures can no longer trust these; keep new places for the last"
-        " word"
+        f"{which} test images were opened before ({when}), {often}: whoever chose anything by the"
+        " earlier figures can no longer trust these; keep new places for the last word"
     )

@@ -34,7 +34,9 @@ def report_json(data: ReportData) -> Mapping[str, Any]:
         "task": data.manifest.task,
         "version": data.manifest.version,
         "notes": list(data.notes),
-        "openings": [opening.model_dump(mode="json") for opening in data.openings],
+        "openings": [
+            opening.model_dump(mode="json", exclude={"each"}) for opening in data.openings
+        ],
         **comparison_json(data.comparison),
     }
     if data.left_out:

@@ -9,7 +9,7 @@ import jinja2
 from edgeclip import figures
 from edgeclip.advice import advice
 from edgeclip.evaluation.comparison import MACRO_F1, Scope
-from edgeclip.openings import images_sha256
+from edgeclip.openings import looks_before
 from edgeclip.report_data import ReportData
 from edgeclip.report_examples import doubtful_labels, examples
 from edgeclip.wording import decimal, difference, interval, percent, percent_interval, whole
@@ -44,7 +44,8 @@ def page(data: ReportData) -> str:
         examples=examples(comparison),
         doubts=doubtful_labels(comparison),
         most_places=_MOST_PLACES,
-        opened=_opened(data),
+        looks=max(looks_before(data.openings).values(), default=0),
+        looked_at=len(looks_before(data.openings)),
     )
 
 
@@ -65,9 +66,3 @@ def _pictures(scope: Scope, targets: tuple[str, ...]) -> Mapping[str, str]:
     shown["Do the probabilities come true?"] = figures.reliability_plot(judgement, truth)
     shown["What is taken for what"] = figures.confusion_matrix(judgement, scope.judged.class_names)
     return shown
-
-
-def _opened(data: ReportData) -> int:
-    """Return how often these images were opened, this time included."""
-    own = images_sha256(data.comparison.judged.images)
-    return sum(opening.images_sha256 == own for opening in data.openings)

@@ -24,7 +24,7 @@ from edgeclip.labels.dataset import Dataset
 from edgeclip.learning import Learned
 from edgeclip.methods import AUTO, parse_method
 from edgeclip.opening import open_dataset
-from edgeclip.openings import Opening, images_sha256, read_openings
+from edgeclip.openings import Opening, read_openings
 from edgeclip.pack_making import make_manifest, pack_binaries
 from edgeclip.packs import write_pack
 from edgeclip.progress import Bars
@@ -97,7 +97,7 @@ def train(
         _refuse_to_replace(config)  # before minutes of work
         if config.method != AUTO:
             parse_method(config.method)
-        earlier = read_openings(config.out)  # of a pack that is replaced: its images were seen
+        looks = _looks(config)
         dataset = open_dataset(config, bars)
         require_two_classes(dataset.class_names)
         targets, split = _split(config, dataset)
@@ -105,7 +105,7 @@ def train(
         kept = open_run(config, RunId.of(config, dataset, split, run.backbone.base), clock=clock)
         origin = Origin(summary_of(dataset, targets, split), split, dataset.images)
         with kept.kept_if_useful():
-            result = _written(run, kept, origin, earlier, created_at)
+            result = _written(run, kept, origin, looks, created_at)
         kept.remove()
     return result
 
@@ -120,7 +120,7 @@ def _written(
     """Train and write the pack."""
     trained, comparison = run.train(kept)
     manifest = make_manifest(trained, created_at)
-    openings = [*earlier, _opening(comparison, created_at)]
+    openings = [*earlier, Opening.of(comparison.judged.images, "train", created_at)]
     report = training_report(trained, manifest, comparison, openings, origin)
     written = write_pack(
         trained.config.out,
@@ -163,9 +163,10 @@ def _split(config: TrainConfig, dataset: Dataset) -> tuple[tuple[str, ...], Spli
     return targets, replace(split, warnings=warnings, before=taught)
 
 
-def _opening(comparison: Comparison, at: datetime) -> Opening:
-    images = comparison.judged.images
-    return Opening(at=at, by="train", images=len(images), images_sha256=images_sha256(images))
+def _looks(config: TrainConfig) -> list[Opening]:
+    """Return the looks at test images by a pack that is replaced, and by the earlier pack."""
+    folders = dict.fromkeys(folder for folder in (config.on, config.out) if folder)
+    return sorted((o for folder in folders for o in read_openings(folder)), key=lambda o: o.at)
 
 
 def _refuse_to_replace(config: TrainConfig) -> None:

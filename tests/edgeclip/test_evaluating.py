@@ -127,7 +127,7 @@ def test_the_second_look_at_the_same_images_is_said_and_leaves_a_line(
     report = tmp_path / "report"
     data = run_evaluation(table, report=report)
     assert [opening.by for opening in read_openings(pack)] == ["train", "evaluate"]
-    note = "opened before (2026-05-01 00:00 by train), now for time 2"
+    note = "opened before (2026-05-01 00:00 by train), once: whoever"
     assert note in data.notes[0]
     assert note in (report / "index.html").read_text()
     assert json.loads((report / "openings.json").read_text())[1]["at"] == "2026-06-01T00:00:00Z"

@@ -1,20 +1,36 @@
 from __future__ import annotations
 
+import json
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
 
 from edgeclip.errors import DataError
-from edgeclip.openings import Opening, images_sha256, opening_note, read_openings, record_opening
+from edgeclip.openings import (
+    Opening,
+    images_sha256,
+    looks_before,
+    opening_note,
+    read_openings,
+    record_opening,
+)
 from support.judged import Row, judged
 
 AT = datetime(2026, 5, 1, tzinfo=timezone.utc)
 
 
-def _opening(sha256: str = "a", day: int = 0, by: str = "evaluate") -> Opening:
+def _opening(
+    sha256: str = "a", day: int = 0, by: str = "evaluate", each: str | None = None
+) -> Opening:
     return Opening.model_validate(
-        {"at": AT + timedelta(days=day), "by": by, "images": 3, "images_sha256": sha256}
+        {
+            "at": AT + timedelta(days=day),
+            "by": by,
+            "images": 3,
+            "images_sha256": sha256,
+            "each": each and tuple(each),
+        }
     )
 
 
@@ -30,7 +46,35 @@ def test_a_look_at_the_same_images_is_counted_and_one_at_others_is_not() -> None
     assert opening_note([_opening("a"), _opening("b", 1)]) is None
     note = opening_note([_opening("a", by="train"), _opening("b", 1), _opening("a", 2)])
     assert note is not None
-    assert "opened before (2026-05-01 00:00 by train), now for time 2" in note
+    assert note.startswith("all 3 test images were opened before (2026-05-01 00:00 by train)")
+
+
+def test_a_look_at_almost_the_same_images_is_no_first_look() -> None:
+    looks = [_opening("a", by="train", each="pqr"), _opening("b", 1, each="pxy"), _opening("c", 2)]
+    now = _opening("d", 3, each="pqs")
+    note = opening_note([*looks, now])
+    assert note is not None
+    assert note.startswith(
+        "2 of these 3 test images were opened before (2026-05-01 00:00 by train, 2026-05-02 00:00"
+        " by evaluate), some of them 2 times"
+    )
+    assert looks_before([*looks, now]) == {"p": 2, "q": 1}
+    assert opening_note([*looks, _opening("e", 4, each="uvw")]) is None
+
+
+def test_a_record_without_the_single_images_is_read_and_known_by_the_hash_of_all(
+    tmp_path: Path,
+) -> None:
+    images = judged([Row("blank")] * 3).images
+    now = Opening.of(images, "evaluate", AT)
+    older = {"at": "2026-04-01T00:00:00Z", "by": "train", "images": 3,
+             "images_sha256": now.images_sha256}  # fmt: skip
+    (tmp_path / "report").mkdir()
+    (tmp_path / "report/openings.json").write_text(json.dumps([older]))
+    openings = record_opening(tmp_path, now)
+    assert openings == read_openings(tmp_path)
+    assert set(looks_before(openings).values()) == {1}
+    assert len(looks_before(openings)) == len(set(now.each or ()))
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b"[1]", b"\xff", b'[{"at": "now"}]'])
