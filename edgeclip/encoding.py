@@ -13,7 +13,7 @@ from edgeclip.labels.dataset import Dataset
 from edgeclip.parts import PartData
 from edgeclip.progress import Bars
 from edgeclip.regions import Strips, regions_of
-from edgeclip.split_rows import Part
+from edgeclip.split_rows import LEARNED_FROM, Part
 from edgeclip.splits import Split
 from edgeclip.token_cache import TokenCache
 from edgeclip.token_features import TokenLevel, encode_with_tokens
@@ -55,7 +55,8 @@ class PartEncoder:
         """
         images, names = self.dataset.images, self.dataset.class_names
         chosen = sorted(index for part in parts for index in self.split.indices(part))
-        regions = regions_of(images, chosen, views=views)
+        lenders = [i for i, part in enumerate(self.split.parts) if part in LEARNED_FROM]
+        regions = regions_of(images, chosen, views=views, lenders=lenders)
         advance = self.bars.add(f"encoding {parts[0]}", len(regions))
         if plan.inside is None:
             found = encode_regions(

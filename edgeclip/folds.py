@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -107,7 +107,9 @@ def _balanced(
 ) -> list[int] | None:
     """Return the fold of each image, or None where a target cannot stand in two folds.
 
-    The largest groups first, each to the fold that has the least of its classes.
+    The largest groups first, each to the fold that has the least of its classes. Then every class
+    that has two groups or more is spread over two folds or more, as far as that can be: what a
+    round is judged on, its fit must have seen.
     """
     counts: dict[str, dict[int, int]] = defaultdict(lambda: defaultdict(int))
     for group, class_index in zip(groups, classes, strict=True):
@@ -125,8 +127,53 @@ def _balanced(
         fold_of[group] = fold
         for class_index, share in shares.items():
             loads[fold][class_index] += share
-    spread = all(sum(load[t] > 0 for load in loads) > 1 for t in targets)
-    return [fold_of[group] for group in groups] if spread else None
+    _spread(fold_of, counts, [*targets, *sorted(set(totals) - set(targets))], number)
+    if any(_is_together(fold_of, counts, target) for target in targets):
+        return None
+    return [fold_of[group] for group in groups]
+
+
+def _spread(
+    fold_of: dict[str, int],
+    counts: Mapping[str, Mapping[int, int]],
+    order: Sequence[int],
+    number: int,
+) -> None:
+    """Move single groups until no class stands in one fold alone that has groups for two.
+
+    Args:
+        fold_of: The fold of each group; changed.
+        counts: Images by group and class.
+        order: Classes, the most important first.
+        number: Of folds.
+    """
+
+    def together() -> list[int]:
+        """Return the classes that stand in one fold alone, the most important first."""
+        return [c for c in order if _is_together(fold_of, counts, c)]
+
+    for class_index in together():
+        own = sorted((g for g in fold_of if counts[g].get(class_index)), key=_size(counts))
+        moves = [(group, fold) for group in own for fold in range(number)]
+        for group, fold in moves:
+            before, still = fold_of[group], together()
+            if class_index not in still:
+                break
+            fold_of[group] = fold
+            if not len(together()) < len(still):
+                fold_of[group] = before
+
+
+def _size(counts: Mapping[str, Mapping[int, int]]) -> Callable[[str], tuple[int, str]]:
+    return lambda group: (sum(counts[group].values()), group)
+
+
+def _is_together(
+    fold_of: Mapping[str, int], counts: Mapping[str, Mapping[int, int]], class_index: int
+) -> bool:
+    """Say whether a class has two groups or more, and all of them in one fold."""
+    own = [group for group in fold_of if counts[group].get(class_index)]
+    return len(own) > 1 and len({fold_of[group] for group in own}) == 1
 
 
 def _load(load: dict[int, float], shares: dict[int, float]) -> float:

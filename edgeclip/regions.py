@@ -1,7 +1,7 @@
 """What the encoder sees of an image: the whole frame, the crop around its box, and views of both.
 
 A blank has no box, but the device will crop the leaves that moved in it. So that a crop alone does
-not betray an animal, blanks get a box drawn from the boxes of the other images, seeded by content.
+not betray an animal, blanks get a box drawn from the boxes of training images, seeded by content.
 """
 
 from __future__ import annotations
@@ -47,16 +47,23 @@ class Region:
 
 
 def regions_of(
-    images: Sequence[LabelledImage], chosen: Sequence[int], *, views: int
+    images: Sequence[LabelledImage],
+    chosen: Sequence[int],
+    *,
+    views: int,
+    lenders: Sequence[int] | None = None,
 ) -> list[Region]:
     """Return the regions of the chosen images: frame, and crop where any image has a box.
 
     Args:
-        images: All images, whose boxes blanks borrow.
+        images: All images.
         chosen: Indices of those to return.
         views: Views of each, >= 1.
+        lenders: Indices of the images whose boxes blanks borrow: those of the training part, so
+            that no test image has a say in what is learned; None for all, where nothing is learned.
     """
-    known = sorted({image.box for image in images if image.box})
+    lent = range(len(images)) if lenders is None else lenders
+    known = sorted({box for box in (images[index].box for index in lent) if box})
     regions = []
     for index in chosen:
         image = images[index]

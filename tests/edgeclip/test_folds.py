@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from edgeclip.errors import DataError
@@ -101,3 +103,20 @@ def test_a_target_in_one_sequence_is_refused() -> None:
     seen += [Seen("blank", "P0", (1.0,), f"b{n}") for n in range(4)]
     with pytest.raises(DataError, match="leopard outside the test part stands in one sequence"):
         plan_folds(part_of(seen, NAMES), [0], [], 6)
+
+
+@example(227)
+@example(522)
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 10_000))
+def test_every_fit_sees_each_class_that_its_round_is_judged_on(seed: int) -> None:
+    """Also classes that are no target, as long as they stand at two places."""
+    rng = np.random.default_rng(seed)
+    names = ("leopard", "deer", "hare", "blank")
+    seen = [Seen("leopard", f"P{place}", (1.0,)) for place in range(int(rng.integers(3, 5)))]
+    for name in names[1:]:
+        for place in rng.choice(6, size=int(rng.integers(2, 4)), replace=False):
+            seen += [Seen(name, f"P{place}", (1.0,))] * int(rng.integers(1, 40))
+    part = part_of(seen, names)
+    for fold in plan_folds(part, [0], [], 6).folds:
+        assert set(part.classes[fold.held].tolist()) <= set(part.classes[fold.fit].tolist())

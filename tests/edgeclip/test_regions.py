@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -7,6 +9,8 @@ from edgeclip.contract.preprocess import prepare
 from edgeclip.errors import DataError
 from edgeclip.labels.dataset import Dataset
 from edgeclip.regions import Region, Strips, pixels_of, regions_of
+from edgeclip.split_rows import LEARNED_FROM, TESTED
+from edgeclip.splits import split_images
 from support.drawn_images import draw
 from support.samples import preprocess_spec
 
@@ -30,6 +34,27 @@ def test_a_blank_borrows_a_box_that_its_content_decides(dataset: Dataset) -> Non
     assert len(boxes) == len(blanks)
     assert len(set(boxes)) > 1
     assert all(x + w <= 1 and y + h <= 1 and (w, h) == (0.5, 0.5) for x, y, w, h in boxes)
+
+
+def test_a_blank_of_the_training_part_borrows_no_box_of_a_test_image(dataset: Dataset) -> None:
+    split = split_images(dataset.images, ["leopard"], seed=1)
+    odd = (0.0, 0.0, 0.125, 0.125)  # told from all others by its size
+    images = [
+        replace(image, box=odd) if image.box and part in TESTED else image
+        for image, part in zip(dataset.images, split.parts, strict=True)
+    ]
+    taught = [index for index, part in enumerate(split.parts) if part in LEARNED_FROM]
+    usual, changed = (
+        regions_of(of, taught, views=1, lenders=taught) for of in (dataset.images, images)
+    )
+    assert usual == changed
+    assert any(r.box and images[r.image].class_name == "blank" for r in usual)
+    assert regions_of(images, taught, views=1) != usual
+
+
+def test_where_no_training_image_has_a_box_a_blank_has_none(dataset: Dataset) -> None:
+    blanks = [i for i, image in enumerate(dataset.images) if image.class_name == "blank"]
+    assert all(r.box is None for r in regions_of(dataset.images, blanks, views=1, lenders=blanks))
 
 
 def test_the_first_two_views_are_the_contract_s_preprocessing_and_its_mirror() -> None:
