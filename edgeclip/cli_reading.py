@@ -64,7 +64,8 @@ class ReadingGiven:
     sequence_labels: Annotated[
         bool,
         typer.Option(
-            "--sequence-labels/--no-sequence-labels", help="Take labels that are of whole bursts."
+            "--sequence-labels/--no-sequence-labels",
+            help="Take labels of whole bursts as those of each frame.",
         ),
     ] = False
     observation_level: Annotated[

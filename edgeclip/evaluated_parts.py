@@ -11,6 +11,7 @@ from edgeclip.labels.dataset import LabelledImage
 from edgeclip.openings import REPORT_FOLDER
 from edgeclip.split_checks import check_parts
 from edgeclip.split_file import read_split, read_split_rows
+from edgeclip.split_groups import location_groups, sequence_groups
 from edgeclip.split_rows import LEARNED_FROM, TESTED, SplitRow
 
 SPLIT_FILE = "split.csv"
@@ -84,8 +85,24 @@ def _by_pack(images: Sequence[LabelledImage], own: dict[str, SplitRow]) -> Roles
         )
     elif learned := len(images) - len(judged):
         notes.append(f"{learned} images that the pack learned from are left out")
-    check_parts(images, [part or "test" for part in parts], places_apart=False)
-    return _roles(images, parts, judged, own, notes)
+    judged, said = _without_taught_sequences(images, parts, judged)
+    kept = [row for row, part in enumerate(parts) if part in LEARNED_FROM or row in set(judged)]
+    check_parts(
+        [images[row] for row in kept], [parts[row] or "test" for row in kept], places_apart=False
+    )
+    return _roles(images, parts, judged, own, [*notes, *said])
+
+
+def _without_taught_sequences(
+    images: Sequence[LabelledImage], parts: Sequence[str | None], judged: list[int]
+) -> tuple[list[int], list[str]]:
+    """Leave out frames with the label of a sequence of which other frames taught."""
+    groups = sequence_groups(images, location_groups(images))
+    taught = {group for group, part in zip(groups, parts, strict=True) if part in LEARNED_FROM}
+    left = [row for row in judged if not (images[row].sequence_level and groups[row] in taught)]
+    count = len(judged) - len(left)
+    said = f"{count} frames of sequences that the pack learned from are left out"
+    return left, [said] if count else []
 
 
 def _roles(

@@ -170,6 +170,7 @@ class _Evaluation:
         return (
             *self._strip_notes,
             *([unknown] if counted else []),
+            *_of_bursts([self._images[row] for row in self._roles.judged]),
             *([before] if earlier and not earlier.images_known else []),
             *self._roles.notes,
         )
@@ -261,7 +262,9 @@ class _Evaluation:
         self, chosen: Sequence[int], *, views: int, name: str, for_pack: bool = False
     ) -> PartData:
         """Encode images, with what a pack needs that reaches into the encoder or changes it."""
-        regions = regions_of(self._images, chosen, views=views)
+        lenders = (*self._roles.train, *self._roles.validation)
+        boxed = any(self._images[index].box for index in lenders)
+        regions = regions_of(self._images, chosen, views=views, lenders=lenders if boxed else None)
         advance, names = self._bars.add(name, len(regions)), self.pack.manifest.class_names
         strips = self._strips
         if for_pack and graph_of(self.pack.tensors) == "deep":
@@ -284,6 +287,21 @@ class _Evaluation:
             cache=self._cache, strips=strips, advance=advance,
         )  # fmt: skip
         return PartData(self._images, regions, both, names, ChangedFeatureGraph())
+
+
+def _of_bursts(images: Sequence[LabelledImage]) -> list[str]:
+    """Return what must be said of labels that are of whole sequences."""
+    whole = sum(image.sequence_level for image in images)
+    said = (
+        f"{whole} of {len(images)} images have the label of their whole sequence: they count for"
+        " sequences, visits and alarms, not for figures of single images"
+    )
+    if whole == len(images):
+        said = (
+            f"all {whole} images have the label of their whole sequence, and a frame may lack the"
+            " animal: read the figures of sequences, not those of single images"
+        )
+    return [said] if whole else []
 
 
 def _encoder(pack: Pack, request: EvaluationRequest) -> Backbone:

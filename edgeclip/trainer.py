@@ -21,6 +21,7 @@ from edgeclip.evaluation.comparison import Comparison
 from edgeclip.evaluation.result import Evaluation
 from edgeclip.labels.classes import require_two_classes
 from edgeclip.labels.dataset import Dataset
+from edgeclip.labels.sequence_labels import for_learning
 from edgeclip.learning import Learned
 from edgeclip.methods import AUTO, parse_method
 from edgeclip.opening import open_dataset
@@ -98,7 +99,7 @@ def train(
         if config.method != AUTO:
             parse_method(config.method)
         looks = _looks(config)
-        dataset = open_dataset(config, bars)
+        dataset = for_learning(open_dataset(config, bars))
         require_two_classes(dataset.class_names)
         targets, split = _split(config, dataset)
         run = TrainingRun(config, dataset, split, targets, bars)

@@ -25,8 +25,9 @@ class Scope:
 
     Attributes:
         name: `new places`, `known places`, or `all images` where that is not known.
-        rows: Positions of its images among all that were judged.
-        judged: Its images.
+        rows: Positions of its images among all that were judged; without those that have the label
+            of their sequence, which count for sequences, visits and alarms alone.
+        judged: These images.
         judgements: By contender, the pack first.
         differences: The pack's F1 against each other contender's, by its name: of each target, and
             the macro-F1.
@@ -98,15 +99,17 @@ def compare(
         _check(contender, judged, targets)
     scopes = []
     for name, rows in _rows(judged, is_known_place):
-        among = judged.among(rows, by_sequence=name == KNOWN)
-        judgements = {c.name: judge(c.among(rows), among, targets) for c in contenders}
+        every = judged.among(rows, by_sequence=name == KNOWN)
+        judgements = {c.name: judge(c.among(rows), every, targets) for c in contenders}
+        own = every.frame_rows
+        among = every.among(own, by_sequence=name == KNOWN)
         main = judgements[contenders[0].name]
         differences = {
             name: _differences(main, other, among, targets)
             for name, other in judgements.items()
             if other is not main
         }
-        scopes.append(Scope(name, tuple(rows), among, judgements, differences))
+        scopes.append(Scope(name, tuple(rows[row] for row in own), among, judgements, differences))
     return Comparison(judged, tuple(contenders), tuple(targets), tuple(scopes))
 
 

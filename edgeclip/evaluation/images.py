@@ -59,6 +59,15 @@ class JudgedImages:
         """The number of the class `blank`, or None where there is none."""
         return list(self.class_names).index(BLANK) if BLANK in self.class_names else None
 
+    @property
+    def frame_rows(self) -> list[int]:
+        """Positions of the images with a label of their own; of all where none has one.
+
+        A label of a whole sequence may be wrong for a single frame of it.
+        """
+        own = [row for row, image in enumerate(self.images) if not image.sequence_level]
+        return own or list(range(len(self.images)))
+
     def is_target(self, target: str) -> NDArray[np.bool_]:
         """Return which images show the target, `(n,)`."""
         return np.asarray(self.classes == list(self.class_names).index(target), np.bool_)

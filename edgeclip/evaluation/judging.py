@@ -109,17 +109,20 @@ class Judgement:
 def judge(contender: Contender, judged: JudgedImages, targets: Sequence[str]) -> Judgement:
     """Return all figures of a contender.
 
+    Frames whose label is of their whole sequence count for sequences, visits and alarms alone.
+
     Args:
         contender: With probabilities of exactly these images, n >= 1.
         judged: n images.
         targets: Classes with thresholds.
     """
+    whole = _Whole.of(contender, judged)
+    own = judged.frame_rows
+    contender, judged = contender.among(own), judged.among(own, by_sequence=judged.by_sequence)
     probabilities, truth = contender.probabilities, judged.classes
     labels = probabilities.argmax(axis=1)
     frames = _evaluated(contender, probabilities, truth, judged.locations, judged.class_names)
     decisions = decided(frames, judged.class_names)
-    rows = sequence_rows(judged)
-    by_sequence = mean_over_sequences(probabilities, rows.index)
     numbers = [list(judged.class_names).index(name) for name in targets]
     accuracy, macro_f1, macro_recall = (
         bootstrap_interval(labels, truth, judged.groups, metric=metric)
@@ -129,15 +132,15 @@ def judge(contender: Contender, judged: JudgedImages, targets: Sequence[str]) ->
     return Judgement(
         contender=contender,
         frames=frames,
-        sequences=_evaluated(
-            contender, by_sequence, rows.classes, rows.locations, judged.class_names
-        ),
+        sequences=whole.sequences,
         accuracy=accuracy,
         macro_f1=macro_f1,
         macro_recall=macro_recall,
         classes=_classes(probabilities, labels, judged),
         targets={
-            judged.class_names[number]: _target(contender, judged, decisions == number, number)
+            judged.class_names[number]: _target(
+                contender, judged, decisions == number, number, whole
+            )
             for number in numbers
         },
         blanks_removed=_blanks_removed(probabilities, judged),
@@ -145,6 +148,25 @@ def judge(contender: Contender, judged: JudgedImages, targets: Sequence[str]) ->
         ece_before=_ece_before(uncalibrated, truth),
         slices=slices_of(judged, decisions, numbers),
     )
+
+
+@dataclass(frozen=True)
+class _Whole:
+    """All images, those with the label of their sequence too, as sequences and visits see them."""
+
+    judged: JudgedImages
+    sequences: Evaluation
+    decisions: NDArray[np.int64]
+    index: NDArray[np.int64]
+
+    @staticmethod
+    def of(contender: Contender, judged: JudgedImages) -> _Whole:
+        """Return what a contender says of them."""
+        said, names, rows = contender.probabilities, judged.class_names, sequence_rows(judged)
+        frames = _evaluated(contender, said, judged.classes, judged.locations, names)
+        mean = mean_over_sequences(said, rows.index)
+        sequences = _evaluated(contender, mean, rows.classes, rows.locations, names)
+        return _Whole(judged, sequences, decided(frames, names), rows.index)
 
 
 def decided(frames: Evaluation, class_names: Sequence[str]) -> NDArray[np.int64]:
@@ -166,7 +188,11 @@ def _evaluated(
 
 
 def _target(
-    contender: Contender, judged: JudgedImages, called: NDArray[np.bool_], number: int
+    contender: Contender,
+    judged: JudgedImages,
+    called: NDArray[np.bool_],
+    number: int,
+    whole: _Whole,
 ) -> TargetFigures:
     probabilities = contender.probabilities[:, number]
     is_target = judged.classes == number
@@ -174,9 +200,9 @@ def _target(
     def interval(predicted: NDArray[np.generic], metric: metrics.Metric) -> Interval:
         return bootstrap_interval(predicted, is_target, judged.groups, metric=metric)
 
-    rows = sequence_rows(judged)
-    any_called = highest_of_sequences(called.astype(np.float32), rows.index) > 0
-    any_true = highest_of_sequences(is_target.astype(np.float32), rows.index) > 0
+    every_call, every_true = whole.decisions == number, whole.judged.classes == number
+    any_called = highest_of_sequences(every_call.astype(np.float32), whole.index) > 0
+    any_true = highest_of_sequences(every_true.astype(np.float32), whole.index) > 0
     before = contender.uncalibrated
     return TargetFigures(
         precision=interval(called, metrics.precision),
@@ -190,7 +216,7 @@ def _target(
             float("nan") if before is None else reliability(before[:, number], is_target).error
         ),
         brier=brier_score(probabilities, is_target),
-        alerts=alert_figures(judged, called, is_target),
+        alerts=alert_figures(whole.judged, every_call, every_true),
         sequence_recall=metrics.plain(metrics.recall, any_called, any_true),
         sequence_precision=metrics.plain(metrics.precision, any_called, any_true),
     )

@@ -52,9 +52,7 @@ def parse_coco(options: ReadingOptions, content: Object) -> LabelTable:
     parser = _Parser(options, content)
     samples = tuple(parser.samples())
     if not samples:
-        whole = parser.counts["of a sequence"]
-        hint = "take them by --sequence-labels" if whole else "is this COCO Camera Traps?"
-        raise DataError(f"{options.data}: no usable annotation, {whole} are of sequences: {hint}")
+        raise DataError(f"{options.data}: no usable annotation: is this COCO Camera Traps?")
     return LabelTable(options.data, samples, tuple(parser.problems), tuple(parser.notes()))
 
 
@@ -68,6 +66,11 @@ class _Parser:
         self._categories = self._names()
         self._images = self._image_table()
         self._annotated: set[str] = set()
+        self._own = {
+            text_of(annotation, "image_id")
+            for _, annotation in objects_in(content, "annotations")
+            if not _is_of_sequence(annotation)
+        }
 
     def samples(self) -> Iterator[Sample]:
         """Yield a sample for each annotation that may be used."""
@@ -80,9 +83,9 @@ class _Parser:
                 self._note("row", where, f"there is no image {image_id[:60]!r}")
                 continue
             self._annotated.add(image_id)
-            if annotation.get("sequence_level_annotation") is True:
+            if _is_of_sequence(annotation):
                 self.counts["of a sequence"] += 1
-                if not self._options.sequence_labels:
+                if image_id in self._own and not self._options.sequence_labels:
                     continue
             if not label:
                 named = text_of(annotation, "category_id")
@@ -96,8 +99,7 @@ class _Parser:
         """Return what was assumed and what was left out."""
         notes = ["COCO Camera Traps"]
         if whole := self.counts["of a sequence"]:
-            taken = "taken" if self._options.sequence_labels else "left out: --sequence-labels"
-            notes.append(f"{whole} annotations are of whole sequences: {taken}")
+            notes.append(f"{whole} annotations are of whole sequences: a frame may lack the animal")
         if bare := len(self._images) - len(self._annotated):
             notes.append(f"{bare} images have no annotation: left out, not taken as blank")
         if not any(text_of(image, "location") for image in self._images.values()):
@@ -146,7 +148,7 @@ class _Parser:
             frame_num=None if frame_num is None else round(frame_num),
             pixel_box=pixels,
             frame_size=(round(size[0]), round(size[1])) if size[0] and size[1] else None,
-            sequence_level=annotation.get("sequence_level_annotation") is True,
+            sequence_level=_is_of_sequence(annotation),
         )
 
     def _box(self, annotation: Object, where: str) -> tuple[Box | None, Box | None]:
@@ -161,6 +163,11 @@ class _Parser:
 
     def _note(self, kind: ProblemKind, where: str, what: str) -> None:
         self.problems.append(Problem(kind, where, what))
+
+
+def _is_of_sequence(annotation: Object) -> bool:
+    """Say whether a label is of the whole burst, so that a frame of it may lack the animal."""
+    return annotation.get("sequence_level_annotation") is True
 
 
 def _path(written: str) -> Path:

@@ -46,7 +46,8 @@ class LabelledImage:
         capture_method: `activityDetection`, `timeLapse`, or None.
         time_origin: Who says when it was taken, or None.
         label_source: Whether a person or a machine gave the label, where the source says so.
-        sequence_level: Whether the label is of the whole burst: not to be scored by the frame.
+        sequence_level: Whether the label is of the whole burst, and was not taken for each frame's:
+            not to be learned from, nor to be scored by the frame.
         crop_only: Whether other animals of this frame are images of their own, so that the whole
             frame does not belong to this class alone.
     """
@@ -214,7 +215,7 @@ def _images(
             capture_method=frame.sample.capture_method,
             time_origin=frame.taken.origin,
             label_source=frame.sample.label_source,
-            sequence_level=frame.sample.sequence_level,
+            sequence_level=frame.sample.sequence_level and not options.sequence_labels,
             crop_only=samples_of[frame.sample.path] > 1 and frame.sample.box is not None,
         )
         for frame, sequence in zip(frames, ids, strict=True)

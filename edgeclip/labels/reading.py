@@ -41,7 +41,9 @@ class ReadingOptions(Settings):
         description="Take the source's split though it tears places, or never; None: if it does"
         " not.",
     )
-    sequence_labels: bool = Field(False, description="Take labels that are of whole bursts.")
+    sequence_labels: bool = Field(
+        False, description="Take labels of whole bursts as those of each frame."
+    )
     observation_level: ObservationLevel | None = Field(None, description="Of Camtrap DP.")
     tz: str = Field("UTC", description="Zone of times that have none.")
     time_offset: dict[str, float] = Field(

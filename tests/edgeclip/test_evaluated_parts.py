@@ -56,3 +56,15 @@ def test_further_frames_of_a_burst_that_trained_are_refused(tmp_path: Path) -> N
     images = [of_burst(image) if image.location == "A" else image for image in IMAGES]
     with pytest.raises(DataError, match="the same sequence is in test_seen and train: A/burst"):
         roles_of(images, _pack(tmp_path))
+
+
+def test_a_further_frame_with_the_label_of_a_burst_that_trained_is_left_out(tmp_path: Path) -> None:
+    taught = dataclasses.replace(IMAGES[0], sequence="A/burst")
+    further = dataclasses.replace(IMAGES[1], sequence="A/burst", sequence_level=True)
+    pack = _pack(tmp_path, ("train", "", "validation", "validation", "test", "test"))
+    table = pack / "report/split.csv"
+    lines = [line for line in table.read_text().splitlines() if ",," not in line]
+    table.write_text("\n".join(lines))
+    roles = roles_of([taught, further, *IMAGES[2:]], pack)
+    assert roles.judged == (4, 5)
+    assert "1 frames of sequences that the pack learned from are left out" in roles.notes

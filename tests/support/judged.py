@@ -30,6 +30,7 @@ class Row:
     sequence: str | None = None
     box: Box | None = None
     saturation: float = DAY
+    sequence_level: bool = False
 
 
 def judged(rows: Sequence[Row], names: Sequence[str] = NAMES) -> JudgedImages:
@@ -86,5 +87,6 @@ def _image(number: int, row: Row) -> LabelledImage:
     facts = ImageFacts(f"{number:064d}", 64, 48, row.saturation, at)
     sequence = row.sequence or f"{row.place or '?'}/{number}"
     return LabelledImage(
-        Path(f"{number}.jpg"), row.class_name, row.place, at, sequence, None, row.box, facts
-    )
+        Path(f"{number}.jpg"), row.class_name, row.place, at, sequence, None, row.box, facts,
+        sequence_level=row.sequence_level,
+    )  # fmt: skip

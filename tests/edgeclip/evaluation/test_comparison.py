@@ -92,3 +92,13 @@ def test_intervals_are_over_places_at_new_ones_and_over_sequences_at_known_ones(
     found = _compared([row < 36 for row in range(96)])
     new, known = (scope.main.accuracy.groups for scope in found.scopes)
     assert (new, known) == (5, 12)
+
+
+def test_the_images_of_a_scope_are_those_with_a_label_of_their_own() -> None:
+    rows = [Row("leopard", "A", sequence_level=True), Row("leopard", "B"), Row("blank", "B")]
+    images = judged(rows)
+    both = [contender(sure_of(["leopard", "leopard", "blank"]), name=name) for name in "ab"]
+    found = compare(both, images, targets=["leopard"], is_known_place=None)
+    assert (found.headline.rows, len(found.headline.judged.images)) == ((1, 2), 2)
+    assert found.headline.differences["b"]["leopard"].ours == 1
+    assert len(found.judged.images) == 3

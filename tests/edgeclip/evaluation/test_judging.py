@@ -126,3 +126,26 @@ def test_the_same_images_give_the_same_figures() -> None:
     again = judge(contender(PROBABILITIES), IMAGES, ["leopard"])
     assert again.accuracy == JUDGEMENT.accuracy
     assert np.array_equal(again.frames.confusion, JUDGEMENT.frames.confusion)
+
+
+def test_a_frame_with_the_label_of_its_sequence_counts_for_the_sequence_alone() -> None:
+    rows = [
+        Row("leopard", sequence="A/1"), Row("leopard", sequence="A/2", sequence_level=True),
+        Row("leopard", sequence="A/2", sequence_level=True), Row("blank", sequence="A/3"),
+    ]  # fmt: skip
+    said = sure_of(["leopard", "blank", "leopard", "blank"])
+    found = judge(contender(said), judged(rows), ["leopard"])
+    assert (found.frames.targets["leopard"].support, found.frames.targets["leopard"].recall) == (
+        1,
+        1,
+    )
+    assert found.accuracy.estimate == 1
+    assert len(found.contender.probabilities) == 2
+    assert found.sequences.targets["leopard"].support == 2
+    assert found.targets["leopard"].sequence_recall == 1
+
+
+def test_where_no_frame_has_a_label_of_its_own_all_are_judged() -> None:
+    rows = [Row("leopard", sequence_level=True), Row("blank", sequence_level=True)]
+    found = judge(contender(sure_of(["leopard", "leopard"])), judged(rows), ["leopard"])
+    assert found.frames.targets["leopard"].precision == 0.5

@@ -160,20 +160,20 @@ def test_a_box_outside_its_frame_is_left_out_and_named(tmp_path: Path) -> None:
     )
 
 
-def test_labels_of_whole_sequences_are_left_out_until_they_are_asked_for() -> None:
+def test_a_label_of_a_whole_sequence_gives_way_to_the_frame_s_own_and_is_marked() -> None:
     own = _annotation(id="a2", sequence_level_annotation=False)
     content = _content(annotations=[_annotation(sequence_level_annotation=True), own])
     table = _parse(content)
     assert [sample.sequence_level for sample in table.samples] == [False]
-    assert "1 annotations are of whole sequences: left out: --sequence-labels" in table.notes
+    said = "1 annotations are of whole sequences: a frame may lack the animal"
+    assert said in table.notes
     taken = _parse(content, sequence_labels=True)
     assert [sample.sequence_level for sample in taken.samples] == [True, False]
 
 
-def test_a_file_of_sequence_labels_alone_says_which_option_takes_them() -> None:
+def test_a_frame_with_the_label_of_its_sequence_alone_is_read_and_marked() -> None:
     content = _content(annotations=[_annotation(sequence_level_annotation=True)])
-    with pytest.raises(DataError, match="1 are of sequences: take them by --sequence-labels"):
-        _parse(content)
+    assert [sample.sequence_level for sample in _parse(content).samples] == [True]
 
 
 def test_images_without_annotation_are_not_taken_as_blank() -> None:
@@ -220,3 +220,13 @@ def test_ena24_has_neither_places_nor_sequences_and_says_so(real_data: Path) -> 
     assert len(dataset.class_names) == 7
     assert all(image.box and image.location is None for image in dataset.images)
     assert "no image has a location" in dataset.notes
+
+
+def test_the_option_takes_labels_of_sequences_as_those_of_each_frame(tmp_path: Path) -> None:
+    save(tmp_path / "a.jpg", draw("leopard", 1))
+    path = tmp_path / "coco.json"
+    content = _content(annotations=[_annotation(sequence_level_annotation=True)])
+    path.write_text(json.dumps(content))
+    for taken in (False, True):
+        dataset = read_dataset(ReadingOptions(data=path, sequence_labels=taken))
+        assert [image.sequence_level for image in dataset.images] == [not taken]
