@@ -75,6 +75,8 @@ class BaselineRun:
         device: Of the CNN.
         seed: Of the CNN.
         bars: Progress.
+        features_s: Seconds that the features of `parts.taught` took, computed or from the cache;
+            a part of what a baseline on them took.
     """
 
     manifest: PackManifest
@@ -85,6 +87,7 @@ class BaselineRun:
     device: str
     seed: int
     bars: Bars
+    features_s: float = 0.0
 
     @property
     def task(self) -> Task:
@@ -135,15 +138,18 @@ def _zero_shot(run: BaselineRun) -> Contender:
     prompts = prompts_of(run.manifest)
     columns = [column for own in prompts.values() for column in own]
     own = [index for index, item in enumerate(prompts.values()) for _ in item]
+    began = time.perf_counter()
     start = ZeroShot.of(run.backbone.embed_prompts(columns), own, run.backbone.logit_scale)
     task = replace(run.task, column_class=own)
     held = run.parts.taught.chosen(run.parts.rounds(task.target_indices).held)
-    return zero_shot(start, held, run.parts.test, task)
+    found = zero_shot(start, held, run.parts.test, task)
+    return replace(found, seconds=run.features_s + time.perf_counter() - began)
 
 
 def _linear_probe(run: BaselineRun) -> Contender:
     folds = run.parts.rounds(run.task.target_indices)
-    return linear_probe_in_rounds(run.parts.taught, folds, run.parts.test, run.task)
+    found = linear_probe_in_rounds(run.parts.taught, folds, run.parts.test, run.task)
+    return replace(found, seconds=run.features_s + found.seconds)
 
 
 def _resnet50(run: BaselineRun) -> Contender:

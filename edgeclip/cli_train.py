@@ -147,7 +147,7 @@ def train(
 
 
 def _show_result(result: TrainResult, out: Path, *, as_json: bool) -> None:
-    from edgeclip.ladder_table import ladder_table, ladder_values
+    from edgeclip.ladder_table import ladder_skipped, ladder_table, ladder_values
 
     manifest, ladder = result.manifest, result.learned.ladder
     if as_json:
@@ -162,6 +162,7 @@ def _show_result(result: TrainResult, out: Path, *, as_json: bool) -> None:
                 "metrics": manifest.metrics,
                 "notes": list(result.notes),
                 "thresholds": {k: v.model_dump() for k, v in manifest.thresholds.items()},
+                "costs": result.costs.model_dump(mode="json"),
                 "cache": {"hits": result.cache_hits, "misses": result.cache_misses},
                 "resumed": asdict(result.taken) if result.taken else None,
             }
@@ -173,12 +174,19 @@ def _show_result(result: TrainResult, out: Path, *, as_json: bool) -> None:
     show(data_tables(result.summary))
     if ladder:
         show(ladder_table(ladder))
+        for line in ladder_skipped(ladder):
+            show(f"[dim]not tried: {escape(line)}[/]")
     show(evaluation_tables(result.comparison))
     show(f"method: {escape(manifest.method)}, recipe {manifest.recipe_sha256[:12]}")
     for note in result.notes:
         show(f"[bold yellow]{escape(note)}[/]")
     known, computed = result.cache_hits, result.cache_misses
     show(f"features: {computed} computed, {known} from the cache")
+    costs = result.costs
+    show(
+        f"took {costs.seconds:.0f} s: features {costs.features_s:.0f}, learning"
+        f" {costs.learning_s:.0f}; peak memory {costs.peak_memory_mb:,.0f} MB"
+    )
     if result.taken:
         rounds, steps = result.taken.rounds, result.taken.steps
         show(f"resumed: {rounds} rounds and {steps} steps taken over from the interrupted run")

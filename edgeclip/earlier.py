@@ -10,7 +10,7 @@ from edgeclip.adapters.changed_encoder import changed_encoder
 from edgeclip.adapters.component import Frozen
 from edgeclip.adapters.composing import frozen_parts
 from edgeclip.contract.hashing import sha256_file
-from edgeclip.contract.pack import TENSORS_FILE, EarlierPack, PackManifest, read_pack_manifest
+from edgeclip.contract.pack import PackManifest, read_pack_manifest
 from edgeclip.errors import ConfigError
 from edgeclip.evaluated_parts import SPLIT_FILE
 from edgeclip.openings import REPORT_FOLDER
@@ -38,17 +38,6 @@ class Earlier:
     changed: Backbone | None = None
     manifest: PackManifest | None = None
 
-    def record(self, taught: Taught) -> EarlierPack | None:
-        """Return what a pack says of the one that it stands on."""
-        if self.manifest is None:
-            return None
-        return EarlierPack(
-            task=self.manifest.task,
-            version=self.manifest.version,
-            tensors_sha256=self.manifest.files[TENSORS_FILE],
-            images_known=taught.is_known,
-        )
-
 
 def taught_by(folder: Path | None) -> Taught:
     """Return what an earlier pack learned from, and those that it stands on.
@@ -66,8 +55,8 @@ def taught_by(folder: Path | None) -> Taught:
     if not path.is_file():
         return Taught(folder, {}, is_known=False)
     rows = {name: row for name, row in read_split_rows(path).items() if row.part in LEARNED_FROM}
-    before = training.earlier is None or training.earlier.images_known
-    return Taught(folder, rows, is_known=before and sha256_file(path) == training.split_sha256)
+    is_whole = sha256_file(path) == training.split_sha256
+    return Taught(folder, rows, is_known=training.earlier_known and is_whole)
 
 
 def read_earlier(folder: Path | None, backbone: Backbone, prompts_sha256: str) -> Earlier:

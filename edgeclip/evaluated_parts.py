@@ -123,8 +123,23 @@ def _roles(
         validation=tuple(index for index, part in enumerate(parts) if part == "validation"),
         judged=tuple(judged),
         taught_locations=frozenset(taught),
-        notes=tuple(notes),
+        notes=(*notes, *_of_bursts([images[index] for index in judged])),
     )
+
+
+def _of_bursts(images: Sequence[LabelledImage]) -> list[str]:
+    """Return what must be said of labels that are of whole sequences."""
+    whole = sum(image.sequence_level for image in images)
+    said = (
+        f"{whole} of {len(images)} images have the label of their whole sequence: they count for"
+        " sequences, visits and alarms, not for figures of single images"
+    )
+    if whole == len(images):
+        said = (
+            f"all {whole} images have the label of their whole sequence, and a frame may lack the"
+            " animal: read the figures of sequences, not those of single images"
+        )
+    return [said] if whole else []
 
 
 def _own_rows(pack: Path) -> dict[str, SplitRow]:

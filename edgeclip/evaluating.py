@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -41,6 +42,7 @@ from edgeclip.progress import Bars
 from edgeclip.regions import regions_of
 from edgeclip.report import METRICS_FILE, report_files
 from edgeclip.report_data import ReportData
+from edgeclip.run_costs import read_costs
 from edgeclip.token_cache import TokenCache
 from edgeclip.token_features import TokenLevel, encode_with_tokens
 
@@ -162,7 +164,6 @@ class _Evaluation:
             f"images of classes that the pack does not know are left out: {counted}; to judge on"
             " them, map them by --class"
         )
-        earlier = self.pack.manifest.training.earlier
         before = (
             "the pack stands on an earlier one, and nobody can tell which images taught that one:"
             " these images may be among them"
@@ -170,8 +171,7 @@ class _Evaluation:
         return (
             *self._strip_notes,
             *([unknown] if counted else []),
-            *_of_bursts([self._images[row] for row in self._roles.judged]),
-            *([before] if earlier and not earlier.images_known else []),
+            *([] if self.pack.manifest.training.earlier_known else [before]),
             *self._roles.notes,
         )
 
@@ -204,7 +204,7 @@ class _Evaluation:
         return images
 
     def _own(self, part: PartData) -> Contender:
-        manifest = self.pack.manifest
+        manifest, costs = self.pack.manifest, read_costs(self._request.pack)
         head = Head(
             "adapter",
             self.pack.tensors,
@@ -212,6 +212,7 @@ class _Evaluation:
             manifest.column_class,
             manifest.training.trainable_params,
             manifest.training.steps,
+            seconds=costs.seconds if costs and not costs.resumed else float("nan"),
         )
         return head_contender(head, part)
 
@@ -226,6 +227,7 @@ class _Evaluation:
         from edgeclip.baseline_runs import BaselineParts, BaselineRun
 
         learned_from = sorted((*self._roles.train, *self._roles.validation))
+        began = time.perf_counter()
         taught = self._part(learned_from, views=_VIEWS, name="encoding training")
         return BaselineRun(
             manifest=self.pack.manifest,
@@ -236,6 +238,7 @@ class _Evaluation:
             device=self._request.device,
             seed=self._request.seed,
             bars=self._bars,
+            features_s=time.perf_counter() - began,
         )
 
     def _background(self, images: Sequence[LabelledImage]) -> BackgroundCheck | None:
@@ -287,21 +290,6 @@ class _Evaluation:
             cache=self._cache, strips=strips, advance=advance,
         )  # fmt: skip
         return PartData(self._images, regions, both, names, ChangedFeatureGraph())
-
-
-def _of_bursts(images: Sequence[LabelledImage]) -> list[str]:
-    """Return what must be said of labels that are of whole sequences."""
-    whole = sum(image.sequence_level for image in images)
-    said = (
-        f"{whole} of {len(images)} images have the label of their whole sequence: they count for"
-        " sequences, visits and alarms, not for figures of single images"
-    )
-    if whole == len(images):
-        said = (
-            f"all {whole} images have the label of their whole sequence, and a frame may lack the"
-            " animal: read the figures of sequences, not those of single images"
-        )
-    return [said] if whole else []
 
 
 def _encoder(pack: Pack, request: EvaluationRequest) -> Backbone:

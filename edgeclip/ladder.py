@@ -73,7 +73,7 @@ class Step:
         share: The best share of what was learned.
         score: On the places left out.
         difference: Against the rung below by F1; None for the floor.
-        seconds: Of all its fits.
+        seconds: Of all its fits in the rounds, on features that are already there.
         kept: Whether it was the best so far when it was tried.
         verdict: Why it was kept or not, for a person.
     """
@@ -144,15 +144,16 @@ def climb(
 def _tried(entry: Entry, folds: Folds, judge: Judge, tried: Callable[[str], None]) -> Step:
     """Return an entry at its best setting and share, not yet compared."""
     tried(entry.name)
-    began = time.monotonic()
+    seconds = 0.0
     found: list[tuple[Mapping[str, float], float, Score]] = []
     for setting in entry.settings:
+        began = time.monotonic()
         rounds = [entry.logits(fold.fit, fold.held, setting) for fold in folds.folds]
+        seconds += time.monotonic() - began  # judging is the same for all, and left out
         for share in entry.shares:
             logits = np.concatenate([logits[share] for logits in rounds])
             found.append((setting, share, judge.judge(logits)))
     setting, share, score = found[better_first([score for *_, score in found])[0]]
-    seconds = time.monotonic() - began
     return Step(entry, setting, share, score, None, seconds, kept=False, verdict="")
 
 

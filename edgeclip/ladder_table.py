@@ -11,8 +11,16 @@ from edgeclip.ladder import Ladder, Step
 _UNITS = ((1_000_000, "M"), (1_000, "k"))
 
 
+LADDER_HEADER = ("rung", "method", "average precision", "mean place", "worst place",
+                 "change of F1 (95 % interval)", "trained", "class", "slots", "added operations",
+                 "verdict")  # fmt: skip
+
+
 def ladder_table(ladder: Ladder) -> Table:
-    """Return one line a method: figures on places left out, what it costs, and the verdict."""
+    """Return one line a method: figures on places left out, what it costs, and the verdict.
+
+    Made for 100 columns; seconds are those of its fits in the rounds, features excepted.
+    """
     table = Table(
         title=f"\nMethods, judged on images held out by {ladder.level}"
         f" ({ladder.labels_used} labelled images)",
@@ -20,32 +28,41 @@ def ladder_table(ladder: Ladder) -> Table:
         box=box.SIMPLE_HEAD,
         show_edge=False,
         pad_edge=False,
-        collapse_padding=True,
+        padding=0,
     )
-    table.add_column("method")
+    table.add_column("", no_wrap=True)
+    table.add_column("method", no_wrap=True)
     for column in ("AP", "mean\nplace", "worst\nplace", "change of F1\n(95 % interval)", "trained",
-                   "added\nMACs", "s"):  # fmt: skip
-        table.add_column(column, justify="right")
+                   "class,\nslots", "added\nMACs", "fits\ns"):  # fmt: skip
+        table.add_column(column, justify="right", no_wrap=True)
     table.add_column("")
     for step in ladder.steps:
-        style = "bold" if step is ladder.chosen else None
-        table.add_row(*_row(step), style=style)
-    for name, why in ladder.skipped.items():
-        table.add_row(name, *[""] * 7, why, style="dim")
+        table.add_row(*_row(step), style="bold" if step is ladder.chosen else None)
     return table
 
 
+def ladder_skipped(ladder: Ladder) -> list[str]:
+    """Return why each method that was left out was not tried."""
+    return [f"{name}: {why}" for name, why in ladder.skipped.items()]
+
+
 def ladder_cells(step: Step) -> tuple[str, ...]:
-    """Return one line of the ladder as text; without seconds, which differ from run to run."""
+    """Return one line of the ladder as text; without seconds, which differ from run to run.
+
+    As `LADDER_HEADER` names them.
+    """
     score, entry = step.score, step.entry
     place, worst = score.worst_place
     return (
+        entry.rung,
         entry.name,
         f"{score.average_precision:.3f}",
         f"{score.mean_place:.0%}",
         f"{worst:.0%} {place}",
         _change(step.difference),
         _short(entry.parameters),
+        entry.fusion,
+        ", ".join(entry.slots) or "-",
         _short(entry.added_macs),
         step.verdict,
     )
@@ -63,8 +80,15 @@ def ladder_values(ladder: Ladder) -> dict[str, object]:
 
 
 def _row(step: Step) -> tuple[str, ...]:
-    *figures, verdict = ladder_cells(step)
-    return (*figures, f"{step.seconds:.1f}", verdict)
+    """Return one line for 100 columns: the worst place and the slots are told in the report."""
+    rung, name, precision, mean, _, _, trained, fusion, _, added, verdict = ladder_cells(step)
+    gain = _change(step.difference, digits=2).replace(" to ", "..")
+    worst, slots = f"{step.score.worst_place[1]:.0%}", len(step.entry.slots)
+    seconds = f"{step.seconds:.1f}"
+    return (
+        rung, name, precision, mean, worst, gain, trained, f"{fusion}, {slots}", added, seconds,
+        verdict,
+    )  # fmt: skip
 
 
 def _values(step: Step) -> dict[str, object]:
@@ -100,13 +124,13 @@ def _interval(difference: Difference) -> dict[str, float | None]:
     }
 
 
-def _change(difference: Difference | None) -> str:
+def _change(difference: Difference | None, *, digits: int = 3) -> str:
     if difference is None:
         return ""
     interval = difference.interval
-    if not interval.is_known:
-        return f"{interval.estimate:+.3f}"
-    return f"{interval.estimate:+.3f} ({interval.low:+.3f} to {interval.high:+.3f})"
+    figures = (interval.estimate, interval.low, interval.high)
+    estimate, low, high = (f"{figure:+.{digits}f}" for figure in figures)
+    return f"{estimate} ({low} to {high})" if interval.is_known else estimate
 
 
 def _short(number: int) -> str:

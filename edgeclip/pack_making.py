@@ -18,8 +18,8 @@ from edgeclip.contract.deltas import changes_weights
 from edgeclip.contract.pack import (
     PARTS_FILE,
     ROUTER_FILE,
+    TENSORS_FILE,
     Base,
-    EarlierPack,
     PackClass,
     PackManifest,
     Thresholds,
@@ -39,6 +39,7 @@ from edgeclip.packs import golden_outputs, pack_files
 from edgeclip.prompts import ClassPrompts, column_class, prompts_sha256
 from edgeclip.regions import Region, Strips, pixels_of
 from edgeclip.routed_packs import router_bytes
+from edgeclip.run_costs import RunCosts
 from edgeclip.selection import Candidate
 from edgeclip.splits import Split
 
@@ -61,7 +62,8 @@ class Trained:
         evaluations: `zero-shot` and `adapter`, on the test part.
         meta_sha256: Of the meta-adapter's weights, where the method has one.
         router: Which images the pack is for, where packs are combined.
-        earlier: The pack that it stands on, or None.
+        costs: Seconds and memory.
+        earlier: Of the pack that it stands on, or None.
     """
 
     config: TrainConfig
@@ -73,9 +75,10 @@ class Trained:
     learned: Learned
     thresholds: Mapping[str, Thresholds]
     evaluations: Mapping[str, Evaluation]
+    costs: RunCosts
     meta_sha256: str | None = None
     router: RouterRow | None = None
-    earlier: EarlierPack | None = None
+    earlier: PackManifest | None = None
 
 
 def make_manifest(trained: Trained, created_at: datetime) -> PackManifest:
@@ -187,7 +190,8 @@ def _training(trained: Trained) -> Training:
         data_sha256=trained.dataset.sha256,
         split_sha256=split.sha256(images),
         meta_sha256=None if trained.learned.kept_floor else trained.meta_sha256,
-        earlier=trained.earlier,
+        earlier_sha256=trained.earlier.files[TENSORS_FILE] if trained.earlier else None,
+        earlier_known=split.before.is_known,
     )
 
 

@@ -32,6 +32,7 @@ from edgeclip.progress import Bars
 from edgeclip.recipe_file import RECIPE_FILE, recipe_text
 from edgeclip.report import report_files
 from edgeclip.report_data import Origin
+from edgeclip.run_costs import COSTS_FILE, RunCosts
 from edgeclip.run_folder import RunFolder, RunId, Taken, open_run
 from edgeclip.run_lock import only_training
 from edgeclip.split_file import read_split
@@ -52,6 +53,7 @@ class TrainResult:
         summary: Of the data.
         notes: What must be read first.
         learned: Method and ladder.
+        costs: Seconds and memory.
         cache_hits: Regions whose features were known.
         cache_misses: Regions that were encoded.
         taken: What was taken over from an interrupted run; None where there was none.
@@ -62,6 +64,7 @@ class TrainResult:
     summary: DataSummary
     notes: tuple[str, ...]
     learned: Learned
+    costs: RunCosts
     cache_hits: int
     cache_misses: int
     taken: Taken | None = None
@@ -127,7 +130,11 @@ def _written(
         trained.config.out,
         manifest,
         pack_binaries(trained, run.backbone, run.strips),
-        report={**report_files(report), RECIPE_FILE: recipe_text(trained.config)},
+        report={
+            **report_files(report),
+            RECIPE_FILE: recipe_text(trained.config),
+            COSTS_FILE: trained.costs.to_json(),
+        },
         overwrite=trained.config.overwrite,
     )
     return TrainResult(
@@ -136,6 +143,7 @@ def _written(
         summary=origin.summary,
         notes=tuple(report.notes),
         learned=trained.learned,
+        costs=trained.costs,
         cache_hits=run.cache.hits,
         cache_misses=run.cache.misses,
         taken=kept.taken if kept.resumed else None,

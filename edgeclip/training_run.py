@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 
 from edgeclip.adapters.class_head import ZeroShot
@@ -30,6 +31,7 @@ from edgeclip.pack_making import Trained, task_name
 from edgeclip.progress import Bars
 from edgeclip.prompts import class_prompts, column_class, prompts_sha256
 from edgeclip.regions import Strips
+from edgeclip.run_costs import RunCosts, peak_memory_mb
 from edgeclip.run_folder import RunFolder
 from edgeclip.selection import Candidate, Choice, thresholds_of
 from edgeclip.split_rows import LEARNED_FROM
@@ -84,10 +86,18 @@ class TrainingRun:
         features = self.backbone.embed_prompts(side.columns)
         start = ZeroShot.of(features, self._column_class, self.backbone.logit_scale)
         plan = plan_tokens(self._config, self.backbone, start, earlier, kept)
+        began = time.monotonic()
         lesson, sizes = self._lesson(plan), tower_sizes(self.backbone)
-        part = lesson.part
+        part, encoded = lesson.part, time.monotonic()
         base = Base(start, part.graph, earlier.parts, side, sizes, part.inside, self._meta)
         learned = self._learn(lesson, base, plan, kept)
+        costs = RunCosts(
+            features_s=encoded - began,
+            learning_s=time.monotonic() - encoded,
+            methods_s={step.entry.name: step.seconds for step in learned.ladder.steps},
+            peak_memory_mb=peak_memory_mb(),
+            resumed=kept.resumed,
+        )
         thresholds = self._thresholds(learned.choice)
         comparison = self._compare(learned, thresholds, plan)
         self.backbone.tower.to("cpu")  # golden outputs are those of a CPU, wherever it was trained
@@ -101,9 +111,10 @@ class TrainingRun:
             learned=learned,
             thresholds=thresholds["adapter"],
             evaluations={n: j.frames for n, j in comparison.headline.judgements.items()},
+            costs=costs,
             meta_sha256=meta_sha256(self._meta) if self._meta else None,
             router=row_of_features(_task(self._config, thresholds["adapter"]), part.features.f),
-            earlier=earlier.record(self._split.before),
+            earlier=earlier.manifest,
         )
         return trained, comparison
 

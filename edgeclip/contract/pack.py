@@ -98,17 +98,6 @@ class PackClass(Part):
     )
 
 
-class EarlierPack(Part):
-    """The pack that a training stood on, whose adapters it kept."""
-
-    task: TaskName
-    version: Version
-    tensors_sha256: Sha256 = Field(description="Of its `adapter.safetensors`.")
-    images_known: bool = Field(
-        description="Whether the split's table names every image that taught it, and those before."
-    )
-
-
 class Training(Part):
     """Where the pack came from, so that a result can be repeated."""
 
@@ -122,7 +111,8 @@ class Training(Part):
     meta_sha256: Sha256 | None = Field(
         None, description="Of the weights of the meta-adapter that predicted the class matrix."
     )
-    earlier: EarlierPack | None = None
+    earlier_sha256: Sha256 | None = Field(None, description="Tensors of the pack it stands on.")
+    earlier_known: bool = Field(True, description="Whether the split names all that taught those.")
 
 
 class AdapterPart(Part):

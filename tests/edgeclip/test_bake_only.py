@@ -24,6 +24,7 @@ from edgeclip.methods import parse_method
 from edgeclip.pack_parts import read_parts
 from edgeclip.packs import check_golden, load_pack
 from edgeclip.progress import Bars
+from edgeclip.run_costs import COSTS_FILE
 from edgeclip.run_folder import run_path
 from edgeclip.trainer import TrainResult, train
 from support.clocks import Stepping
@@ -180,7 +181,7 @@ def test_invariant_32_an_interrupted_run_continues_to_the_same_pack(
 
 
 def _files(folder: Path) -> dict[str, bytes]:
-    files = (file for file in folder.rglob("*") if file.is_file())
+    files = (f for f in folder.rglob("*") if f.is_file() and f.name != COSTS_FILE)
     return {str(file.relative_to(folder)): file.read_bytes() for file in files}
 
 

@@ -56,7 +56,9 @@ def test_a_chain_of_packs_keeps_what_taught_the_first(
     run_training(third, recipe=QUICK, on=second, method="gda", folds=1)
     assert not _rows(third, TESTED) & _rows(second, LEARNED_FROM)
     assert _rows(second, LEARNED_FROM) <= _rows(third, LEARNED_FROM)
-    assert read_pack_manifest(third).training.earlier is not None
+    training = read_pack_manifest(third).training
+    assert training.earlier_sha256 == read_pack_manifest(second).files["adapter.safetensors"]
+    assert training.earlier_known
 
 
 def test_a_split_that_tests_what_taught_is_refused(

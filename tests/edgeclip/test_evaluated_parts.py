@@ -68,3 +68,12 @@ def test_a_further_frame_with_the_label_of_a_burst_that_trained_is_left_out(tmp_
     roles = roles_of([taught, further, *IMAGES[2:]], pack)
     assert roles.judged == (4, 5)
     assert "1 frames of sequences that the pack learned from are left out" in roles.notes
+
+
+@pytest.mark.parametrize(("whole", "said"), [(1, "1 of 2 images have the"), (2, "all 2 images")])
+def test_judged_images_with_the_label_of_their_sequence_are_counted(
+    whole: int, said: str, tmp_path: Path
+) -> None:
+    others = list(judged([Row("blank", "D")] * 9).images)[7:]
+    marked = [dataclasses.replace(i, sequence_level=n < whole) for n, i in enumerate(others)]
+    assert roles_of(marked, _pack(tmp_path)).notes[0].startswith(said)

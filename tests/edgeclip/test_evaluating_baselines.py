@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -30,7 +31,9 @@ def test_baselines_stand_beside_the_pack_on_the_same_images(
     assert [contender.name for contender in contenders] == ["adapter", "zero-shot", "linear probe"]
     assert contenders[1].trainable_params == 0
     assert contenders[2].trainable_params > 0
-    assert contenders[2].seconds >= 0
+    costs = trained[1].costs
+    assert contenders[0].seconds == pytest.approx(costs.features_s + costs.learning_s)
+    assert all(math.isfinite(contender.seconds) for contender in contenders)
     expected = trained[1].comparison.headline.judgements["zero-shot"].frames
     found = data.comparison.headline.judgements["zero-shot"].frames
     assert found.targets["leopard"].support == expected.targets["leopard"].support

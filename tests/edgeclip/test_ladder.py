@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,10 +12,17 @@ from rich.console import Console
 from edgeclip.candidates import Judge
 from edgeclip.folds import plan_folds
 from edgeclip.ladder import Entry, Ladder, Rung, climb
-from edgeclip.ladder_table import ladder_table, ladder_values
+from edgeclip.ladder_table import (
+    LADDER_HEADER,
+    ladder_cells,
+    ladder_skipped,
+    ladder_table,
+    ladder_values,
+)
 from support.parts import Seen, part_of
 
 NAMES, COLUMNS = ("leopard", "blank"), [0, 1]
+SLOTS = ("va_down", "va_up")
 PART = part_of(
     [Seen(name, f"P{place}", (1.0,)) for place in range(8) for name in NAMES for _ in range(4)],
     NAMES,
@@ -46,7 +55,7 @@ def _entry(
             for share in shares
         }
 
-    return Entry(name, rung, "F1", shares, ({},), logits, parameters, added_macs=5_600_000)
+    return Entry(name, rung, "F1", shares, ({},), logits, parameters, 5_600_000, SLOTS)
 
 
 def _climbed(*entries: Entry, must_be_certain: bool = True) -> Ladder:
@@ -133,12 +142,15 @@ def test_the_share_of_what_was_learned_is_chosen_on_what_was_held_out() -> None:
 
 def test_the_table_names_cost_change_and_verdict_of_each_method() -> None:
     ladder = _climbed(_entry("zero-shot", "S0", 0.9), _entry("head", "S1", 0.0))
-    console = Console(width=140)
+    console = Console(width=100)
     with console.capture() as capture:
         console.print(ladder_table(ladder))
-    line = next(line for line in capture.get().splitlines() if line.startswith("head"))
-    for text in ("1.000", "100%", "+0.", "1.23 k", "5.6 M", "the best head"):
+    line = next(line for line in capture.get().splitlines() if line.startswith("S1 head"))
+    for text in ("1.000", "100%", "+0.", "..+0.", "1.23 k", "F1, 2", "5.6 M", "0.0", "the best"):
         assert text in line
+    cells = dict(zip(LADDER_HEADER, ladder_cells(ladder.steps[1]), strict=True))
+    assert (cells["rung"], cells["class"], cells["slots"]) == ("S1", "F1", "va_down, va_up")
+    assert cells["worst place"] == "100% P0"
     values = ladder_values(ladder)
     assert values["chosen"] == "head"
     assert values["held_out_by"] == "location"
@@ -155,3 +167,29 @@ def test_names_of_entries_are_told_before_their_fits() -> None:
 def test_zero_shot_alone_is_a_ladder_of_one_rung(wrong: float) -> None:
     ladder = _climbed(_entry("zero-shot", "S0", wrong))
     assert ladder.chosen.entry.name == "zero-shot"
+
+
+def test_the_table_of_a_terminal_has_each_method_on_lines_of_100_columns() -> None:
+    name = "visual+xmodal+head"
+    ladder = _climbed(_entry("zero-shot", "S0", 0.9), _entry(name, "S2", 0.0))
+    ladder = replace(ladder, skipped={"block+head": "34 minutes: see --budget-minutes"})
+    console = Console(width=100)
+    with console.capture() as capture:
+        console.print(ladder_table(ladder))
+    assert any(name in line and "better" in line for line in capture.get().splitlines())
+    assert "…" not in capture.get()
+    assert ladder_skipped(ladder) == ["block+head: 34 minutes: see --budget-minutes"]
+
+
+def test_seconds_are_those_of_the_fits_and_not_of_judging_them() -> None:
+    slow, quick = _entry("head", "S1", 0.0), _entry("zero-shot", "S0", 0.9)
+
+    def waiting(
+        fit: Rows, held: Rows, setting: Mapping[str, float]
+    ) -> Mapping[float, NDArray[np.float32]]:
+        time.sleep(0.05)
+        return slow.logits(fit, held, setting)
+
+    steps = _climbed(quick, replace(slow, logits=waiting)).steps
+    assert steps[1].seconds >= 0.05 * len(FOLDS.folds)
+    assert steps[0].seconds < steps[1].seconds

@@ -17,6 +17,7 @@ from edgeclip.config import Recipe, TrainConfig
 from edgeclip.errors import ConfigError, GateError
 from edgeclip.fit_state import EVERY_S
 from edgeclip.progress import Bars
+from edgeclip.run_costs import COSTS_FILE
 from edgeclip.run_folder import RUN_FILE, run_path
 from edgeclip.trainer import TrainResult, train
 from support.clocks import Stepping
@@ -60,7 +61,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory, configure: Configure) -> Pat
 
 def _files(folder: Path) -> dict[str, bytes]:
     """Return the bytes of every file in a folder, by name."""
-    files = (file for file in folder.rglob("*") if file.is_file())
+    files = (f for f in folder.rglob("*") if f.is_file() and f.name != COSTS_FILE)
     return {str(file.relative_to(folder)): file.read_bytes() for file in files}
 
 

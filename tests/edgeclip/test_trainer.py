@@ -17,6 +17,7 @@ from edgeclip.learning import Learned, learn
 from edgeclip.pack_making import golden_images, task_name
 from edgeclip.packs import load_pack
 from edgeclip.regions import Strips
+from edgeclip.run_costs import read_costs
 from edgeclip.splits import split_images
 from edgeclip.trainer import TrainResult
 from support.drawn_images import DrawnSet, draw, save, write_set
@@ -212,6 +213,20 @@ def test_the_report_tells_how_thresholds_and_method_were_chosen(
 ) -> None:
     page = (trained[0] / "report/index.html").read_text()
     assert "How the thresholds were chosen" in page
+
+
+def test_what_the_training_took_lies_beside_the_report_and_not_in_it(
+    trained: tuple[Path, TrainResult],
+) -> None:
+    folder, result = trained
+    costs = read_costs(folder)
+    assert costs == result.costs
+    assert costs is not None
+    assert set(costs.methods_s) == {"zero-shot", "visual+head"}
+    assert sum(costs.methods_s.values()) <= costs.learning_s <= costs.seconds
+    assert 50 < costs.peak_memory_mb < 100_000
+    assert "costs.json" in (folder / "report/index.html").read_text()
+    assert read_costs(folder / "report") is None
 
 
 def test_the_looks_at_the_test_images_outlive_a_pack_that_is_replaced(

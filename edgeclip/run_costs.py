@@ -1,0 +1,61 @@
+"""What a training took: seconds and memory, beside its report and apart from it.
+
+They differ from run to run, and a pack and its report do not: they lie in `report/costs.json`.
+"""
+
+from __future__ import annotations
+
+import resource
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from edgeclip.openings import REPORT_FOLDER
+
+COSTS_FILE = "costs.json"
+
+
+class RunCosts(BaseModel):
+    """Wall-clock seconds and memory of one training.
+
+    Attributes:
+        features_s: Encoding the training and validation images, or finding them in the cache.
+        learning_s: All fits and choices, from features to the head that is stored.
+        methods_s: By method, of its fits in the rounds alone: features, which all share, and
+            judging excepted.
+        peak_memory_mb: The most that the process has held.
+        resumed: Whether an interrupted run was continued, so that seconds are missing.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    features_s: float
+    learning_s: float
+    methods_s: Mapping[str, float]
+    peak_memory_mb: float
+    resumed: bool = False
+
+    @property
+    def seconds(self) -> float:
+        """Of the training as a whole, from image files to a head."""
+        return self.features_s + self.learning_s
+
+    def to_json(self) -> str:
+        """Return the file's content."""
+        return self.model_dump_json(indent=1) + "\n"
+
+
+def read_costs(pack: Path) -> RunCosts | None:
+    """Return what the training of a pack took, or None where nobody can tell."""
+    try:
+        return RunCosts.model_validate_json((pack / REPORT_FOLDER / COSTS_FILE).read_bytes())
+    except (OSError, ValidationError):
+        return None
+
+
+def peak_memory_mb() -> float:
+    """Return the most memory that this process has held, in MB."""
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return most / (1e6 if sys.platform == "darwin" else 1e6 / 1024)
