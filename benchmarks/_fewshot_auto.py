@@ -128,7 +128,7 @@ def climbed(support: Support, seed: int) -> Step:
     judge = Judge(part, folds.held, support.start.columns.tolist(), classes)
     entries = [_entry("zero-shot", "S0", lambda _support, _seed: (), (1.0,), support, seed)]
     entries += [_entry(name, *item, support, seed) for name, item in TRIED.items()]
-    return climb(entries, folds, judge).chosen
+    return climb(entries, folds, judge, must_be_certain=True).chosen
 
 
 def _entry(
@@ -143,7 +143,8 @@ def _entry(
         show = partial(logits_of, rest, make(rest, seed), asked)
         return {share: show(share).float().numpy() for share in shares}
 
-    return Entry(name, rung, "F0", shares, ({},), said)
+    trained = any(kind in MAKERS and MAKERS[kind].trained for kind in name.split("+"))
+    return Entry(name, rung, "F0", shares, ({},), said, is_trained=trained)
 
 
 def _part(support: Support) -> PartData:

@@ -204,6 +204,8 @@ def _known_weights(name: str, pretrained: str | None) -> str:
     if pretrained is not None and (pretrained in tags or Path(pretrained).is_file()):
         return pretrained
     choices = ", ".join(tags) or "none, so name a checkpoint file"
+    if pretrained is None:
+        raise ConfigError(f"--backbone {name} needs --pretrained TAG or FILE: tags are {choices}")
     raise ConfigError(
         f"--pretrained {pretrained} is neither a file nor a tag of {name}: tags are {choices}"
     )

@@ -43,6 +43,7 @@ class Entry:
         parameters: Trained numbers.
         added_macs: Multiplications and additions a frame beyond zero-shot.
         slots: That it fills beyond zero-shot.
+        is_trained: Whether it takes gradient steps.
     """
 
     name: str
@@ -56,11 +57,7 @@ class Entry:
     parameters: int = 0
     added_macs: int = 0
     slots: tuple[str, ...] = ()
-
-    @property
-    def is_trained(self) -> bool:
-        """Whether it takes gradient steps."""
-        return self.parameters > 0
+    is_trained: bool = False
 
 
 @dataclass(frozen=True)

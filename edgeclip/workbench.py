@@ -15,6 +15,7 @@ from edgeclip.config import Recipe
 from edgeclip.costs import added_macs, filled_beyond_zero_shot
 from edgeclip.fit_state import Checkpoint
 from edgeclip.ladder import Entry, Logits, Rung
+from edgeclip.makers import MAKERS
 from edgeclip.making import Setting
 from edgeclip.methods import Base, Method, fitted, fresh_model, slot_shapes
 from edgeclip.run_folder import FIT, ROUND, RunFolder
@@ -83,6 +84,7 @@ class Workbench:
                 places=tower.places if tower else {},
             ),
             slots=filled_beyond_zero_shot(shapes),
+            is_trained=any(MAKERS[kind].trained for kind in method.kinds),
         )
 
     def as_it_is(self, name: str, model: AdapterModel) -> Entry:

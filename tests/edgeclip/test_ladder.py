@@ -55,7 +55,10 @@ def _entry(
             for share in shares
         }
 
-    return Entry(name, rung, "F1", shares, ({},), logits, parameters, 5_600_000, SLOTS)
+    trained = parameters > 0
+    return Entry(
+        name, rung, "F1", shares, ({},), logits, parameters, 5_600_000, SLOTS, is_trained=trained
+    )
 
 
 def _climbed(*entries: Entry, must_be_certain: bool = True) -> Ladder:

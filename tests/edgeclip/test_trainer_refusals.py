@@ -108,3 +108,10 @@ def test_a_random_split_is_refused_and_loud_where_it_is_allowed(
     )
     assert any(note.startswith("RANDOM SPLIT") for note in result.notes)
     assert "RANDOM SPLIT" in (tmp_path / "pack/report/index.html").read_text()
+
+
+def test_a_model_without_its_weights_named_says_which_there_are(
+    run_training: Trainer, tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigError, match=r"ViT-B-32 needs --pretrained TAG or FILE: .*openai"):
+        run_training(tmp_path / "pack", backbone="ViT-B-32", pretrained=None)
