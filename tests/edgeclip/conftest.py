@@ -10,13 +10,19 @@ from pathlib import Path
 import pytest
 import torch
 
+from edgeclip.adapters.class_head import ZeroShot
+from edgeclip.adapters.model import FeatureGraph
 from edgeclip.clip import Backbone
 from edgeclip.config import Recipe, TrainConfig
 from edgeclip.evaluating import EvaluationRequest, evaluate_pack
 from edgeclip.labels.dataset import Dataset, load_dataset, read_labels
 from edgeclip.labels.reading import ReadingOptions
+from edgeclip.methods import Base
 from edgeclip.progress import Bars
+from edgeclip.prompts import class_prompts, column_class
 from edgeclip.report_data import ReportData
+from edgeclip.text_side import TextSide
+from edgeclip.token_plan import tower_sizes
 from edgeclip.trainer import TrainResult, train
 from support.drawn_images import DrawnSet, write_set
 from support.tiny_packs import TinyEncoder, write_encoder
@@ -37,6 +43,16 @@ def encoder(tmp_path_factory: pytest.TempPathFactory) -> TinyEncoder:
 @pytest.fixture(scope="session")
 def backbone(encoder: TinyEncoder) -> Backbone:
     return encoder.load()
+
+
+@pytest.fixture(scope="session")
+def base(backbone: Backbone) -> Base:
+    """Prompts for a leopard and blank, for methods that are fitted to given features."""
+    prompts = class_prompts(["leopard", "blank"], {})
+    side = TextSide(backbone, prompts)
+    features = backbone.embed_prompts(side.columns)
+    start = ZeroShot.of(features, column_class(prompts), backbone.logit_scale)
+    return Base(start, FeatureGraph(), text=side, tower=tower_sizes(backbone))
 
 
 @pytest.fixture(scope="session")

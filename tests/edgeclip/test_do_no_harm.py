@@ -5,9 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edgeclip.adapters.class_head import ZeroShot
-from edgeclip.adapters.model import FeatureGraph
-from edgeclip.clip import Backbone
 from edgeclip.config import Recipe
 from edgeclip.features import Features
 from edgeclip.folds import plan_folds
@@ -16,26 +13,12 @@ from edgeclip.learning import Learned, Lesson, learn
 from edgeclip.methods import AUTO, Base
 from edgeclip.parts import PartData
 from edgeclip.progress import Bars
-from edgeclip.prompts import class_prompts, column_class
-from edgeclip.text_side import TextSide
-from edgeclip.token_plan import tower_sizes
 from edgeclip.workbench import Workbench
 from support.parts import Seen, part_of
 from support.tiny_packs import EMBED_DIM, WIDTH
 
 NAMES = ("leopard", "blank")
 RECIPE = Recipe(steps=20, batch=64, learning_rate=0.01, views=1, reduction=4)
-
-
-@pytest.fixture(scope="module")
-def base(backbone: Backbone) -> Base:
-    """Prompts whose class matrix is right for the first axis of the features."""
-    prompts = class_prompts(list(NAMES), {})
-    side = TextSide(backbone, prompts)
-    columns = column_class(prompts)
-    features = backbone.embed_prompts(side.columns)
-    start = ZeroShot.of(features, columns, backbone.logit_scale)
-    return Base(start, FeatureGraph(), text=side, tower=tower_sizes(backbone))
 
 
 def _part(base: Base, *, seed: int, skill: float, gain: float, places: int = 8) -> PartData:

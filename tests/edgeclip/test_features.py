@@ -7,8 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
-from edgeclip.clip import Backbone
+from edgeclip.clip import Backbone, hash_weights
+from edgeclip.contract.hashing import sha256_file
 from edgeclip.errors import DataError
 from edgeclip.feature_cache import FeatureCache
 from edgeclip.features import Features, encode_regions, feature_key
@@ -108,3 +110,56 @@ def test_the_key_changes_with_all_that_the_features_depend_on() -> None:
     ]
     assert len({usual, *others}) == 7
     assert feature_key(HASH, Region(9, None, 0), spec, HASH, Strips()) == usual
+
+
+def test_invariant_33_one_changed_pixel_changes_the_key(tmp_path: Path) -> None:
+    frame = draw("leopard", 1)
+    changed = frame.copy()
+    changed[7, 9, 1] ^= 1
+    keys = []
+    for name, pixels in (("a", frame), ("again", frame), ("b", changed)):
+        content = sha256_file(save(tmp_path / f"{name}.png", pixels))
+        keys.append(feature_key(content, Region(0, None, 0), preprocess_spec(), HASH, Strips()))
+    assert keys[0] == keys[1] != keys[2]
+
+
+def test_invariant_33_each_field_of_the_preprocessing_changes_the_key() -> None:
+    spec = preprocess_spec(32)
+    others = {
+        "version": spec.version + 1, "color": "BGR", "size": 48, "interp_down": "linear",
+        "interp_up": "linear", "margin": 0.3, "mean": (0.5, 0.5, 0.4), "std": (0.5, 0.4, 0.5),
+    }  # fmt: skip
+    assert set(others) == set(type(spec).model_fields)
+    specs = [spec, *(spec.model_copy(update={name: value}) for name, value in others.items())]
+    keys = {feature_key(HASH, Region(0, None, 0), one, HASH, Strips()) for one in specs}
+    assert len(keys) == len(specs)
+
+
+def test_invariant_33_one_changed_base_weight_changes_the_key(backbone: Backbone) -> None:
+    state = dict(backbone.tower.state_dict())
+    name = next(name for name, value in state.items() if value.is_floating_point())
+    other = state[name].clone()
+    other.view(-1)[0] = torch.nextafter(other.view(-1)[0], torch.tensor(torch.inf))
+    hashes = [hash_weights(state), hash_weights(state | {name: other})]
+    keys = [
+        feature_key(HASH, Region(0, None, 0), preprocess_spec(), weights, Strips())
+        for weights in hashes
+    ]
+    assert keys[0] != keys[1]
+
+
+def test_invariant_33_views_are_v_times_n_features_and_the_first_is_the_image_as_it_is(
+    dataset: Dataset, backbone: Backbone
+) -> None:
+    views, embed_dim = 3, backbone.base.embed_dim
+    cache = FeatureCache(None)
+
+    def encoded(count: int) -> Features:
+        regions = regions_of(dataset.images, range(4), views=count)
+        return encode_regions(dataset.images, regions, backbone, cache=cache, strips=Strips())
+
+    once, often = encoded(1).f, encoded(views).f
+    by_view = often.reshape(len(once), views, embed_dim).transpose(1, 0, 2)
+    assert by_view.shape == (views, len(once), embed_dim)
+    np.testing.assert_allclose(by_view[0], once, atol=1e-5)
+    assert all(np.abs(by_view[v] - by_view[0]).max() > 1e-4 for v in (1, 2))

@@ -2,8 +2,9 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from edgeclip.pack_making import golden_images, task_name
 from edgeclip.packs import load_pack
 from edgeclip.regions import Strips
 from edgeclip.run_costs import read_costs
+from edgeclip.run_folder import RunFolder, open_run
 from edgeclip.splits import split_images
 from edgeclip.trainer import TrainResult
 from support.drawn_images import DrawnSet, draw, save, write_set
@@ -108,6 +110,57 @@ def test_invariant_34_nothing_of_the_test_part_is_opened_before_the_choices_are_
     run_training(tmp_path / "pack", recipe=QUICK, method=method)
     assert not tested & set(opened[: chosen_after[0]])
     assert tested <= set(opened[chosen_after[0] :])
+
+
+_CLOSED: set[str] = set()
+
+
+def _guard(event: str, arguments: tuple[object, ...]) -> None:
+    """Raise where a file is opened, by whatever means, that must stay closed."""
+    if _CLOSED and event == "open" and str(arguments[0]) in _CLOSED:
+        raise AssertionError(f"{arguments[0]} was opened")
+
+
+@pytest.fixture
+def closed() -> Iterator[set[str]]:
+    """Paths that nothing may open while they are in it."""
+    if not getattr(_guard, "is_set", False):
+        sys.addaudithook(_guard)  # for good: Python has no way to take one away
+        _guard.is_set = True  # type: ignore[attr-defined]
+    yield _CLOSED
+    _CLOSED.clear()
+
+
+def test_invariant_34_an_open_of_a_test_path_raises_until_the_choices_are_made(
+    run_training: Trainer,
+    table: Path,
+    tmp_path: Path,
+    closed: set[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from edgeclip import trainer, training_run
+
+    dataset = load_dataset(read_labels(table), {})
+    split = split_images(dataset.images, ["leopard"], seed=QUICK.seed)
+    tested = {str(dataset.images[index].path) for index in split.indices("test")}
+
+    def closing(*arguments: Any, **named: Any) -> RunFolder:
+        closed.update(tested)  # the labels are read and the split is made
+        with pytest.raises(AssertionError, match="was opened"):
+            Path(next(iter(tested))).read_bytes()
+        return open_run(*arguments, **named)
+
+    def learning(*arguments: Any, **named: Any) -> Learned:
+        learned = learn(*arguments, **named)
+        assert closed == tested
+        closed.clear()
+        return learned
+
+    monkeypatch.setattr(trainer, "open_run", closing)
+    monkeypatch.setattr(training_run, "learn", learning)
+    result = run_training(tmp_path / "pack", recipe=QUICK, method="auto", folds=2)
+    assert len(result.learned.ladder.steps) > 5
+    assert not closed
 
 
 def test_without_better_training_zero_shot_is_kept_and_said_loudly(
