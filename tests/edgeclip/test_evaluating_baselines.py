@@ -59,7 +59,7 @@ def test_the_resnet_is_fine_tuned_on_the_packs_split_from_weights_of_a_file(
     assert resnet.probabilities.shape == own.probabilities.shape
     assert np.allclose(resnet.probabilities.sum(axis=1), 1, atol=1e-5)
     assert resnet.trainable_params == 23_508_032 + 3 * 2049  # all layers, and a new classifier
-    assert (resnet.steps, set(resnet.thresholds)) == (2, {"leopard"})
+    assert (resnet.steps, set(resnet.thresholds)) == (4, {"leopard"})  # chosen, then all labels
     assert "starts from resnet50.safetensors" in resnet.note
     assert resnet.note.endswith("temperature and thresholds from the validation part alone")
     assert "from the validation part alone" in (report / "index.html").read_text()
