@@ -108,9 +108,7 @@ class Training(Part):
     trainable_params: int = Field(ge=0)
     data_sha256: Sha256
     split_sha256: Sha256
-    meta_sha256: Sha256 | None = Field(
-        None, description="Of the weights of the meta-adapter that predicted the class matrix."
-    )
+    meta_sha256: Sha256 | None = Field(None, description="Of the weights of its meta-adapter.")
     earlier_sha256: Sha256 | None = Field(None, description="Tensors of the pack it stands on.")
     earlier_known: bool = Field(True, description="Whether the split names all that taught those.")
 
