@@ -164,10 +164,7 @@ class _Evaluation:
             f"images of classes that the pack does not know are left out: {counted}; to judge on"
             " them, map them by --class"
         )
-        before = (
-            "the pack stands on an earlier one, and nobody can tell which images taught that one:"
-            " these images may be among them"
-        )
+        before = "nobody can tell which images taught the pack below: these may be among them"
         return (
             *self._strip_notes,
             *([unknown] if counted else []),

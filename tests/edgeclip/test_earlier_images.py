@@ -111,4 +111,4 @@ def test_a_pack_that_does_not_say_what_taught_it_is_a_warning_in_all_that_stand_
     again = run_training(third, recipe=QUICK, on=second, method="gda", folds=1)
     assert any(note.startswith("EARLIER IMAGES UNKNOWN") for note in again.notes)
     data = run_evaluation(other, pack=second)
-    assert any("nobody can tell which images taught that one" in note for note in data.notes)
+    assert any("nobody can tell which images taught the pack below" in note for note in data.notes)
