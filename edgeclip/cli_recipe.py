@@ -79,7 +79,9 @@ class RecipeGiven:
     ] = None
     views: Annotated[
         Optional[int],  # noqa: UP045
-        typer.Option(min=1, max=50, help="Of each training image.", show_default="4"),
+        typer.Option(
+            min=0, max=50, help="Of each training image; 0: 10 if few, down to 4.", show_default="0"
+        ),
     ] = None
     strip_top_px: Annotated[
         Optional[int],  # noqa: UP045

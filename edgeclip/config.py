@@ -18,6 +18,10 @@ from edgeclip.labels.reading import ReadingOptions
 MOST_FOLDS = 6  # with more places, a round holds out several: deep methods are fitted once a round
 
 
+_MOST_VIEWS, _LEAST_VIEWS = 10, 4
+_ABOUT_VIEWS = 2000  # of all images together, frames alone: two minutes of a ViT-B/32 on a CPU
+
+
 class Recipe(Settings):
     """How the adapter is fitted; two runs with one recipe and one data set give one pack."""
 
@@ -60,10 +64,26 @@ class Recipe(Settings):
         None, ge=1, le=100, description="Last blocks that ln, lora and svd change; None: all."
     )
     pooling_attention: int = Field(32, ge=1, le=512, description="Width of pooling's attention.")
-    views: int = Field(4, ge=1, le=50, description="Of each training region.")
+    views: int = Field(
+        0,
+        ge=0,
+        le=50,
+        description="Of each training region; 0: by the number of images, from 10 for few to 4.",
+    )
     strip_top_px: int = Field(0, ge=0, description="Rows of burned-in text, cut off.")
     strip_bottom_px: int = Field(0, ge=0, description="The same at the bottom.")
     seed: int = Field(1, ge=0, lt=2**31, description="Of split, views and training.")
+
+    def views_of(self, images: int) -> int:
+        """Return how many views a region has.
+
+        Unless `views` says so: as many as keep the encoder's work in bounds, since it grows with
+        them, while few images gain from more.
+
+        Args:
+            images: Training and validation images.
+        """
+        return self.views or min(_MOST_VIEWS, max(_LEAST_VIEWS, _ABOUT_VIEWS // max(images, 1)))
 
     @property
     def sha256(self) -> str:

@@ -20,6 +20,7 @@ from edgeclip.background import BackgroundCheck, check_background
 from edgeclip.cache_store import LIMIT_GB, CacheStore
 from edgeclip.changed_features import ChangedFeatureGraph, encode_changed
 from edgeclip.clip import Backbone, load_backbone
+from edgeclip.config import Recipe
 from edgeclip.contenders import Contender
 from edgeclip.contract.files import new_folder, refuse_filled, write_text
 from edgeclip.contract.postprocess import class_probabilities
@@ -48,8 +49,6 @@ from edgeclip.token_features import TokenLevel, encode_with_tokens
 
 if TYPE_CHECKING:
     from edgeclip.baseline_runs import BaselineRun
-
-_VIEWS = 4  # of a training image; the recipe's default, so that features are found in the cache
 
 
 @dataclass(frozen=True)
@@ -225,7 +224,8 @@ class _Evaluation:
 
         learned_from = sorted((*self._roles.train, *self._roles.validation))
         began = time.perf_counter()
-        taught = self._part(learned_from, views=_VIEWS, name="encoding training")
+        views = Recipe().views_of(len(learned_from))  # as trained, so that the cache has them
+        taught = self._part(learned_from, views=views, name="encoding training")
         return BaselineRun(
             manifest=self.pack.manifest,
             backbone=self._backbone,

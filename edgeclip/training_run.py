@@ -119,7 +119,8 @@ class TrainingRun:
         return trained, comparison
 
     def _lesson(self, plan: TokenPlan) -> Lesson:
-        views = self._recipe.views
+        images = len(self._split.indices("train")) + len(self._split.indices("validation"))
+        views = self._recipe.views_of(images)
         part = self._encoder.encode(("train", "validation"), views=views, plan=plan)
         folds = plan_folds(
             part, self._targets, self._split.indices("validation"), self._config.folds

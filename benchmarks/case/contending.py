@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks.case.scenes import CLASSES
-from benchmarks.case.study import STRIPS, VIEWS, Draw, Images
+from benchmarks.case.study import STRIPS, Draw, Images
 from edgeclip.adapters.class_head import ZeroShot
 from edgeclip.baselines.cnn import Cnn, resnet50
 from edgeclip.baselines.finetune import FineTuning, finetune
@@ -62,7 +62,7 @@ class Machine:
     finetuning: FineTuning
     backbone: tuple[str, str | None] = ("demo", None)
     classes: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: CLASSES)
-    recipe: Recipe = field(default_factory=lambda: Recipe(views=VIEWS))
+    recipe: Recipe = field(default_factory=Recipe)
 
     def key(self, name: str) -> str:
         """Return what decides a contender's run, so that a kept one is known to be the same."""

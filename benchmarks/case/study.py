@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from benchmarks.case.scenes import CLASSES, SetPlan, load_set, wind_of
 from edgeclip.baselines.judging import Task
+from edgeclip.config import Recipe
 from edgeclip.labels.dataset import LabelledImage
 from edgeclip.regions import Region, Strips, regions_of
 
@@ -20,7 +21,6 @@ TEST = SetPlan(images=360, first_place=450_000, places=40, seed=90)
 _VALIDATION = 0.25  # of the labelled images and of the places
 _LEAST_VALIDATION = 2  # images of each class
 _PLACES = 24
-VIEWS = 4
 STRIPS = Strips()
 
 Images = tuple[LabelledImage, ...]
@@ -63,9 +63,9 @@ class Draw:
         return frozenset(range(len(self.training), len(self.labelled)))
 
     def regions(self, part: str) -> tuple[Images, tuple[Region, ...]]:
-        """Return a part's images and regions: four views of each to train on, one elsewhere."""
+        """Return a part's images and regions: the recipe's views to train on, one elsewhere."""
         images: Images = getattr(self, part)
-        views = VIEWS if part in ("training", "labelled") else 1
+        views = Recipe().views_of(len(self.labelled)) if part in ("training", "labelled") else 1
         return images, tuple(regions_of(images, range(len(images)), views=views))
 
 

@@ -121,3 +121,11 @@ def test_a_pack_names_its_recipe_and_its_report_holds_it(
     page = (folder / "report/index.html").read_text()
     assert result.manifest.recipe_sha256[:12] in page
     assert "view_kl" in page
+
+
+@pytest.mark.parametrize(
+    ("images", "views"), [(0, 10), (5, 10), (200, 10), (250, 8), (500, 4), (9000, 4)]
+)
+def test_few_images_have_more_views_unless_told(images: int, views: int) -> None:
+    assert Recipe().views_of(images) == views
+    assert Recipe(views=3).views_of(images) == 3
