@@ -5,11 +5,12 @@ BIN := $(VENV)/bin
 TYPINGS := ../shared/typings
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: help demo test check format bench constraints clean
+.PHONY: help demo test towers check format bench constraints clean
 
 help:
 	@echo "make demo     train, export, watch two clips, see the alert on a page (SERVE=1 leaves it open)"
 	@echo "make test     all tests; what needs mosquitto, chromium or the real images skips and says so"
+	@echo "make towers   export, verify and build the large encoders of open_clip: half an hour"
 	@echo "make check    format, ruff, mypy strict, import-linter"
 	@echo "make format   let ruff rewrite the sources"
 	@echo "make bench    measure: ratios side by side, written to benchmarks/results/"
@@ -34,6 +35,9 @@ demo: $(VENV)/.demo
 
 test: $(VENV)/.all
 	$(BIN)/python -m pytest $(ARGS)
+
+towers: $(VENV)/.all
+	$(BIN)/python -m pytest -m towers $(ARGS)
 
 check: $(VENV)/.all
 	$(BIN)/ruff format --check .

@@ -15,6 +15,7 @@ import logging
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -53,7 +54,7 @@ class Backbone:
     tower: FrozenTower
     logit_scale: float
     _model: Any  # open_clip is untyped
-    _tokenize: Callable[[list[str]], Tensor]
+    _tokenizer: Callable[[], Callable[[list[str]], Tensor]]
     _known: dict[str, Tensor] = field(default_factory=dict, repr=False, compare=False)
 
     def embed_images(self, images: NDArray[np.uint8]) -> tuple[Tensor, Tensor]:
@@ -112,6 +113,7 @@ class Backbone:
 
         Raises:
             DataError: A class has no prompt.
+            SetupError: The tokenizer is not on this machine.
         """
         if any(not group for group in prompts):
             raise DataError("a class has no prompt: give each class at least one")
@@ -123,14 +125,14 @@ class Backbone:
         """Return the unit features of sentences; a ViT-B/32 encodes one as slowly as an image."""
         missing = [sentence for sentence in dict.fromkeys(wanted) if sentence not in self._known]
         if missing:
-            tokens = self._tokenize(missing).to(next(self._model.parameters()).device)
+            tokens = self._tokenizer()(missing).to(next(self._model.parameters()).device)
             features = functional.normalize(self._model.encode_text(tokens).float(), dim=-1)
             self._known.update(zip(missing, features, strict=True))
         return torch.stack([self._known[sentence] for sentence in wanted])
 
     def text_model(self) -> tuple[Any, Callable[[list[str]], Tensor]]:
         """Return open_clip's model and its tokenizer, for `text_tower.text_tower`."""
-        return self._model, self._tokenize
+        return self._model, self._tokenizer()
 
 
 def load_backbone(name: str, pretrained: str | None = None, *, device: str = "cpu") -> Backbone:
@@ -175,16 +177,14 @@ def untrained_model(config: Path, seed: int) -> tuple[Any, Callable[[list[str]],
     torch.manual_seed(seed)
     with _quiet():
         model = open_clip.create_model(model_name, pretrained=None)
-        tokenizer = open_clip.get_tokenizer(model_name)
-    return model, tokenizer
+    return model, _tokenizer(model_name)
 
 
 def _resolve(name: str, pretrained: str | None) -> tuple[str, str]:
     """Return the name that open_clip knows, and its tag or checkpoint file."""
     if name == DEMO:
-        return _register(DEMO_FOLDER / "demo.json", _DEMO_MODEL), str(
-            DEMO_FOLDER / "demo.safetensors"
-        )
+        weights = DEMO_FOLDER / "demo.safetensors"
+        return _register(DEMO_FOLDER / "demo.json", _DEMO_MODEL), str(weights)
     if name.endswith(".json"):
         if pretrained is None or not Path(pretrained).is_file():
             raise ConfigError(
@@ -276,10 +276,19 @@ def _freeze(model: Any, arch: str, model_name: str, pretrained: str) -> Backbone
         weights_sha256=weights_sha256,
     )
     preprocess = PreprocessSpec(size=size, mean=tuple(cfg["mean"]), std=tuple(cfg["std"]))
-    with _quiet():
-        tokenizer: Callable[[list[str]], Tensor] = open_clip.get_tokenizer(model_name)
     scale = float(model.logit_scale.exp())
-    return Backbone(base, preprocess, tower, scale, model, tokenizer)
+    return Backbone(base, preprocess, tower, scale, model, cache(partial(_tokenizer, model_name)))
+
+
+def _tokenizer(model_name: str) -> Any:
+    """Return it at its first use: images need none, and some take a library and files more."""
+    with _quiet():
+        try:
+            return open_clip.get_tokenizer(model_name)
+        except (ImportError, OSError) as error:
+            raise SetupError(
+                f"no tokenizer of {model_name} is here ({error}): pip install transformers; go online"
+            ) from error
 
 
 def _activation(model: Any) -> Literal["gelu", "quick_gelu", "other"]:

@@ -138,6 +138,8 @@ def test_a_tower_of_another_library_is_refused(backbone: Backbone) -> None:
         text = torch.nn.Linear(2, 2)
 
     _, tokenize = backbone.text_model()
-    foreign = Backbone(backbone.base, backbone.preprocess, backbone.tower, 1.0, Foreign(), tokenize)
+    foreign = Backbone(
+        backbone.base, backbone.preprocess, backbone.tower, 1.0, Foreign(), lambda: tokenize
+    )
     with pytest.raises(ConfigError, match=r"tiny-vit \(Linear, SimpleTokenizer\)"):
         text_tower(foreign)
