@@ -287,7 +287,7 @@ def _tokenizer(model_name: str) -> Any:
             return open_clip.get_tokenizer(model_name)
         except (ImportError, OSError) as error:
             raise SetupError(
-                f"no tokenizer of {model_name} is here ({error}): pip install transformers; go online"
+                f"no tokenizer of {model_name} is here ({error}): pip install transformers"
             ) from error
 
 

@@ -18,6 +18,7 @@ _CASTS_A_SOFTMAX = 3  # queries and keys into single precision, what their produ
 MOST_NODES = 700  # of the usual twelve blocks; one that is taken apart has many more
 _USUAL_BLOCKS = 12
 _NODES_A_BLOCK = 50
+_NODES_OF_ADAPTERS = 30  # inside one block
 _OUTPUT_DIMS = {
     "image_features": "BE",
     "base_embedding": "BE",
@@ -139,6 +140,7 @@ def _operators(model: onnx.ModelProto, expected: Expected) -> Check:
     if casts > most:
         problems.append(f"{casts} Casts, at most {most}")
     most_nodes = MOST_NODES + _NODES_A_BLOCK * max(0, expected.blocks - _USUAL_BLOCKS)
+    most_nodes += _NODES_OF_ADAPTERS * _adapted(model, expected)
     if expected.blocks and len(model.graph.node) > most_nodes:
         problems.append(f"{len(model.graph.node)} nodes, at most {most_nodes}")
     if not all(_statistics_in_single(node) for node in model.graph.node):
@@ -155,12 +157,16 @@ def _casts(model: onnx.ModelProto) -> int:
 
 
 def _most_casts(model: onnx.ModelProto, expected: Expected) -> int:
-    blocks = _blocks_of({entry.name: entry for entry in model.graph.input}).get("A", 0)
-    adapted = blocks if isinstance(blocks, int) and not expected.baked else expected.adapted
-    most = _MOST_CASTS + _CASTS_A_BLOCK * adapted
+    most = _MOST_CASTS + _CASTS_A_BLOCK * _adapted(model, expected)
     if expected.rung == "fp16-attn32":
         most += _CASTS_A_SOFTMAX * sum(node.op_type == "Softmax" for node in model.graph.node)
     return most
+
+
+def _adapted(model: onnx.ModelProto, expected: Expected) -> int:
+    """Return how many blocks have adapters inside."""
+    blocks = _blocks_of({entry.name: entry for entry in model.graph.input}).get("A", 0)
+    return blocks if isinstance(blocks, int) and not expected.baked else expected.adapted
 
 
 def _statistics_in_single(node: onnx.NodeProto) -> bool:

@@ -64,8 +64,10 @@ def test_prompt_features_have_unit_norm_also_for_words_never_seen(demo: Backbone
 def test_token_rows_of_words_never_seen_are_zero(demo: Backbone) -> None:
     rows = load_file(DEMO_FOLDER / "demo.safetensors")["token_embedding.weight"]
 
+    _, tokenize = demo.text_model()
+
     def norm_of(word: str) -> float:
-        token = demo._tokenize([word])[0, 1]
+        token = tokenize([word])[0, 1]
         return float(rows[token].float().norm())
 
     assert norm_of("leopard") == 0

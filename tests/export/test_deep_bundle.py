@@ -22,8 +22,9 @@ from edgeclip_device.backends.tensorrt_backend import TensorRtBackend
 from edgeclip_export.bundle_writer import BundleResult, write_bundle
 from edgeclip_export.config import BundleConfig
 from edgeclip_export.fuse import FusedModel
-from edgeclip_export.graph_checks import graph_checks
+from edgeclip_export.graph_checks import MOST_NODES, graph_checks
 from edgeclip_export.graph_rules import node_histogram
+from edgeclip_export.onnx_graph import export_graph
 from edgeclip_export.ort_graph import OrtGraph
 from edgeclip_export.verify import verify_bundle
 from support.cuda_stand_in import memory
@@ -148,6 +149,17 @@ def test_a_deep_graph_has_a_norm_a_softmax_and_two_casts_a_block_and_no_branches
     assert counts["Cast"] <= 4 + 2 * BLOCKS
     assert not {"If", "Loop", "Resize", "NonZero"} & set(counts)
     assert not any("text" in tensor.name for tensor in model.graph.initializer)
+
+
+def test_a_deep_graph_of_twelve_blocks_may_be_larger_than_one_without_adapters_inside(
+    tmp_path: Path,
+) -> None:
+    encoder = write_encoder(tmp_path / "encoder", vision=VIT | {"layers": 12})
+    fused = FusedModel(encoder.load(), "fp16", "deep").eval()
+    graph = export_graph(fused, fused.size).inlined()
+    onnx.save(graph, tmp_path / "model.onnx")
+    assert len(graph.graph.node) > MOST_NODES
+    assert all(check.passed for check in graph_checks(tmp_path / "model.onnx", fused.expected()))
 
 
 def test_the_heat_map_of_the_graph_is_that_of_torch(
