@@ -29,6 +29,7 @@ from torch.nn import functional
 from edgeclip.contract.pack import Base
 from edgeclip.contract.preprocess_spec import PreprocessSpec
 from edgeclip.errors import ConfigError, DataError, SetupError
+from edgeclip.loading import why_not_loaded
 from edgeclip.towers import FrozenTower, Lower, LowerTower, UpperTower, block_count, split_tower
 
 log = logging.getLogger(__name__)
@@ -161,7 +162,7 @@ def load_backbone(name: str, pretrained: str | None = None, *, device: str = "cp
                 require_pretrained=True,
             )
         except Exception as error:  # a foreign checkpoint fails in any way: assert, unpickling, key
-            raise SetupError(_why_not_loaded(name, weights, error)) from error
+            raise SetupError(why_not_loaded(name, weights, error)) from error
     label = weights if not Path(weights).is_file() else Path(weights).name
     return _freeze(model, name if name == DEMO else model_name, model_name, label)
 
@@ -226,19 +227,6 @@ def _register(config: Path, name: str | None = None) -> str:
     # open_clip.add_model_config registers by file name only, which would make `demo` a model name.
     open_clip.factory._MODEL_CONFIGS[model_name] = content  # noqa: SLF001
     return model_name
-
-
-def _why_not_loaded(name: str, weights: str, error: Exception) -> str:
-    reason = " ".join(str(error).split()).split(". ")[0][:160]
-    if Path(weights).is_file():
-        return (
-            f"{weights} is no checkpoint of {name} ({reason}): check that the two belong together"
-        )
-    return (
-        f"weights {weights!r} of {name} are not on this machine and could not be fetched: connect"
-        " once so that they are cached, copy a checkpoint and name it with --pretrained FILE, or"
-        f" use --backbone {DEMO} ({reason})"
-    )
 
 
 @contextlib.contextmanager

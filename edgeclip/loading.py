@@ -1,0 +1,25 @@
+"""Why the weights of an encoder could not be loaded, and what to do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+def why_not_loaded(name: str, weights: str, error: Exception) -> str:
+    """Return what to do, in one line.
+
+    Args:
+        name: Of the model.
+        weights: Its checkpoint file, or open_clip's tag.
+        error: What loading them raised.
+    """
+    reason = " ".join(str(error).split()).split(". ")[0][:160]
+    if Path(weights).is_file():
+        return (
+            f"{weights} is no checkpoint of {name} ({reason}): check that the two belong together"
+        )
+    return (
+        f"weights {weights!r} of {name} are not on this machine and could not be fetched: connect"
+        " once so that they are cached, copy a checkpoint and name it with --pretrained FILE, or"
+        f" use --backbone demo ({reason})"
+    )
