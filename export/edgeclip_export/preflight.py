@@ -15,6 +15,8 @@ from edgeclip_export.checks import Check
 _LIBRARY_MB = {"tensorrt": 1700, "tensorrt_rtx": 400}  # kernels alone: TensorRT#4493; measured
 _WEIGHT_COPIES = 8  # parsed, cast, packed for several kernels at once
 _SPARE_DISK_MB = 64
+_RTX_CAPABILITIES = ("8.0", "8.6", "8.9")  # and 12 on: what 1.7 says when it refuses an H100
+_RTX_ALL_FROM = 12
 _FIRST_WHEEL_FOR_ORIN = (10, 16, 1)  # earlier wheels for aarch64 are for servers only
 
 
@@ -51,6 +53,7 @@ def preflight_checks(
     """
     return (
         _version(machine),
+        *(_rtx_gpu(machine) if machine.runtime == "tensorrt_rtx" else ()),
         *(_wheel(machine) if board.is_jetson and machine.runtime == "tensorrt" else ()),
         _enough("memory and swap", board.free_mb, needs.memory_mb),
         _enough("disk", free_disk_mb(folder), needs.disk_mb),
@@ -74,6 +77,17 @@ def _version(machine: Machine) -> Check:
     name = f"{machine.runtime} {machine.runtime_version} is {wanted}"
     fits = satisfies(machine.runtime_version, wanted)
     return Check(name, fits, note="" if fits else "install a version that is")
+
+
+def _rtx_gpu(machine: Machine) -> tuple[Check, ...]:
+    """TensorRT-RTX builds for any GPU, and loads its engines on some."""
+    capability = machine.compute_capability
+    if not capability:  # no GPU: what is built here is for another machine
+        return ()
+    runs = capability in _RTX_CAPABILITIES or int(capability.split(".")[0]) >= _RTX_ALL_FROM
+    remedy = "TensorRT-RTX loads no engine on it: use TensorRT, pip install 'edgeclip[gpu]'"
+    name = f"{machine.device_name}, compute capability {capability}"
+    return (Check(name, runs, note="" if runs else remedy),)
 
 
 def _wheel(machine: Machine) -> tuple[Check]:

@@ -84,3 +84,23 @@ def test_a_base_sized_encoder_takes_what_was_measured_and_reported(
 ) -> None:
     needs = Needs.of(Machine.of(runtime, "1", None), weights_mb=175, workspace_mb=512)
     assert needs == Needs(memory, 414)
+
+
+@pytest.mark.parametrize(
+    ("capability", "runs"), [("8.6", True), ("8.9", True), ("12.0", True), ("9.0", False)]
+)
+def test_a_gpu_on_which_tensorrt_rtx_loads_no_engine_is_refused_before_the_build(
+    tmp_path: Path, capability: str, runs: bool
+) -> None:
+    machine = Machine.of("tensorrt_rtx", "1.7.1", Gpu("H100", capability, 132))
+    checks = preflight_checks(machine, Board(7619, 4000), ENOUGH, tmp_path)
+    if runs:
+        require(checks)
+        return
+    with pytest.raises(SetupError, match=r"H100, compute capability 9\.0: .*edgeclip\[gpu\]"):
+        require(checks)
+
+
+def test_without_a_gpu_no_capability_is_asked_for(tmp_path: Path) -> None:
+    machine = Machine.of("tensorrt_rtx", "1.7.1", None)
+    require(preflight_checks(machine, Board(7619, 4000), ENOUGH, tmp_path))
