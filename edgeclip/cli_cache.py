@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated, Any, Optional
 
@@ -23,6 +24,7 @@ CacheOption = Annotated[
 @app.callback(invoke_without_command=True)
 def cache(context: typer.Context, *, cache: CacheOption = None, as_json: AsJson = False) -> None:
     """Show what is kept, by encoder: shards, size, and when it was last used."""
+    context.obj = cache
     if context.invoked_subcommand:
         return
     from datetime import datetime, timezone
@@ -57,16 +59,24 @@ def cache(context: typer.Context, *, cache: CacheOption = None, as_json: AsJson 
     show(table)
     total = sum(shard.size_bytes for own in by_encoder.values() for shard in own)
     show(f"{escape(str(store.root))}: {total / 1e6:.1f} MB")
-    next_command("edgeclip cache clear")
+    next_command(_command(cache, "clear"))
 
 
 @app.command()
-def clear(*, cache: CacheOption = None) -> None:
+def clear(context: typer.Context, *, cache: CacheOption = None) -> None:
     """Remove all of it but what a training reads just now."""
     from edgeclip.cache_store import CacheStore
     from edgeclip.config import default_cache
 
-    store = CacheStore(cache or default_cache())
+    named = cache or context.obj  # `edgeclip cache --cache X clear` names it before the command
+    store = CacheStore(named or default_cache())
     removed, kept = store.clear() if store.root.is_dir() else (0, 0)
     rest = f"; {kept} are in use and stay" if kept else ""
     show(f"{escape(str(store.root))}: {removed} shards removed{rest}")
+    next_command(_command(named))
+
+
+def _command(cache: Path | None, *words: str) -> str:
+    """Return a command on the cache that was named, or on the user's."""
+    named = ("--cache", str(cache)) if cache else ()
+    return shlex.join(["edgeclip", "cache", *words, *named])

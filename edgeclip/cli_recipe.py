@@ -97,8 +97,15 @@ class RecipeGiven:
     ] = None
 
 
-def effective_tables(method: MethodGiven, recipe: RecipeGiven) -> dict[str, Any]:
+def effective_tables(
+    method: MethodGiven, recipe: RecipeGiven, *, command: str = "edgeclip train"
+) -> dict[str, Any]:
     """Return the fields of `TrainConfig` that say what is tried and how.
+
+    Args:
+        method: As given.
+        recipe: As given.
+        command: Whose options they are, for the error.
 
     Raises:
         ConfigError: The file is wrong, or a preset stands beside a method.
@@ -106,7 +113,7 @@ def effective_tables(method: MethodGiven, recipe: RecipeGiven) -> dict[str, Any]
     from edgeclip.recipe_file import effective
 
     given = dict(vars(method))
-    return effective(given, vars(recipe), given.pop("config"))
+    return effective(given, vars(recipe), given.pop("config"), command=command)
 
 
 @takes_groups
@@ -115,5 +122,5 @@ def recipe(*, method: MethodGiven, recipe: RecipeGiven) -> None:
     from edgeclip.contract.settings import settings_from
     from edgeclip.recipe_file import RecipeFile, recipe_text
 
-    tables = effective_tables(method, recipe)
+    tables = effective_tables(method, recipe, command="edgeclip recipe")
     print(recipe_text(settings_from(tables, RecipeFile, source="edgeclip recipe")), end="")

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 
 from edgeclip.cache_store import LIMIT_GB
 from edgeclip.contract.hashing import sha256_bytes
@@ -36,7 +36,9 @@ class Recipe(Settings):
     weight_decay: float = Field(1e-2, ge=0, le=1, description="On matrices.")
     warmup: float = Field(0.05, ge=0, lt=1, description="Share of the steps.")
     ema: float = Field(0.999, ge=0, lt=1, description="Of the weights; the average is the result.")
-    anchor: float = Field(1.0, ge=0, description="Weight of the pull to the text features.")
+    anchor: float = Field(
+        1.0, ge=0, le=100_000, description="Weight of the pull to the text features."
+    )
     kl: float | None = Field(
         None, ge=0, le=100, description="Of consistency with zero-shot; None: min(1, 4/images)."
     )
@@ -73,6 +75,14 @@ class Recipe(Settings):
     strip_top_px: int = Field(0, ge=0, description="Rows of burned-in text, cut off.")
     strip_bottom_px: int = Field(0, ge=0, description="The same at the bottom.")
     seed: int = Field(1, ge=0, lt=2**31, description="Of split, views and training.")
+
+    @field_validator("learn_ratio")
+    @classmethod
+    def _starts_below_one(cls, learned: bool, info: ValidationInfo) -> bool:
+        """Tanh(rho), which the learned ratio is, never reaches 1."""
+        if learned and info.data.get("ratio") == 1:
+            raise ValueError("a learned ratio starts below 1: set ratio to less, such as 0.2")
+        return learned
 
     def views_of(self, images: int) -> int:
         """Return how many views a region has.

@@ -23,7 +23,7 @@ class RecipeFile(Settings):
     """The file of `edgeclip train --config`; what it leaves out is the preset's, or as usual."""
 
     method: str | None = Field(None, min_length=1, max_length=100)
-    preset: str | None = Field(None, description="Instead of a method; [recipe] wins over it.")
+    preset: str | None = Field(None, description="Instead of a method; [recipe] wins over it here.")
     folds: int | None = Field(None, ge=1, le=100)
     budget_minutes: float | None = Field(None, ge=0, le=100_000)
     recipe: Recipe = Recipe()
@@ -38,13 +38,16 @@ def read_recipe_file(path: Path) -> RecipeFile:
     return settings_from(read_toml(path), RecipeFile, source=str(path))
 
 
-def effective(given: Given, of_recipe: Given, file: Path | None) -> dict[str, Any]:
-    """Return method, folds, budget and recipe: options over the file, the file over presets.
+def effective(
+    given: Given, of_recipe: Given, file: Path | None, *, command: str = "edgeclip train"
+) -> dict[str, Any]:
+    """Return method, folds, budget and recipe: options over the file, the file over its preset.
 
     Args:
         given: Options `method`, `preset`, `folds` and `budget_minutes`; None where not given.
         of_recipe: Options that are fields of `Recipe`, likewise.
         file: Of `--config`, or None.
+        command: Whose options they are, for the error.
 
     Returns:
         Fields of `TrainConfig`; those that nothing states are left out.
@@ -56,15 +59,16 @@ def effective(given: Given, of_recipe: Given, file: Path | None) -> dict[str, An
 
     read = read_recipe_file(file) if file else RecipeFile()
     stated = {name: value for name, value in given.items() if value is not None}
-    which = "edgeclip train" if {"method", "preset"} & stated.keys() else str(file)
-    chosen = given if which == "edgeclip train" else vars(read)
+    by_option = bool({"method", "preset"} & stated.keys())
+    which, chosen = (command, given) if by_option else (str(file), vars(read))
     method, preset = chosen["method"], chosen["preset"]
     if preset and method:
         raise ConfigError(
             f"{which}: preset {preset} is a method of its own: leave method {method} out"
         )
-    method, recipe = preset_method(preset) if preset else (method or "auto", {})
-    recipe |= read.recipe.model_dump(include=read.recipe.model_fields_set)
+    method, of_preset = preset_method(preset) if preset else (method or "auto", {})
+    of_file = read.recipe.model_dump(include=read.recipe.model_fields_set)
+    recipe = of_file | of_preset if by_option else of_preset | of_file
     recipe |= {name: value for name, value in of_recipe.items() if value is not None}
     how = {name: stated.get(name, getattr(read, name)) for name in _HOW}
     known = {name: value for name, value in how.items() if value is not None}

@@ -126,3 +126,18 @@ def test_the_command_shows_sizes_by_encoder_and_clears(tmp_path: Path) -> None:
     cleared = CliRunner().invoke(app, ["cache", "clear", "--cache", str(tmp_path)])
     assert "2 shards removed" in cleared.output
     assert not CacheStore(tmp_path).shards()
+
+
+def test_a_cache_that_is_named_before_the_command_is_the_one_that_is_cleared(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("COLUMNS", "300")
+    usual = _shard(tmp_path / "home/edgeclip/features", "a/1.safetensors", 1000)
+    named = _shard(tmp_path / "my cache", "a/1.safetensors", 1000)
+    shown = CliRunner().invoke(app, ["cache", "--cache", str(tmp_path / "my cache")])
+    assert f"next: edgeclip cache clear --cache '{tmp_path}/my cache'" in shown.output
+    cleared = CliRunner().invoke(app, ["cache", "--cache", str(tmp_path / "my cache"), "clear"])
+    assert "1 shards removed" in cleared.output
+    assert f"next: edgeclip cache --cache '{tmp_path}/my cache'" in cleared.output
+    assert (usual.exists(), named.exists()) == (True, False)

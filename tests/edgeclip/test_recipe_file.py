@@ -58,6 +58,20 @@ def test_a_method_on_the_command_line_takes_the_place_of_the_files_preset(file: 
     assert found == {"method": "head", "recipe": {}}
 
 
+def test_a_preset_on_the_command_line_wins_over_a_file_that_states_every_field(file: Path) -> None:
+    file.write_text(recipe_text(RecipeFile(method="head", recipe=Recipe(seed=7))))
+    found = effective({**NOTHING, "preset": "leopard"}, {"attention": 8}, file)
+    assert found["method"] == "visual+block+block_xmodal"
+    assert (found["recipe"]["blocks"], found["recipe"]["block_hidden"]) == (8, 16)
+    assert found["recipe"]["seed"] == 7  # of the file: no preset says it
+    assert found["recipe"]["attention"] == 8  # an option
+
+
+def test_edgeclip_recipe_reports_its_errors_by_its_own_name() -> None:
+    done = CliRunner().invoke(app, ["recipe", "--method", "head", "--preset", "tiny"])
+    assert str(done.exception).startswith("edgeclip recipe: preset tiny is a method of its own")
+
+
 def test_a_preset_beside_a_method_is_refused_where_it_stands(file: Path) -> None:
     file.write_text('preset = "tiny"\nmethod = "head"\n')
     with pytest.raises(ConfigError, match=r"recipe\.toml: preset tiny is a method of its own"):
@@ -73,6 +87,11 @@ def test_a_preset_beside_a_method_is_refused_where_it_stands(file: Path) -> None
         ("[recipe]\nsteps = 'many'", "[recipe].steps: Input should be a valid integer, found"),
         ("[recipe]\nema = 1.5", "[recipe].ema: Input should be less than 1, found 1.5"),
         ("[recipe]\nxmodal = 'txt'", "[recipe].xmodal: Input should be 'text', 'random' or"),
+        (
+            "[recipe]\nratio = 1.0\nlearn_ratio = true",
+            "[recipe].learn_ratio: Value error, a learned ratio starts below 1",
+        ),
+        ("[recipe]\nanchor = inf", "[recipe].anchor: Input should be less than or equal to"),
         ("fold = 2", "fold is not known: did you mean folds?"),
         ("steps =", "not valid TOML"),
     ],
