@@ -16,6 +16,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from edgeclip.errors import SetupError
+
 LIMIT_GB = 20.0
 _GB = 1_000_000_000
 _SHARDS = ("*.safetensors", "*.tokens")
@@ -82,23 +84,36 @@ class CacheStore:
     def make_room(self, wanted_bytes: int) -> bool:
         """Delete shards that nobody claimed until some bytes fit; return whether they do.
 
-        Call it within `turn`, so that nobody else fills the room.
+        Where they would not fit even then, nothing is deleted. Call it within `turn`, so that
+        nobody else fills the room.
         """
-        shards, claimed = self.shards(), self._claimed()
+        shards, free = self._all_and_free()
         total = sum(shard.size_bytes for shard in shards) + wanted_bytes
-        for shard in shards:
-            if total <= self.limit_gb * _GB:
+        most = self.limit_gb * _GB
+        if total - sum(shard.size_bytes for shard in free) > most:
+            return False
+        for shard in free:
+            if total <= most:
                 break
-            if str(shard.path.relative_to(self.root)) not in claimed:
-                shard.path.unlink(missing_ok=True)
-                total -= shard.size_bytes
-        return total <= self.limit_gb * _GB
+            shard.path.unlink(missing_ok=True)
+            total -= shard.size_bytes
+        return True
+
+    def held_gb(self) -> tuple[float, float]:
+        """Return how much this object claims, and what others claim beside it, in 10^9 bytes.
+
+        Call it within `turn`.
+        """
+        sizes = {self._name(shard): shard.size_bytes for shard in self.shards()}
+        own = set(self._lease.read_text("utf-8").splitlines()) if self._lease else set()
+        others = self._claimed() - own
+        held = [sum(sizes.get(name, 0) for name in names) / _GB for names in (own, others)]
+        return held[0], held[1]
 
     def clear(self) -> tuple[int, int]:
         """Delete all shards that nobody claimed; return how many went, and how many stay."""
         with self.turn():
-            shards, claimed = self.shards(), self._claimed()
-            free = [s for s in shards if str(s.path.relative_to(self.root)) not in claimed]
+            shards, free = self._all_and_free()
             for shard in free:
                 shard.path.unlink(missing_ok=True)
         return len(free), len(shards) - len(free)
@@ -108,12 +123,31 @@ class CacheStore:
         """Wait for, and hold, the lock of the whole cache.
 
         Raises:
-            OSError: The folder cannot be written.
+            SetupError: The folder cannot be used, or what is done there fails: permission, disk.
         """
-        self.root.mkdir(parents=True, exist_ok=True)
-        with (self.root / ".lock").open("a") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            yield
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+            descriptor = _open_lock(self.root / ".lock")
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
+                yield
+            finally:
+                os.close(descriptor)
+        except OSError as error:
+            where = error.filename or self.root
+            raise SetupError(
+                f"the cache cannot be used: {where}: {error.strerror}: name another folder by"
+                " --cache, or put that right"
+            ) from error
+
+    def _all_and_free(self) -> tuple[list[Shard], list[Shard]]:
+        """Return all shards, and those that nobody claimed, each the longest unused first."""
+        shards, claimed = self.shards(), self._claimed()
+        return shards, [shard for shard in shards if self._name(shard) not in claimed]
+
+    def _name(self, shard: Shard) -> str:
+        """Return what a lease calls a shard."""
+        return str(shard.path.relative_to(self.root))
 
     def _own_lease(self) -> Path:
         if self._lease is None:
@@ -129,13 +163,14 @@ class CacheStore:
         """Return what stands in living leases, by path below the root; dead ones are deleted."""
         found: set[str] = set()
         for lease in (self.root / _LEASES).glob("*"):
-            with lease.open("r+", encoding="utf-8") as file:
-                try:
-                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            with contextlib.suppress(FileNotFoundError), lease.open(encoding="utf-8") as file:
+                try:  # a holder ends without waiting for its turn: the file may go at any time
+                    fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
                 except BlockingIOError:
                     found |= set(file.read().splitlines())
                 else:
-                    lease.unlink(missing_ok=True)
+                    with contextlib.suppress(PermissionError):  # another user's: it says nothing
+                        lease.unlink(missing_ok=True)
         return found
 
 
@@ -148,6 +183,14 @@ def touch(shard: Path) -> bool:
     except PermissionError:  # another user's: it can be read, and goes when it must
         return shard.exists()
     return True
+
+
+def _open_lock(path: Path) -> int:
+    """Return a descriptor that can be locked; another user's file is opened to be read."""
+    try:
+        return os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    except PermissionError:
+        return os.open(path, os.O_RDONLY)
 
 
 def _give_back(lease: Path, descriptor: int) -> None:

@@ -129,16 +129,25 @@ class TokenCache:
     def _write(self, shard: Path, data: bytes) -> None:
         """Write a shard and keep it, in a room that is made for it."""
         with self._store.turn():
-            fits = self._store.make_room(len(data))
-            if fits:
+            if self._store.make_room(len(data)):
                 write_bytes(shard, data)
                 self._store.note(shard)
-        if not fits:
-            raise DataError(
+                return
+            own_gb, others_gb = self._store.held_gb()
+        raise self._no_room(own_gb + len(data) / 1e9, others_gb)
+
+    def _no_room(self, wanted_gb: float, others_gb: float) -> DataError:
+        """Return why a shard finds no room: too much is asked for, or others hold the rest."""
+        if wanted_gb > self._store.limit_gb:
+            return DataError(
                 f"tokens of these regions take more than {self._store.limit_gb:.1f} GB, the limit"
                 f" of {self._store.root}: ask for fewer views, for adapters in fewer blocks, or"
                 " for a larger cache (--cache-gb)"
             )
+        return DataError(
+            f"{self._store.root} is full: other trainings that run now hold {others_gb:.1f} of its"
+            f" {self._store.limit_gb:.1f} GB: wait for them, or ask for a larger cache (--cache-gb)"
+        )
 
     def _read_keys(self, shard: Path) -> None:
         try:

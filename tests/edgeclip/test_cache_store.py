@@ -11,7 +11,9 @@ from typer.testing import CliRunner
 
 from edgeclip.cache_store import CacheStore
 from edgeclip.cli import app
+from edgeclip.errors import DataError, SetupError
 from edgeclip.feature_cache import FeatureCache
+from edgeclip.token_cache import TokenCache
 
 ONE_KB = 1e-6  # in GB
 SHARES_A_CACHE = """
@@ -71,6 +73,54 @@ def test_a_claimed_shard_stays_until_its_holder_ends(tmp_path: Path) -> None:
     del holder
     assert other.clear() == (1, 0)
     assert not CacheStore(tmp_path).claim(shard)
+
+
+def test_nothing_is_deleted_for_what_finds_no_room_even_so(tmp_path: Path) -> None:
+    free, used = (_shard(tmp_path, f"a/{n}.safetensors", 1000 + n) for n in (1, 2))
+    holder, other = CacheStore(tmp_path), CacheStore(tmp_path, 1.2 * ONE_KB)
+    assert holder.claim(used)
+    with other.turn():
+        assert not other.make_room(800)
+    assert free.exists()
+    with other.turn():
+        assert other.make_room(600)
+    assert (free.exists(), used.exists()) == (False, True)
+
+
+def test_tokens_without_room_say_how_much_other_trainings_hold(tmp_path: Path) -> None:
+    used = _shard(tmp_path, "tokens/used.tokens", 1000)
+    os.truncate(used, 3_000_000_000)  # a hole: it takes no room on the disk
+    holder, mine = CacheStore(tmp_path, 4), CacheStore(tmp_path, 3)
+    assert holder.claim(used)
+    cache = TokenCache(tmp_path / "tokens", mine)
+    with pytest.raises(DataError, match=r"other trainings that run now hold 3\.0 of its 3\.0 GB"):
+        cache.put(["key"], np.ones((1, 4, 4), np.float32))
+    assert used.exists()
+
+
+def test_a_lease_that_goes_while_it_is_looked_at_disturbs_nobody(tmp_path: Path) -> None:
+    shard = _shard(tmp_path, "a/tokens/1.tokens", 1000)
+    holder = CacheStore(tmp_path)
+    assert holder.claim(shard)
+    (tmp_path / ".leases/gone").symlink_to(tmp_path / "nothing")  # listed, and not there
+    assert CacheStore(tmp_path).clear() == (0, 1)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_lock_and_leases_of_another_user_are_read(tmp_path: Path) -> None:
+    shard = _shard(tmp_path, "a/tokens/1.tokens", 1000)
+    holder = CacheStore(tmp_path)
+    assert holder.claim(shard)
+    for path in (tmp_path / ".lock", *(tmp_path / ".leases").iterdir()):
+        path.chmod(0o444)
+    assert CacheStore(tmp_path).clear() == (0, 1)
+
+
+def test_a_cache_that_cannot_be_used_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no folder")
+    cache = FeatureCache(tmp_path / "file/a", CacheStore(tmp_path / "file"))
+    with pytest.raises(SetupError, match=r"the cache cannot be used: .*file: File exists: name"):
+        cache.put(["key"], np.ones((1, 4), np.float32), np.ones((1, 3), np.float32))
 
 
 def test_features_that_find_no_room_are_used_and_not_kept(
