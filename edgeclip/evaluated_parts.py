@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ from edgeclip.openings import REPORT_FOLDER
 from edgeclip.split_checks import check_parts
 from edgeclip.split_file import read_split, read_split_rows
 from edgeclip.split_groups import location_groups, sequence_groups
-from edgeclip.split_rows import LEARNED_FROM, TESTED, SplitRow
+from edgeclip.split_rows import LEARNED_FROM, TESTED, Part, SplitRow
 
 SPLIT_FILE = "split.csv"
 
@@ -58,8 +59,8 @@ def roles_of(
     own = _own_rows(pack)
     if split is None:
         return _by_pack(images, own)
-    read = read_split(split, images, allow_shared_places=allow_shared_places)
-    judged = [index for index, part in enumerate(read.parts) if part in TESTED]
+    parts, warnings = _by_table(images, split, allow_shared_places=allow_shared_places)
+    judged = [index for index, part in enumerate(parts) if part in TESTED]
     learned = [index for index in judged if _part(own, images[index]) in LEARNED_FROM]
     if learned:
         raise DataError(
@@ -68,9 +69,52 @@ def roles_of(
             " out, and the pack's own split is used"
         )
     rows = {
-        i.facts.sha256: SplitRow(p, i.location) for i, p in zip(images, read.parts, strict=True)
+        image.facts.sha256: SplitRow(part, image.location)
+        for image, part in zip(images, parts, strict=True)
+        if part
     }
-    return _roles(images, read.parts, judged, {**own, **rows}, read.warnings)
+    return _roles(images, parts, judged, {**own, **rows}, warnings)
+
+
+def _by_table(
+    images: Sequence[LabelledImage], split: Path, *, allow_shared_places: bool
+) -> tuple[list[Part | None], list[str]]:
+    """Return the parts that a table states, and what must be said.
+
+    `train` keeps frames with the label of their sequence out of its table: here they are tested
+    where their sequence is, and else left out.
+    """
+    known = read_split_rows(split)
+    stated = [
+        row for row, i in enumerate(images) if i.facts.sha256 in known or not i.sequence_level
+    ]
+    own = [images[row] for row in stated]
+    read = read_split(split, own, allow_shared_places=allow_shared_places)
+    parts: list[Part | None] = [None] * len(images)
+    for row, part in zip(stated, read.parts, strict=True):
+        parts[row] = part
+    filled = _as_their_sequences(images, parts)
+    left = filled.count(None)
+    said = (
+        f"{left} images that the split does not name are left out: they have the label of their"
+        " sequence, of which it tests no frame"
+    )
+    return filled, [*read.warnings, *([said] if left else [])]
+
+
+def _as_their_sequences(
+    images: Sequence[LabelledImage], parts: Sequence[Part | None]
+) -> list[Part | None]:
+    """Return the parts; an image without one gets that which tests its sequence, if one does."""
+    groups = sequence_groups(images, location_groups(images))
+    of: dict[str, set[Part]] = defaultdict(set)
+    for group, part in zip(groups, parts, strict=True):
+        if part:
+            of[group].add(part)
+    tests: dict[str, Part] = {
+        group: part for group, own in of.items() if len(own) == 1 for part in own & TESTED
+    }
+    return [part or tests.get(group) for group, part in zip(groups, parts, strict=True)]
 
 
 def _by_pack(images: Sequence[LabelledImage], own: dict[str, SplitRow]) -> Roles:
@@ -86,10 +130,11 @@ def _by_pack(images: Sequence[LabelledImage], own: dict[str, SplitRow]) -> Roles
     elif learned := len(images) - len(judged):
         notes.append(f"{learned} images that the pack learned from are left out")
     judged, said = _without_taught_sequences(images, parts, judged)
-    kept = [row for row, part in enumerate(parts) if part in LEARNED_FROM or row in set(judged)]
-    check_parts(
-        [images[row] for row in kept], [parts[row] or "test" for row in kept], places_apart=False
-    )
+    tested = set(judged)
+    kept = [row for row, part in enumerate(parts) if part in LEARNED_FROM or row in tested]
+    own_images = [images[row] for row in kept]
+    filled = _as_their_sequences(own_images, [parts[row] for row in kept])
+    check_parts(own_images, [part or "test" for part in filled], places_apart=False)
     return _roles(images, parts, judged, own, [*notes, *said])
 
 
@@ -147,6 +192,6 @@ def _own_rows(pack: Path) -> dict[str, SplitRow]:
     return dict(read_split_rows(path)) if path.is_file() else {}
 
 
-def _part(rows: dict[str, SplitRow], image: LabelledImage) -> str | None:
+def _part(rows: dict[str, SplitRow], image: LabelledImage) -> Part | None:
     row = rows.get(image.facts.sha256)
     return row.part if row else None

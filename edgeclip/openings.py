@@ -8,7 +8,7 @@ nearly the same images is none at new ones.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Literal
@@ -92,6 +92,18 @@ def read_openings(pack: Path) -> list[Opening]:
             f"{path} is damaged, so that nobody knows how often the test images were looked at:"
             " copy the pack again"
         ) from error
+
+
+def looks_in(packs: Iterable[Path]) -> list[Opening]:
+    """Return the openings that several packs record, oldest first, each once.
+
+    A pack that was trained on another has the looks of that in its own record already.
+
+    Raises:
+        DataError: A record is damaged.
+    """
+    looks = dict.fromkeys(look for pack in packs for look in read_openings(pack))
+    return sorted(looks, key=lambda look: look.at)
 
 
 def record_opening(pack: Path, opening: Opening) -> list[Opening]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 
 from edgeclip.labels.dataset import LabelledImage
@@ -29,6 +30,14 @@ def sequence_groups(images: Images, places: Sequence[str]) -> list[str]:
         for image, place in zip(images, places, strict=True)
     ]
     return _joined(keys, [image.near_duplicate for image in images])
+
+
+def bursts_by_class(images: Images, bursts: Sequence[str]) -> dict[str, set[str]]:
+    """Return the sequences in which each class stands; `bursts` is of the images, in order."""
+    found: dict[str, set[str]] = defaultdict(set)
+    for image, burst in zip(images, bursts, strict=True):
+        found[image.class_name].add(burst)
+    return found
 
 
 def _joined(keys: Sequence[str], ties: Sequence[str | None]) -> list[str]:

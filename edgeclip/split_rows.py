@@ -7,8 +7,8 @@ from typing import Final, Literal
 
 Part = Literal["train", "validation", "test", "test_seen"]
 PARTS: Final[tuple[Part, ...]] = ("train", "validation", "test", "test_seen")
-LEARNED_FROM: Final[frozenset[str]] = frozenset(PARTS[:2])
-TESTED: Final[frozenset[str]] = frozenset(PARTS[2:])
+LEARNED_FROM: Final[frozenset[Part]] = frozenset(PARTS[:2])
+TESTED: Final[frozenset[Part]] = frozenset(PARTS[2:])
 
 
 @dataclass(frozen=True)

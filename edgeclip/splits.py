@@ -13,7 +13,6 @@ from __future__ import annotations
 import contextlib
 import csv
 import io
-from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
@@ -22,11 +21,11 @@ from edgeclip.contract.hashing import sha256_bytes
 from edgeclip.errors import ConfigError, DataError
 from edgeclip.labels.classes import BLANK
 from edgeclip.split_checks import RANDOM_SPLIT, check_parts, places_are_apart
-from edgeclip.split_groups import Images, location_groups, sequence_groups
+from edgeclip.split_groups import Images, bursts_by_class, location_groups, sequence_groups
 from edgeclip.split_rows import PARTS, Part
 from edgeclip.split_search import assign_groups
 from edgeclip.split_seen import choose_seen
-from edgeclip.taught import NOTHING_TAUGHT, Taught
+from edgeclip.taught import NOTHING_TAUGHT, Stated, Taught, stated_by_data
 
 Level = Literal["location", "location, validation by sequence", "sequence", "as given"]
 NEEDED: Final[tuple[Part, ...]] = PARTS[:3]
@@ -124,6 +123,7 @@ def plan_split(
     *,
     seed: int,
     taught: Taught = NOTHING_TAUGHT,
+    insisted: bool = False,
 ) -> tuple[tuple[str, ...], Split]:
     """Return the targets and a split in which they can be scored.
 
@@ -133,6 +133,7 @@ def plan_split(
         targets: As asked for; where empty, every class but blank for which a split exists.
         seed: Of the search.
         taught: What an earlier pack learned from, which never tests.
+        insisted: Take the split that the source states though it tests at places that taught.
 
     Raises:
         ConfigError: A target is no class of the data.
@@ -143,10 +144,10 @@ def plan_split(
             f"--target {unknown[0]} is no class of the data: classes are {', '.join(class_names)}"
         )
     if images and all(image.part for image in images):
-        return _given(images, class_names, targets, taught)
+        return _given(images, class_names, targets, (taught, stated_by_data(insisted=insisted)))
     if targets:
         return tuple(targets), split_images(images, targets, seed=seed, taught=taught)
-    bursts = _bursts_by_class(images, sequence_groups(images, location_groups(images)))
+    bursts = bursts_by_class(images, sequence_groups(images, location_groups(images)))
     wanted = sorted(set(class_names) - {BLANK}, key=lambda name: (-len(bursts[name]), name))
     enough = [name for name in wanted if len(bursts[name]) >= len(NEEDED)]
     for level in LEVELS:  # places apart matter more than many targets
@@ -159,22 +160,19 @@ def plan_split(
     return tuple(most), split_images(images, most, seed=seed, taught=taught)
 
 
-def _bursts_by_class(images: Images, bursts: Sequence[str]) -> dict[str, set[str]]:
-    found: dict[str, set[str]] = defaultdict(set)
-    for image, burst in zip(images, bursts, strict=True):
-        found[image.class_name].add(burst)
-    return found
-
-
 def _given(
-    images: Images, class_names: Sequence[str], targets: Sequence[str], taught: Taught
+    images: Images,
+    class_names: Sequence[str],
+    targets: Sequence[str],
+    barred: tuple[Taught, Stated],
 ) -> tuple[tuple[str, ...], Split]:
     """Return the split that the source states."""
     parts = tuple(image.part or "train" for image in images)
     chosen = targets_of(images, parts, class_names, targets)
-    check_parts(images, parts, places_apart=False)  # a source that tears them is insisted on
+    check_parts(images, parts, places_apart=False)  # one that tears them is read if insisted on
     bursts = sequence_groups(images, location_groups(images))
-    said = taught.refuse_tested(images, parts, bursts, source="the given split", places_apart=False)
+    taught, stated = barred
+    said = taught.refuse_tested(images, parts, bursts, stated=stated)
     random = said or not places_are_apart(images, parts)
     return chosen, Split(parts, "as given", (RANDOM_SPLIT,) if random else ())
 
@@ -195,7 +193,10 @@ def targets_of(
     missing = [name for name in chosen if name not in everywhere]
     if missing or not chosen:
         name = ", ".join(missing) or "every class but blank"
-        raise DataError(f"the given split lacks {name} in a part: leave it out, and one is made")
+        raise DataError(
+            f"the given split lacks {name} in a part: leave --split out, or add"
+            " --no-use-split where the data state it, and one is made"
+        )
     return chosen
 
 
@@ -285,7 +286,7 @@ def _warnings(images: Images, level: Level) -> list[str]:
 
 
 def _too_few(images: Images, bursts: Sequence[str], targets: Sequence[str], taught: Taught) -> str:
-    by_class = _bursts_by_class(images, bursts)
+    by_class = bursts_by_class(images, bursts)
     counted = [f"{name} {len(by_class[name])}" for name in targets]
     others = set().union(*(own for name, own in by_class.items() if name not in targets), set())
     return (

@@ -1,7 +1,10 @@
 """Images that taught an earlier pack: what is trained on it is never tested on them.
 
 The adapters of `--on PACK` have learned from images, and from the packs before it those of theirs.
-A test image among these, of their shot, sequence or place, would flatter whatever is built on them.
+A test image among these, of their sequence or place, would flatter whatever is built on them. Two
+limits: a sequence that taught is known again by its place and name, so not where it has no place;
+and another file of a shot that taught is barred only where the taught file lies in the new data
+too, because a table of a split does not say what its images look like.
 """
 
 from __future__ import annotations
@@ -15,6 +18,28 @@ from edgeclip.errors import DataError
 from edgeclip.labels.dataset import LabelledImage
 from edgeclip.split_checks import RANDOM_SPLIT
 from edgeclip.split_rows import LEARNED_FROM, TESTED, SplitRow
+
+
+@dataclass(frozen=True)
+class Stated:
+    """A split that somebody states, and the options by which a user answers for it.
+
+    Attributes:
+        source: Who states it.
+        insisted: Whether it is to be taken though places both taught and test.
+        decline: What to do so that one is made instead.
+        insist: The option that insists.
+    """
+
+    source: str
+    insisted: bool
+    decline: str
+    insist: str
+
+
+def stated_by_data(*, insisted: bool) -> Stated:
+    """Return who states the split of a data set: a column or folders of its own."""
+    return Stated("the data's own split", insisted, "add --no-use-split", "--use-split")
 
 
 @dataclass(frozen=True)
@@ -58,8 +83,7 @@ class Taught:
         parts: Sequence[str],
         sequences: Sequence[str],
         *,
-        source: str,
-        places_apart: bool,
+        stated: Stated,
     ) -> list[str]:
         """Refuse a split that was stated and tests on what taught; return what must be said.
 
@@ -67,8 +91,7 @@ class Taught:
             images: n images.
             parts: The part of each.
             sequences: Of each.
-            source: Of the split, for the message.
-            places_apart: Also refuse a test place that taught.
+            stated: Who states the split; one that is insisted on may test at places that taught.
 
         Raises:
             DataError: The split contradicts what the earlier pack learned from.
@@ -81,16 +104,17 @@ class Taught:
         ]
         if wrong:
             raise DataError(
-                f"{source} tests on {len(wrong)} images that taught {self.pack}, by themselves or"
-                f" by their sequence, e.g. {wrong[0].path.name}: leave that split out, and one is"
-                " made that keeps them out of the test part"
+                f"{stated.source} tests on {len(wrong)} images that taught {self.pack}, by"
+                f" themselves or by their sequence, e.g. {wrong[0].path.name}: {stated.decline},"
+                " and one is made that keeps them out of the test part"
             )
         tested = {i.location for i, part in zip(images, parts, strict=True) if part == "test"}
         shared = sorted(place for place in tested if place in self.places)
-        if shared and places_apart:
+        if shared and not stated.insisted:
             raise DataError(
-                f"{source} tests at {len(shared)} places that taught {self.pack}, e.g. {shared[0]}:"
-                " leave that split out, or add --allow-random-split, and the report will say so"
+                f"{stated.source} tests at {len(shared)} places that taught {self.pack}, e.g."
+                f" {shared[0]}: {stated.decline}, or add {stated.insist}, and the report will say"
+                " so"
             )
         return [RANDOM_SPLIT] if shared else []
 

@@ -25,7 +25,7 @@ from edgeclip.labels.sequence_labels import for_learning
 from edgeclip.learning import Learned
 from edgeclip.methods import AUTO, parse_method
 from edgeclip.opening import open_dataset
-from edgeclip.openings import Opening, read_openings
+from edgeclip.openings import Opening, looks_in
 from edgeclip.pack_making import make_manifest, pack_binaries
 from edgeclip.packs import write_pack
 from edgeclip.progress import Bars
@@ -39,6 +39,7 @@ from edgeclip.split_file import read_split
 from edgeclip.split_groups import location_groups, sequence_groups
 from edgeclip.splits import Split, plan_split, targets_of
 from edgeclip.summary import DataSummary, summary_of
+from edgeclip.taught import Stated
 from edgeclip.training_report import training_report
 from edgeclip.training_run import TrainingRun
 
@@ -101,7 +102,7 @@ def train(
         _refuse_to_replace(config)  # before minutes of work
         if config.method != AUTO:
             parse_method(config.method)
-        looks = _looks(config)
+        looks = looks_in(folder for folder in (config.on, config.out) if folder)
         dataset = for_learning(open_dataset(config, bars))
         require_two_classes(dataset.class_names)
         targets, split = _split(config, dataset)
@@ -156,26 +157,27 @@ def _split(config: TrainConfig, dataset: Dataset) -> tuple[tuple[str, ...], Spli
     taught = taught_by(config.on)
     if config.split is None:
         seed = config.recipe.seed
-        targets, split = plan_split(images, names, asked, seed=seed, taught=taught)
+        insisted = bool(config.use_split)
+        targets, split = plan_split(
+            images, names, asked, seed=seed, taught=taught, insisted=insisted
+        )
     else:
         split = read_split(config.split, images, allow_shared_places=config.allow_random_split)
         said = taught.refuse_tested(
             images,
             split.parts,
             sequence_groups(images, location_groups(images)),
-            source=str(config.split),
-            places_apart=not config.allow_random_split,
+            stated=Stated(
+                str(config.split),
+                insisted=config.allow_random_split,
+                decline="leave --split out",
+                insist="--allow-random-split",
+            ),
         )
         split = replace(split, warnings=tuple(dict.fromkeys((*said, *split.warnings))))
         targets = targets_of(images, split.parts, names, asked)
     warnings = (*taught.warnings(images, split.parts), *split.warnings)
     return targets, replace(split, warnings=warnings, before=taught)
-
-
-def _looks(config: TrainConfig) -> list[Opening]:
-    """Return the looks at test images by a pack that is replaced, and by the earlier pack."""
-    folders = dict.fromkeys(folder for folder in (config.on, config.out) if folder)
-    return sorted((o for folder in folders for o in read_openings(folder)), key=lambda o: o.at)
 
 
 def _refuse_to_replace(config: TrainConfig) -> None:

@@ -70,6 +70,39 @@ def test_a_further_frame_with_the_label_of_a_burst_that_trained_is_left_out(tmp_
     assert "1 frames of sequences that the pack learned from are left out" in roles.notes
 
 
+def _with_further_frames(sequence: str, *more: LabelledImage) -> list[LabelledImage]:
+    """Return the images, the second with a sequence, and frames that have its label alone."""
+    known = dataclasses.replace(IMAGES[1], sequence=sequence)
+    others = [dataclasses.replace(image, sequence_level=True) for image in more]
+    return [IMAGES[0], known, *IMAGES[2:], *others]
+
+
+def _further(sequence: str, number: int = 1) -> LabelledImage:
+    """Return an image that the pack never had."""
+    image = judged([Row("leopard", "A")] * 9).images[6 + number]
+    return dataclasses.replace(image, sequence=sequence)
+
+
+def test_a_further_frame_of_a_sequence_kept_for_the_test_is_judged_with_it(tmp_path: Path) -> None:
+    images = _with_further_frames("A/kept", _further("A/kept"))
+    assert roles_of(images, _pack(tmp_path)).judged == (1, 4, 5, 6)
+
+
+def test_a_table_need_not_name_frames_with_the_label_of_their_sequence(tmp_path: Path) -> None:
+    images = _with_further_frames("A/kept", _further("A/kept"), _further("A/other", 2))
+    pack = _pack(tmp_path)
+    roles = roles_of(images, pack, split=pack / "report/split.csv")
+    assert (roles.train, roles.validation, roles.judged) == ((0,), (2, 3), (1, 4, 5, 6))
+    assert roles.notes[0].startswith("1 images that the split does not name are left out")
+
+
+def test_a_table_must_name_frames_with_a_label_of_their_own(tmp_path: Path) -> None:
+    images = [*IMAGES, _further("A/other")]
+    pack = _pack(tmp_path)
+    with pytest.raises(DataError, match="says nothing of 1 of 7 images"):
+        roles_of(images, pack, split=pack / "report/split.csv")
+
+
 @pytest.mark.parametrize(("whole", "said"), [(1, "1 of 2 images have the"), (2, "all 2 images")])
 def test_judged_images_with_the_label_of_their_sequence_are_counted(
     whole: int, said: str, tmp_path: Path

@@ -11,6 +11,7 @@ from edgeclip.openings import (
     Opening,
     images_sha256,
     looks_before,
+    looks_in,
     opening_note,
     read_openings,
     record_opening,
@@ -97,3 +98,11 @@ def test_the_order_of_the_images_does_not_matter() -> None:
     images = judged([Row("blank")] * 3).images
     assert images_sha256(images) == images_sha256(images[::-1])
     assert images_sha256(images) != images_sha256(images[:2])
+
+
+def test_a_look_that_two_packs_record_is_one_look(tmp_path: Path) -> None:
+    for folder, days in (("below", (0, 2)), ("above", (0, 1))):
+        for day in days:
+            record_opening(tmp_path / folder, _opening(day=day))
+    looks = looks_in([tmp_path / "above", tmp_path / "below", tmp_path / "none"])
+    assert looks == [_opening(day=day) for day in (0, 1, 2)]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import io
 import json
 import re
@@ -132,6 +133,13 @@ def test_a_background_check_is_shown_with_its_verdict() -> None:
     files = report_files(data)
     assert "looks at the place" in files["index.html"]
     assert json.loads(files["metrics.json"])["background_check"]["prior"] == 0.5
+
+
+@pytest.mark.parametrize(("looks", "said"), [(1, "before, once."), (2, "some of them 2 times.")])
+def test_the_page_says_how_often_its_images_were_looked_at(looks: int, said: str) -> None:
+    data = _data(MANY, TWO)
+    data = dataclasses.replace(data, openings=[*data.openings] * (looks + 1))
+    assert said in report_files(data)["index.html"]
 
 
 def test_further_tables_are_shown_as_they_are() -> None:

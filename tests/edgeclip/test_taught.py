@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from edgeclip.errors import DataError
 from edgeclip.labels.dataset import LabelledImage
 from edgeclip.labels.scan import ImageFacts
+from edgeclip.split_checks import RANDOM_SPLIT
 from edgeclip.split_rows import TESTED, SplitRow
 from edgeclip.splits import Split, plan_split, split_images
 from edgeclip.taught import Taught
@@ -93,8 +94,28 @@ def test_a_stated_split_that_tests_what_taught_is_refused_with_an_example() -> N
         for image, part in zip(images, split.parts, strict=True)
         if part != "test_seen"
     ]
-    with pytest.raises(DataError, match=rf"the given split tests on 2 images .*{shown.path.name}"):
+    with pytest.raises(
+        DataError,
+        match=rf"data's own split tests on 2 images .*{shown.path.name}: add --no-use-split",
+    ):
         plan_split(given_parts, NAMES, ["leopard"], seed=1, taught=_taught([shown]))
+
+
+def test_a_place_that_taught_is_refused_in_a_split_of_the_data_unless_it_is_insisted_on() -> None:
+    images = _images()
+    split = split_images(images, ["leopard"], seed=1)
+    stated = [
+        replace(image, part=part)
+        for image, part in zip(images, split.parts, strict=True)
+        if part != "test_seen"
+    ]
+    shown = images[split.indices("test")[0]]
+    elsewhen = replace(shown, facts=replace(shown.facts, sha256="f" * 64), sequence="elsewhen")
+    taught = _taught([elsewhen])
+    with pytest.raises(DataError, match=rf"at 1 places .*{shown.location}: .*--no-use-split, or"):
+        plan_split(stated, NAMES, ["leopard"], seed=1, taught=taught)
+    _, taken = plan_split(stated, NAMES, ["leopard"], seed=1, taught=taught, insisted=True)
+    assert taken.warnings == (RANDOM_SPLIT,)
 
 
 def test_the_table_hands_on_what_taught_before() -> None:
