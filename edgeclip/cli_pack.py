@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated, Optional
 
@@ -19,7 +20,10 @@ OutOption = Annotated[Path, typer.Option(help="The folder to be made.", show_def
 
 @app.command()
 def combine(
-    packs: Annotated[list[Path], typer.Argument(help="Packs, or sets of packs.")],
+    packs: Annotated[
+        list[str],
+        typer.Argument(help="Packs, each as FOLDER or NAME=FOLDER; or sets of packs."),
+    ],
     *,
     out: OutOption,
     static: Annotated[
@@ -30,9 +34,9 @@ def combine(
     """Put packs together; each answers for images like those that it was trained on."""
     from edgeclip.routed_packs import combine as combine_packs
 
-    combine_packs(packs, out, _static(static or []))
+    combine_packs([_source(text) for text in packs], out, _static(static or []))
     show(f"{escape(str(out))} holds the packs, each as it was")
-    next_command(f"edgeclip pack ask {out} image.jpg")
+    next_command(shlex.join(["edgeclip", "pack", "ask", str(out), "image.jpg"]))
 
 
 @app.command()
@@ -47,6 +51,7 @@ def remove(
 
     remove_pack(packs, part, out)
     show(f"{escape(str(out))} is without {escape(part)}")
+    next_command(shlex.join(["edgeclip", "pack", "ask", str(out), "image.jpg"]))
 
 
 @app.command()
@@ -84,10 +89,17 @@ def ask(
             ]
         )
         return
-    table = Table("image", "pack", *names)
+    table = Table("image", "pack", *map(escape, names))
     for image, chosen, row in zip(images, answers.chosen, answers.probabilities, strict=True):
-        table.add_row(str(image), chosen or "prompts alone", *(f"{p:.3f}" for p in row))
+        table.add_row(escape(str(image)), chosen or "prompts alone", *(f"{p:.3f}" for p in row))
     show(table)
+
+
+def _source(text: str) -> Path | tuple[str, Path]:
+    name, equals, folder = text.partition("=")
+    if not equals or Path(text).exists():  # the sign may stand in a path
+        return Path(text)
+    return name, Path(folder)
 
 
 def _static(options: list[str]) -> dict[str, dict[str, str]]:

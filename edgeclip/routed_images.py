@@ -11,7 +11,7 @@ from edgeclip.clip import load_backbone
 from edgeclip.contract.preprocess import decode_image
 from edgeclip.errors import DataError
 from edgeclip.labels.scan import read_image_file
-from edgeclip.packs import check_backbone
+from edgeclip.packs import check_golden
 from edgeclip.regions import Region, Strips, pixels_of
 from edgeclip.routed_packs import Answers, load_routed
 
@@ -34,14 +34,15 @@ def ask_images(
         pretrained: Likewise.
 
     Raises:
-        PackError: The packs are damaged, or of another encoder.
+        PackError: The packs are damaged, of another encoder, or do not give their golden outputs.
         DataError: An image cannot be read.
     """
     packs = load_routed(folder)
     manifest = packs.manifest
     named = (backbone, pretrained) if backbone else (manifest.base.arch, manifest.base.pretrained)
     encoder = load_backbone(*(("demo", None) if named[0] == "demo" else named))
-    check_backbone(manifest, encoder)
+    for pack in packs.packs.values():
+        check_golden(pack, encoder)
     strips = Strips(manifest.strip_top_px or 0, manifest.strip_bottom_px or 0)
     inputs = []
     for path in images:

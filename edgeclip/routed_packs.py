@@ -17,7 +17,7 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
@@ -116,23 +116,29 @@ def router_bytes(row: RouterRow) -> bytes:
     return bytes(save({name: np.ascontiguousarray(t) for name, t in row.tensors().items()}))
 
 
-def combine(folders: Sequence[Path], out: Path, static: Mapping[str, Mapping[str, str]]) -> None:
+def combine(
+    sources: Sequence[Path | tuple[str, Path]], out: Path, static: Mapping[str, Mapping[str, str]]
+) -> None:
     """Put packs together; each is copied as it is.
 
     Args:
-        folders: Packs, or sets of packs.
+        sources: Packs, or sets of packs; a pack may come with the name that it has in the set,
+            which is its task otherwise.
         out: The set to be.
         static: Pack name -> what must hold of an image.
 
     Raises:
-        ConfigError: A name stands twice or is not there, there are too many, or `out` is not empty.
-        PackError: A pack is damaged, of another encoder or other classes than the first, reaches
-            into the encoder, or has no router row.
+        ConfigError: A name stands twice, is none or is not there, there are too many, or `out` is
+            not empty.
+        PackError: A pack is damaged, of another encoder, other classes or other strips than the
+            first, reaches into the encoder, or has no router row.
     """
-    parts = [part for folder in folders for part in _parts_of(folder)]
+    parts = [part for source in sources for part in _named(source)]
     names = [name for name, _, _ in parts]
     if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise ConfigError(f"two packs are called {twice[0]}: train one with another --task")
+        raise ConfigError(
+            f"two packs are called {twice[0]}: give one another name, as {twice[0]}-2=FOLDER"
+        )
     if len(parts) > MOST_PACKS:
         raise ConfigError(f"{len(parts)} packs are too many: {MOST_PACKS} at the most")
     if unknown := sorted(set(static) - set(names)):
@@ -166,6 +172,24 @@ def load_routed(folder: Path) -> RoutedPacks:
         PackError: A pack is missing, altered, or does not go with the others.
     """
     return _checked(_parts_of(folder))
+
+
+def _named(source: Path | tuple[str, Path]) -> list[tuple[str, Path, dict[str, str]]]:
+    """Return the packs of an argument of `combine`."""
+    if isinstance(source, Path):
+        return _parts_of(source)
+    name, folder = source
+    parts = _parts_of(folder)
+    if len(parts) > 1:
+        held = ", ".join(part[0] for part in parts)
+        raise ConfigError(f"{name}={folder} is a set ({held}): name one pack, or give no name")
+    try:
+        TypeAdapter(TaskName).validate_python(name)
+    except ValidationError as error:
+        raise ConfigError(
+            f"{name}={folder}: a pack's name is made of a-z, 0-9 and -, up to 32 of them"
+        ) from error
+    return [(name, path, keys) for _, path, keys in parts]
 
 
 def _parts_of(folder: Path) -> list[tuple[str, Path, dict[str, str]]]:
@@ -208,6 +232,13 @@ def _refuse_other(first: PackManifest, name: str, pack: Pack) -> None:
             f"{name} knows {', '.join(own.class_names)}, {first.task} knows"
             f" {', '.join(first.class_names)}, or their prompts differ: give the same --class and"
             " --prompt"
+        )
+    cut, firsts = ((m.strip_top_px or 0, m.strip_bottom_px or 0) for m in (own, first))
+    if cut != firsts:
+        raise PackError(
+            f"{name} was trained without {cut[0]} rows at the top and {cut[1]} at the bottom,"
+            f" {first.task} without {firsts[0]} and {firsts[1]}: train both with the same"
+            " --strip-top-px and --strip-bottom-px"
         )
     moved = "projection_delta" in pack.tensors and bool(pack.tensors["projection_delta"].any())
     if moved or reaches_inside(pack.tensors):

@@ -12,9 +12,12 @@ from typer.testing import CliRunner
 from edgeclip.cli import app
 from edgeclip.clip import Backbone
 from edgeclip.contract.hashing import sha256_bytes, sha256_file
+from edgeclip.contract.pack import PackClass
+from edgeclip.contract.prompt_columns import columns_sha256
 from edgeclip.contract.routing import RouterRow, gate_scores, pack_logits, top_k_gate
 from edgeclip.errors import ConfigError, PackError
 from edgeclip.packs import load_pack
+from edgeclip.routed_images import ask_images
 from edgeclip.routed_packs import combine, load_routed, remove
 from edgeclip.trainer import TrainResult
 from support.tiny_packs import EMBED_DIM, TinyEncoder
@@ -142,15 +145,66 @@ def test_packs_of_another_encoder_or_other_classes_are_refused(
     assert not (tmp_path / "both").exists()
 
 
+def test_packs_with_other_prompts_are_refused(pack: Path, other: Path, tmp_path: Path) -> None:
+    classes = json.loads((other / "pack.json").read_text())["classes"]
+    classes[0]["prompts"][0] = "a photo of something else."
+    edited = load_pack(other).manifest.model_copy(
+        update={"classes": [PackClass.model_validate(own) for own in classes]}
+    )
+    assert edited.prompt_columns is not None
+    _edit(other, classes=classes, prompts_sha256=columns_sha256(edited.prompt_columns))
+    with pytest.raises(PackError, match=r"other knows leopard, .* or their prompts differ"):
+        combine([pack, other], tmp_path / "both", {})
+
+
 def test_a_name_twice_a_static_key_of_no_pack_and_a_full_folder_are_refused(
     pack: Path, other: Path, tmp_path: Path
 ) -> None:
-    with pytest.raises(ConfigError, match="two packs are called leopard: train one with another"):
+    with pytest.raises(ConfigError, match="two packs are called leopard: give one another name"):
         combine([pack, pack], tmp_path / "both", {})
+    with pytest.raises(ConfigError, match=r"Leopard 2=.*: a pack's name is made of a-z, 0-9 and -"):
+        combine([pack, ("Leopard 2", pack)], tmp_path / "both", {})
     with pytest.raises(ConfigError, match="--static zebra: there is no such pack; leopard are"):
         combine([pack], tmp_path / "both", {"zebra": {"light": "day"}})
     with pytest.raises(ConfigError, match="is not empty"):
         combine([other], pack, {})
+
+
+def test_packs_of_one_task_are_told_apart_by_names_that_the_set_gives_them(
+    pack: Path, tmp_path: Path
+) -> None:
+    valley = shutil.copytree(pack, tmp_path / "a=b")  # the sign may stand in a path
+    _run("combine", valley, f"ridge={pack}", "--static", "ridge:light=day", "--out", tmp_path / "c")
+    assert list(load_routed(tmp_path / "c").packs) == ["leopard", "ridge"]
+    assert _hashes(tmp_path / "c/packs/ridge") == _hashes(pack)
+    with pytest.raises(ConfigError, match=r"is a set \(leopard, ridge\): name one pack"):
+        combine([("all", tmp_path / "c")], tmp_path / "d", {})
+
+
+def test_packs_that_were_trained_without_other_strips_are_refused(
+    pack: Path, other: Path, tmp_path: Path
+) -> None:
+    _edit(other, strip_top_px=0, strip_bottom_px=40)
+    with pytest.raises(PackError, match="other was trained without 0 rows at the top and 40 at"):
+        combine([pack, other], tmp_path / "both", {})
+
+
+def test_invariant_31_a_set_is_asked_only_where_every_pack_gives_its_golden_outputs(
+    pack: Path, other: Path, encoder: TinyEncoder, table: Path, tmp_path: Path
+) -> None:
+    with np.load(other / "golden.npz") as golden:
+        arrays = dict(golden)
+    np.savez(other / "golden.npz", **arrays | {"logits": arrays["logits"] + 1})
+    _edit(other)
+    combine([pack, other], tmp_path / "both", {})
+    with pytest.raises(PackError, match="golden logits differ by"):
+        ask_images(
+            tmp_path / "both",
+            [next(table.parent.rglob("leopard*.jpg"))],
+            {},
+            backbone=str(encoder.config),
+            pretrained=str(encoder.weights),
+        )
 
 
 def test_what_is_not_in_a_set_or_all_that_is_in_it_cannot_be_taken_out(
@@ -170,9 +224,21 @@ def test_a_pack_that_was_altered_in_its_set_is_refused(pack: Path, tmp_path: Pat
         load_routed(tmp_path / "one")
 
 
-def test_a_pack_without_a_row_or_that_moves_the_embedding_is_refused(
-    pack: Path, tmp_path: Path
+def test_a_pack_that_moves_the_embedding_is_refused(
+    pack: Path, other: Path, tmp_path: Path
 ) -> None:
+    from safetensors.numpy import load_file, save_file
+
+    manifest = json.loads((other / "pack.json").read_text())
+    delta = np.full((manifest["base"]["width"], EMBED_DIM), 0.1, np.float32)
+    tensors = load_file(other / "adapter.safetensors") | {"projection_delta": delta}
+    save_file(tensors, other / "adapter.safetensors")
+    _edit(other, slots={name: list(tensor.shape) for name, tensor in tensors.items()})
+    with pytest.raises(PackError, match=r"other .* reaches before the embedding that packs are"):
+        combine([pack, other], tmp_path / "both", {})
+
+
+def test_a_pack_without_a_row_is_refused(pack: Path, tmp_path: Path) -> None:
     document = json.loads((pack / "pack.json").read_text())
     files = {n: h for n, h in document["files"].items() if n != "router.safetensors"}
     (pack / "pack.json").write_text(json.dumps(document | {"files": files}))
