@@ -107,9 +107,9 @@ def _balanced(
 ) -> list[int] | None:
     """Return the fold of each image, or None where a target cannot stand in two folds.
 
-    The largest groups first, each to the fold that has the least of its classes. Then every class
-    that has two groups or more is spread over two folds or more, as far as that can be: what a
-    round is judged on, its fit must have seen.
+    The largest groups first, each to the fold that has the least of its classes. Then single groups
+    are moved, so that classes that have two groups or more stand in two folds or more, targets
+    before others: what a round is judged on, its fit must have seen.
     """
     counts: dict[str, dict[int, int]] = defaultdict(lambda: defaultdict(int))
     for group, class_index in zip(groups, classes, strict=True):
@@ -127,7 +127,7 @@ def _balanced(
         fold_of[group] = fold
         for class_index, share in shares.items():
             loads[fold][class_index] += share
-    _spread(fold_of, counts, [*targets, *sorted(set(totals) - set(targets))], number)
+    _spread(fold_of, counts, (targets, sorted(set(totals) - set(targets))), number)
     if any(_is_together(fold_of, counts, target) for target in targets):
         return None
     return [fold_of[group] for group in groups]
@@ -136,31 +136,36 @@ def _balanced(
 def _spread(
     fold_of: dict[str, int],
     counts: Mapping[str, Mapping[int, int]],
-    order: Sequence[int],
+    classes: tuple[Sequence[int], Sequence[int]],
     number: int,
 ) -> None:
-    """Move single groups until no class stands in one fold alone that has groups for two.
+    """Move single groups so that fewer classes stand in one fold alone that have groups for two.
+
+    A target that is spread stays so, and a target is worth any number of other classes. Not every
+    class can always be spread: of three groups with two of three classes each, two folds tear two.
 
     Args:
         fold_of: The fold of each group; changed.
         counts: Images by group and class.
-        order: Classes, the most important first.
+        classes: The targets, and the others; the most important first.
         number: Of folds.
     """
 
-    def together() -> list[int]:
-        """Return the classes that stand in one fold alone, the most important first."""
-        return [c for c in order if _is_together(fold_of, counts, c)]
+    def together() -> tuple[set[int], set[int]]:
+        """Return the targets, and the other classes, that stand in one fold alone."""
+        targets, others = ({c for c in own if _is_together(fold_of, counts, c)} for own in classes)
+        return targets, others
 
-    for class_index in together():
+    for class_index in (*classes[0], *classes[1]):
         own = sorted((g for g in fold_of if counts[g].get(class_index)), key=_size(counts))
         moves = [(group, fold) for group in own for fold in range(number)]
         for group, fold in moves:
-            before, still = fold_of[group], together()
-            if class_index not in still:
+            before, (targets, others) = fold_of[group], together()
+            if class_index not in targets | others:
                 break
             fold_of[group] = fold
-            if not len(together()) < len(still):
+            now, rest = together()
+            if not (now < targets or (now == targets and len(rest) < len(others))):
                 fold_of[group] = before
 
 

@@ -120,3 +120,23 @@ def test_every_fit_sees_each_class_that_its_round_is_judged_on(seed: int) -> Non
     part = part_of(seen, names)
     for fold in plan_folds(part, [0], [], 6).folds:
         assert set(part.classes[fold.held].tolist()) <= set(part.classes[fold.fit].tolist())
+
+
+def test_a_target_is_spread_though_that_brings_another_class_together() -> None:
+    """Of three classes, two at each of three places, two rounds can hold two apart: not three."""
+    names = ("leopard", "deer", "blank")
+    at = {
+        "P0": {"deer": 2, "blank": 1},
+        "P1": {"leopard": 2, "deer": 1},
+        "P2": {"leopard": 2, "blank": 1},
+    }
+    seen = [
+        Seen(name, place, (1.0,), f"{place}/{name}/{number}")
+        for place, own in at.items()
+        for name, count in own.items()
+        for number in range(count)
+    ]
+    part = part_of(seen, names)
+    folds = plan_folds(part, [0], [], 6)
+    assert (folds.level, len(folds.folds)) == ("location", 2)
+    assert all(0 in part.classes[fold.fit] for fold in folds.folds)
