@@ -16,7 +16,6 @@ from edgeclip.baselines.frozen import linear_probe_in_rounds, zero_shot
 from edgeclip.baselines.judging import Task
 from edgeclip.baselines.pixels import PixelPart, PixelSplit, read_pixels
 from edgeclip.clip import Backbone
-from edgeclip.config import MOST_FOLDS
 from edgeclip.contenders import Contender
 from edgeclip.contract.pack import PackManifest
 from edgeclip.errors import ConfigError, DataError
@@ -34,11 +33,13 @@ class BaselineParts:
         taught: Training and validation images, all views.
         set_apart: Indices of the validation images.
         test: One view; the images of the comparison.
+        folds: Rounds of the pack at the most.
     """
 
     taught: PartData
     set_apart: frozenset[int]
     test: PartData
+    folds: int
 
     @property
     def training(self) -> PartData:
@@ -59,7 +60,7 @@ class BaselineParts:
         Raises:
             DataError: A target stands in one sequence alone.
         """
-        return plan_folds(self.taught, targets, sorted(self.set_apart), MOST_FOLDS)
+        return plan_folds(self.taught, targets, sorted(self.set_apart), self.folds)
 
 
 @dataclass(frozen=True)

@@ -35,16 +35,15 @@ def data_check(
     """Say what can be used: classes, places, unreadable files, duplicates, and the split."""
     from edgeclip.contract.settings import settings_from
     from edgeclip.labels.reading import ReadingOptions
-    from edgeclip.labels.sequence_labels import for_learning
     from edgeclip.opening import open_dataset
     from edgeclip.progress import Bars
-    from edgeclip.summary import summarise
+    from edgeclip.summary import checked
 
     given = reading.fields()
     options = settings_from({"data": source, **given}, ReadingOptions, source="edgeclip data check")
     with Bars(quiet=as_json) as bars:
         dataset = open_dataset(options, bars)
-    summary = summarise(for_learning(dataset), target or [], seed=seed)
+    summary = checked(dataset, target or [], seed=seed)
     if as_json:
         print_json(summary.model_dump(mode="json"))
         return

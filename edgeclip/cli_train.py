@@ -185,7 +185,8 @@ def _show_result(result: TrainResult, out: Path, *, as_json: bool) -> None:
     costs = result.costs
     show(
         f"took {costs.seconds:.0f} s: features {costs.features_s:.0f}, learning"
-        f" {costs.learning_s:.0f}; peak memory {costs.peak_memory_mb:,.0f} MB"
+        f" {costs.learning_s:.0f}, the rest reading, testing and reporting; peak memory"
+        f" {costs.peak_memory_mb:,.0f} MB"
     )
     if result.taken:
         rounds, steps = result.taken.rounds, result.taken.steps

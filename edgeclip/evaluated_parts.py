@@ -176,14 +176,9 @@ def _of_bursts(images: Sequence[LabelledImage]) -> list[str]:
     """Return what must be said of labels that are of whole sequences."""
     whole = sum(image.sequence_level for image in images)
     said = (
-        f"{whole} of {len(images)} images have the label of their whole sequence: they count for"
-        " sequences, visits and alarms, not for figures of single images"
+        f"{whole} of {len(images)} images have the label of their whole sequence: beside others"
+        " they count for sequences, visits and alarms, not for figures of single images"
     )
-    if whole == len(images):
-        said = (
-            f"all {whole} images have the label of their whole sequence, and a frame may lack the"
-            " animal: read the figures of sequences, not those of single images"
-        )
     return [said] if whole else []
 
 

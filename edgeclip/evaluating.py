@@ -20,7 +20,6 @@ from edgeclip.background import BackgroundCheck, check_background
 from edgeclip.cache_store import LIMIT_GB, CacheStore
 from edgeclip.changed_features import ChangedFeatureGraph, encode_changed
 from edgeclip.clip import Backbone, load_backbone
-from edgeclip.config import Recipe
 from edgeclip.contenders import Contender
 from edgeclip.contract.files import new_folder, refuse_filled, write_text
 from edgeclip.contract.postprocess import class_probabilities
@@ -36,6 +35,7 @@ from edgeclip.labels.reading import ReadingOptions
 from edgeclip.opening import open_dataset
 from edgeclip.openings import Opening, opening_note, record_opening
 from edgeclip.pack_contender import Head, head_contender, judged_images
+from edgeclip.pack_recipe import recipe_of
 from edgeclip.pack_strips import strips_for
 from edgeclip.packs import Pack, check_golden, load_pack
 from edgeclip.parts import PartData
@@ -122,7 +122,7 @@ def evaluate_pack(request: EvaluationRequest, *, at: datetime, bars: Bars) -> Re
     images = comparison.judged.images
     openings = record_opening(request.pack, Opening.of(images, "evaluate", at))
     looked = opening_note(openings)
-    notes = [*([looked] if looked else []), *run.notes]
+    notes = [*([looked] if looked else []), *comparison.notes, *run.notes]
     data = ReportData(
         run.pack.manifest, comparison, notes, openings,
         background=background, left_out=run.left_out,
@@ -166,6 +166,7 @@ class _Evaluation:
         before = "nobody can tell which images taught the pack below: these may be among them"
         return (
             *self._strip_notes,
+            *(recipe_of(self._request.pack).notes if self._request.baselines else ()),
             *([unknown] if counted else []),
             *([] if self.pack.manifest.training.earlier_known else [before]),
             *self._roles.notes,
@@ -208,7 +209,7 @@ class _Evaluation:
             manifest.column_class,
             manifest.training.trainable_params,
             manifest.training.steps,
-            seconds=costs.seconds if costs and not costs.resumed else float("nan"),
+            seconds=costs.head_s if costs and not costs.resumed else float("nan"),
         )
         return head_contender(head, part)
 
@@ -224,12 +225,13 @@ class _Evaluation:
 
         learned_from = sorted((*self._roles.train, *self._roles.validation))
         began = time.perf_counter()
-        views = Recipe().views_of(len(learned_from))  # as trained, so that the cache has them
+        how = recipe_of(self._request.pack)
+        views = how.recipe.views_of(len(learned_from))  # as trained, so that the cache has them
         taught = self._part(learned_from, views=views, name="encoding training")
         return BaselineRun(
             manifest=self.pack.manifest,
             backbone=self._backbone,
-            parts=BaselineParts(taught, frozenset(self._roles.validation), test),
+            parts=BaselineParts(taught, frozenset(self._roles.validation), test, how.folds),
             strips=self._strips,
             resnet_weights=self._request.resnet_weights,
             device=self._request.device,

@@ -39,7 +39,7 @@ from edgeclip.packs import golden_outputs, pack_files
 from edgeclip.prompts import ClassPrompts, column_class, prompts_sha256
 from edgeclip.regions import Region, Strips, pixels_of
 from edgeclip.routed_packs import router_bytes
-from edgeclip.run_costs import RunCosts
+from edgeclip.run_costs import LearningCosts
 from edgeclip.selection import Candidate
 from edgeclip.splits import Split
 
@@ -62,7 +62,7 @@ class Trained:
         evaluations: `zero-shot` and `adapter`, on the test part.
         meta_sha256: Of the meta-adapter's weights, where the method has one.
         router: Which images the pack is for, where packs are combined.
-        costs: Seconds and memory.
+        costs: Seconds of what was learned.
         earlier: Of the pack that it stands on, or None.
     """
 
@@ -75,7 +75,7 @@ class Trained:
     learned: Learned
     thresholds: Mapping[str, Thresholds]
     evaluations: Mapping[str, Evaluation]
-    costs: RunCosts
+    costs: LearningCosts
     meta_sha256: str | None = None
     router: RouterRow | None = None
     earlier: PackManifest | None = None

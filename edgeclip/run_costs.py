@@ -17,15 +17,14 @@ from edgeclip.openings import REPORT_FOLDER
 COSTS_FILE = "costs.json"
 
 
-class RunCosts(BaseModel):
-    """Wall-clock seconds and memory of one training.
+class LearningCosts(BaseModel):
+    """Wall-clock seconds of what is learned in one training.
 
     Attributes:
         features_s: Encoding the training and validation images, or finding them in the cache.
         learning_s: All fits and choices, from features to the head that is stored.
         methods_s: By method, of its fits in the rounds alone: features, which all share, and
             judging excepted.
-        peak_memory_mb: The most that the process has held.
         resumed: Whether an interrupted run was continued, so that seconds are missing.
     """
 
@@ -34,13 +33,29 @@ class RunCosts(BaseModel):
     features_s: float
     learning_s: float
     methods_s: Mapping[str, float]
-    peak_memory_mb: float
     resumed: bool = False
 
     @property
-    def seconds(self) -> float:
-        """Of the training as a whole, from image files to a head."""
+    def head_s(self) -> float:
+        """From the images that are learned from to a head: what a baseline's seconds are too."""
         return self.features_s + self.learning_s
+
+    def of_run(self, seconds: float) -> RunCosts:
+        """Return the costs of the whole training, with the memory of this moment."""
+        return RunCosts(**self.model_dump(), seconds=seconds, peak_memory_mb=peak_memory_mb())
+
+
+class RunCosts(LearningCosts):
+    """Wall-clock seconds and memory of one training.
+
+    Attributes:
+        seconds: Of all of it: reading labels and images, encoding, fits, the test part and the
+            report, up to the writing of the pack.
+        peak_memory_mb: The most that the process has held until then.
+    """
+
+    seconds: float
+    peak_memory_mb: float
 
     def to_json(self) -> str:
         """Return the file's content."""

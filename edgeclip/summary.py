@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
 from edgeclip.errors import DataError
 from edgeclip.labels.dataset import Dataset, LabelledImage, count_by_class_and_location
+from edgeclip.labels.sequence_labels import for_learning
 from edgeclip.split_rows import PARTS
 from edgeclip.splits import Split, plan_split
 
@@ -84,6 +86,27 @@ class DataSummary(BaseModel):
     def problem_counts(self) -> dict[str, int]:
         """Return the number of problems by kind."""
         return dict(sorted(Counter(problem.kind for problem in self.problems).items()))
+
+
+def checked(dataset: Dataset, targets: Sequence[str], *, seed: int) -> DataSummary:
+    """Return the figures of what a training would learn from, with the split that it would get.
+
+    Where all labels are of sequences that is nothing: then of all images, without a split.
+
+    Args:
+        dataset: Usable images and problems.
+        targets: As asked for; empty for all classes but blank.
+        seed: Of the split.
+
+    Raises:
+        ConfigError: A target is no class of the data.
+    """
+    try:
+        learned = for_learning(dataset)
+    except DataError as error:
+        noted = replace(dataset, notes=(*dataset.notes, str(error)))
+        return summary_of(noted, targets, None, str(error))
+    return summarise(learned, targets, seed=seed)
 
 
 def summarise(dataset: Dataset, targets: Sequence[str], *, seed: int) -> DataSummary:

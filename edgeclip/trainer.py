@@ -8,7 +8,7 @@ what was left out; fit to all of them; then encode the test part and evaluate on
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -98,6 +98,7 @@ def train(
         SetupError: The backbone's weights are not at hand, the folder of the pack cannot be
             written, or another process trains the same pack.
     """
+    began = time.monotonic()
     with only_training(config.out):
         _refuse_to_replace(config)  # before minutes of work
         if config.method != AUTO:
@@ -110,32 +111,38 @@ def train(
         kept = open_run(config, RunId.of(config, dataset, split, run.backbone.base), clock=clock)
         origin = Origin(summary_of(dataset, targets, split), split, dataset.images)
         with kept.kept_if_useful():
-            result = _written(run, kept, origin, looks, created_at)
+            result = _written(run, kept, origin, _Start(began, created_at, tuple(looks)))
         kept.remove()
     return result
+
+
+@dataclass(frozen=True)
+class _Start:
+    """What is known when a training begins: the monotonic clock, the date, and earlier looks."""
+
+    at_s: float
+    created_at: datetime
+    looks: tuple[Opening, ...]
 
 
 def _written(
     run: TrainingRun,
     kept: RunFolder,
     origin: Origin,
-    earlier: Sequence[Opening],
-    created_at: datetime,
+    start: _Start,
 ) -> TrainResult:
     """Train and write the pack."""
     trained, comparison = run.train(kept)
-    manifest = make_manifest(trained, created_at)
-    openings = [*earlier, Opening.of(comparison.judged.images, "train", created_at)]
-    report = training_report(trained, manifest, comparison, openings, origin)
+    manifest = make_manifest(trained, start.created_at)
+    opening = Opening.of(comparison.judged.images, "train", start.created_at)
+    report = training_report(trained, manifest, comparison, [*start.looks, opening], origin)
+    binaries, page = pack_binaries(trained, run.backbone, run.strips), report_files(report)
+    costs = trained.costs.of_run(time.monotonic() - start.at_s)
     written = write_pack(
         trained.config.out,
         manifest,
-        pack_binaries(trained, run.backbone, run.strips),
-        report={
-            **report_files(report),
-            RECIPE_FILE: recipe_text(trained.config),
-            COSTS_FILE: trained.costs.to_json(),
-        },
+        binaries,
+        report={**page, RECIPE_FILE: recipe_text(trained.config), COSTS_FILE: costs.to_json()},
         overwrite=trained.config.overwrite,
     )
     return TrainResult(
@@ -144,7 +151,7 @@ def _written(
         summary=origin.summary,
         notes=tuple(report.notes),
         learned=trained.learned,
-        costs=trained.costs,
+        costs=costs,
         cache_hits=run.cache.hits,
         cache_misses=run.cache.misses,
         taken=kept.taken if kept.resumed else None,

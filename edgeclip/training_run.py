@@ -31,7 +31,7 @@ from edgeclip.pack_making import Trained, task_name
 from edgeclip.progress import Bars
 from edgeclip.prompts import class_prompts, column_class, prompts_sha256
 from edgeclip.regions import Strips
-from edgeclip.run_costs import RunCosts, peak_memory_mb
+from edgeclip.run_costs import LearningCosts
 from edgeclip.run_folder import RunFolder
 from edgeclip.selection import Candidate, Choice, thresholds_of
 from edgeclip.split_rows import LEARNED_FROM
@@ -91,11 +91,10 @@ class TrainingRun:
         part, encoded = lesson.part, time.monotonic()
         base = Base(start, part.graph, earlier.parts, side, sizes, part.inside, self._meta)
         learned = self._learn(lesson, base, plan, kept)
-        costs = RunCosts(
+        costs = LearningCosts(
             features_s=encoded - began,
             learning_s=time.monotonic() - encoded,
             methods_s={step.entry.name: step.seconds for step in learned.ladder.steps},
-            peak_memory_mb=peak_memory_mb(),
             resumed=kept.resumed,
         )
         thresholds = self._thresholds(learned.choice)

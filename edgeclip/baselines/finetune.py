@@ -32,7 +32,6 @@ from edgeclip.baselines.judging import (
 from edgeclip.baselines.pixels import PixelPart, PixelSplit
 from edgeclip.contenders import Contender
 from edgeclip.errors import DataError, SetupError
-from edgeclip.sampling import balanced_weights
 
 _MOST_GRADIENT = 1.0  # norm
 _BATCH_READ = 128  # regions at once where nothing is learned
@@ -178,8 +177,8 @@ def _share(step: int, options: FineTuning) -> float:
 def _batches(training: PixelPart, options: FineTuning) -> NDArray[np.int64]:
     """Return `(steps, batch)` indices of regions."""
     rng = np.random.default_rng(options.seed)
-    weights = balanced_weights(training.classes, training.locations)
-    return rng.choice(len(weights), size=(options.steps, options.batch), p=weights)
+    size = options.steps, options.batch
+    return rng.choice(len(training.regions), size=size, p=training.weights)
 
 
 def _forward(model: nn.Module, pixels: Tensor, cnn: Cnn, device: str) -> Tensor:

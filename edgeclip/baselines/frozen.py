@@ -1,8 +1,8 @@
 """Baselines on the frozen encoder's features: zero-shot and the linear probe.
 
 The probe is multinomial logistic regression on unit features, as CLIP is usually probed (Radford et
-al., ICML 2021, arXiv 2103.00020, section 3.2), with the class and location weights of our own
-sampler. Its L2 strength is chosen by leaving locations out inside the training part alone.
+al., ICML 2021, arXiv 2103.00020, section 3.2), with the weights of our own sampler, by
+class, location and burst. Its L2 strength is chosen by leaving out parts of what it learns from.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from edgeclip.baselines.judging import Cost, PartLogits, Task, best_of, judge, q
 from edgeclip.contenders import Contender
 from edgeclip.folds import Folds
 from edgeclip.parts import PartData
-from edgeclip.sampling import balanced_weights
+from edgeclip.training import sampling_weights
 
 INVERSE_STRENGTHS = tuple(10.0**power for power in (-1, 0, 1, 2, 3, 4))
 """Candidates for scikit-learn's C: the sum of losses of n unit features against |w|^2 / 2."""
@@ -69,8 +69,7 @@ def linear_probe_in_rounds(taught: PartData, folds: Folds, test: PartData, task:
     """
     began = time.perf_counter()
     rows, classes = _unit(taught.features.f), taught.classes
-    places = taught.locations_of([region.image for region in taught.regions])
-    weights = balanced_weights(classes, places)
+    weights = sampling_weights(taught.training_rows())
     count = len(task.class_names)
 
     def fitted_to(kept: NDArray[np.int64], strength: float) -> LogisticRegression:
@@ -108,9 +107,10 @@ def linear_probe(training: PartData, validation: PartData, test: PartData, task:
     """
     began = time.perf_counter()
     rows, classes = _unit(training.features.f), training.classes
-    places = training.locations_of([region.image for region in training.regions])
-    strength = choose_strength(rows, classes, places, len(task.class_names))
-    model = _fitted(rows, classes, balanced_weights(classes, places), strength)
+    own, count = training.training_rows(), len(task.class_names)
+    weights = sampling_weights(own)
+    strength = choose_strength(rows, classes, own.locations, count, weights=weights)
+    model = _fitted(rows, classes, weights, strength)
 
     def said(part: PartData) -> PartLogits:
         """Return the logits of a part."""
@@ -124,7 +124,12 @@ def linear_probe(training: PartData, validation: PartData, test: PartData, task:
 
 
 def choose_strength(
-    rows: Matrix, classes: NDArray[np.int64], places: Sequence[str], count: int
+    rows: Matrix,
+    classes: NDArray[np.int64],
+    places: Sequence[str],
+    count: int,
+    *,
+    weights: Matrix,
 ) -> float:
     """Return the C with the lowest log loss on locations left out, each class weighted alike.
 
@@ -133,11 +138,11 @@ def choose_strength(
         classes: `(n,)` int64.
         places: n locations; whole ones are left out together.
         count: C classes.
+        weights: `(n,)` of the rows.
     """
     folds = _folds(places)
     if len(set(folds.tolist())) < 2:  # one place: nothing can be left out
         return 1.0
-    weights = balanced_weights(classes, places)
     losses = np.zeros(len(INVERSE_STRENGTHS))
     for fold in sorted(set(folds.tolist())):
         kept, out = folds != fold, folds == fold

@@ -18,6 +18,7 @@ from edgeclip.labels.dataset import LabelledImage
 from edgeclip.labels.scan import read_image_file
 from edgeclip.parts import UNKNOWN_PLACE
 from edgeclip.regions import Region, Strips, pixels_of
+from edgeclip.sampling import balanced_weights
 
 _THREADS = 2
 
@@ -31,12 +32,19 @@ class PixelPart:
         pixels: `(n, S, S, 3)` uint8 RGB.
         classes: `(n,)` int64, the class of each region's image.
         locations: n names.
+        sequences: n names.
     """
 
     regions: Sequence[Region]
     pixels: NDArray[np.uint8]
     classes: NDArray[np.int64]
     locations: Sequence[str]
+    sequences: Sequence[str]
+
+    @property
+    def weights(self) -> NDArray[np.float64]:
+        """How often the sampler of our own fit draws each region, `(n,)`, sum 1."""
+        return balanced_weights(self.classes, self.locations, self.sequences)
 
     def chosen(self, rows: Sequence[int]) -> PixelPart:
         """Return some of the regions, in the given order."""
@@ -45,6 +53,7 @@ class PixelPart:
             self.pixels[list(rows)],
             self.classes[list(rows)],
             [self.locations[row] for row in rows],
+            [self.sequences[row] for row in rows],
         )
 
 
@@ -120,6 +129,7 @@ def read_pixels(
         pixels,
         np.asarray([numbers[images[r.image].class_name] for r in regions], np.int64),
         [images[region.image].location or UNKNOWN_PLACE for region in regions],
+        [images[region.image].sequence for region in regions],
     )
 
 

@@ -44,6 +44,11 @@ class Scope:
         """The pack's judgement."""
         return next(iter(self.judgements.values()))
 
+    @property
+    def is_of_sequence_labels(self) -> bool:
+        """Whether none of its images has a label of its own, so that they count as frames too."""
+        return all(image.sequence_level for image in self.judged.images)
+
 
 @dataclass(frozen=True)
 class Comparison:
@@ -65,6 +70,17 @@ class Comparison:
     def headline(self) -> Scope:
         """The scope whose figures count."""
         return self.scopes[0]
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader must know of scopes whose frames have labels of their sequences alone."""
+        return tuple(
+            f"{scope.name}: all {len(scope.rows)} images have the label of their whole sequence,"
+            " and a frame may lack the animal: read the figures of sequences, not those of single"
+            " images"
+            for scope in self.scopes
+            if scope.is_of_sequence_labels
+        )
 
     @property
     def gaps(self) -> dict[str, float]:

@@ -162,6 +162,21 @@ def test_an_option_that_does_not_exist_is_refused(
     assert message in str(done.exception)
 
 
+def test_data_whose_labels_are_all_of_sequences_are_shown_and_the_option_is_named(
+    tmp_path: Path,
+) -> None:
+    path = _coco(tmp_path)
+    content = json.loads(path.read_text())
+    for label in content["annotations"]:
+        label["sequence_level_annotation"] = True
+    path.write_text(json.dumps(content))
+    done = CliRunner().invoke(app, ["data", "check", str(path), "--json"])
+    summary = json.loads(done.stdout)
+    assert (done.exit_code, summary["usable"], summary["split"]) == (0, 8, None)
+    assert "all 8 labels are of whole sequences" in summary["split_problem"]
+    assert "add --sequence-labels" in summary["notes"][-1]
+
+
 def test_frames_with_two_animals_train(encoder: TinyEncoder, tmp_path: Path) -> None:
     rows: list[tuple[object, ...]] = [("path", "label", "site", "x1", "y1", "x2", "y2")]
     for number in range(9):

@@ -103,7 +103,7 @@ def test_a_table_must_name_frames_with_a_label_of_their_own(tmp_path: Path) -> N
         roles_of(images, pack, split=pack / "report/split.csv")
 
 
-@pytest.mark.parametrize(("whole", "said"), [(1, "1 of 2 images have the"), (2, "all 2 images")])
+@pytest.mark.parametrize(("whole", "said"), [(1, "1 of 2 images have the"), (2, "2 of 2 images")])
 def test_judged_images_with_the_label_of_their_sequence_are_counted(
     whole: int, said: str, tmp_path: Path
 ) -> None:

@@ -15,6 +15,8 @@ from safetensors.torch import save_file
 from edgeclip import baseline_runs
 from edgeclip.baselines.finetune import FineTuning
 from edgeclip.baselines.resnet import untrained_resnet50
+from edgeclip.config import Recipe
+from edgeclip.contenders import Contender
 from edgeclip.errors import ConfigError, DataError, SetupError
 from edgeclip.report_data import ReportData
 from edgeclip.trainer import TrainResult
@@ -42,6 +44,33 @@ def test_baselines_stand_beside_the_pack_on_the_same_images(
     ours, theirs = (each.targets["leopard"].threshold for each in (found, expected))
     assert ours == pytest.approx(theirs, abs=1e-5)
     assert found.decisions == expected.decisions
+
+
+def test_baselines_have_the_views_and_rounds_of_the_pack_s_own_recipe(
+    run_training: Callable[..., TrainResult],
+    run_evaluation: Evaluate,
+    table: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    runs: list[baseline_runs.BaselineRun] = []
+
+    def keep(names: object, run: baseline_runs.BaselineRun) -> list[Contender]:
+        """Remember what the baselines would get; the usual ones would be trained for minutes."""
+        assert names == ("zero-shot",)
+        runs.append(run)
+        return []
+
+    monkeypatch.setattr(baseline_runs, "run_baselines", keep)
+    pack, recipe = tmp_path / "own", Recipe(steps=2, views=3, seed=3)
+    run_training(pack, recipe=recipe, method="gda", folds=2)
+    for said in (False, True):
+        data = run_evaluation(table, pack=pack, baselines=("zero-shot",))
+        assert any("report/recipe.toml is not there" in note for note in data.notes) is said
+        (pack / "report/recipe.toml").unlink(missing_ok=True)
+    views = [{region.view for region in run.parts.taught.regions} for run in runs]
+    assert views == [{0, 1, 2}, set(range(10))]
+    assert [run.parts.folds for run in runs] == [2, 6]
 
 
 def test_the_resnet_is_fine_tuned_on_the_packs_split_from_weights_of_a_file(

@@ -30,6 +30,8 @@ from edgeclip.regions import Strips, regions_of
 from edgeclip.sampling import balanced_weights
 from edgeclip.scoring import image_probabilities, region_probabilities
 from edgeclip.splits import split_images
+from edgeclip.training import sampling_weights
+from support.parts import Seen, part_of
 from support.parts_of_a_split import Parts
 
 E = 6
@@ -83,8 +85,7 @@ def test_in_rounds_the_probe_is_chosen_and_calibrated_on_what_each_round_left_ou
     given = linear_probe_in_rounds(taught, folds, parts.test, task)
     strength = float(given.note.split("C = ")[1].split(",")[0])
     unit = taught.features.f / np.linalg.norm(taught.features.f, axis=1, keepdims=True)
-    places = taught.locations_of([region.image for region in taught.regions])
-    weights = balanced_weights(taught.classes, places)
+    weights = sampling_weights(taught.training_rows())
 
     def probe(kept: NDArray[np.int64], asked: NDArray[np.float32]) -> NDArray[np.float32]:
         own = weights[kept] * len(kept) / weights[kept].sum()
@@ -119,9 +120,31 @@ def _unit(rows: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True), np.float32)
 
 
+def _strength(rows: NDArray[np.float64], classes: NDArray[np.int64], places: list[str]) -> float:
+    weights = balanced_weights(classes, places)
+    return choose_strength(rows, classes, places, 2, weights=weights)
+
+
+def test_frames_of_one_burst_weigh_less_in_the_probe_than_as_many_visits(task: Task) -> None:
+    def leopard(sequences: int) -> float:
+        """Return what a leopard gets where six odd frames of leopards are of so many sequences."""
+        seen = [
+            Seen(name, f"P{place}", direction, f"P{place}/{name}")
+            for name, direction in (("leopard", (1.0, 0.2, 0.0)), ("blank", (0.2, 1.0, 0.0)))
+            for place in range(4)
+        ]
+        seen += [Seen("leopard", "P0", (0.1, 0.9, 0.4), f"odd{n % sequences}") for n in range(6)]
+        part = part_of(seen, task.class_names)
+        folds, test = plan_folds(part, task.target_indices, [], 2), part.chosen(np.arange(1))
+        said = linear_probe_in_rounds(part, folds, test, task)
+        return float(said.probabilities[0, task.class_names.index("leopard")])
+
+    assert leopard(1) > leopard(6)
+
+
 def test_noisy_rows_ask_for_a_stronger_penalty_than_clear_ones() -> None:
-    clear = choose_strength(*clouds(8, 10, spread=0.02), count=2)
-    noisy = choose_strength(*clouds(8, 10, spread=1.5, shift=0.5), count=2)
+    clear = _strength(*clouds(8, 10, spread=0.02))
+    noisy = _strength(*clouds(8, 10, spread=1.5, shift=0.5))
     assert noisy < clear
     assert {noisy, clear} <= set(INVERSE_STRENGTHS)
 
@@ -131,12 +154,12 @@ def test_places_are_left_out_whole_so_that_knowing_a_place_does_not_help() -> No
     places = [f"place {k // 10}" for k in range(60)]
     classes = np.asarray([k // 10 % 2 for k in range(60)], np.int64)
     rows = np.stack([np.eye(E)[k // 10] + 0.01 * rng.normal(size=E) for k in range(60)])
-    assert choose_strength(rows, classes, places, 2) == min(INVERSE_STRENGTHS)
+    assert _strength(rows, classes, places) == min(INVERSE_STRENGTHS)
 
 
 def test_with_one_place_a_middle_strength_is_taken() -> None:
     rows, classes, _ = clouds(1, 10, spread=0.1)
-    assert choose_strength(rows, classes, ["here"] * 10, 2) == 1.0
+    assert _strength(rows, classes, ["here"] * 10) == 1.0
 
 
 def test_a_class_without_training_images_is_never_likeliest(parts: Parts, task: Task) -> None:

@@ -11,8 +11,11 @@ from edgeclip.baselines.pixels import read_pixels
 from edgeclip.contract.preprocess import decode_image
 from edgeclip.contract.preprocess_spec import PreprocessSpec
 from edgeclip.errors import DataError
+from edgeclip.features import Features
 from edgeclip.labels.dataset import Dataset
+from edgeclip.parts import PartData
 from edgeclip.regions import Strips, pixels_of, regions_of
+from edgeclip.training import sampling_weights
 
 
 def test_regions_keep_their_order_and_are_those_of_the_encoder(dataset: Dataset) -> None:
@@ -32,6 +35,16 @@ def test_regions_keep_their_order_and_are_those_of_the_encoder(dataset: Dataset)
         assert place == image.location
     names = [dataset.class_names[index] for index in part.classes]
     assert names == [dataset.images[region.image].class_name for region in regions]
+
+
+def test_regions_are_drawn_as_often_as_in_our_own_fit(dataset: Dataset) -> None:
+    images = [replace(image, sequence=f"{n // 5}") for n, image in enumerate(dataset.images)]
+    regions = regions_of(images, [0, 1, 2, 7, 11, 40], views=2)
+    names, none = dataset.class_names, np.zeros((len(regions), 1), np.float32)
+    part = read_pixels(images, regions, class_names=names, size=16, strips=Strips())
+    ours = PartData(images, regions, Features(none, none), names).training_rows()
+    np.testing.assert_array_equal(part.weights, sampling_weights(ours))
+    assert len(set(part.weights.tolist())) > 1
 
 
 def test_an_image_that_changed_is_named(dataset: Dataset) -> None:

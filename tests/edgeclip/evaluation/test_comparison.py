@@ -102,3 +102,14 @@ def test_the_images_of_a_scope_are_those_with_a_label_of_their_own() -> None:
     assert (found.headline.rows, len(found.headline.judged.images)) == ((1, 2), 2)
     assert found.headline.differences["b"]["leopard"].ours == 1
     assert len(found.judged.images) == 3
+
+
+def test_a_scope_that_rests_on_labels_of_sequences_alone_is_named() -> None:
+    rows = [Row("leopard", "A", sequence_level=True), Row("leopard", "B"), Row("blank", "B")]
+    one = [contender(sure_of(["leopard", "leopard", "blank"]))]
+    known = [False, True, True]
+    found = compare(one, judged(rows), targets=["leopard"], is_known_place=known)
+    (note,) = found.notes
+    assert note.startswith("new places: all 1 images have the label of their whole sequence")
+    every = compare(one, judged(rows), targets=["leopard"], is_known_place=None)
+    assert every.notes == ()
