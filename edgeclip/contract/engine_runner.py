@@ -131,8 +131,10 @@ class EngineRunner:
         self._execute(self._shapes[IMAGES])
 
     def close(self) -> None:
-        """Give memory back."""
+        """Give all memory back, TensorRT's own too: another engine may need the room."""
         self._staged = {}
+        for name in ("_context", "_engine", "_runtime"):  # in this order, the owner last
+            vars(self).pop(name, None)
         self._memory.close()
 
     def _execute(self, shape: tuple[int, ...]) -> None:

@@ -45,7 +45,7 @@ def bundle(
     overwrite: Annotated[
         bool, typer.Option("--overwrite/--no-overwrite", help="Replace the bundle at --out.")
     ] = False,
-    max_batch: Annotated[int, typer.Option(help="Images an engine takes at once, 1 to 64.")] = 4,
+    max_batch: Annotated[int, typer.Option(help="Images an engine takes at once, 2 to 64.")] = 4,
     bake: Annotated[
         bool,
         typer.Option(

@@ -20,7 +20,7 @@ class BundleConfig:
         backbone: Name or configuration file of the encoder; None takes the pack's.
         pretrained: open_clip's tag or a checkpoint file; None takes the pack's.
         overwrite: Replace a bundle that lies at `out`.
-        max_batch: Images that an engine takes in one call, 1 to 64.
+        max_batch: Images that an engine takes in one call, 2 to 64.
         bake: Put the pack into the graphs, as constants.
     """
 

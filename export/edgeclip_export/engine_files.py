@@ -183,19 +183,25 @@ def _set_aside(bundle: Path, survey: EngineSurvey, tell: Tell) -> None:
 
 
 def _write(path: Path, engine: bytes, sidecar: EngineSidecar) -> None:
-    """Write engine and sidecar, or neither: the sidecar last, since it makes the engine count."""
+    """Write engine and sidecar, or neither: the sidecar last, since it makes the engine count.
+
+    An engine that was there before stays until the new one lies whole in its place.
+    """
+    is_there = False
     try:
         write_bytes(path, engine)
+        is_there = True
         write_text(path.with_suffix(".json"), sidecar.to_json())
-    except OSError as error:
-        path.unlink(missing_ok=True)
+    except BaseException as error:
+        if is_there:
+            for half in (path, path.with_suffix(".json")):
+                half.unlink(missing_ok=True)
+        if not isinstance(error, OSError):
+            raise
         raise SetupError(
             f"{path} cannot be written ({os.strerror(error.errno or 0)}; {len(engine) >> 20} MiB):"
             " free some disk; nothing of it was left"
         ) from error
-    except BaseException:
-        path.unlink(missing_ok=True)
-        raise
 
 
 def _sidecar(plan: EnginePlan, engine: bytes, build_s: float, power_mode: str) -> EngineSidecar:

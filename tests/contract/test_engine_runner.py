@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import gc
 import logging
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -156,6 +158,14 @@ def test_closing_gives_graphs_and_all_memory_back(runner: EngineRunner, driver: 
     runner.close()
     assert (driver.graphs, driver.buffers, driver.pinned) == ({}, {}, {})
     assert driver.released == 1
+
+
+def test_a_closed_runner_keeps_nothing_of_tensorrt(runner: EngineRunner) -> None:
+    _red(runner)
+    parts = [weakref.ref(part) for part in (runner._context, runner._engine, runner._runtime)]
+    runner.close()
+    gc.collect()
+    assert [part() for part in parts] == [None, None, None]
 
 
 def test_the_last_batch_is_computed_again_without_a_copy(

@@ -11,7 +11,7 @@ import pytest
 
 from edgeclip.contract.pack import GOLDEN_FILE
 from edgeclip.errors import BackendError, BundleMismatchError, PackError, SetupError
-from edgeclip_device.backends.choosing import choose_backend, open_backend
+from edgeclip_device.backends.choosing import choose_backend, golden_frames, open_backend
 from edgeclip_device.config import InferenceSettings
 from edgeclip_device.packs import load_pack
 
@@ -87,3 +87,17 @@ def test_golden_outputs_that_cannot_be_read_are_named(
     (tmp_path / GOLDEN_FILE).write_bytes(data)
     with pytest.raises(PackError, match=r"golden\.npz cannot be read"):
         open_backend(replace(load_pack(settings), folder=tmp_path), settings)
+
+
+def test_the_frames_of_a_start_are_spread_over_all_so_that_a_real_one_is_among_them(
+    bundle: Path, tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(bundle, tmp_path / "spread"))
+    pack = load_pack(InferenceSettings(bundle=folder))
+    with np.load(pack.folder / GOLDEN_FILE) as arrays:
+        golden = {name: np.repeat(array[:1], 8, axis=0) for name, array in arrays.items()}
+    golden["images"][:, 0, 0, 0] = np.arange(8)
+    np.savez(pack.folder / GOLDEN_FILE, **golden)
+    frames = golden_frames(pack, 3)[0]
+    assert frames[:, 0, 0, 0].tolist() == [0, 4, 7]
+    assert len(golden_frames(pack)[0]) == len(golden_frames(pack, 99)[0]) == 8

@@ -234,6 +234,17 @@ def test_a_full_disk_leaves_nothing_of_an_engine(bundle: Path, limit_bytes: int)
     assert not (bundle / "engines").exists()
 
 
+@pytest.mark.rtx
+def test_a_full_disk_leaves_the_engine_that_was_there(run: Run, bundle: Path) -> None:
+    run("engine", bundle)
+    before = {path.name: path.read_bytes() for path in (bundle / "engines").iterdir()}
+    assert {Path(name).suffix for name in before} >= {".engine", ".json"}
+    done = _with_small_files(40_000, "engine", bundle, "--rebuild")
+    _refused(done, 4, "cannot be written (File too large; ")
+    assert {path.name: path.read_bytes() for path in (bundle / "engines").iterdir()} == before
+    assert "already built" in run("engine", bundle).out
+
+
 def test_a_full_disk_leaves_nothing_of_a_bundle(
     pack_folder: Path, encoder: TinyEncoder, tmp_path: Path
 ) -> None:

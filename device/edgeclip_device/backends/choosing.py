@@ -238,7 +238,7 @@ def golden_parity(backend: Backend, pack: LoadedPack, most: int | None = None) -
     Args:
         backend: With the pack bound.
         pack: The pack.
-        most: How many frames at most, from the first on; None for all.
+        most: How many frames at most, spread over all of them; None for all.
 
     Raises:
         PackError: The golden outputs cannot be read.
@@ -261,7 +261,8 @@ def golden_frames(
 
     Args:
         pack: The pack.
-        most: How many at most, from the first on; None for all.
+        most: How many at most, spread over all of them: the first ones are black, white and noise,
+            the last ones real. None for all.
 
     Raises:
         PackError: They cannot be read.
@@ -269,8 +270,11 @@ def golden_frames(
     path = pack.folder / GOLDEN_FILE
     try:
         with np.load(path, allow_pickle=False) as arrays:
-            images = arrays["images"][:most]
-            features = arrays["image_features"][:most]
-            return images, features, arrays["probabilities"][:most]
+            count = len(arrays["images"])
+            chosen = np.linspace(0, count - 1, min(most or count, count)).round().astype(int)
+            images, features, probabilities = (
+                arrays[name][chosen] for name in ("images", "image_features", "probabilities")
+            )
+            return images, features, probabilities
     except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
         raise PackError(f"{path} cannot be read ({error}): export the bundle again") from error
