@@ -30,6 +30,7 @@ from benchmarks.gpu_case.packs import TOWERS, untrained_encoder, write_untrained
 from edgeclip.contract.engine_gate import engine_parity
 from edgeclip.contract.files import write_text
 from edgeclip.contract.gpu import Gpu, find_gpu
+from edgeclip.contract.profiles import LEAST_IMAGES
 from edgeclip.errors import EdgeclipError
 from edgeclip_export.bundle_writer import write_bundle
 from edgeclip_export.config import BundleConfig
@@ -51,7 +52,7 @@ def measure(tower: str, batches: Sequence[int], folder: Path) -> dict[str, Any]:
     write_untrained_pack(folder / "pack", encoder.backbone)
     config = BundleConfig(
         folder / "pack", folder / "bundle", str(encoder.config), str(encoder.weights),
-        max_batch=max(batches),
+        max_batch=max(LEAST_IMAGES, *batches),
     )  # fmt: skip
     began = time.perf_counter()
     write_bundle(config, lambda _: None)
@@ -182,18 +183,23 @@ def main() -> int:
     if gpu is None:
         print("no GPU here: nothing is measured, nothing is written", file=sys.stderr)
         return 2
+    try:
+        measure_all(given, gpu)
+    except EdgeclipError as error:
+        print(f"{error}: nothing more is measured", file=sys.stderr)
+        return 2
+    return 0
+
+
+def measure_all(given: argparse.Namespace, gpu: Gpu) -> None:
+    """Measure one tower after the other; what is known is written after each."""
     found: dict[str, Any] = {"command": "python -m benchmarks.gpu", **about(gpu), "towers": {}}
     for tower in given.tower:
-        try:
-            with tempfile.TemporaryDirectory() as folder:
-                own = measure(tower, given.batch, Path(folder))
-        except EdgeclipError as error:
-            print(f"{tower}: {error}", file=sys.stderr)
-            return 2
+        with tempfile.TemporaryDirectory() as folder:
+            own = measure(tower, given.batch, Path(folder))
         show(tower, own)
         found["towers"][tower] = own
         write_text(given.out, json.dumps(found, indent=1) + "\n")
-    return 0
 
 
 if __name__ == "__main__":

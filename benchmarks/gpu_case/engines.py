@@ -86,9 +86,17 @@ def parity(bundle: Bundle, runner: EngineRunner) -> dict[str, Any]:
 
 
 def outputs(runner: EngineRunner, images: Images) -> Outputs:
-    """Return what an engine computes for all images in one batch."""
-    found = runner.run(images, ("image_features", "probabilities"))
-    return Outputs(found["image_features"], found["probabilities"])
+    """Return what an engine computes for all images, in as large batches as it takes."""
+    most = runner.most_images
+    found = [
+        runner.run(images[start : start + most], ("image_features", "probabilities"))
+        for start in range(0, len(images), most)
+    ]
+    features, probabilities = (
+        np.concatenate([part[name] for part in found])
+        for name in ("image_features", "probabilities")
+    )
+    return Outputs(features, probabilities)
 
 
 def swaps(bundle: Bundle, engine: Path) -> dict[str, float]:

@@ -56,5 +56,7 @@ class Reasons:
         return result
 
     def error(self, what: str) -> BackendError:
-        """Return an error that says what failed, with the logger's reason."""
-        return BackendError(f"TensorRT: {what}: {'; '.join(self._lines) or 'its logger is silent'}")
+        """Return an error that says what failed, with the logger's reasons since the last."""
+        reason = "; ".join(self._lines) or "its logger is silent"
+        self._lines.clear()  # a later failure has reasons of its own
+        return BackendError(f"TensorRT: {what}: {reason}")
