@@ -188,6 +188,7 @@ def _show_result(result: TrainResult, out: Path, *, as_json: bool) -> None:
         f" {costs.learning_s:.0f}, the rest reading, testing and reporting; peak memory"
         f" {costs.peak_memory_mb:,.0f} MB"
     )
+    show(f"the encoder ran on {escape(str(costs.device))}")
     if result.taken:
         rounds, steps = result.taken.rounds, result.taken.steps
         show(f"resumed: {rounds} rounds and {steps} steps taken over from the interrupted run")

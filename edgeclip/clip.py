@@ -273,9 +273,15 @@ def _tokenizer(model_name: str) -> Any:
     with _quiet():
         try:
             return open_clip.get_tokenizer(model_name)
-        except (ImportError, OSError) as error:
+        except ImportError as error:
             raise SetupError(
                 f"no tokenizer of {model_name} is here ({error}): pip install transformers"
+            ) from error
+        except OSError as error:
+            reason = " ".join(str(error).split())[:160]
+            raise SetupError(
+                f"the files of the tokenizer of {model_name} are not on this machine and could not"
+                f" be fetched: connect once so that they are cached ({reason})"
             ) from error
 
 

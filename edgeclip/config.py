@@ -84,6 +84,14 @@ class Recipe(Settings):
             raise ValueError("a learned ratio starts below 1: set ratio to less, such as 0.2")
         return learned
 
+    @field_validator("views")
+    @classmethod
+    def _has_two_views(cls, views: int, info: ValidationInfo) -> int:
+        """Consistency between two views needs two."""
+        if views == 1 and info.data.get("view_kl"):
+            raise ValueError("view_kl compares two views: ask for 2 or more, or set view_kl to 0")
+        return views
+
     def views_of(self, images: int) -> int:
         """Return how many views a region has.
 

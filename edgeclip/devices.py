@@ -12,6 +12,15 @@ if TYPE_CHECKING:
 DeviceName = Literal["auto", "cpu", "cuda"]
 
 
+def device_label(device: torch.device) -> str:
+    """Return what a device is called: `cpu`, or `cuda` with the name of the GPU."""
+    import torch
+
+    if device.type != "cuda":
+        return device.type
+    return f"{device.type} ({torch.cuda.get_device_name(device)})"
+
+
 def device_for(name: DeviceName) -> torch.device:
     """Return the device that an option names; `auto` takes CUDA where there is any.
 

@@ -19,8 +19,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeclip.adapters.component import FusionClass
 from edgeclip.candidates import Judge, Score, better_first
+from edgeclip.costs import PackFusion
 from edgeclip.evaluation.bootstrap import Difference
 from edgeclip.folds import Folds
 
@@ -35,7 +35,7 @@ class Entry:
     Attributes:
         name: As `--method` has it.
         rung: Where it stands.
-        fusion: What it costs on the device.
+        fusion: What a pack of it costs on the device.
         shares: Of what was learned, to choose from; without 0, which is the rung below.
         settings: Of the method, to choose from; at least one.
         logits: Fit to rows and return, by share, the logits of the held-out rows. Arguments: rows
@@ -48,7 +48,7 @@ class Entry:
 
     name: str
     rung: Rung
-    fusion: FusionClass
+    fusion: PackFusion
     shares: tuple[float, ...]
     settings: tuple[Mapping[str, float], ...]
     logits: Callable[

@@ -5,6 +5,7 @@ from __future__ import annotations
 from rich import box
 from rich.table import Table
 
+from edgeclip.contract.deltas import BAKE_ONLY
 from edgeclip.evaluation.bootstrap import Difference
 from edgeclip.ladder import Ladder, Step
 
@@ -85,9 +86,10 @@ def _row(step: Step) -> tuple[str, ...]:
     gain = _change(step.difference, digits=2).replace(" to ", "..")
     worst, slots = f"{step.score.worst_place[1]:.0%}", len(step.entry.slots)
     seconds = f"{step.seconds:.1f}"
+    separator = ",\n" if fusion == BAKE_ONLY else ", "
     return (
-        rung, name, precision, mean, worst, gain, trained, f"{fusion}, {slots}", added, seconds,
-        verdict,
+        rung, name, precision, mean, worst, gain, trained, f"{fusion}{separator}{slots}", added,
+        seconds, verdict,
     )  # fmt: skip
 
 

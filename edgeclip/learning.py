@@ -106,7 +106,7 @@ def learn(
     """
     floors = _floors(bench)
     shown = [bench.as_it_is(own, model) for own, model in floors.items()]
-    entries = [*shown, *_entries(name, bench)]
+    entries = [*shown, *_entries(name, bench, skipped or {})]
     if bench.run and bench.run.resumed:
         rounds = bench.run.rounds()
         bars.add("rounds taken over", rounds)(rounds)
@@ -142,7 +142,7 @@ def _final(bench: Workbench, method: Method, won: Step, bars: Bars) -> tuple[Can
     return candidate_of(model, won.share, won.score, won.setting), parameters
 
 
-def _entries(name: str, bench: Workbench) -> list[Entry]:
+def _entries(name: str, bench: Workbench, skipped: Mapping[str, str]) -> list[Entry]:
     if name != AUTO:
         method = parse_method(name)
         return [bench.entry(method, "S1")] if method.kinds else []
@@ -150,7 +150,7 @@ def _entries(name: str, bench: Workbench) -> list[Entry]:
     entries = []
     for rung, names in RUNGS.items():
         for method in map(parse_method, names):
-            known = inside or method.level == "features"
+            known = method.name not in skipped and (inside or method.level == "features")
             if known and not without_place(method, bench.base.before):
                 entries.append(bench.entry(method, rung))
     return entries

@@ -7,14 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from importlib.metadata import version
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgeclip.clip import Backbone
 from edgeclip.config import TrainConfig
-from edgeclip.contract.deltas import changes_weights
 from edgeclip.contract.pack import (
     PARTS_FILE,
     ROUTER_FILE,
@@ -29,6 +27,7 @@ from edgeclip.contract.preprocess import decode_image
 from edgeclip.contract.preprocess_spec import PreprocessSpec
 from edgeclip.contract.routing import RouterRow
 from edgeclip.contract.slots import graph_of
+from edgeclip.costs import pack_fusion
 from edgeclip.evaluation.result import Evaluation
 from edgeclip.labels.classes import observation_type
 from edgeclip.labels.dataset import Dataset
@@ -40,7 +39,6 @@ from edgeclip.prompts import ClassPrompts, column_class, prompts_sha256
 from edgeclip.regions import Region, Strips, pixels_of
 from edgeclip.routed_packs import router_bytes
 from edgeclip.run_costs import LearningCosts
-from edgeclip.selection import Candidate
 from edgeclip.splits import Split
 
 _GOLDEN_FRAMES = 5  # beside black, white and noise
@@ -97,7 +95,7 @@ def make_manifest(trained: Trained, created_at: datetime) -> PackManifest:
         tool={name: version(name) for name in ("edgeclip", "torch", "open_clip_torch")},
         method=method.name,
         recipe_sha256=config.recipe.sha256,
-        fusion_class=fusion_of(chosen),
+        fusion_class=pack_fusion(chosen.tensors, (part.fusion for part in chosen.parts)),
         graph=graph_of(chosen.tensors),
         slots={name: list(chosen.tensors[name].shape) for name in sorted(chosen.tensors)},
         adapters=adapter_records(chosen.parts),
@@ -115,13 +113,6 @@ def make_manifest(trained: Trained, created_at: datetime) -> PackManifest:
         metrics=_metrics(trained),
         files={},
     )
-
-
-def fusion_of(chosen: Candidate) -> Literal["F0", "F1", "F2", "bake-only"]:
-    """Return what a pack costs on the device: the dearest of its adapters, earlier ones too."""
-    if changes_weights(chosen.tensors):
-        return "bake-only"
-    return max((part.fusion for part in chosen.parts), default="F0")
 
 
 def pack_binaries(trained: Trained, backbone: Backbone, strips: Strips) -> dict[str, bytes]:

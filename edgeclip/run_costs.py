@@ -25,6 +25,7 @@ class LearningCosts(BaseModel):
         learning_s: All fits and choices, from features to the head that is stored.
         methods_s: By method, of its fits in the rounds alone: features, which all share, and
             judging excepted.
+        device: That the encoder ran on; None where an older training does not say.
         resumed: Whether an interrupted run was continued, so that seconds are missing.
     """
 
@@ -33,6 +34,7 @@ class LearningCosts(BaseModel):
     features_s: float
     learning_s: float
     methods_s: Mapping[str, float]
+    device: str | None = None
     resumed: bool = False
 
     @property

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -22,6 +22,7 @@ from edgeclip.makers import MAKERS
 from edgeclip.making import TowerSizes
 from edgeclip.methods import (
     AUTO,
+    AUTO_FIRST,
     AUTO_THEN,
     Base,
     Method,
@@ -38,6 +39,7 @@ AUTO_MINUTES = 10.0
 """That `auto` may spend inside the tower unless told otherwise."""
 
 _LEAST_BLOCKS = 4  # cross-modal blocks sit behind the last four
+_BEFORE_THE_PROJECTION = ("linear", "proj")  # they read z, which a text does not have
 _STEPS = 2  # measured, after one that warms up
 
 
@@ -73,9 +75,11 @@ def look_inside(config: TrainConfig, method: Method, backbone: Backbone) -> Insi
     """Return how a method looks into the tower; None where it does not.
 
     Raises:
-        ConfigError: It does, and the tower is not of its kind.
+        ConfigError: It does, and the tower is not of its kind; or what was asked for would not
+            reach the pack.
     """
     tower, recipe = backbone.tower, config.recipe
+    _refuse_in_vain(config, method, backbone)
     if method.level == "features":
         return None
     if recipe.text_samples:
@@ -111,10 +115,28 @@ def plan_tokens(
 
     Raises:
         ConfigError: The method reaches into the tower, and the tower is of an unknown kind, an
-            earlier pack changed it, or that takes longer than was allowed.
+            earlier pack changed it, or that takes longer than was allowed; or text samples are
+            asked for where they teach nothing.
     """
+    if earlier.changed and config.recipe.text_samples:
+        raise ConfigError(
+            f"--on {config.on} changes the encoder's own weights, and text_samples are features of"
+            " the encoder as it was: leave them out"
+        )
     if config.method != AUTO:
         return _named(config, backbone, start, earlier, kept)
+    plan = _auto(config, backbone, start, earlier, kept)
+    if not config.recipe.text_samples:
+        return plan
+    without = [m.name for m in map(parse_method, (*AUTO_FIRST, *AUTO_THEN)) if _reads_z(m)]
+    why = "text_samples teach it nothing: they have no features before the projection"
+    return replace(plan, skipped={**plan.skipped, **dict.fromkeys(without, why)})
+
+
+def _auto(
+    config: TrainConfig, backbone: Backbone, start: ZeroShot, earlier: Earlier, kept: RunFolder
+) -> TokenPlan:
+    """Return the plan of `auto`: inside the tower too, where that can be paid for."""
     inside = [m for m in map(parse_method, AUTO_THEN) if m.level == "tokens"]
     if earlier.changed:
         why = "the earlier pack changes the encoder's weights"
@@ -155,6 +177,26 @@ def _named(
         f"--on {config.on} changes the encoder's own weights, and {method.name} looks into the"
         " encoder too: add methods of the head, or train both by one --method"
     )
+
+
+def _reads_z(method: Method) -> str | None:
+    """Return which of a method's components reads what only images have, if any."""
+    return next((kind for kind in method.kinds if kind in _BEFORE_THE_PROJECTION), None)
+
+
+def _refuse_in_vain(config: TrainConfig, method: Method, backbone: Backbone) -> None:
+    """Refuse before all work what could not be written, or would change nothing."""
+    width, embed_dim = backbone.base.width, backbone.base.embed_dim
+    if "mlp_ln" in method.kinds and width < embed_dim:
+        raise ConfigError(
+            f"--method {method.name}: mlp_ln cannot be baked into {backbone.base.arch}, which has"
+            f" {width} numbers before its projection and {embed_dim} behind: use visual"
+        )
+    if config.recipe.text_samples and (kind := _reads_z(method)):
+        raise ConfigError(
+            f"--method {method.name}: text_samples teach {kind} nothing, they have no features"
+            f" before the projection: leave them out, or {kind}"
+        )
 
 
 def _refuse_beyond_budget(

@@ -13,7 +13,7 @@ from edgeclip.clip import Backbone, hash_weights, load_backbone
 from edgeclip.config import TrainConfig
 from edgeclip.contract.pack import Thresholds
 from edgeclip.contract.slots import reaches_inside
-from edgeclip.devices import device_for
+from edgeclip.devices import device_for, device_label
 from edgeclip.earlier import read_earlier
 from edgeclip.encoding import PartEncoder
 from edgeclip.errors import ArtefactError, GateError
@@ -66,7 +66,9 @@ class TrainingRun:
         self._column_class = column_class(self._prompts)
         self.strips = Strips(self._recipe.strip_top_px, self._recipe.strip_bottom_px)
         self.backbone: Backbone = load_backbone(config.backbone, config.pretrained)
-        self.backbone.tower.to(device_for(config.device))
+        device = device_for(config.device)
+        self.backbone.tower.to(device)
+        self._device = device_label(device)
         encoder = self.backbone.base
         self._meta = meta_weights_for(config.method, config.meta_weights, encoder)
         if config.method != AUTO:  # refuses a tower that the method does not know
@@ -95,6 +97,7 @@ class TrainingRun:
             features_s=encoded - began,
             learning_s=time.monotonic() - encoded,
             methods_s={step.entry.name: step.seconds for step in learned.ladder.steps},
+            device=self._device,
             resumed=kept.resumed,
         )
         thresholds = self._thresholds(learned.choice)

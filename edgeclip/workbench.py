@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from edgeclip.adapters.model import AdapterModel
 from edgeclip.adapters.running import run_graph
 from edgeclip.config import Recipe
-from edgeclip.costs import added_macs, filled_beyond_zero_shot
+from edgeclip.costs import added_macs, filled_beyond_zero_shot, pack_fusion
 from edgeclip.fit_state import Checkpoint
 from edgeclip.ladder import Entry, Logits, Rung
 from edgeclip.makers import MAKERS
@@ -73,7 +73,7 @@ class Workbench:
         return Entry(
             name=method.name,
             rung=rung,
-            fusion=method.fusion,
+            fusion=pack_fusion(shapes, (method.fusion, *(part.fusion for part in model.parts))),
             shares=method.shares,
             settings=method.settings,
             logits=lambda fit, held, setting: self._round(method, fit, held, setting),
@@ -100,7 +100,7 @@ class Workbench:
         return Entry(
             name=name,
             rung="S0",
-            fusion=max((part.fusion for part in model.parts), default="F0"),
+            fusion=pack_fusion(shapes, (part.fusion for part in model.parts)),
             shares=(1.0,),
             settings=({},),
             logits=lambda _fit, held, _setting: {1.0: logits(held)},

@@ -72,16 +72,35 @@ def run(
 
 
 @pytest.fixture(scope="module")
-def packs(run: Run, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """A pack of each method, trained once."""
-    folder = tmp_path_factory.mktemp("packs")
-    for method in METHODS:
-        run(method, folder / method)
-    return {method: folder / method for method in METHODS}
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("packs")
+
+
+@pytest.fixture(scope="module")
+def results(run: Run, folder: Path) -> dict[str, TrainResult]:
+    """What the training of each method gave, once."""
+    return {method: run(method, folder / method) for method in METHODS}
+
+
+@pytest.fixture(scope="module")
+def packs(results: dict[str, TrainResult], folder: Path) -> dict[str, Path]:
+    """A pack of each method."""
+    return {method: folder / method for method in results}
 
 
 def _load(method: str, encoder: TinyEncoder, resnet: TinyEncoder) -> Backbone:
     return (resnet if "stages" in method else encoder).load()
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_ladder_says_bake_only_of_what_its_pack_says_it_of(
+    method: str, results: dict[str, TrainResult]
+) -> None:
+    ladder = results[method].learned.ladder
+    assert {step.entry.name: step.entry.fusion for step in ladder.steps} == {
+        "zero-shot": "F0",
+        method: "bake-only",
+    }
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -224,6 +243,15 @@ def test_on_such_a_pack_nothing_inside_the_encoder_is_added(
         run("block+head", tmp_path / "pack", on=packs["ln"])
 
 
+@pytest.mark.parametrize("method", ["head", "auto"])
+def test_text_samples_on_such_a_pack_are_refused_before_an_image_is_encoded(
+    run: Run, packs: dict[str, Path], tmp_path: Path, method: str
+) -> None:
+    recipe = Recipe(steps=3, views=1, text_samples=True)
+    with pytest.raises(ConfigError, match="text_samples are features of the encoder as it was"):
+        run(method, tmp_path / "pack", on=packs["ln"], recipe=recipe)
+
+
 def test_an_adapter_that_the_earlier_pack_has_is_refused_by_name(
     run: Run, packs: dict[str, Path], tmp_path: Path
 ) -> None:
@@ -243,6 +271,18 @@ def test_an_adapter_that_the_earlier_pack_has_is_refused_by_name(
 def test_methods_that_do_not_go_together_are_refused_by_name(method: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         parse_method(method)
+
+
+def test_mlp_ln_is_refused_before_all_work_by_an_encoder_that_it_cannot_be_baked_into(
+    run: Run, tmp_path: Path
+) -> None:
+    vision: dict[str, object] = {
+        "image_size": 32, "layers": 1, "width": 16, "patch_size": 8, "head_width": 16,
+    }  # fmt: skip
+    narrow = write_encoder(tmp_path / "narrow", vision=vision)
+    given = {"backbone": str(narrow.config), "pretrained": str(narrow.weights)}
+    with pytest.raises(ConfigError, match="which has 16 numbers before its projection and 24"):
+        run("mlp_ln+head", tmp_path / "pack", **given)
 
 
 def test_methods_on_weights_go_together(run: Run, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import copy
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,8 +11,9 @@ import torch
 from edgeclip.adapters.head_graph import HeadOutputs
 from edgeclip.adapters.placing import back, moved
 from edgeclip.clip import Backbone
-from edgeclip.devices import device_for
+from edgeclip.devices import device_for, device_label
 from edgeclip.errors import SetupError
+from edgeclip.run_costs import read_costs
 from edgeclip.run_folder import run_path
 from edgeclip.trainer import TrainResult
 
@@ -23,9 +25,33 @@ def test_the_cpu_is_taken_when_named_whatever_there_is() -> None:
 
 
 @NO_GPU
-def test_auto_falls_back_to_the_cpu_without_a_word(caplog: pytest.LogCaptureFixture) -> None:
+def test_auto_takes_the_cpu_where_there_is_nothing_else_and_the_costs_say_so(
+    trained: tuple[Path, TrainResult],
+) -> None:
     assert device_for("auto") == torch.device("cpu")
-    assert not caplog.text
+    assert device_label(device_for("auto")) == "cpu"
+    costs = read_costs(trained[0])
+    assert costs is not None
+    assert costs.device == "cpu"
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device here")
+def test_auto_takes_a_gpu_where_there_is_one_and_names_it() -> None:
+    taken = device_for("auto")
+    assert taken.type == "cuda"
+    assert device_label(taken) == f"cuda ({torch.cuda.get_device_name()})"
+
+
+def test_costs_of_an_older_training_do_not_say_where_it_ran(
+    trained: tuple[Path, TrainResult], tmp_path: Path
+) -> None:
+    document = json.loads((trained[0] / "report/costs.json").read_text())
+    del document["device"]
+    (tmp_path / "report").mkdir()
+    (tmp_path / "report/costs.json").write_text(json.dumps(document))
+    costs = read_costs(tmp_path)
+    assert costs is not None
+    assert costs.device is None
 
 
 @NO_GPU

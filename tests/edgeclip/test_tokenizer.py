@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import sys
+import types
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +34,21 @@ def test_images_need_no_tokenizer_and_a_sentence_says_which_one_is_missing(
     assert features.shape == (1, backbone.base.embed_dim)
     with pytest.raises(SetupError, match=r"no tokenizer of tiny-SigLIP is here \(.*transformers"):
         backbone.embed_prompts([["a photo of a leopard"]])
+
+
+def test_files_of_a_tokenizer_that_cannot_be_fetched_are_told_apart_from_a_missing_library(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def offline(*_: object, **__: object) -> None:
+        raise OSError("We couldn't connect to the hub\nto load the files")
+
+    library = types.ModuleType("transformers")
+    library.AutoTokenizer = types.SimpleNamespace(from_pretrained=offline)  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "transformers", library)
+    message = r"could not be fetched: connect once .*We couldn't connect to the hub to load"
+    with pytest.raises(SetupError, match=message) as caught:
+        write_encoder(tmp_path, text={"hf_tokenizer_name": "somebody/some-tokenizer"})
+    assert "pip install" not in str(caught.value)
 
 
 def test_a_tokenizer_is_loaded_once_for_all_sentences(tmp_path: Path) -> None:

@@ -102,6 +102,17 @@ def test_auto_ends_with_a_ladder_in_the_report(run_training: Trainer, tmp_path: 
     assert "How the method was chosen" in page
 
 
+def test_text_samples_are_refused_or_said_where_they_would_teach_nothing(
+    run_training: Trainer, tmp_path: Path
+) -> None:
+    recipe = QUICK.model_copy(update={"text_samples": True})
+    with pytest.raises(ConfigError, match=r"linear\+head: text_samples teach linear nothing"):
+        run_training(tmp_path / "named", method="linear+head", recipe=recipe)
+    found = run_training(tmp_path / "pack", method="auto", recipe=recipe, folds=1)
+    assert "text_samples teach it nothing" in found.learned.ladder.skipped["linear"]
+    assert "linear" not in [step.entry.name for step in found.learned.ladder.steps]
+
+
 @pytest.mark.slow
 def test_auto_tries_adapters_inside_the_encoder_where_the_budget_allows(
     run_training: Trainer, tmp_path: Path
