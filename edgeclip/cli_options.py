@@ -16,7 +16,7 @@ PretrainedOption = Annotated[
     Optional[str],  # noqa: UP045
     typer.Option(help="The backbone's weights: open_clip's tag, or a checkpoint file."),
 ]
-Seed = Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Of split, views and training.")]
+Seed = Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Of whatever is drawn at random.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a machine.")]
 AllowRandomSplit = Annotated[
     bool, typer.Option("--allow-random-split", help="Places may teach and test; it is said.")

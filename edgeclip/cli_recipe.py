@@ -93,7 +93,7 @@ class RecipeGiven:
     ] = None
     seed: Annotated[
         Optional[int],  # noqa: UP045
-        typer.Option(min=0, max=2**31 - 1, help="Of split, views and training.", show_default="1"),
+        typer.Option(min=0, max=2**31 - 1, help="Of split and training.", show_default="1"),
     ] = None
 
 

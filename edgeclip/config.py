@@ -74,7 +74,7 @@ class Recipe(Settings):
     )
     strip_top_px: int = Field(0, ge=0, description="Rows of burned-in text, cut off.")
     strip_bottom_px: int = Field(0, ge=0, description="The same at the bottom.")
-    seed: int = Field(1, ge=0, lt=2**31, description="Of split, views and training.")
+    seed: int = Field(1, ge=0, lt=2**31, description="Of split and training.")
 
     @field_validator("learn_ratio")
     @classmethod
