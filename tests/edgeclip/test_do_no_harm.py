@@ -21,6 +21,10 @@ NAMES = ("leopard", "blank")
 RECIPE = Recipe(steps=20, batch=64, learning_rate=0.01, views=1, reduction=4)
 
 
+SEEDS = range(5)
+"""The first five, whatever comes of them: none was chosen, and each rule must hold for all."""
+
+
 def _part(base: Base, *, seed: int, skill: float, gain: float, places: int = 8) -> PartData:
     """Return images at places; their features tell the class by `skill` along the prompts.
 
@@ -64,37 +68,43 @@ def _kept(learned: Learned) -> Step:
     return step
 
 
-@pytest.mark.parametrize("seed", [0, 3])
+def _gains(learned: Learned) -> list[Step]:
+    """Return what was better than the floor by its mean, certain or not."""
+    steps = [step for step in learned.ladder.steps if step.difference]
+    return [s for s in steps if s.difference and s.difference.interval.estimate > 0]
+
+
+@pytest.mark.parametrize("seed", SEEDS)
 def test_invariant_37_labels_that_are_noise_leave_nothing_trained(base: Base, seed: int) -> None:
-    """A closed form may win by a hair, being chosen on the images that it is judged by."""
-    kept = _kept(_learned(base, _part(base, seed=seed, skill=0.0, gain=0.0)))
+    """A closed form may win by a hair, being chosen on the images that it is judged by.
+
+    Where no mean is above the floor, the floor stays, with nothing beside it.
+    """
+    learned = _learned(base, _part(base, seed=seed, skill=0.0, gain=0.0))
+    kept = _kept(learned)
     assert not kept.entry.is_trained
     assert kept.difference is None or 0 < kept.difference.interval.estimate < 0.02
+    if not _gains(learned):
+        assert kept.entry.name == "zero-shot"
+        assert learned.choice.chosen.parts == []
 
 
-def test_invariant_37_labels_that_are_noise_give_the_floor_where_no_mean_is_above_it(
-    base: Base,
-) -> None:
-    learned = _learned(base, _part(base, seed=3, skill=0.0, gain=0.0))
-    assert _kept(learned).entry.name == "zero-shot"
-    assert learned.choice.chosen.parts == []
-
-
-@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize("seed", SEEDS)
 def test_invariant_37_a_gain_that_crosses_0_gives_zero_shot_or_a_pack_without_gradient_steps(
     base: Base, seed: int
 ) -> None:
     learned = _learned(base, _part(base, seed=seed, skill=0.25, gain=0.15))
     trained = [step for step in learned.ladder.steps if step.entry.is_trained]
-    assert any(step.difference and step.difference.interval.estimate > 0 for step in trained)
     assert not any(step.difference and step.difference.is_better for step in trained)
     kept = _kept(learned)
     assert (kept.entry.is_trained, learned.steps(RECIPE)) == (False, 0)
 
 
 def test_a_method_that_was_named_is_kept_where_it_is_better_by_its_mean(base: Base) -> None:
-    part = _part(base, seed=2, skill=0.25, gain=0.15)
-    kept = _kept(_learned(base, part, "head"))
-    assert kept.entry.name == "head"
-    assert kept.difference is not None
-    assert not kept.difference.is_better
+    better = []
+    for seed in SEEDS:
+        learned = _learned(base, _part(base, seed=seed, skill=0.25, gain=0.15), "head")
+        if _gains(learned):
+            better.append(_kept(learned))
+    assert {step.entry.name for step in better} == {"head"}
+    assert not any(step.difference and step.difference.is_better for step in better)
