@@ -5,6 +5,7 @@ import shutil
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -95,7 +96,7 @@ def test_the_frames_of_a_start_are_spread_over_all_so_that_a_real_one_is_among_t
     folder = Path(shutil.copytree(bundle, tmp_path / "spread"))
     pack = load_pack(InferenceSettings(bundle=folder))
     with np.load(pack.folder / GOLDEN_FILE) as arrays:
-        golden = {name: np.repeat(array[:1], 8, axis=0) for name, array in arrays.items()}
+        golden: dict[str, Any] = {n: np.repeat(a[:1], 8, axis=0) for n, a in arrays.items()}
     golden["images"][:, 0, 0, 0] = np.arange(8)
     np.savez(pack.folder / GOLDEN_FILE, **golden)
     frames = golden_frames(pack, 3)[0]
