@@ -29,7 +29,7 @@ from torch.nn import functional
 from edgeclip.contract.pack import Base
 from edgeclip.contract.preprocess_spec import PreprocessSpec
 from edgeclip.errors import ConfigError, DataError, SetupError
-from edgeclip.loading import why_not_loaded
+from edgeclip.loading import why_no_tokenizer, why_not_loaded
 from edgeclip.towers import FrozenTower, Lower, LowerTower, UpperTower, block_count, split_tower
 
 log = logging.getLogger(__name__)
@@ -278,11 +278,7 @@ def _tokenizer(model_name: str) -> Any:
                 f"no tokenizer of {model_name} is here ({error}): pip install transformers"
             ) from error
         except OSError as error:
-            reason = " ".join(str(error).split())[:160]
-            raise SetupError(
-                f"the files of the tokenizer of {model_name} are not on this machine and could not"
-                f" be fetched: connect once so that they are cached ({reason})"
-            ) from error
+            raise SetupError(why_no_tokenizer(model_name, error)) from error
 
 
 def _activation(model: Any) -> Literal["gelu", "quick_gelu", "other"]:

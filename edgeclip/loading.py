@@ -23,3 +23,17 @@ def why_not_loaded(name: str, weights: str, error: Exception) -> str:
         " once so that they are cached, copy a checkpoint and name it with --pretrained FILE, or"
         f" use --backbone demo ({reason})"
     )
+
+
+def why_no_tokenizer(name: str, error: OSError) -> str:
+    """Return what to do where a tokenizer's library is here and its files are not, in one line.
+
+    Args:
+        name: Of the model.
+        error: What loading them raised.
+    """
+    reason = " ".join(str(error).split())[:160]
+    return (
+        f"the files of the tokenizer of {name} are not on this machine and could not be fetched:"
+        f" connect once so that they are cached ({reason})"
+    )

@@ -20,7 +20,6 @@ from edgeclip.errors import ConfigError
 from edgeclip.evaluating import EvaluationRequest, evaluate_pack
 from edgeclip.fit_state import EVERY_S
 from edgeclip.labels.reading import ReadingOptions
-from edgeclip.methods import parse_method
 from edgeclip.pack_parts import read_parts
 from edgeclip.packs import check_golden, load_pack
 from edgeclip.progress import Bars
@@ -96,11 +95,8 @@ def _load(method: str, encoder: TinyEncoder, resnet: TinyEncoder) -> Backbone:
 def test_the_ladder_says_bake_only_of_what_its_pack_says_it_of(
     method: str, results: dict[str, TrainResult]
 ) -> None:
-    ladder = results[method].learned.ladder
-    assert {step.entry.name: step.entry.fusion for step in ladder.steps} == {
-        "zero-shot": "F0",
-        method: "bake-only",
-    }
+    steps = results[method].learned.ladder.steps
+    assert [step.entry.fusion for step in steps] == ["F0", "bake-only"]  # zero-shot, and it
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -243,13 +239,12 @@ def test_on_such_a_pack_nothing_inside_the_encoder_is_added(
         run("block+head", tmp_path / "pack", on=packs["ln"])
 
 
-@pytest.mark.parametrize("method", ["head", "auto"])
 def test_text_samples_on_such_a_pack_are_refused_before_an_image_is_encoded(
-    run: Run, packs: dict[str, Path], tmp_path: Path, method: str
+    run: Run, packs: dict[str, Path], tmp_path: Path
 ) -> None:
     recipe = Recipe(steps=3, views=1, text_samples=True)
     with pytest.raises(ConfigError, match="text_samples are features of the encoder as it was"):
-        run(method, tmp_path / "pack", on=packs["ln"], recipe=recipe)
+        run("head", tmp_path / "pack", on=packs["ln"], recipe=recipe)
 
 
 def test_an_adapter_that_the_earlier_pack_has_is_refused_by_name(
@@ -257,32 +252,6 @@ def test_an_adapter_that_the_earlier_pack_has_is_refused_by_name(
 ) -> None:
     with pytest.raises(ConfigError, match=r"no place for head \(it has lora, head\): name other"):
         run("visual+head", tmp_path / "pack", on=packs["lora+head"])
-
-
-@pytest.mark.parametrize(
-    ("method", "message"),
-    [
-        ("linear+proj", "linear and proj have the same place: choose one"),
-        ("mlp_ln+lora", "mlp_ln is baked behind the encoder as it is, and lora looks into it"),
-        ("block+lora", "block binds slots inside a ViT, lora changes the weights of a ViT: choose"),
-        ("ln+stages+head", "ln changes the weights of a ViT, stages is made for a ResNet: choose"),
-    ],
-)
-def test_methods_that_do_not_go_together_are_refused_by_name(method: str, message: str) -> None:
-    with pytest.raises(ConfigError, match=message):
-        parse_method(method)
-
-
-def test_mlp_ln_is_refused_before_all_work_by_an_encoder_that_it_cannot_be_baked_into(
-    run: Run, tmp_path: Path
-) -> None:
-    vision: dict[str, object] = {
-        "image_size": 32, "layers": 1, "width": 16, "patch_size": 8, "head_width": 16,
-    }  # fmt: skip
-    narrow = write_encoder(tmp_path / "narrow", vision=vision)
-    given = {"backbone": str(narrow.config), "pretrained": str(narrow.weights)}
-    with pytest.raises(ConfigError, match="which has 16 numbers before its projection and 24"):
-        run("mlp_ln+head", tmp_path / "pack", **given)
 
 
 def test_methods_on_weights_go_together(run: Run, tmp_path: Path) -> None:

@@ -46,3 +46,17 @@ def test_a_block_adapter_costs_its_products_for_each_token() -> None:
     slots = {"ba_down": (4, 768, 16), "ba_down_bias": (4, 16), "ba_up": (4, 16, 768),
              "ba_up_bias": (4, 768)}  # fmt: skip
     assert added_macs(slots, tokens=50) == 50 * 4 * 2 * 768 * 16
+
+
+@pytest.mark.parametrize(
+    ("method", "message"),
+    [
+        ("linear+proj", "linear and proj have the same place: choose one"),
+        ("mlp_ln+lora", "mlp_ln is baked behind the encoder as it is, and lora looks into it"),
+        ("block+lora", "block binds slots inside a ViT, lora changes the weights of a ViT: choose"),
+        ("ln+stages+head", "ln changes the weights of a ViT, stages is made for a ResNet: choose"),
+    ],
+)
+def test_methods_that_do_not_go_together_are_refused_by_name(method: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        parse_method(method)

@@ -14,6 +14,7 @@ from edgeclip.errors import ConfigError, PackError
 from edgeclip.pack_parts import read_parts
 from edgeclip.packs import golden_outputs, load_pack
 from edgeclip.trainer import TrainResult
+from support.tiny_packs import write_encoder
 
 QUICK = Recipe(steps=5, views=1, seed=3)
 Trainer = Callable[..., TrainResult]
@@ -111,6 +112,18 @@ def test_text_samples_are_refused_or_said_where_they_would_teach_nothing(
     found = run_training(tmp_path / "pack", method="auto", recipe=recipe, folds=1)
     assert "text_samples teach it nothing" in found.learned.ladder.skipped["linear"]
     assert "linear" not in [step.entry.name for step in found.learned.ladder.steps]
+
+
+def test_mlp_ln_is_refused_before_all_work_by_an_encoder_that_it_cannot_be_baked_into(
+    run_training: Trainer, tmp_path: Path
+) -> None:
+    vision: dict[str, object] = {
+        "image_size": 32, "layers": 1, "width": 16, "patch_size": 8, "head_width": 16,
+    }  # fmt: skip
+    narrow = write_encoder(tmp_path / "narrow", vision=vision)
+    given = {"backbone": str(narrow.config), "pretrained": str(narrow.weights)}
+    with pytest.raises(ConfigError, match="which has 16 numbers before its projection and 24"):
+        run_training(tmp_path / "pack", method="mlp_ln+head", recipe=QUICK, **given)
 
 
 @pytest.mark.slow
