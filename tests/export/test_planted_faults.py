@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import resource
 import shutil
 import signal
 import subprocess
@@ -18,20 +17,10 @@ from safetensors.numpy import load_file, save_file
 
 from support import stand_in_tensorrt
 from support.altered_bundles import PACK, change_json, hash_again
-from support.export_commands import Finished, Run, command_line, environment
+from support.export_commands import Finished, Run, command_line, environment, refused
 from support.tiny_packs import TinyEncoder, random_tensors, write_encoder, write_tiny_pack
 
 Fault = Callable[[Path], None]
-
-
-def _refused(done: Finished, code: int, *words: str) -> None:
-    """Check exit code and message: one line, beside what a long build says of its progress."""
-    assert done.code == code, done
-    lines = done.err.splitlines()
-    (line,) = (each for each in lines if not each.startswith("building for "))
-    assert line.startswith("error: ")
-    for word in words:
-        assert word in line
 
 
 def _named(encoder: TinyEncoder) -> tuple[object, ...]:
@@ -49,7 +38,7 @@ def test_a_weight_that_is_no_number_makes_no_bundle(run: Run, tmp_path: Path) ->
     change_json(path, base=base | {"weights_sha256": encoder.load().base.weights_sha256})
     out = tmp_path / "bundle"
     done = run("bundle", "--pack", tmp_path / "pack", "--out", out, *_named(encoder))
-    _refused(done, 3, "weights are finite visual.conv1.weight is not", "name sound weights")
+    refused(done, 3, "weights are finite visual.conv1.weight is not", "name sound weights")
     assert not out.exists()
 
 
@@ -79,7 +68,7 @@ def test_labels_in_a_wrong_order_make_no_bundle(
 ) -> None:
     pack, out = Path(shutil.copytree(pack_folder, tmp_path / "pack")), tmp_path / "bundle"
     fault(pack)
-    _refused(run("bundle", "--pack", pack, "--out", out, *_named(encoder)), 5, words)
+    refused(run("bundle", "--pack", pack, "--out", out, *_named(encoder)), 5, words)
     assert not out.exists()
 
 
@@ -88,9 +77,9 @@ def test_labels_in_a_wrong_order_are_found_in_a_bundle(
     fault: Fault, words: str, run: Run, bundle: Path
 ) -> None:
     fault(bundle / PACK)
-    _refused(run("verify", bundle), 5, "pack.json was altered or cut short: copy the bundle again")
+    refused(run("verify", bundle), 5, "pack.json was altered or cut short: copy the bundle again")
     hash_again(bundle)
-    _refused(run("verify", bundle), 5, words)
+    refused(run("verify", bundle), 5, words)
 
 
 def test_a_class_matrix_in_a_wrong_order_computes_other_outputs(run: Run, bundle: Path) -> None:
@@ -100,7 +89,7 @@ def test_a_class_matrix_in_a_wrong_order_computes_other_outputs(run: Run, bundle
     save_file(tensors, path)
     hash_again(bundle)
     done = run("verify", bundle, "--backend", "ort")
-    _refused(done, 3, "leopard 1.0.0, ONNX Runtime: logits", "do not ship this bundle")
+    refused(done, 3, "leopard 1.0.0, ONNX Runtime: logits", "do not ship this bundle")
 
 
 def _weights(bundle: Path) -> Path:
@@ -152,14 +141,14 @@ def test_a_wrong_bundle_is_refused_by_every_command_that_computes_or_changes(
     run("keygen", tmp_path / "team")
     more = {"sign": ("--key", tmp_path / "team"), "add-pack": (pack_folder,)}.get(command, ())
     fault(bundle)
-    _refused(run(command, bundle, *more), 5, words)
+    refused(run(command, bundle, *more), 5, words)
     assert not (bundle / "engines").exists()
 
 
-def test_a_pack_that_is_another_than_the_manifest_says_is_refused(run: Run, bundle: Path) -> None:
+def test_a_pack_that_is_another_than_the_manifest_says_isrefused(run: Run, bundle: Path) -> None:
     _of_another_version(bundle)
     done = run("verify", bundle)
-    _refused(done, 5, "pack.json is leopard 1.2.0, manifest.json says leopard 1.0.0")
+    refused(done, 5, "pack.json is leopard 1.2.0, manifest.json says leopard 1.0.0")
 
 
 def test_a_foreign_pack_neither_makes_a_bundle_nor_enters_one(
@@ -168,11 +157,11 @@ def test_a_foreign_pack_neither_makes_a_bundle_nor_enters_one(
     other = write_encoder(tmp_path / "other", seed=9)
     write_tiny_pack(tmp_path / "pack", other.load(), random_tensors(1, columns=3, names=()))
     before = (bundle / "manifest.json").read_bytes()
-    _refused(run("add-pack", bundle, tmp_path / "pack"), 5, "export a bundle of its own")
+    refused(run("add-pack", bundle, tmp_path / "pack"), 5, "export a bundle of its own")
     assert (bundle / "manifest.json").read_bytes() == before
     out = tmp_path / "bundle-of-it"
     done = run("bundle", "--pack", tmp_path / "pack", "--out", out, *_named(encoder))
-    _refused(done, 5, "the pack was trained on another encoder")
+    refused(done, 5, "the pack was trained on another encoder")
     assert not out.exists()
 
 
@@ -201,59 +190,16 @@ def _change_graphs(bundle: Path, change: Callable[[onnx.ModelProto], None]) -> N
 @pytest.mark.rtx
 def test_an_unknown_operator_is_named_by_runtime_and_builder(run: Run, bundle: Path) -> None:
     _change_graphs(bundle, _unknown_operator)
-    _refused(run("verify", bundle, "--backend", "ort"), 4, "Levitate")
-    _refused(run("engine", bundle), 4, "Levitate")
+    refused(run("verify", bundle, "--backend", "ort"), 4, "Levitate")
+    refused(run("engine", bundle), 4, "Levitate")
     assert not (bundle / "engines").exists()
 
 
 @pytest.mark.rtx
 def test_bytes_that_are_transposed_before_the_cast_become_no_engine(run: Run, bundle: Path) -> None:
     _change_graphs(bundle, _transpose_bytes)
-    _refused(run("engine", bundle), 4, "model.trt.onnx", "type UInt8 but must")
+    refused(run("engine", bundle), 4, "model.trt.onnx", "type UInt8 but must")
     assert not (bundle / "engines").exists()
-
-
-def _with_small_files(limit_bytes: int, *arguments: object) -> Finished:
-    """Run a command whose files cannot grow, as on a full disk."""
-    done = subprocess.run(
-        command_line(*arguments),
-        capture_output=True,
-        text=True,
-        check=False,
-        env=environment(None, PYTHONDONTWRITEBYTECODE="1"),
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit_bytes, limit_bytes)),
-    )
-    return Finished(done.returncode, done.stdout, done.stderr)
-
-
-@pytest.mark.rtx
-@pytest.mark.parametrize("limit_bytes", [4096, 40_000], ids=["at its start", "on its way"])
-def test_a_full_disk_leaves_nothing_of_an_engine(bundle: Path, limit_bytes: int) -> None:
-    done = _with_small_files(limit_bytes, "engine", bundle)
-    _refused(done, 4, "cannot be written (File too large; ", "nothing of it was left")
-    assert not (bundle / "engines").exists()
-
-
-@pytest.mark.rtx
-def test_a_full_disk_leaves_the_engine_that_was_there(run: Run, bundle: Path) -> None:
-    run("engine", bundle)
-    before = {path.name: path.read_bytes() for path in (bundle / "engines").iterdir()}
-    assert {Path(name).suffix for name in before} >= {".engine", ".json"}
-    done = _with_small_files(40_000, "engine", bundle, "--rebuild")
-    _refused(done, 4, "cannot be written (File too large; ")
-    assert {path.name: path.read_bytes() for path in (bundle / "engines").iterdir()} == before
-    assert "already built" in run("engine", bundle).out
-
-
-def test_a_full_disk_leaves_nothing_of_a_bundle(
-    pack_folder: Path, encoder: TinyEncoder, tmp_path: Path
-) -> None:
-    out = tmp_path / "bundle"
-    done = _with_small_files(
-        40_000, "bundle", "--pack", pack_folder, "--out", out, *_named(encoder)
-    )
-    _refused(done, 4, f"{out} cannot be written (File too large)", "nothing was left there")
-    assert list(tmp_path.iterdir()) == []
 
 
 def _interrupted(*arguments: object, first: Path | None, at: str) -> Finished:
@@ -291,16 +237,14 @@ def test_ctrl_c_ends_an_export_and_leaves_nothing_of_a_bundle(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_runtime_that_the_bundle_was_not_made_for_is_refused(run: Run, bundle: Path) -> None:
+def test_a_runtime_that_the_bundle_was_not_made_for_isrefused(run: Run, bundle: Path) -> None:
     change_json(bundle / "manifest.json", requires={"onnxruntime": ">=99"})
-    _refused(
-        run("verify", bundle, "--backend", "ort"), 5, "the bundle needs onnxruntime >=99, here"
-    )
+    refused(run("verify", bundle, "--backend", "ort"), 5, "the bundle needs onnxruntime >=99, here")
 
 
 @pytest.mark.rtx
 def test_a_builder_that_the_bundle_was_not_made_for_builds_nothing(run: Run, bundle: Path) -> None:
     change_json(bundle / "manifest.json", requires={"tensorrt_rtx": "<1"})
     for more in ((), ("--dry-run",), ("--no-preflight",)):
-        _refused(run("engine", bundle, *more), 5, "the bundle needs tensorrt_rtx <1, here is 1.")
+        refused(run("engine", bundle, *more), 5, "the bundle needs tensorrt_rtx <1, here is 1.")
     assert not (bundle / "engines").exists()

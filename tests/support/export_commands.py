@@ -49,3 +49,19 @@ def in_a_process(*arguments: object, first: Path | None = None, **variables: str
         env=environment(first, **variables),
     )
     return Finished(done.returncode, done.stdout, done.stderr)
+
+
+def refused(done: Finished, code: int, *words: str) -> None:
+    """Check exit code and message: one line, beside what a long build says of its progress.
+
+    Args:
+        done: The command.
+        code: Its exit code.
+        words: What stands in the line.
+    """
+    assert done.code == code, done
+    lines = done.err.splitlines()
+    (line,) = (each for each in lines if not each.startswith("building for "))
+    assert line.startswith("error: ")
+    for word in words:
+        assert word in line
