@@ -18,6 +18,7 @@ from edgeclip_device.detect import DetectOptions, opened_detector
 from edgeclip_device.notify import Notifier
 from edgeclip_device.trust import ACCEPTED_FILE, Trust
 from edgeclip_export.sign import sign_bundle
+from support.altered_bundles import PACK, change_json, hash_again
 
 NOW = datetime(2026, 5, 1, tzinfo=timezone.utc)
 
@@ -44,6 +45,8 @@ class Team:
         manifest = json.loads(path.read_text()) | {"created_at": made.isoformat()}
         manifest["packs"][0]["version"] = version
         path.write_text(json.dumps(manifest))
+        change_json(folder / PACK / "pack.json", version=version)
+        hash_again(folder)
         if signed:
             sign_bundle(folder, self.key, allow_downgrade=downgrade)
         return folder
