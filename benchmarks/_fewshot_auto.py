@@ -8,7 +8,7 @@ ladder then ends where it would begin, at the closed form that needs no choice.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -17,19 +17,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from benchmarks._fewshot_methods import logits_of, rows_of, tip_setting
-from edgeclip.adapters.blend import make_blend
-from edgeclip.adapters.class_head import ClassHead
+from benchmarks import _fewshot_parts as parts
+from benchmarks._fewshot_methods import tip_setting
+from benchmarks._fewshot_parts import Make, logits_of
 from edgeclip.adapters.component import Component
-from edgeclip.adapters.gda import make_gda
-from edgeclip.adapters.linear import LinearAdapter, anchor_of
-from edgeclip.adapters.model import AdapterModel
-from edgeclip.adapters.proker import make_proker
 from edgeclip.adapters.support import Support
 from edgeclip.adapters.tip import make_tip
-from edgeclip.adapters.visual import VisualAdapter
 from edgeclip.candidates import Judge
-from edgeclip.config import MOST_FOLDS, Recipe
+from edgeclip.config import MOST_FOLDS
 from edgeclip.features import Features
 from edgeclip.folds import plan_folds
 from edgeclip.labels.dataset import LabelledImage
@@ -38,16 +33,9 @@ from edgeclip.ladder import Entry, Rung, Step, climb
 from edgeclip.makers import MAKERS, SHARES
 from edgeclip.parts import PartData
 from edgeclip.regions import Region
-from edgeclip.training import anchor_strengths, fit
 
 AUTO = "auto"
 AUTO_RULE = "the ladder: held-out shots choose method and share; one shot a class: blend"
-
-Make = Callable[[Support, int], Sequence[Component]]
-
-
-def _gda(support: Support, _seed: int) -> Sequence[Component]:
-    return [make_gda(support)]
 
 
 def _tip(support: Support, _seed: int) -> Sequence[Component]:
@@ -55,51 +43,14 @@ def _tip(support: Support, _seed: int) -> Sequence[Component]:
     return [make_tip(support, alpha=alpha, beta=beta)]
 
 
-def _proker(support: Support, _seed: int) -> Sequence[Component]:
-    return [make_proker(support)]
-
-
-def _blend(support: Support, _seed: int) -> Sequence[Component]:
-    return [make_blend(support)]
-
-
-def _head(support: Support, seed: int) -> Sequence[Component]:
-    return _fitted(support, seed, [_class_head(support)])
-
-
-def _linear(support: Support, seed: int) -> Sequence[Component]:
-    width = support.features.shape[1]
-    anchor = anchor_of(rows_of(support).images_a_class)
-    return _fitted(support, seed, [LinearAdapter(torch.eye(width), anchor=anchor)])
-
-
-def _visual_head(support: Support, seed: int) -> Sequence[Component]:
-    torch.manual_seed(seed)
-    recipe = Recipe()
-    visual = VisualAdapter(
-        support.features.shape[1], reduction=recipe.reduction, ratio=recipe.ratio
-    )
-    return _fitted(support, seed, [visual, _class_head(support)])
-
-
-def _class_head(support: Support) -> ClassHead:
-    start = support.start
-    return ClassHead(start.head, start.columns, anchor_strengths(rows_of(support), start))
-
-
-def _fitted(support: Support, seed: int, parts: Sequence[Component]) -> Sequence[Component]:
-    fit(AdapterModel(support.start, parts), rows_of(support), Recipe(seed=seed))
-    return parts
-
-
 TRIED: Mapping[str, tuple[Rung, Make, tuple[float, ...]]] = {
-    "head": ("S1", _head, SHARES),
-    "gda": ("S1", _gda, MAKERS["gda"].shares),
+    "head": ("S1", parts.head, SHARES),
+    "gda": ("S1", parts.gda, MAKERS["gda"].shares),
     "tip": ("S1", _tip, (1.0,)),  # its settings are chosen on parts left out of its own images
-    "proker": ("S1", _proker, MAKERS["proker"].shares),
-    "blend": ("S1", _blend, MAKERS["blend"].shares),
-    "linear": ("S2", _linear, SHARES),
-    "visual+head": ("S2", _visual_head, SHARES),
+    "proker": ("S1", parts.proker, MAKERS["proker"].shares),
+    "blend": ("S1", parts.blend, MAKERS["blend"].shares),
+    "linear": ("S2", parts.linear, SHARES),
+    "visual+head": ("S2", parts.visual_head, SHARES),
 }
 """Name -> rung, what makes it, and the shares to choose from."""
 
@@ -113,7 +64,7 @@ def auto(support: Support, seed: int, features: Tensor) -> Tensor:
         features: `(m, E)` unit features of the test images.
     """
     if int(support.counts[support.present].min()) < 2:
-        return logits_of(support, _blend(support, seed), features)
+        return logits_of(support, parts.blend(support, seed), features)
     won = climbed(support, seed)
     if won.entry.rung == "S0":
         return logits_of(support, [], features)

@@ -7,29 +7,22 @@ published default is taken. What trains takes the one recipe of the product, at 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from edgeclip.adapters.blend import make_blend
-from edgeclip.adapters.class_head import ClassHead
+from benchmarks import _fewshot_parts as parts
+from benchmarks._fewshot_parts import Make, fitted, logits_of, rows_of
 from edgeclip.adapters.clip_adapter import ClipAdapter
-from edgeclip.adapters.component import Component
 from edgeclip.adapters.gda import SHARES, make_gda
 from edgeclip.adapters.head_graph import HeadOutputs
-from edgeclip.adapters.linear import LinearAdapter, anchor_of
-from edgeclip.adapters.linear_probe import make_linear_probe
 from edgeclip.adapters.model import AdapterModel, FeatureGraph, Inputs
-from edgeclip.adapters.proker import balanced_loss, make_proker
+from edgeclip.adapters.proker import balanced_loss
 from edgeclip.adapters.support import Support, folds
-from edgeclip.adapters.task_residual import TaskResidual
 from edgeclip.adapters.tip import ALPHA, BETA, GRID, make_tip, make_tip_f
-from edgeclip.adapters.visual import VisualAdapter
 from edgeclip.config import Recipe
-from edgeclip.features import Features
-from edgeclip.training import TrainingRows, anchor_strengths, fit
+from edgeclip.training import fit
 
 Method = Callable[[Support, int, Tensor], Tensor]
 """(support, seed, features of the test images) -> logits."""
@@ -44,17 +37,6 @@ class _AdaptedGraph(FeatureGraph):
 
     def __call__(self, inputs: Inputs, slots: Mapping[str, Tensor]) -> HeadOutputs:
         return super().__call__(Inputs(inputs.z, self._adapter.features(inputs.f)), slots)
-
-
-def logits_of(
-    support: Support, parts: Sequence[Component], features: Tensor, share: float = 1.0
-) -> Tensor:
-    """Return `(m, K)` logits of components on unit features; z stands for f, P for I."""
-    model = AdapterModel(support.start, parts)
-    slots = {**model.graph.neutral(support.start), **model.own_slots(share)}
-    with torch.no_grad():
-        logits: Tensor = model.graph(Inputs(features, features), slots).logits
-    return logits
 
 
 def _start(support: Support, _seed: int, features: Tensor) -> Tensor:
@@ -79,10 +61,12 @@ def _tip_f(support: Support, seed: int, features: Tensor) -> Tensor:
     alpha, beta = tip_setting(support)
     if alpha == 0:  # keys that nothing reads cannot train
         alpha, beta = ALPHA, BETA
-    return _trained(support, [make_tip_f(support, alpha=alpha, beta=beta)], seed, features)
+    tip_f = fitted(support, seed, [make_tip_f(support, alpha=alpha, beta=beta)])
+    return logits_of(support, tip_f, features)
 
 
 def tip_setting(support: Support) -> tuple[float, float]:
+    """Return the alpha and beta of Tip-Adapter that do best on left-out shots."""
     pairs = (*GRID, (ALPHA, BETA))
 
     def tried(rest: Support, tested: Tensor) -> list[Tensor]:
@@ -118,40 +102,6 @@ def _score(support: Support, logits: Tensor, rows: Tensor) -> tuple[float, float
     return float(accuracy), -float(balanced_loss(support, logits.double(), rows))
 
 
-def _proker(support: Support, _seed: int, features: Tensor) -> Tensor:
-    return logits_of(support, [make_proker(support)], features)
-
-
-def _probe(support: Support, _seed: int, features: Tensor) -> Tensor:
-    return logits_of(support, [make_linear_probe(support)], features)
-
-
-def _blend(support: Support, _seed: int, features: Tensor) -> Tensor:
-    return logits_of(support, [make_blend(support)], features)
-
-
-def _head(support: Support, seed: int, features: Tensor) -> Tensor:
-    start = support.start
-    head = ClassHead(start.head, start.columns, anchor_strengths(rows_of(support), start))
-    return _trained(support, [head], seed, features)
-
-
-def _taskres(support: Support, seed: int, features: Tensor) -> Tensor:
-    return _trained(support, [TaskResidual(support.start.head)], seed, features)
-
-
-def _linear(support: Support, seed: int, features: Tensor) -> Tensor:
-    rows = rows_of(support)
-    adapter = LinearAdapter(torch.eye(features.shape[1]), anchor=anchor_of(rows.images_a_class))
-    return _trained(support, [adapter], seed, features)
-
-
-def _visual(support: Support, seed: int, features: Tensor) -> Tensor:
-    torch.manual_seed(seed)
-    adapter = VisualAdapter(features.shape[1], reduction=4, ratio=0.2)
-    return _trained(support, [adapter], seed, features)
-
-
 def _clip_adapter(support: Support, seed: int, features: Tensor) -> Tensor:
     torch.manual_seed(seed)
     adapter = ClipAdapter.fresh(features.shape[1])
@@ -162,29 +112,23 @@ def _clip_adapter(support: Support, seed: int, features: Tensor) -> Tensor:
     return logits
 
 
-def _trained(support: Support, parts: Sequence[Component], seed: int, features: Tensor) -> Tensor:
-    fit(AdapterModel(support.start, parts), rows_of(support), Recipe(seed=seed))
-    return logits_of(support, parts, features)
-
-
-def rows_of(support: Support) -> TrainingRows:
-    f = support.features.numpy()
-    classes = support.classes.numpy()
-    return TrainingRows(Features(f, f), classes, support.locations, np.arange(len(classes)))
+def _shown(make: Make) -> Method:
+    """Return a method whose components have nothing left to be chosen."""
+    return lambda support, seed, features: logits_of(support, make(support, seed), features)
 
 
 METHODS: dict[str, tuple[Method, str]] = {
     "start": (_start, "none"),
     "gda": (_gda, "alpha: left-out shots"),
     "tip": (_tip, "alpha, beta: left-out shots"),
-    "proker": (_proker, "lambda, gap: left-out shots, closed form"),
-    "lp++": (_probe, "none: closed step sizes"),
+    "proker": (_shown(parts.proker), "lambda, gap: left-out shots, closed form"),
+    "lp++": (_shown(parts.probe), "none: closed step sizes"),
     "tip_f": (_tip_f, "as tip; recipe"),
-    "head (CLAP)": (_head, "recipe"),
-    "taskres": (_taskres, "recipe"),
-    "linear (RLA)": (_linear, "lambda = 1/shots; recipe"),
-    "visual": (_visual, "recipe"),
+    "head (CLAP)": (_shown(parts.head), "recipe"),
+    "taskres": (_shown(parts.taskres), "recipe"),
+    "linear (RLA)": (_shown(parts.linear), "lambda = 1/shots; recipe"),
+    "visual": (_shown(parts.visual), "recipe"),
     "clip_adapter_compat": (_clip_adapter, "recipe"),
-    "blend": (_blend, "weights, lambda: left-out shots"),
+    "blend": (_shown(parts.blend), "weights, lambda: left-out shots"),
 }
 """Name -> the method, and how its hyper-parameters are chosen."""

@@ -35,6 +35,7 @@ from edgeclip.contract.pack import TENSORS_FILE
 from edgeclip.contract.preprocess import prepare
 from edgeclip.errors import SetupError
 from edgeclip.packs import load_pack
+from edgeclip_device.backends.onnxruntime_backend import OnnxRuntimeBackend
 from edgeclip_export.bundle_writer import write_bundle
 from edgeclip_export.config import BuilderSettings, BundleConfig
 from edgeclip_export.engine import build_engine
@@ -191,9 +192,11 @@ def measure(made: Exported) -> dict[str, float]:
     onnx.save_model(bare_graph(onnx.load(fused.path)), made.folder / "bare.onnx")
     bare = Runner(made.folder / "bare.onnx")
 
-    def change_pack() -> object:
-        tensors = load_tensors(made.folder / "pack" / TENSORS_FILE)
-        return slots_to_bind(manifest, tensors)
+    device = OnnxRuntimeBackend(made.graph("bundle"), 1)
+
+    def change_pack() -> None:
+        """Read a pack and bind it, as the device does."""
+        device.bind(slots_to_bind(manifest, load_tensors(made.folder / "pack" / TENSORS_FILE)))
 
     return least_thread_s(
         {

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks._fewshot_data import DATA_SETS, SEEDS, SHOTS, folder, halves, task
-from benchmarks._fewshot_methods import logits_of
+from benchmarks._fewshot_parts import logits_of
 from edgeclip.adapters.blend import make_blend
 from edgeclip.adapters.component import Component
 from edgeclip.adapters.meta import MetaWeights, make_meta

@@ -15,25 +15,40 @@ import json
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.gpu_case.engines import RUNGS, Bundle, build, outputs, parity, running, swaps
+from benchmarks.gpu_case.engines import (
+    RUNGS,
+    Bundle,
+    Images,
+    build,
+    outputs,
+    parity,
+    running,
+    swaps,
+)
 from benchmarks.gpu_case.packs import TOWERS, untrained_encoder, write_untrained_pack
 from edgeclip.contract.engine_gate import engine_parity
+from edgeclip.contract.engine_key import Precision
+from edgeclip.contract.engine_runner import EngineRunner
 from edgeclip.contract.files import write_text
 from edgeclip.contract.gpu import Gpu, find_gpu
 from edgeclip.contract.profiles import LEAST_IMAGES
 from edgeclip.errors import EdgeclipError
 from edgeclip_export.bundle_writer import write_bundle
 from edgeclip_export.config import BundleConfig
+
+if TYPE_CHECKING:
+    from benchmarks.gpu_case.rivals import TorchModel
+    from edgeclip.clip import Backbone
 
 BATCHES = (1, 8, 64)
 RESULTS = Path(__file__).parent / "results"
@@ -74,61 +89,79 @@ def measure(tower: str, batches: Sequence[int], folder: Path) -> dict[str, Any]:
 
 
 def compared(
-    bundle: Bundle, backbone: Any, engines: dict[Any, Path], batches: Sequence[int]
+    bundle: Bundle, backbone: Backbone, engines: Mapping[Precision, Path], batches: Sequence[int]
 ) -> dict[str, Any]:
     """Return parity and latencies of all engines, beside torch and ONNX Runtime."""
-    from benchmarks.gpu_case import rivals, timing
+    from benchmarks.gpu_case import rivals
 
     model = rivals.TorchModel(backbone, bundle.slots)
-    plain = rivals.onnxruntime_gpu(
-        bundle.folder / bundle.manifest.graph_for("onnxruntime").file, bundle.slots
-    )
-    found: dict[str, Any] = {"absent": {ORT: plain} if isinstance(plain, str) else {}}
-    speed = timing.bytes_per_second()
-    weights = 2 * bundle.manifest.base.params
-    found["memory"] = {
-        "gb_per_second": round(speed / 1e9, 1),
-        "weights_mb": round(weights / 1e6, 1),
-        "floor_ms": round(1000 * weights / speed, 4),
-    }
-    golden, pack = bundle.pack.golden, bundle.pack.manifest
+    graph = bundle.folder / bundle.manifest.graph_for("onnxruntime").file
+    plain = rivals.onnxruntime_gpu(graph, bundle.slots)
     with ExitStack() as stack:
         runners = {rung: stack.enter_context(running(path)) for rung, path in engines.items()}
         for runner in runners.values():
             runner.bind(bundle.slots)
-        found["parity"] = {rung: parity(bundle, runner) for rung, runner in runners.items()}
-        torch_half = model.run(golden.images)
-        tolerance = bundle.manifest.tolerance
-        found["parity_with_torch_fp16"] = engine_parity(
-            torch_half, outputs(runners["fp16"], golden.images), pack, tolerance
-        ).figures()
-        found["batches"] = {}
+        found: dict[str, Any] = {
+            "absent": {ORT: plain} if isinstance(plain, str) else {},
+            "memory": _memory(bundle),
+            "parity": {rung: parity(bundle, runner) for rung, runner in runners.items()},
+            "parity_with_torch_fp16": _against_torch(bundle, model, runners["fp16"]),
+            "batches": {},
+        }
         for batch in batches:
-            images = np.ascontiguousarray(
-                np.resize(golden.images, (batch, *golden.images.shape[1:]))
-            )
-            graph = rivals.TorchGraph(model, images)
-            calls: dict[str, Callable[[], object]] = {
-                f"engine {rung}": partial(outputs, runner, images)
-                for rung, runner in runners.items()
-            }
-            calls |= {EAGER: partial(model.run, images), GRAPH: partial(graph.run, images)}
-            if not isinstance(plain, str):
-                calls[ORT] = partial(plain, images)
-            timing.warmed(calls)
-            _settle(runners, images)
-            own = timing.wall_ms(calls)
-            on_gpu: dict[str, tuple[Callable[[], object], int]] = {
-                f"engine {rung}": (runner.enqueue, runner.stream)
-                for rung, runner in runners.items()
-            }
-            on_gpu[GRAPH] = (graph.compute, 0)
-            found["batches"][str(batch)] = {"wall": own, "gpu_ms": timing.gpu_ms(on_gpu)}
-            print(f"batch {batch}: {found['batches'][str(batch)]}", flush=True)
+            frames = bundle.pack.golden.images
+            images = np.ascontiguousarray(np.resize(frames, (batch, *frames.shape[1:])))
+            own = _latencies(runners, model, plain, images)
+            print(f"batch {batch}: {own}", flush=True)
+            found["batches"][str(batch)] = own
     return found
 
 
-def _settle(runners: dict[Any, Any], images: Any) -> None:
+def _memory(bundle: Bundle) -> dict[str, float]:
+    """Return how fast the GPU reads, and the least time that reading the weights once takes."""
+    from benchmarks.gpu_case import timing
+
+    speed, weights = timing.bytes_per_second(), 2 * bundle.manifest.base.params
+    return {
+        "gb_per_second": round(speed / 1e9, 1),
+        "weights_mb": round(weights / 1e6, 1),
+        "floor_ms": round(1000 * weights / speed, 4),
+    }
+
+
+def _against_torch(bundle: Bundle, model: TorchModel, runner: EngineRunner) -> dict[str, float]:
+    images, tolerance = bundle.pack.golden.images, bundle.manifest.tolerance
+    ours, theirs = outputs(runner, images), model.run(images)
+    return engine_parity(theirs, ours, bundle.pack.manifest, tolerance).figures()
+
+
+def _latencies(
+    runners: Mapping[Precision, EngineRunner],
+    model: TorchModel,
+    plain: Callable[[Images], object] | str,
+    images: Images,
+) -> dict[str, Any]:
+    """Return both clocks of all variants on one batch."""
+    from benchmarks.gpu_case import rivals, timing
+
+    graph = rivals.TorchGraph(model, images)
+    names = {rung: f"engine {rung}" for rung in runners}
+    calls: dict[str, Callable[[], object]] = {
+        names[rung]: partial(outputs, runner, images) for rung, runner in runners.items()
+    }
+    calls |= {EAGER: partial(model.run, images), GRAPH: partial(graph.run, images)}
+    if not isinstance(plain, str):
+        calls[ORT] = partial(plain, images)
+    timing.warmed(calls)
+    _settle(runners, images)
+    on_gpu: dict[str, tuple[Callable[[], object], int]] = {
+        names[rung]: (runner.enqueue, runner.stream) for rung, runner in runners.items()
+    }
+    wall = timing.wall_ms(calls)
+    return {"wall": wall, "gpu_ms": timing.gpu_ms({**on_gpu, GRAPH: (graph.compute, 0)})}
+
+
+def _settle(runners: Mapping[Precision, EngineRunner], images: Images) -> None:
     """Record batches of one anew: what was recorded first may be older, slower kernels."""
     if len(images) != 1:
         return

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +26,6 @@ from edgeclip.training import sampling_weights
 INVERSE_STRENGTHS = tuple(10.0**power for power in (-1, 0, 1, 2, 3, 4))
 """Candidates for scikit-learn's C: the sum of losses of n unit features against |w|^2 / 2."""
 
-_MOST_FOLDS = 6  # of whole locations; one a location would cost minutes and say little more
 _MOST_ITERATIONS = 400
 _LEAST_PROBABILITY = 1e-7
 
@@ -96,73 +94,6 @@ def linear_probe_in_rounds(taught: PartData, folds: Folds, test: PartData, task:
     return judge("linear probe", known, own, task=task, cost=cost)
 
 
-def linear_probe(training: PartData, validation: PartData, test: PartData, task: Task) -> Contender:
-    """Return logistic regression on the frozen features as a contender.
-
-    Args:
-        training: What it is fitted to, all views.
-        validation: For temperature and thresholds alone.
-        test: The images of the comparison.
-        task: A column a class.
-    """
-    began = time.perf_counter()
-    rows, classes = _unit(training.features.f), training.classes
-    own, count = training.training_rows(), len(task.class_names)
-    weights = sampling_weights(own)
-    strength = choose_strength(rows, classes, own.locations, count, weights=weights)
-    model = _fitted(rows, classes, weights, strength)
-
-    def said(part: PartData) -> PartLogits:
-        """Return the logits of a part."""
-        logits = _logits(model, _unit(part.features.f), len(task.class_names))
-        return PartLogits(part.regions, part.classes, logits.astype(np.float32))
-
-    parameters = len(task.class_names) * (rows.shape[1] + 1)
-    note = f"C = {strength:g}, chosen by leaving out locations of the training part"
-    cost = Cost(parameters, int(np.max(model.n_iter_)), time.perf_counter() - began, note)
-    return judge("linear probe", said(validation), said(test), task=task, cost=cost)
-
-
-def choose_strength(
-    rows: Matrix,
-    classes: NDArray[np.int64],
-    places: Sequence[str],
-    count: int,
-    *,
-    weights: Matrix,
-) -> float:
-    """Return the C with the lowest log loss on locations left out, each class weighted alike.
-
-    Args:
-        rows: `(n, E)` unit features.
-        classes: `(n,)` int64.
-        places: n locations; whole ones are left out together.
-        count: C classes.
-        weights: `(n,)` of the rows.
-    """
-    folds = _folds(places)
-    if len(set(folds.tolist())) < 2:  # one place: nothing can be left out
-        return 1.0
-    losses = np.zeros(len(INVERSE_STRENGTHS))
-    for fold in sorted(set(folds.tolist())):
-        kept, out = folds != fold, folds == fold
-        if len(np.unique(classes[kept])) < len(np.unique(classes)):
-            continue  # a class would be unknown, at any strength
-        for index, strength in enumerate(INVERSE_STRENGTHS):
-            model = _fitted(rows[kept], classes[kept], weights[kept], strength)
-            own = _log_probabilities(_logits(model, rows[out], count))
-            losses[index] -= float(weights[out] @ own[np.arange(len(own)), classes[out]])
-    return INVERSE_STRENGTHS[int(np.argmin(losses))]
-
-
-def _folds(places: Sequence[str]) -> NDArray[np.int64]:
-    """Return the fold of each row: locations dealt out in turn, the largest first."""
-    names, sizes = np.unique(np.asarray(places, str), return_counts=True)
-    order = np.argsort(-sizes, kind="stable")
-    fold_of = {str(names[k]): turn % _MOST_FOLDS for turn, k in enumerate(order)}
-    return np.asarray([fold_of[place] for place in places], np.int64)
-
-
 def _fitted(
     rows: Matrix, classes: NDArray[np.int64], weights: Matrix, strength: float
 ) -> LogisticRegression:
@@ -181,11 +112,6 @@ def _logits(model: LogisticRegression, rows: Matrix, count: int) -> Matrix:
     logits = np.full((len(rows), count), np.log(_LEAST_PROBABILITY))
     logits[:, model.classes_] = np.maximum(logs, -1e3)
     return logits
-
-
-def _log_probabilities(logits: Matrix) -> Matrix:
-    top = logits - logits.max(axis=1, keepdims=True)
-    return np.asarray(top - np.log(np.exp(top).sum(axis=1, keepdims=True)))
 
 
 def _unit(features: NDArray[np.float32]) -> Matrix:

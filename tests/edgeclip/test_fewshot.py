@@ -12,7 +12,7 @@ from torch.nn.functional import normalize
 from benchmarks import _fewshot_auto as ladder
 from benchmarks._fewshot_data import DATA_SETS, SHOTS
 from benchmarks._fewshot_methods import METHODS as SINGLE
-from benchmarks._fewshot_methods import logits_of
+from benchmarks._fewshot_parts import logits_of
 from benchmarks.fewshot import METHODS, View, key_of, views
 from edgeclip.adapters.support import Support, drawn_start
 from edgeclip.errors import DataError

@@ -12,14 +12,12 @@ from sklearn.linear_model import LogisticRegression
 
 from edgeclip.adapters.class_head import ZeroShot
 from edgeclip.baselines.frozen import (
-    INVERSE_STRENGTHS,
-    choose_strength,
-    linear_probe,
     linear_probe_in_rounds,
     zero_shot,
 )
 from edgeclip.baselines.judging import Cost, PartLogits, Task, judge
 from edgeclip.clip import Backbone
+from edgeclip.contenders import Contender
 from edgeclip.feature_cache import FeatureCache
 from edgeclip.features import Features, encode_regions
 from edgeclip.folds import plan_folds
@@ -27,52 +25,44 @@ from edgeclip.labels.dataset import Dataset
 from edgeclip.parts import PartData
 from edgeclip.prompts import class_prompts, column_class
 from edgeclip.regions import Strips, regions_of
-from edgeclip.sampling import balanced_weights
 from edgeclip.scoring import image_probabilities, region_probabilities
 from edgeclip.splits import split_images
 from edgeclip.training import sampling_weights
 from support.parts import Seen, part_of
 from support.parts_of_a_split import Parts
 
-E = 6
 
-
-def clouds(places: int, each: int, spread: float, shift: float = 0.0) -> tuple[
-    NDArray[np.float64], NDArray[np.int64], list[str]
-]:  # fmt: skip
-    """Two classes around two directions; each place moves all of its rows alike."""
-    rng = np.random.default_rng(3)
-    rows, classes, names = [], [], []
-    for place in range(places):
-        moved = shift * rng.normal(size=E)
-        for index in range(each):
-            centre = np.eye(E)[index % 2]
-            row = centre + moved + spread * rng.normal(size=E)
-            rows.append(row / np.linalg.norm(row))
-            classes.append(index % 2)
-            names.append(f"place {place}")
-    return np.asarray(rows), np.asarray(classes, np.int64), names
+def _probe(parts: Parts, test: PartData, task: Task) -> Contender:
+    """Return the probe of the training and validation images of a split."""
+    images = parts.training.images
+    features = [parts.training.features, parts.validation.features]
+    z, f = (np.concatenate([getattr(own, name) for own in features]) for name in "zf")
+    joined = Features(z, f)
+    regions = [*parts.training.regions, *parts.validation.regions]
+    taught = PartData(images, regions, joined, parts.training.class_names)
+    folds = plan_folds(taught, task.target_indices, [], 6)
+    return linear_probe_in_rounds(taught, folds, test, task)
 
 
 def test_the_probe_tells_apart_what_the_features_tell_apart(parts: Parts, task: Task) -> None:
-    given = linear_probe(parts.training, parts.validation, parts.test, task)
+    given = _probe(parts, parts.test, task)
     images = list(dict.fromkeys(region.image for region in parts.test.regions))
     assert given.probabilities.shape == (len(images), 3)
     assert np.allclose(given.probabilities.sum(axis=1), 1, atol=1e-5)
     right = given.probabilities.argmax(axis=1) == parts.test.classes_of(images)
     assert right.mean() > 0.6
     assert given.trainable_params == 3 * (parts.test.features.f.shape[1] + 1)
-    assert "chosen by leaving out locations" in given.note
+    assert "chosen as a pack is: in" in given.note
 
 
 def test_the_probe_sees_neither_labels_nor_order_of_the_test(parts: Parts, task: Task) -> None:
-    first = linear_probe(parts.training, parts.validation, parts.test, task)
+    first = _probe(parts, parts.test, task)
     half = replace(
         parts.test,
         regions=parts.test.regions[:8],
         features=parts.test.features.rows(range(8)),
     )
-    second = linear_probe(parts.training, parts.validation, half, task)
+    second = _probe(parts, half, task)
     assert np.allclose(first.probabilities[: len(second.probabilities)], second.probabilities)
     assert first.thresholds == second.thresholds
 
@@ -120,11 +110,6 @@ def _unit(rows: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True), np.float32)
 
 
-def _strength(rows: NDArray[np.float64], classes: NDArray[np.int64], places: list[str]) -> float:
-    weights = balanced_weights(classes, places)
-    return choose_strength(rows, classes, places, 2, weights=weights)
-
-
 def test_frames_of_one_burst_weigh_less_in_the_probe_than_as_many_visits(task: Task) -> None:
     def leopard(sequences: int) -> float:
         """Return what a leopard gets where six odd frames of leopards are of so many sequences."""
@@ -142,29 +127,9 @@ def test_frames_of_one_burst_weigh_less_in_the_probe_than_as_many_visits(task: T
     assert leopard(1) > leopard(6)
 
 
-def test_noisy_rows_ask_for_a_stronger_penalty_than_clear_ones() -> None:
-    clear = _strength(*clouds(8, 10, spread=0.02))
-    noisy = _strength(*clouds(8, 10, spread=1.5, shift=0.5))
-    assert noisy < clear
-    assert {noisy, clear} <= set(INVERSE_STRENGTHS)
-
-
-def test_places_are_left_out_whole_so_that_knowing_a_place_does_not_help() -> None:
-    rng = np.random.default_rng(0)
-    places = [f"place {k // 10}" for k in range(60)]
-    classes = np.asarray([k // 10 % 2 for k in range(60)], np.int64)
-    rows = np.stack([np.eye(E)[k // 10] + 0.01 * rng.normal(size=E) for k in range(60)])
-    assert _strength(rows, classes, places) == min(INVERSE_STRENGTHS)
-
-
-def test_with_one_place_a_middle_strength_is_taken() -> None:
-    rows, classes, _ = clouds(1, 10, spread=0.1)
-    assert _strength(rows, classes, ["here"] * 10) == 1.0
-
-
 def test_a_class_without_training_images_is_never_likeliest(parts: Parts, task: Task) -> None:
     wider = Task((*task.class_names, "okapi"), task.targets)
-    given = linear_probe(parts.training, parts.validation, parts.test, wider)
+    given = _probe(parts, parts.test, wider)
     assert given.probabilities.shape[1] == 4
     assert given.probabilities[:, 3].max() < 0.05
 
