@@ -13,6 +13,8 @@
     |-- DeviceError              4
     |   |-- SourceError               camera cannot be opened, or stalled
     |   |-- BackendError              engine failed to load or run
+    |   |   |-- GpuError                  of the GPU, not of what runs on it
+    |   |   `-- EngineRefusedError        of the engine's file: build it again
     |   |-- OutboxError               full, damaged, unwritable
     |   `-- PublishError              refused; "offline" is a state, not an error
     `-- DashboardError           4
@@ -102,6 +104,14 @@ class SourceError(DeviceError):
 
 class BackendError(DeviceError):
     """An inference backend failed to load or run."""
+
+
+class GpuError(BackendError):
+    """The GPU is out of memory, or failed: nothing is said of the engine that was to run on it."""
+
+
+class EngineRefusedError(BackendError):
+    """The runtime does not take an engine's bytes, or its tensors are not this software's."""
 
 
 class OutboxError(DeviceError):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from edgeclip_device.verifying import Verdict
+    from edgeclip_device.verifying import Verdict, Verification
 
 
 def verify(
@@ -31,27 +31,30 @@ def verify(
     from edgeclip_device.config import load_settings
     from edgeclip_device.packs import load_pack
     from edgeclip_device.trust import Trust
-    from edgeclip_device.verifying import require_all, verify_backends
+    from edgeclip_device.verifying import verify_backends
 
     logging.basicConfig(level=logging.ERROR, stream=sys.stderr, format="%(levelname)s %(message)s")
     inference = {"bundle": bundle, "task": task, "backend": backend}
     settings = load_settings(config, {"inference": inference})
     pack = load_pack(settings.inference, Trust(settings.inference, settings.state).read)
-    verdicts = verify_backends(pack, settings.inference)
-    serves = next((verdict for verdict in verdicts if verdict.serves), None)
+    found = verify_backends(pack, settings.inference)
     if as_json:
-        print(json.dumps(_facts(pack.name, verdicts, serves), indent=2))
+        print(json.dumps(_facts(pack.name, found), indent=2))
     else:
-        for verdict in verdicts:
+        for verdict in found.verdicts:
             print(_line(verdict))
-        if serves is not None:
-            print(f"{pack.name} is served by {serves.backend}, rung {serves.rung}")
-    require_all(verdicts, pack.bundle)
+        if found.serves is not None:
+            print(f"{pack.name} is served by {found.serves.backend}, rung {found.serves.rung}")
+        if found.alarm:
+            print(f"that is below what was asked for: {found.alarm}")
+    found.require_all(pack.bundle)
 
 
 def _line(verdict: Verdict) -> str:
-    if verdict.parity is None:
+    if verdict.absent:
         return f"- {verdict.backend}: absent: {verdict.absent}"
+    if verdict.parity is None:
+        return f"✗ {verdict.backend}, rung {verdict.rung}: {'; '.join(verdict.problems)}"
     parity = verdict.parity
     mark = "✓" if verdict.serves else "✗"
     figures = f"1 - cosine {parity.one_minus_cosine:.1e}, probability {parity.probability:.1e}"
@@ -59,11 +62,13 @@ def _line(verdict: Verdict) -> str:
     return f"{mark} {verdict.backend}, rung {verdict.rung}: {parity.images} images, {found}"
 
 
-def _facts(name: str, verdicts: tuple[Verdict, ...], serves: Verdict | None) -> dict[str, Any]:
+def _facts(name: str, found: Verification) -> dict[str, Any]:
+    serves = found.serves
     return {
         "pack": name,
         "serves": serves.backend if serves else None,
         "rung": serves.rung if serves else None,
+        "degraded_precision": found.alarm or None,
         "backends": [
             {
                 "backend": verdict.backend,
@@ -73,6 +78,6 @@ def _facts(name: str, verdicts: tuple[Verdict, ...], serves: Verdict | None) -> 
                 "problems": list(verdict.problems),
                 "parity": verdict.parity.figures() if verdict.parity else None,
             }
-            for verdict in verdicts
+            for verdict in found.verdicts
         ],
     }

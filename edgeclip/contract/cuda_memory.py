@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import ctypes
 import ctypes.util
+import logging
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeclip.errors import BackendError, SetupError
+from edgeclip.errors import GpuError, SetupError
+
+log = logging.getLogger(__name__)
 
 _NON_BLOCKING = 1  # CU_STREAM_NON_BLOCKING: the legacy stream must not break a capture
 _THREAD_LOCAL = 1  # CU_STREAM_CAPTURE_MODE_THREAD_LOCAL
@@ -28,7 +31,7 @@ class CudaMemory:
 
     Raises:
         SetupError: There is no driver or no GPU.
-        BackendError: The driver refuses.
+        GpuError: The driver refuses.
     """
 
     def __init__(self, driver: Any = None) -> None:
@@ -57,7 +60,7 @@ class CudaMemory:
         """Return the address of a new buffer on the GPU; `close` frees it.
 
         Raises:
-            BackendError: There is not enough memory.
+            GpuError: There is not enough memory.
         """
         address = ctypes.c_uint64()
         self._check("cuMemAlloc_v2", ctypes.byref(address), ctypes.c_size_t(max(size_bytes, 1)))
@@ -68,7 +71,7 @@ class CudaMemory:
         """Return bytes of this machine's memory that the GPU copies by itself; `close` frees them.
 
         Raises:
-            BackendError: There is not enough memory.
+            GpuError: There is not enough memory.
         """
         size_bytes = max(size_bytes, 1)
         address = ctypes.c_void_p()
@@ -81,7 +84,7 @@ class CudaMemory:
         """Copy a contiguous array into a buffer; it must live until `wait`.
 
         Raises:
-            BackendError: The copy failed.
+            GpuError: The copy failed.
         """
         source = ctypes.c_void_p(array.ctypes.data)
         size = ctypes.c_size_t(array.nbytes)
@@ -91,7 +94,7 @@ class CudaMemory:
         """Copy a buffer into a contiguous array; it holds the values after `wait`.
 
         Raises:
-            BackendError: The copy failed.
+            GpuError: The copy failed.
         """
         target = ctypes.c_void_p(array.ctypes.data)
         size = ctypes.c_size_t(array.nbytes)
@@ -101,7 +104,7 @@ class CudaMemory:
         """Wait until all that was asked is done.
 
         Raises:
-            BackendError: Something of it failed.
+            GpuError: Something of it failed.
         """
         self._check("cuStreamSynchronize", self._stream)
 
@@ -112,7 +115,7 @@ class CudaMemory:
             enqueue: Puts work on `stream`, and neither waits nor allocates.
 
         Raises:
-            BackendError: The work cannot be captured.
+            GpuError: The work cannot be captured.
         """
         graph, runnable = ctypes.c_void_p(), ctypes.c_void_p()
         self._check("cuStreamBeginCapture_v2", self._stream, _THREAD_LOCAL)
@@ -135,7 +138,7 @@ class CudaMemory:
         """Run a captured graph.
 
         Raises:
-            BackendError: It cannot be started.
+            GpuError: It cannot be started.
         """
         self._check("cuGraphLaunch", ctypes.c_void_p(graph), self._stream)
 
@@ -145,25 +148,36 @@ class CudaMemory:
         self._check("cuGraphExecDestroy", ctypes.c_void_p(graph))
 
     def close(self) -> None:
-        """Free everything; arrays that `pinned` gave are no longer to be touched."""
-        for graph in tuple(self._graphs):
-            self.forget(graph)
-        while self._buffers:
-            self._check("cuMemFree_v2", ctypes.c_uint64(self._buffers.pop()))
-        while self._pinned:
-            self._check("cuMemFreeHost", ctypes.c_void_p(self._pinned.pop()))
-        self._check("cuStreamDestroy_v2", self._stream)
-        self._check("cuDevicePrimaryCtxRelease_v2", self._device)
+        """Free everything; arrays that `pinned` gave are no longer to be touched.
+
+        Each part is tried, whatever became of the others: after a failed run the driver may refuse
+        all of them, which is logged, since the failure itself is on its way.
+        """
+        for graph in self._graphs:
+            self._try("cuGraphExecDestroy", ctypes.c_void_p(graph))
+        for address in self._buffers:
+            self._try("cuMemFree_v2", ctypes.c_uint64(address))
+        for place in self._pinned:
+            self._try("cuMemFreeHost", ctypes.c_void_p(place))
+        self._graphs, self._buffers, self._pinned = [], [], []
+        self._try("cuStreamDestroy_v2", self._stream)
+        self._try("cuDevicePrimaryCtxRelease_v2", self._device)
+
+    def _try(self, function: str, *arguments: Any) -> None:
+        try:
+            self._check(function, *arguments)
+        except GpuError as error:
+            log.warning("memory of the GPU was not given back: %s", error)
 
     def _destroy(self, graph: ctypes.c_void_p) -> None:
         """Free a recording; an interrupted one may be null."""
         if graph.value:
-            self._check("cuGraphDestroy", graph)
+            self._try("cuGraphDestroy", graph)
 
     def _check(self, function: str, *arguments: Any) -> None:
         code = getattr(self._driver, function)(*arguments)
         if code:
-            raise BackendError(f"CUDA's {function} failed with error {code}")
+            raise GpuError(f"CUDA's {function} failed with error {code}")
 
 
 def _load() -> ctypes.CDLL:

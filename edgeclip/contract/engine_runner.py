@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from edgeclip.contract.cuda_memory import CudaMemory
 from edgeclip.contract.tensorrt_reasons import Reasons
-from edgeclip.errors import BackendError
+from edgeclip.errors import BackendError, EngineRefusedError, GpuError
 
 if TYPE_CHECKING:
     import tensorrt as trt  # type: ignore[import-not-found, unused-ignore]  # stubs may be absent
@@ -42,7 +42,9 @@ class EngineRunner:
         memory: The GPU's memory; it is closed with the runner.
 
     Raises:
-        BackendError: The engine cannot be loaded, or has a tensor of an unknown type.
+        EngineRefusedError: TensorRT does not take its bytes, or it has a tensor of an unknown type.
+        GpuError: The GPU has no room for it, or failed.
+        BackendError: TensorRT cannot run it.
     """
 
     def __init__(self, engine: bytes, what: str, api: Any, memory: CudaMemory) -> None:
@@ -55,9 +57,7 @@ class EngineRunner:
         self._logger = self._reasons.logger()
         made = self._reasons.made
         self._runtime: trt.Runtime = api.Runtime(self._logger)
-        self._engine: trt.ICudaEngine = made(
-            self._runtime.deserialize_cuda_engine(engine), f"could not load {what}"
-        )
+        self._engine: trt.ICudaEngine = self._load(engine, what)
         self._context: trt.IExecutionContext = made(
             self._engine.create_execution_context(), "could not make a context"
         )
@@ -137,6 +137,15 @@ class EngineRunner:
             vars(self).pop(name, None)
         self._memory.close()
 
+    def _load(self, engine: bytes, what: str) -> trt.ICudaEngine:
+        try:
+            loaded = self._runtime.deserialize_cuda_engine(engine)
+            return self._reasons.made(loaded, f"could not load {what}")
+        except GpuError:
+            raise
+        except BackendError as error:
+            raise EngineRefusedError(str(error)) from error
+
     def _execute(self, shape: tuple[int, ...]) -> None:
         if self._graph is None and shape[0] == 1 and self._runs >= WARM_UPS and self._may_capture:
             self._capture()
@@ -215,7 +224,9 @@ class EngineRunner:
     def _type(self, name: str, what: str) -> TensorType:
         found = str(self._engine.get_tensor_dtype(name))
         if found not in self._known:
-            raise BackendError(f"{what}: {name} is {found}, which no graph has: build it again")
+            raise EngineRefusedError(
+                f"{what}: {name} is {found}, which no graph has: build it again"
+            )
         return self._known[found]
 
 

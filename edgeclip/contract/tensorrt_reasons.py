@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections import deque
 from typing import Any, TypeVar
 
-from edgeclip.errors import BackendError
+from edgeclip.errors import BackendError, GpuError
 
 _KEPT_LINES = 4
 _LINE_CHARS = 300
+_OF_THE_GPU = ("memory", "cuda runtime", "cuda error", "cuda failure")
 
 ResultT = TypeVar("ResultT")
 
@@ -56,7 +57,11 @@ class Reasons:
         return result
 
     def error(self, what: str) -> BackendError:
-        """Return an error that says what failed, with the logger's reasons since the last."""
+        """Return an error that says what failed, with the logger's reasons since the last.
+
+        It is a `GpuError` where these speak of the GPU or its memory.
+        """
         reason = "; ".join(self._lines) or "its logger is silent"
         self._lines.clear()  # a later failure has reasons of its own
-        return BackendError(f"TensorRT: {what}: {reason}")
+        is_of_gpu = any(words in reason.lower() for words in _OF_THE_GPU)
+        return (GpuError if is_of_gpu else BackendError)(f"TensorRT: {what}: {reason}")

@@ -11,7 +11,7 @@ import pytest
 from edgeclip.contract.engine_runner import WARM_UPS, EngineRunner
 from edgeclip.contract.slots import HEAD_OUTPUTS
 from edgeclip.contract.tensorrt_api import TensorRtApi
-from edgeclip.errors import BackendError
+from edgeclip.errors import BackendError, EngineRefusedError, GpuError
 from edgeclip_device.config import InferenceSettings
 from edgeclip_device.packs import load_pack
 from support.cuda_stand_in import FakeDriver, memory
@@ -158,6 +158,28 @@ def test_closing_gives_graphs_and_all_memory_back(runner: EngineRunner, driver: 
     runner.close()
     assert (driver.graphs, driver.buffers, driver.pinned) == ({}, {}, {})
     assert driver.released == 1
+
+
+def test_a_driver_that_refuses_one_free_is_asked_for_all_others(
+    runner: EngineRunner, driver: FakeDriver, caplog: pytest.LogCaptureFixture
+) -> None:
+    """After an illegal access each call may answer 700; the error that is on its way is kept."""
+    driver.codes["cuMemFree_v2"] = 700
+    runner.close()
+    assert driver.buffers
+    assert (driver.pinned, driver.released) == ({}, 1)
+    assert "CUDA's cuMemFree_v2 failed with error 700" in caplog.text
+
+
+def test_an_engine_that_is_none_is_told_apart_from_a_gpu_without_room(
+    stand_in: StandIn, driver: FakeDriver
+) -> None:
+    api = TensorRtApi(stand_in.module)
+    with pytest.raises(EngineRefusedError, match=r"could not load a\.engine: .* another version"):
+        EngineRunner(b"other", "a.engine", api, memory(driver))
+    driver.codes["cuMemAlloc_v2"] = 2
+    with pytest.raises(GpuError, match="cuMemAlloc_v2 failed with error 2"):
+        EngineRunner(ENGINE, "a.engine", api, memory(driver))
 
 
 def test_a_closed_runner_keeps_nothing_of_tensorrt(runner: EngineRunner) -> None:

@@ -18,12 +18,13 @@ from edgeclip.contract.tensorrt_api import TensorRtApi
 from edgeclip.errors import BackendError, BundleDamagedError, BundleMismatchError
 from edgeclip_device.backends.base import Backend
 from edgeclip_device.backends.choosing import open_backend
+from edgeclip_device.backends.ladder import Ladder
 from edgeclip_device.backends.onnxruntime_backend import OnnxRuntimeBackend
 from edgeclip_device.backends.tensorrt_backend import TensorRtBackend
 from edgeclip_device.cli import app
 from edgeclip_device.config import InferenceSettings
 from edgeclip_device.packs import load_pack
-from edgeclip_device.verifying import require_all, verify_backends
+from edgeclip_device.verifying import verify_backends
 from support.cuda_stand_in import memory
 from support.engines import key_of, write_engine
 from support.tensorrt_stand_in import ENGINE, StandIn
@@ -122,10 +123,10 @@ def test_verify_finds_both_backends_right(baked: Path, tmp_path: Path) -> None:
     def opens(engine: Path, precision: str) -> Backend:
         return TensorRtBackend(engine, precision, api=api, memory=memory())
 
-    found = verify_backends(load_pack(settings), settings, machine=lambda: NANO, open_engine=opens)
-    assert {verdict.backend for verdict in found if verdict.serves} == {"tensorrt", "onnxruntime"}
-    assert not [problem for verdict in found for problem in verdict.problems]
-    require_all(found, folder)
+    found = verify_backends(load_pack(settings), settings, Ladder(lambda: NANO, opens))
+    serving = {verdict.backend for verdict in found.verdicts if verdict.serves}
+    assert serving == {"tensorrt", "onnxruntime"}
+    found.require_all(folder)
 
 
 def test_verify_on_the_command_line_says_what_serves(baked: Path) -> None:

@@ -12,7 +12,8 @@ import pytest
 
 from edgeclip.contract.pack import GOLDEN_FILE
 from edgeclip.errors import BackendError, BundleMismatchError, PackError, SetupError
-from edgeclip_device.backends.choosing import choose_backend, golden_frames, open_backend
+from edgeclip_device.backends.choosing import choose_backend, open_backend
+from edgeclip_device.backends.golden import golden_frames
 from edgeclip_device.config import InferenceSettings
 from edgeclip_device.packs import load_pack
 

@@ -14,12 +14,19 @@ import pytest
 from numpy.typing import NDArray
 
 from edgeclip.contract.bundle import Rung, read_bundle
-from edgeclip.contract.engine_key import Machine
+from edgeclip.contract.engine_key import Machine, survey_engines
 from edgeclip.contract.gpu import Gpu
 from edgeclip.contract.tensorrt_api import TensorRtApi
-from edgeclip.errors import BackendError, BundleMismatchError, ConfigError
+from edgeclip.errors import (
+    BackendError,
+    BundleMismatchError,
+    ConfigError,
+    EngineRefusedError,
+    GpuError,
+)
 from edgeclip_device.backends.base import Backend, Outputs
-from edgeclip_device.backends.choosing import Chosen, Ladder, choose_backend
+from edgeclip_device.backends.choosing import Chosen, choose_backend
+from edgeclip_device.backends.ladder import Ladder
 from edgeclip_device.backends.tensorrt_backend import TensorRtBackend
 from edgeclip_device.config import InferenceSettings, load_settings
 from edgeclip_device.packs import load_pack
@@ -113,7 +120,7 @@ def test_a_probability_within_tolerance_but_on_another_side_of_a_threshold_is_to
 @pytest.mark.parametrize("precision", RUNGS)
 def test_a_named_precision_that_fails_stops(built: Path, precision: Rung) -> None:
     with pytest.raises(BackendError, match=f"tensorrt {precision} does not compute") as error:
-        _choose(built, RUNGS, precision=precision)
+        _choose(built, RUNGS, backend="tensorrt", precision=precision)
     assert "\n" not in str(error.value)
 
 
@@ -124,7 +131,7 @@ def test_a_named_precision_serves_without_an_alarm(built: Path, precision: Rung)
 
 
 def test_a_named_precision_without_an_engine_says_how_to_build_it(bundle: Path) -> None:
-    with pytest.raises(BundleMismatchError, match="has no engine for this machine"):
+    with pytest.raises(BundleMismatchError, match="has no fp16 engine for this machine"):
         _choose(bundle, precision="fp16")
 
 
@@ -137,13 +144,87 @@ def test_a_tensorrt_that_the_bundle_was_not_made_for_runs_no_engine(built: Path)
 
 
 def test_tensorrt_by_name_goes_down_its_own_rungs_and_never_to_onnx_runtime(built: Path) -> None:
-    assert _choose(built, RUNGS[:2], backend="tensorrt").rung == 3
-    with pytest.raises(BackendError, match=r"no backend serves: .*fp16 .*fp16-attn32 .*fp32"):
+    chosen = _choose(built, RUNGS[:2], backend="tensorrt")
+    assert chosen.rung == 3
+    assert chosen.alarm.count("does not compute what the exporter did") == 2  # no rung was named
+    with pytest.raises(BackendError, match=r"tensorrt fp32 does not compute"):
         _choose(built, RUNGS, backend="tensorrt")
 
 
-def test_single_precision_is_onnx_runtimes_too_where_no_engine_is(bundle: Path) -> None:
-    assert _choose(bundle, precision="fp32").backend.name == "onnxruntime"
+def test_single_precision_is_onnx_runtimes_too_where_no_engine_serves(
+    bundle: Path, built: Path
+) -> None:
+    """It is what was asked for, and slower than an engine: that is never in silence."""
+    chosen = _choose(bundle, precision="fp32")
+    assert chosen.backend.name == "onnxruntime"
+    assert "has no fp32 engine for this machine: run" in chosen.alarm
+    chosen = _choose(built, RUNGS, precision="fp32")
+    assert chosen.backend.name == "onnxruntime"
+    assert "tensorrt fp32 does not compute" in chosen.alarm
+
+
+def test_a_better_rung_that_was_never_built_is_an_alarm(bundle: Path, tmp_path: Path) -> None:
+    folder = Path(copytree(bundle, tmp_path / "one"))
+    write_engine(folder, key_of(read_bundle(folder), NANO, "fp16-attn32"), ENGINE)
+    chosen = _choose(folder)
+    assert (chosen.rung, chosen.alarm) == (
+        2,
+        f"no fp16 engine is built: run `edgeclip-export engine {folder} --precision auto` here",
+    )
+
+
+def test_an_engine_that_failed_at_a_start_is_not_tried_again_and_stays_an_alarm(
+    built: Path,
+) -> None:
+    first = _choose(built, RUNGS[:1])
+    second = _choose(built)  # it would compute rightly now: nobody loads it
+    assert (first.rung, second.rung) == (2, 2)
+    survey = survey_engines(built, read_bundle(built), NANO)
+    assert len(survey.failed) == 1
+    assert survey.never_usable == {}  # the next build finds it, and goes down one rung
+    assert "computes something else than the exporter did: probability off by" in second.alarm
+
+
+def _opened(built: Path, error: BackendError) -> Chosen:
+    """Choose where the first rung cannot be loaded."""
+    settings = InferenceSettings(bundle=built)
+
+    def open_engine(engine: Path, precision: str) -> Backend:
+        if precision == "fp16":
+            raise error
+        api = TensorRtApi(StandIn(built / GRAPH_FILE).module)
+        return TensorRtBackend(engine, precision, api=api, memory=memory())
+
+    return choose_backend(load_pack(settings), settings, Ladder(lambda: NANO, open_engine))
+
+
+def test_an_engine_that_tensorrt_does_not_take_is_set_aside(built: Path) -> None:
+    assert _opened(built, EngineRefusedError("TensorRT: could not load it")).rung == 2
+    assert sorted(path.suffix for path in (built / "engines/aside").iterdir()) == [
+        ".engine", ".json"
+    ]  # fmt: skip
+    assert _choose(built).alarm.startswith("no fp16 engine is built")
+
+
+def test_a_gpu_without_room_says_nothing_of_the_engine(built: Path) -> None:
+    assert _opened(built, GpuError("CUDA's cuMemAlloc_v2 failed with error 2")).rung == 2
+    assert (_choose(built).rung, _choose(built).alarm) == (1, "")
+
+
+@pytest.mark.parametrize("error", [BackendError("no kernel"), EngineRefusedError("not taken")])
+def test_a_bundle_that_cannot_be_written_stops_no_start(
+    built: Path,
+    error: BackendError,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(*_arguments: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    for name in ("record_parity", "set_aside"):
+        monkeypatch.setattr(f"edgeclip.contract.engine_faults.{name}", refuse)
+    assert _opened(built, error).rung == 2
+    assert "Permission denied): verify as its owner" in caplog.text
 
 
 def test_half_precision_of_onnx_runtime_is_no_configuration() -> None:

@@ -16,13 +16,14 @@ from edgeclip.contract.engine_key import Machine, checked_sidecar
 from edgeclip.contract.gpu import Gpu
 from edgeclip.contract.pack import GOLDEN_FILE
 from edgeclip.contract.tensorrt_api import TensorRtApi
-from edgeclip.errors import BundleMismatchError, ParityError, SetupError
+from edgeclip.errors import BackendError, BundleMismatchError, ParityError, SetupError
 from edgeclip_device.backends.base import Backend
+from edgeclip_device.backends.ladder import Ladder, OpenEngine
 from edgeclip_device.backends.tensorrt_backend import TensorRtBackend
 from edgeclip_device.cli import app
 from edgeclip_device.config import InferenceSettings
 from edgeclip_device.packs import LoadedPack, load_pack
-from edgeclip_device.verifying import Verdict, require_all, verify_backends
+from edgeclip_device.verifying import Verdict, Verification, verify_backends
 from support.cuda_stand_in import memory
 from support.engines import key_of, write_engine
 from support.tensorrt_stand_in import ENGINE, StandIn
@@ -48,13 +49,16 @@ def _open(bundle: Path, engine: Path, precision: str) -> Backend:
     return TensorRtBackend(engine, precision, api=api, memory=memory())
 
 
+def _found(
+    bundle: Path, pack: LoadedPack | None = None, opens: OpenEngine | None = None, **table: str
+) -> Verification:
+    settings = InferenceSettings.model_validate({"bundle": bundle, **table})
+    ladder = Ladder(lambda: NANO, opens or partial(_open, bundle))
+    return verify_backends(pack or _pack(bundle), settings, ladder)
+
+
 def _verify(bundle: Path, backend: str = "auto", pack: LoadedPack | None = None) -> list[Verdict]:
-    settings = InferenceSettings.model_validate({"bundle": bundle, "backend": backend})
-    opens = partial(_open, bundle)
-    found = verify_backends(
-        pack or _pack(bundle), settings, machine=lambda: NANO, open_engine=opens
-    )
-    return list(found)
+    return list(_found(bundle, pack, backend=backend).verdicts)
 
 
 def _swap_golden(bundle: Path, tmp_path: Path) -> LoadedPack:
@@ -92,20 +96,49 @@ def test_an_engine_that_computes_something_else_is_refused_from_then_on(
     own: Path, tmp_path: Path
 ) -> None:
     pack = _swap_golden(own, tmp_path)
-    verdicts = _verify(own, "tensorrt", pack)
-    with pytest.raises(
-        ParityError, match=r"tensorrt, rung fp16: .*probability off by .* next rung"
-    ):
-        require_all(tuple(verdicts), own)
+    found = _found(own, pack, backend="tensorrt")
+    assert found.serves is None
+    with pytest.raises(ParityError, match=r"tensorrt, rung fp16: .*probability off by .* another"):
+        found.require_all(own)
     with pytest.raises(BundleMismatchError, match="has no engine for this machine"):
         _verify(own, "tensorrt")
 
 
 def test_with_auto_an_absent_engine_is_said_and_onnx_runtime_serves(bundle: Path) -> None:
-    engine, other = _verify(bundle)
+    found = _found(bundle)
+    engine, other = found.verdicts
     assert "has no engine for this machine" in engine.absent
     assert other.serves
-    require_all((engine, other), bundle)
+    assert found.alarm == engine.absent
+    found.require_all(bundle)
+
+
+def test_every_rung_is_judged_and_the_one_that_a_start_would_take_is_said(own: Path) -> None:
+    write_engine(own, key_of(read_bundle(own), NANO, "fp16-attn32"), ENGINE)
+
+    def opens(engine: Path, precision: str) -> Backend:
+        if precision == "fp16":
+            raise BackendError("TensorRT: could not make a context: no kernel")
+        return _open(own, engine, precision)
+
+    found = _found(own, None, opens)
+    assert [(v.rung, v.serves) for v in found.verdicts] == [
+        ("fp16", False), ("fp16-attn32", True), ("fp32", True)
+    ]  # fmt: skip
+    assert found.serves is found.verdicts[1]
+    assert found.alarm == "tensorrt fp16: TensorRT: could not make a context: no kernel"
+    with pytest.raises(BackendError, match="rung fp16: TensorRT: could not make a context"):
+        found.require_all(own)
+    assert "no kernel" in _found(own).alarm  # and is so from then on
+
+
+def test_a_named_precision_alone_is_judged(own: Path) -> None:
+    write_engine(own, key_of(read_bundle(own), NANO, "fp32"), ENGINE)
+    found = _found(own, precision="fp32")
+    assert [(v.backend, v.rung) for v in found.verdicts] == [
+        ("tensorrt", "fp32"), ("onnxruntime", "fp32")
+    ]  # fmt: skip
+    assert found.alarm == ""
 
 
 def test_a_backend_that_is_named_must_be_there(bundle: Path) -> None:
@@ -127,7 +160,7 @@ def test_a_sidecar_that_cannot_be_written_is_said_and_judges_nothing(
     def refuse(*_arguments: object) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("edgeclip_device.verifying.record_parity", refuse)
+    monkeypatch.setattr("edgeclip.contract.engine_faults.record_parity", refuse)
     (verdict,) = _verify(own, "tensorrt")
     assert verdict.serves
     assert "its sidecar cannot be written" in caplog.text

@@ -16,7 +16,7 @@ from edgeclip.contract.engine_runner import IMAGES, EngineRunner
 from edgeclip.contract.gpu import Gpu, find_gpu
 from edgeclip.contract.slots import GRAPH_OUTPUTS, outputs_of, slots_of
 from edgeclip.contract.tensorrt_api import TensorRtApi, load_tensorrt
-from edgeclip.errors import BackendError, SetupError
+from edgeclip.errors import BackendError, EngineRefusedError, SetupError
 from edgeclip_device.backends.base import Outputs, bound_slots
 
 TENSORRT = TensorRtApi(partial(load_tensorrt, ("tensorrt",)))
@@ -51,7 +51,8 @@ class TensorRtBackend:
 
     Raises:
         SetupError: TensorRT or the GPU is missing.
-        BackendError: The engine cannot be loaded, or has other inputs than this software's.
+        EngineRefusedError: It is no engine of this TensorRT, or has other inputs than expected.
+        BackendError: It cannot be loaded.
     """
 
     name = "tensorrt"
@@ -93,13 +94,13 @@ class TensorRtBackend:
         types = self._runner.types
         expected = {IMAGES, *self._slots, *outputs_of(types)}
         if types.keys() != expected:
-            raise BackendError(
+            raise EngineRefusedError(
                 f"{path} has other inputs or outputs than this software's"
                 f" ({', '.join(sorted(types.keys() ^ expected))}): build it again"
             )
         for name, found in types.items():
             wanted = np.uint8 if name == IMAGES else np.float32
             if found is not wanted:
-                raise BackendError(
+                raise EngineRefusedError(
                     f"{path}: {name} is {found.__name__}, not {wanted.__name__}: build it again"
                 )
