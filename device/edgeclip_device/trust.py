@@ -25,6 +25,9 @@ class Accepted(Part):
     """The newest bundle that this device has run; kept in the state folder."""
 
     created_at: AwareDatetime
+    signed_at: AwareDatetime | None = Field(
+        None, description="Latest of those that ran; null in files of before it was kept."
+    )
     packs: dict[TaskName, Version] = Field(default_factory=dict)
 
 
@@ -44,13 +47,14 @@ class Trust:
     def __init__(self, settings: InferenceSettings, state: Path) -> None:
         self._keys = read_public_keys(settings.public_keys)
         self._file = state / ACCEPTED_FILE
+        self._believed: list[tuple[BundleManifest, Statement]] = []
 
     def read(self, folder: Path) -> BundleManifest:
         """Return the manifest of a bundle that may decide.
 
         Raises:
             SignatureError: It is not signed by a believed key, was altered, or is older than what
-                ran here and not signed with `--allow-downgrade`.
+                ran here and not signed with `--allow-downgrade` since.
             BundleMissingError: There is none.
             BundleDamagedError: A file of it is missing or altered.
             BundleMismatchError: It is for other software.
@@ -63,8 +67,8 @@ class Trust:
             folder,
             believed=lambda data: said.append(verified(signature, data, "bundle", self._keys)),
         )
-        if not said[0].allow_downgrade:
-            self._refuse_older(folder, manifest)
+        self._refuse_older(folder, manifest, said[0])
+        self._believed.append((manifest, said[0]))
         return manifest
 
     def accept(self, manifest: BundleManifest) -> None:
@@ -77,7 +81,14 @@ class Trust:
             return
         newest = self._newest()
         before = newest.packs if newest else {}
-        accepted = Accepted(created_at=manifest.created_at, packs={**before, **_versions(manifest)})
+        signed = [said.signed_at for read, said in self._believed if read == manifest]
+        if newest and newest.signed_at:
+            signed.append(newest.signed_at)
+        accepted = Accepted(
+            created_at=manifest.created_at,
+            signed_at=max(signed, default=None),
+            packs={**before, **_versions(manifest)},
+        )
         if accepted == newest:
             return
         try:
@@ -87,20 +98,25 @@ class Trust:
                 f"{self._file} cannot be written ({error}): free space, or repair the disk"
             ) from error
 
-    def _refuse_older(self, folder: Path, manifest: BundleManifest) -> None:
+    def _refuse_older(self, folder: Path, manifest: BundleManifest, said: Statement) -> None:
         newest = self._newest()
         if newest is None:
             return
+        is_stale = newest.signed_at is not None and said.signed_at < newest.signed_at
+        if said.allow_downgrade and not is_stale:
+            return
+        if said.allow_downgrade:  # else an old bundle could be brought back for ever
+            remedy = "sign it anew with --allow-downgrade: something signed later ran here since"
+        else:
+            remedy = "copy the newer bundle, or sign this one with --allow-downgrade"
         if older := _older(newest.packs, _versions(manifest)):
             raise SignatureError(
-                f"{folder} has {older[0]}, and {older[1]} ran here before: copy the newer bundle,"
-                " or sign this one with --allow-downgrade"
+                f"{folder} has {older[0]}, and {older[1]} ran here before: {remedy}"
             )
         if manifest.created_at < newest.created_at:
             raise SignatureError(
                 f"{folder} was made at {manifest.created_at:%Y-%m-%d %H:%M:%S %Z}, and one of"
-                f" {newest.created_at:%Y-%m-%d %H:%M:%S %Z} ran here before: copy the newer"
-                " bundle, or sign this one with --allow-downgrade"
+                f" {newest.created_at:%Y-%m-%d %H:%M:%S %Z} ran here before: {remedy}"
             )
 
     def _newest(self) -> Accepted | None:

@@ -31,6 +31,19 @@ def write_bytes(path: Path, data: bytes) -> None:
     Raises:
         OSError: The disk is full, or the folder cannot be written; `path` is then untouched.
     """
+    with staged_bytes(path, data):
+        pass
+
+
+@contextmanager
+def staged_bytes(path: Path, data: bytes) -> Iterator[None]:
+    """Write like `write_bytes`; the file takes its place when the block ends without an error.
+
+    What must not be done unless `data` has room on the disk is done in the block.
+
+    Raises:
+        OSError: As `write_bytes`; before the block, unless the very renaming fails.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     temporary = Path(name)
@@ -40,6 +53,7 @@ def write_bytes(path: Path, data: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         temporary.chmod(0o644)
+        yield
         temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -17,8 +18,9 @@ from edgeclip.contract.bundle import (
     read_bundle,
     read_bundled_pack,
 )
-from edgeclip.contract.files import new_folder, write_text
+from edgeclip.contract.files import new_folder, staged_bytes
 from edgeclip.contract.hashing import sha256_file
+from edgeclip.contract.locks import drop_lock, lock_owner, take_lock
 from edgeclip.contract.pack import PACK_FILE, PackManifest, filled_for, version_numbers
 from edgeclip.contract.profiles import check_pack_fits
 from edgeclip.errors import BundleMismatchError, ConfigError, ParityError, SetupError
@@ -26,6 +28,8 @@ from edgeclip.packs import Pack, load_pack
 from edgeclip_export.checks import Check, Checklist
 from edgeclip_export.differences import golden_checks
 from edgeclip_export.ort_graph import OrtGraph
+
+_LOCK_FILE = ".add-pack.lock"
 
 
 @dataclass(frozen=True)
@@ -50,7 +54,8 @@ class AddedPack:
 def add_pack(bundle: Path, folder: Path, on_check: Callable[[Check], None]) -> AddedPack:
     """Put a pack into a bundle after its golden frames came out right through the bundle's graph.
 
-    The manifest is written last: a bundle that is cut off before is the old one, whole.
+    The manifest is written last: a bundle that is cut off before is the old one, whole. Its
+    signature goes only when the new manifest lies on the disk.
 
     Args:
         bundle: The bundle's folder.
@@ -65,23 +70,47 @@ def add_pack(bundle: Path, folder: Path, on_check: Callable[[Check], None]) -> A
         ConfigError: The bundle has this version of the task already, or a newer one.
         PackError: The pack is damaged, or too large for the bundle's profiles.
         ParityError: The graph computes something else than the pack promises.
-        SetupError: ONNX Runtime is missing, or the bundle cannot be written.
+        SetupError: ONNX Runtime is missing, the bundle cannot be written, or another pack is being
+            added to it.
     """
-    manifest = read_bundle(bundle)
+    read_bundle(bundle, check_hashes=False)  # a folder that is none gets no lock
     pack = load_pack(folder)
+    with _alone(bundle):
+        return _added(bundle, folder, pack, on_check)
+
+
+@contextmanager
+def _alone(bundle: Path) -> Iterator[None]:
+    """Hold the bundle: of two manifests that are written at once, one would lack a pack."""
+    path = bundle / _LOCK_FILE
+    try:
+        descriptor = take_lock(path)
+    except BlockingIOError as error:
+        raise SetupError(
+            f"process {lock_owner(path)} adds a pack to {bundle}: wait for it, and try again"
+        ) from error
+    except OSError as error:
+        raise SetupError(f"{bundle} cannot be written ({error}): free space or rights") from error
+    try:
+        yield
+    finally:
+        drop_lock(path, descriptor)
+
+
+def _added(bundle: Path, folder: Path, pack: Pack, on_check: Callable[[Check], None]) -> AddedPack:
+    manifest = read_bundle(bundle)
     before = _refuse_unfit(bundle, manifest, pack.manifest)
     checklist = Checklist(on_check)
     _check_outputs(bundle, manifest, pack, checklist)
-    own = PackRef(
-        task=pack.manifest.task,
-        version=pack.manifest.version,
-        path=f"packs/{pack.manifest.task}/{pack.manifest.version}",
-    )
+    task, version = pack.manifest.task, pack.manifest.version
+    own = PackRef(task=task, version=version, path=f"packs/{task}/{version}")
+    signature = bundle / SIGNATURE_FILE
     try:
         records = _copied(folder, pack.manifest, bundle, own.path)
-        was_signed = (bundle / SIGNATURE_FILE).exists()
-        (bundle / SIGNATURE_FILE).unlink(missing_ok=True)  # first: it never stands beside a change
-        _write_manifest(bundle, manifest, own, records)
+        text = _changed(bundle, manifest, own, records).to_json()
+        was_signed = signature.exists()
+        with staged_bytes(bundle / MANIFEST_FILE, text.encode()):
+            signature.unlink(missing_ok=True)  # last but one: it never stands beside a change
     except OSError as error:
         raise SetupError(f"{bundle} cannot be written ({error}): free space or rights") from error
     return AddedPack(
@@ -154,10 +183,13 @@ def _copied(source: Path, pack: PackManifest, bundle: Path, path: str) -> dict[s
     return records
 
 
-def _write_manifest(
+def _changed(
     bundle: Path, manifest: BundleManifest, own: PackRef, records: dict[str, FileRecord]
-) -> None:
-    """The new pack stands before older ones of its task, and so serves; other tasks keep places."""
+) -> BundleManifest:
+    """Return the manifest with a pack more, checked.
+
+    The new pack stands before older ones of its task, and so serves; other tasks keep places.
+    """
     places = [number for number, ref in enumerate(manifest.packs) if ref.task == own.task]
     at = places[0] if places else len(manifest.packs)
     packs = [*manifest.packs[:at], own, *manifest.packs[at:]]
@@ -170,4 +202,4 @@ def _write_manifest(
     )
     written = BundleManifest.model_validate_json(changed.to_json())
     read_bundled_pack(bundle, written, own.task)
-    write_text(bundle / MANIFEST_FILE, written.to_json())
+    return written

@@ -133,6 +133,33 @@ def test_its_signer_may_allow_a_downgrade_and_that_counts_from_then_on(
         trust.read(team.bundle("older", "1.4.0"))
 
 
+def test_a_permission_to_go_back_ends_with_the_next_bundle(team: Team, trust: Trust) -> None:
+    """Whoever kept the bundle could bring its faults back for ever."""
+    yesterday = NOW - timedelta(days=1)
+    trust.accept(trust.read(team.bundle("new", "2.0.0")))
+    back = team.bundle("back", "1.5.0", yesterday, downgrade=True)
+    trust.accept(trust.read(back))
+    trust.read(back)  # a device starts again
+    trust.accept(trust.read(team.bundle("mended", "3.0.0", NOW + timedelta(days=1))))
+    with pytest.raises(SignatureError, match=r"has leopard 1\.5\.0, .* sign it anew with"):
+        trust.read(back)
+    sign_bundle(back, team.key, allow_downgrade=True)
+    trust.read(back)
+
+
+def test_a_memory_of_before_signing_times_were_kept_is_read(
+    team: Team, trust: Trust, tmp_path: Path
+) -> None:
+    known = {"created_at": NOW.isoformat(), "packs": {"leopard": "2.0.0"}}
+    (tmp_path / "state" / ACCEPTED_FILE).write_text(json.dumps(known))
+    with pytest.raises(SignatureError, match=r"leopard 2\.0\.0 ran here before"):
+        trust.read(team.bundle("old"))
+    back = team.bundle("back", downgrade=True)
+    trust.accept(trust.read(back))
+    assert "signed_at" in json.loads((tmp_path / "state" / ACCEPTED_FILE).read_text())
+    trust.read(back)
+
+
 def test_a_task_that_a_newer_bundle_lacks_is_still_remembered(team: Team, trust: Trust) -> None:
     trust.accept(trust.read(team.bundle("new", "2.0.0")))
     without = team.bundle("without", made=NOW + timedelta(days=1), signed=False)

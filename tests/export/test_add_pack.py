@@ -6,6 +6,7 @@ import resource
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -14,13 +15,16 @@ import pytest
 from edgeclip.clip import Backbone
 from edgeclip.contract.bundle import MANIFEST_FILE, SIGNATURE_FILE, find_pack, read_bundle
 from edgeclip.contract.hashing import sha256_file
+from edgeclip.contract.locks import drop_lock, take_lock
 from edgeclip.contract.signing import make_key
 from edgeclip.errors import (
     BundleDamagedError,
     BundleMismatchError,
+    BundleMissingError,
     ConfigError,
     PackError,
     ParityError,
+    SetupError,
 )
 from edgeclip_export.add_pack import add_pack
 from edgeclip_export.checks import Check
@@ -161,6 +165,45 @@ def test_the_old_signature_is_removed_and_said(bundle: Path, ocelot: Path, tmp_p
     sign_bundle(bundle, tmp_path / "team")
     assert add_pack(bundle, ocelot, _ignore).was_signed
     assert not (bundle / SIGNATURE_FILE).exists()
+
+
+def test_a_manifest_without_room_leaves_the_signature(
+    bundle: Path, ocelot: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_key(tmp_path / "team")
+    sign_bundle(bundle, tmp_path / "team")
+    before = _hashes(bundle)
+    real = tempfile.mkstemp
+
+    def full(*, dir: Path, prefix: str) -> tuple[int, str]:  # noqa: A002 - of the library
+        if prefix == f".{MANIFEST_FILE}.":
+            raise OSError(28, "No space left on device")
+        return real(dir=dir, prefix=prefix)
+
+    monkeypatch.setattr(tempfile, "mkstemp", full)
+    with pytest.raises(SetupError, match="No space left on device"):
+        add_pack(bundle, ocelot, _ignore)
+    after = _hashes(bundle)
+    assert {name: after[name] for name in before} == before
+    verify_bundle(bundle, _ignore, [tmp_path / "team.pub"])
+
+
+def test_two_packs_at_once_are_refused_and_the_lock_is_given_back(
+    bundle: Path, ocelot: Path
+) -> None:
+    lock = bundle / ".add-pack.lock"
+    descriptor = take_lock(lock)
+    with pytest.raises(SetupError, match=f"process {os.getpid()} adds a pack to"):
+        add_pack(bundle, ocelot, _ignore)
+    drop_lock(lock, descriptor)
+    add_pack(bundle, ocelot, _ignore)
+    assert not lock.exists()
+
+
+def test_a_folder_that_is_no_bundle_gets_nothing(tmp_path: Path, ocelot: Path) -> None:
+    with pytest.raises(BundleMissingError):
+        add_pack(tmp_path / "none", ocelot, _ignore)
+    assert not (tmp_path / "none").exists()
 
 
 _WITH_SMALL_FILES = """
