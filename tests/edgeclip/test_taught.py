@@ -10,31 +10,15 @@ from hypothesis import strategies as st
 
 from edgeclip.errors import DataError
 from edgeclip.labels.dataset import LabelledImage
-from edgeclip.labels.scan import ImageFacts
 from edgeclip.split_checks import RANDOM_SPLIT
 from edgeclip.split_rows import TESTED, SplitRow
 from edgeclip.splits import Split, plan_split, split_images
 from edgeclip.taught import Taught
 from edgeclip.trainer import TrainResult
+from support.bursts import bursts_at
 
 Trainer = Callable[..., TrainResult]
 NAMES = ("leopard", "blank")
-
-
-def _images(places: int = 8, bursts: int = 6) -> list[LabelledImage]:
-    """Return bursts of two frames: so many of each class at each place."""
-    images = []
-    for number in range(places * bursts * 4):
-        burst = number // 2
-        place, name = burst % places, NAMES[burst // places % 2]
-        facts = ImageFacts(f"{number:064d}", 64, 48, 100.0, None)
-        images.append(
-            LabelledImage(
-                Path(f"{number}.jpg"), name, f"P{place}", None, f"P{place}/{burst}", None, None,
-                facts,
-            )
-        )  # fmt: skip
-    return images
 
 
 def _taught(images: list[LabelledImage]) -> Taught:
@@ -52,7 +36,7 @@ def _tested(images: list[LabelledImage], split: Split) -> list[LabelledImage]:
 @settings(max_examples=20, deadline=None)
 @given(st.sets(st.integers(0, 191), max_size=30), st.integers(0, 3))
 def test_no_image_and_no_sequence_that_taught_is_tested_on(chosen: set[int], seed: int) -> None:
-    images = _images()
+    images = bursts_at(8, 6)
     taught = _taught([images[index] for index in sorted(chosen)])
     split = split_images(images, ["leopard"], seed=seed, taught=taught)
     tested = _tested(images, split)
@@ -62,7 +46,7 @@ def test_no_image_and_no_sequence_that_taught_is_tested_on(chosen: set[int], see
 
 
 def test_a_place_that_taught_is_tested_by_other_sequences_at_the_most() -> None:
-    images = _images()
+    images = bursts_at(8, 6)
     taught = _taught([image for image in images if image.location in ("P0", "P1", "P2", "P3")][::9])
     for seed in range(5):
         split = split_images(images, ["leopard"], seed=seed, taught=taught)
@@ -72,7 +56,7 @@ def test_a_place_that_taught_is_tested_by_other_sequences_at_the_most() -> None:
 
 
 def test_where_all_places_taught_the_test_is_of_other_sequences() -> None:
-    images = _images()
+    images = bursts_at(8, 6)
     taught = _taught([image for image in images if image.sequence[3:] in map(str, range(24))])
     split = split_images(images, ["leopard"], seed=1, taught=taught)
     assert split.level == "sequence"
@@ -80,13 +64,13 @@ def test_where_all_places_taught_the_test_is_of_other_sequences() -> None:
 
 
 def test_where_everything_taught_nothing_is_left_to_test_and_the_pack_is_named() -> None:
-    images = _images()
+    images = bursts_at(8, 6)
     with pytest.raises(DataError, match="one of them not among what taught earlier"):
         split_images(images, ["leopard"], seed=1, taught=_taught(images))
 
 
 def test_a_stated_split_that_tests_what_taught_is_refused_with_an_example() -> None:
-    images = _images()
+    images = bursts_at(8, 6)
     split = split_images(images, ["leopard"], seed=1)
     shown = images[split.indices("test")[0]]
     given_parts = [
@@ -102,7 +86,7 @@ def test_a_stated_split_that_tests_what_taught_is_refused_with_an_example() -> N
 
 
 def test_a_place_that_taught_is_refused_in_a_split_of_the_data_unless_it_is_insisted_on() -> None:
-    images = _images()
+    images = bursts_at(8, 6)
     split = split_images(images, ["leopard"], seed=1)
     stated = [
         replace(image, part=part)
@@ -119,7 +103,7 @@ def test_a_place_that_taught_is_refused_in_a_split_of_the_data_unless_it_is_insi
 
 
 def test_the_table_hands_on_what_taught_before() -> None:
-    images = _images()
+    images = bursts_at(8, 6)
     gone = replace(images[0], facts=replace(images[0].facts, sha256="f" * 64))
     split = split_images(images, ["leopard"], seed=1)
     table = replace(split, before=_taught([gone, images[1]])).to_csv(images)
@@ -130,7 +114,7 @@ def test_the_table_hands_on_what_taught_before() -> None:
 
 
 def test_the_figures_of_rounds_over_what_taught_are_called_not_blind() -> None:
-    images = _images()
+    images = bursts_at(8, 6)
     taught = _taught(images[:10])
     split = split_images(images, ["leopard"], seed=1, taught=taught)
     (said,) = taught.warnings(images, split.parts)
