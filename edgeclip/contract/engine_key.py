@@ -24,6 +24,8 @@ from edgeclip.errors import BundleDamagedError
 ENGINE_SCHEMA: Final = "edgeclip.engine/1"
 NO_GPU: Final = "no-gpu"
 KEY_CHARS: Final = 16
+FLAGS: Final = ("STRONGLY_TYPED",)
+"""How every engine is built: the types in the graph decide, and nothing else."""
 
 Precision = Rung
 Runtime = Literal["tensorrt", "tensorrt_rtx"]
@@ -212,10 +214,12 @@ def record_parity(
 def _why_not(sidecar: EngineSidecar, manifest: BundleManifest, machine: Machine) -> str:
     """Return why an engine does not fit, or nothing where it does."""
     made = sidecar.made_from
-    if (made.graph_sha256, made.weights_sha256) not in {
-        graph_hashes(manifest, graph) for graph in manifest.graphs
-    }:
-        return "built from another graph than this bundle's: build it again"
+    own = {graph.rung: graph_hashes(manifest, graph) for graph in manifest.graphs}
+    if own.get(made.precision) != (made.graph_sha256, made.weights_sha256):
+        return f"built from another graph than this bundle's {made.precision} one: build it again"
+    if tuple(made.flags) != FLAGS:
+        flags = " and ".join(made.flags) or "no flags"
+        return f"built with {flags}, not {FLAGS[0]} alone: build it again"
     if made.profiles != manifest.profiles:
         return "built for other sizes than this bundle's: build it again"
     for field in Machine.model_fields:

@@ -16,7 +16,6 @@ from edgeclip_export.config import BuilderSettings
 from edgeclip_export.tensorrt_runtime import trt
 from edgeclip_export.timing_cache import TimingCache
 
-FLAGS = ("STRONGLY_TYPED",)
 _POLL_S = 0.2  # how soon Ctrl-C is seen
 
 

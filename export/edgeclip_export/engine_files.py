@@ -15,6 +15,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from edgeclip.contract.bundle import ENGINES_FOLDER, read_bundle
+from edgeclip.contract.engine_faults import set_aside
 from edgeclip.contract.engine_key import (
     NO_GPU,
     EngineSidecar,
@@ -35,7 +36,6 @@ from edgeclip_export.engine_plan import EnginePlan, plan_engines
 from edgeclip_export.preflight import preflight_checks, require
 from edgeclip_export.tensorrt_runtime import this_machine
 
-ASIDE_FOLDER = "aside"
 _LOCK_FILE = ".lock"
 
 Tell = Callable[[Check], None]
@@ -172,13 +172,14 @@ def _alone(bundle: Path) -> Iterator[None]:
 
 def _set_aside(bundle: Path, survey: EngineSurvey, tell: Tell) -> None:
     """Move away what can never be used here."""
-    aside = bundle / ENGINES_FOLDER / ASIDE_FOLDER
     for name, reason in survey.never_usable.items():
-        aside.mkdir(exist_ok=True)
         engine = bundle / ENGINES_FOLDER / name
-        for path in (engine, engine.with_suffix(".json")):
-            if path.exists():
-                path.replace(aside / path.name)
+        try:
+            set_aside(engine)
+        except OSError as error:
+            raise SetupError(
+                f"{engine} cannot be moved to aside/ ({error.strerror}): run as its owner"
+            ) from error
         tell(Check(f"set aside {name}", None, note=reason))
 
 

@@ -7,12 +7,18 @@ from pathlib import Path
 from typing import Any, get_args
 
 from edgeclip.contract.bundle import BundleManifest, Graph
-from edgeclip.contract.engine_key import EngineKey, Machine, Precision, engine_file, graph_hashes
+from edgeclip.contract.engine_key import (
+    FLAGS,
+    EngineKey,
+    Machine,
+    Precision,
+    engine_file,
+    graph_hashes,
+)
 from edgeclip.contract.requires import require_runtime
 from edgeclip.errors import BundleMismatchError
 from edgeclip_export.board import Board
 from edgeclip_export.config import BuilderSettings, EngineConfig
-from edgeclip_export.engine import FLAGS
 from edgeclip_export.preflight import Needs
 from edgeclip_export.timing_cache import timing_cache_file
 

@@ -14,19 +14,14 @@ from numpy.typing import NDArray
 from edgeclip.contract.binding import slots_to_bind
 from edgeclip.contract.bundle import BundleManifest, PackRef
 from edgeclip.contract.cuda_memory import CudaMemory
+from edgeclip.contract.engine_faults import keep_failure, keep_parity
 from edgeclip.contract.engine_gate import EngineParity, Outputs, engine_parity
-from edgeclip.contract.engine_key import (
-    EngineSidecar,
-    Machine,
-    Runtime,
-    record_parity,
-    survey_engines,
-)
+from edgeclip.contract.engine_key import EngineSidecar, Machine, Runtime, survey_engines
 from edgeclip.contract.engine_runner import EngineRunner
 from edgeclip.contract.gpu import Gpu, find_gpu
 from edgeclip.contract.requires import require_runtime
 from edgeclip.contract.tensorrt_api import TensorRtApi, load_tensorrt
-from edgeclip.errors import BundleMismatchError, SetupError
+from edgeclip.errors import BackendError, BundleMismatchError, SetupError
 from edgeclip.packs import load_pack
 from edgeclip_export.checks import Check
 
@@ -99,8 +94,14 @@ def open_engine(bundle: Path, manifest: BundleManifest, host: EngineHost) -> Ope
             f" `edgeclip-export engine {bundle}` here"
         )
     engine, sidecar = survey.fitting[0]
-    runner = EngineRunner(engine.read_bytes(), str(engine), host.api, host.memory())
-    return OpenedEngine(engine, sidecar, runner)
+    data, memory = engine.read_bytes(), host.memory()
+    try:
+        return OpenedEngine(engine, sidecar, EngineRunner(data, str(engine), host.api, memory))
+    except BaseException as error:
+        memory.close()
+        if isinstance(error, BackendError):
+            keep_failure(engine, sidecar, error)
+        raise
 
 
 def engine_checks(bundle: Path, manifest: BundleManifest, host: EngineHost) -> list[Check]:
@@ -121,12 +122,15 @@ def engine_checks(bundle: Path, manifest: BundleManifest, host: EngineHost) -> l
     runner, sidecar = opened.runner, opened.sidecar
     try:
         found = [(pack, _parity(bundle, manifest, pack, runner)) for pack in manifest.packs]
+    except BackendError as error:
+        keep_failure(opened.path, sidecar, error)
+        raise
     finally:
         runner.close()
     rung = f"{host.runtime}, rung {sidecar.made_from.precision}"
     problems = [problem for _, parity in found for problem in parity.problems(manifest.tolerance)]
     worst = max((parity for _, parity in found), key=lambda p: (p.one_minus_cosine, p.probability))
-    record_parity(opened.path, sidecar, worst.figures(), problems)
+    keep_parity(opened.path, sidecar, worst.figures(), problems)
     return [_check(f"{pack.task} {pack.version}, {rung}", p, manifest) for pack, p in found]
 
 

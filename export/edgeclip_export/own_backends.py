@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -76,14 +77,18 @@ def open_backends(
         BundleMismatchError: The bundle has no engine for it, or needs another version.
         BackendError: It is here and cannot load the graph or engine.
     """
-    own, absent = [], {}
-    for backend in (settings.backend,) if settings.backend else (*settings.hosts, "ort"):
-        try:
-            own.append(_open(backend, manifest, slots, settings))
-        except (SetupError, BundleMismatchError) as error:
-            if settings.backend:
-                raise
-            absent[f"{BUNDLE}, {backend}"] = str(error)
+    own: list[OwnBackend] = []
+    absent: dict[str, str] = {}
+    with ExitStack() as opened:
+        for backend in (settings.backend,) if settings.backend else (*settings.hosts, "ort"):
+            try:
+                own.append(_open(backend, manifest, slots, settings))
+                opened.callback(own[-1].close)
+            except (SetupError, BundleMismatchError) as error:
+                if settings.backend:
+                    raise
+                absent[f"{BUNDLE}, {backend}"] = str(error)
+        opened.pop_all()  # all are there: they are the caller's
     if not own:
         raise SetupError("no backend is here to compute anything: pip install 'edgeclip[cpu]'")
     return tuple(own), absent
@@ -107,7 +112,11 @@ def _open(
 def _engine(manifest: BundleManifest, slots: Slots, bundle: Path, host: EngineHost) -> OwnBackend:
     opened = open_engine(bundle, manifest, host)
     precision = opened.sidecar.made_from.precision
-    opened.runner.bind(slots)
+    try:
+        opened.runner.bind(slots)
+    except BaseException:
+        opened.runner.close()
+        raise
     return OwnBackend(
         f"{BUNDLE}, {host.runtime} {precision}",
         partial(opened.runner.run, wanted=GRAPH_OUTPUTS),

@@ -8,7 +8,7 @@ from pathlib import Path
 from edgeclip.contract.binding import slots_to_bind
 from edgeclip.contract.bundle import BundleManifest, read_bundle, read_pack_at
 from edgeclip.contract.requires import require_runtime
-from edgeclip.errors import BundleMismatchError, ParityError, SetupError
+from edgeclip.errors import BackendError, BundleMismatchError, ParityError, SetupError
 from edgeclip.packs import load_pack
 from edgeclip_export.checks import Check, Checklist
 from edgeclip_export.differences import golden_checks
@@ -46,10 +46,38 @@ def verify_bundle(
         BundleMismatchError: Another version, or a pack of another encoder.
         PackError: A pack is damaged.
         SetupError: The backend is not installed or has no GPU, or none at all is.
-        BackendError: The backend cannot run the graph or engine.
+        BackendError: A backend cannot run the graph or engine; the others were asked even so.
         ParityError: The outputs are not the golden ones.
     """
     checklist = Checklist(on_check)
+    manifest = _whole(bundle, keys, checklist)
+    absent, failures = 0, list[BackendError]()
+    for name in (backend,) if backend else BACKENDS:
+        try:
+            checks = _checks(name, bundle, manifest, hosts)
+        except (SetupError, BundleMismatchError) as error:
+            if backend:
+                raise
+            absent += 1
+            checks = [Check(f"backend {name}", None, note=f"absent: {error}")]
+        except BackendError as error:
+            if backend:
+                raise
+            failures.append(error)
+            checks = [Check(f"backend {name}", False, note=str(error))]
+        checklist.add(*checks)
+        if name not in hosts and not failures:
+            checklist.require(ParityError, "do not ship this bundle; export it again")
+    if failures:
+        raise failures[0]
+    checklist.require(ParityError, f"`edgeclip-export engine {bundle}` builds the next rung")
+    if absent == len(BACKENDS):
+        raise SetupError("no backend is here to compute anything: pip install 'edgeclip[cpu]'")
+    return tuple(checklist.checks)
+
+
+def _whole(bundle: Path, keys: Sequence[Path], checklist: Checklist) -> BundleManifest:
+    """Return the manifest after signature, hashes and packs were looked at."""
     if keys:
         manifest, statement = read_signed_bundle(bundle, keys)
         allowed = ", may replace newer ones" if statement.allow_downgrade else ""
@@ -59,22 +87,7 @@ def verify_bundle(
     checklist.add(Check("hashes of all files", True, note=f"{len(manifest.files)} files"))
     for reference in manifest.packs:
         read_pack_at(bundle, manifest, reference)
-    absent = 0
-    for name in (backend,) if backend else BACKENDS:
-        try:
-            checks = _checks(name, bundle, manifest, hosts)
-        except (SetupError, BundleMismatchError) as error:
-            if backend:
-                raise
-            absent += 1
-            checks = [Check(f"backend {name}", None, note=f"absent: {error}")]
-        checklist.add(*checks)
-        if name not in hosts:
-            checklist.require(ParityError, "do not ship this bundle; export it again")
-    checklist.require(ParityError, f"`edgeclip-export engine {bundle}` builds the next rung")
-    if absent == len(BACKENDS):
-        raise SetupError("no backend is here to compute anything: pip install 'edgeclip[cpu]'")
-    return tuple(checklist.checks)
+    return manifest
 
 
 def _checks(

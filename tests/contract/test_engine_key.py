@@ -6,7 +6,15 @@ from typing import Any
 
 import pytest
 
-from edgeclip.contract.bundle import BundleManifest, FileRecord, Graph, PackRef, Profile, Tolerance
+from edgeclip.contract.bundle import (
+    BundleManifest,
+    FileRecord,
+    Graph,
+    PackRef,
+    Profile,
+    Rung,
+    Tolerance,
+)
 from edgeclip.contract.engine_key import (
     EngineKey,
     Machine,
@@ -21,6 +29,8 @@ from support.samples import AT, HASH, base, preprocess_spec
 NANO = Machine.of("tensorrt", "10.3.0.30", Gpu("Orin", "8.7", 8))
 PROFILES = {"B": Profile(min=1, opt=1, max=4)}
 ENGINE = b"an engine"
+FULL = "d" * 64
+PACK = "packs/leopard/1.0.0/pack.json"
 
 
 def _key(**changes: Any) -> EngineKey:
@@ -37,21 +47,26 @@ def _key(**changes: Any) -> EngineKey:
 
 
 def _manifest() -> BundleManifest:
-    record = FileRecord(sha256=HASH, size_bytes=1)
-    graph = Graph(
-        file="model.onnx", rung="fp16", runtime="tensorrt", opset=18, nodes=1, inputs=[], outputs=[]
-    )
+    records = {
+        name: FileRecord(sha256=sha256, size_bytes=1)
+        for name, sha256 in (("half.onnx", HASH), ("full.onnx", FULL), (PACK, HASH))
+    }
+    rungs: tuple[tuple[Rung, str], ...] = (("fp16", "half.onnx"), ("fp32", "full.onnx"))
+    graphs = [
+        Graph(file=file, rung=rung, runtime="tensorrt", opset=18, nodes=1, inputs=[], outputs=[])
+        for rung, file in rungs
+    ]
     return BundleManifest(
         created_at=AT,
         tool={},
         base=base(),
         preprocess=preprocess_spec(),
-        graphs=[graph],
+        graphs=graphs,
         profiles=PROFILES,
         packs=[PackRef(task="leopard", version="1.0.0", path="packs/leopard/1.0.0")],
         tolerance=Tolerance(one_minus_cosine=1e-3, mean_one_minus_cosine=2e-4, probability=0.02),
         parity={},
-        files={"model.onnx": record, "packs/leopard/1.0.0/pack.json": record},
+        files=records,
     )
 
 
@@ -86,7 +101,7 @@ def test_equal_keys_have_one_digest_whatever_the_order_of_their_fields() -> None
 
 
 def test_fitting_engines_come_fp16_first_and_newest_first(tmp_path: Path) -> None:
-    full = _build(tmp_path, _key(precision="fp32"), minutes=9)
+    full = _build(tmp_path, _key(precision="fp32", graph_sha256=FULL), minutes=9)
     old = _build(tmp_path, _key(workspace_mb=256), minutes=1)
     new = _build(tmp_path, _key(), minutes=2)
     survey = survey_engines(tmp_path, _manifest(), NANO)
@@ -98,6 +113,10 @@ def test_fitting_engines_come_fp16_first_and_newest_first(tmp_path: Path) -> Non
     ("changes", "reason"),
     [
         ({"graph_sha256": "b" * 64}, "another graph"),
+        ({"precision": "fp32"}, "another graph than this bundle's fp32 one"),
+        ({"graph_sha256": FULL}, "another graph than this bundle's fp16 one"),
+        ({"precision": "fp16-attn32"}, "another graph"),
+        ({"flags": ["STRONGLY_TYPED", "TF32"]}, "built with STRONGLY_TYPED and TF32, not"),
         ({"weights_sha256": "c" * 64}, "another graph"),
         ({"profiles": {"B": Profile(min=1, opt=1, max=8)}}, "other sizes"),
         (

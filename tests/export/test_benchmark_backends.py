@@ -89,6 +89,24 @@ def test_the_engine_gives_its_memory_back_also_where_it_fails(tmp_path: Path) ->
     assert driver.released == 2
 
 
+def test_a_backend_that_fails_while_it_is_opened_leaves_no_other_open(tmp_path: Path) -> None:
+    bundle, driver, other = _built(tmp_path / "bundle"), FakeDriver(), FakeDriver()
+    hosts = _hosts(StandIn(bundle / GRAPH_FILE), driver)
+    failing = _hosts(StandIn(bundle / GRAPH_FILE, fails={"shape"}), other)
+    both = {"trt": hosts["trt"], "again": failing["trt"]}
+    with pytest.raises(BackendError, match="could not take"):
+        run_benchmark(BenchmarkConfig(bundle, rounds=5, compare=False), hosts=both)
+    assert (driver.buffers, driver.released) == ({}, 1)
+    assert (other.buffers, other.released) == ({}, 1)
+
+
+def test_a_pack_that_cannot_be_bound_leaves_no_engine_open(tmp_path: Path) -> None:
+    bundle, driver = _built(tmp_path / "bundle"), FakeDriver(cuMemcpyHtoDAsync_v2=700)
+    with pytest.raises(BackendError, match="cuMemcpyHtoDAsync_v2 failed with error 700"):
+        _measured(bundle, driver=driver)
+    assert (driver.buffers, driver.released) == ({}, 1)
+
+
 @pytest.mark.parametrize("backend", ["trt", "ort"])
 def test_a_baked_bundle_is_measured_with_nothing_bound(tmp_path: Path, backend: str) -> None:
     bundle = _built(tmp_path / "bundle", baked=True)

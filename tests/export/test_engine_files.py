@@ -143,6 +143,14 @@ def test_an_engine_that_is_damaged_is_set_aside_and_built_again(
 
 
 @pytest.mark.rtx
+def test_an_engine_that_cannot_be_set_aside_is_said_in_one_line(built: Path) -> None:
+    _empty(_prepare(built).path)
+    (built / "engines/aside").write_text("a file in the folder's place")
+    with pytest.raises(SetupError, match=r"cannot be moved to aside/ \(File exists\)"):
+        _prepare(built)
+
+
+@pytest.mark.rtx
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [

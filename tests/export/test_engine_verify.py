@@ -10,11 +10,17 @@ from edgeclip.contract.bundle import read_bundle
 from edgeclip.contract.engine_key import Machine, checked_sidecar
 from edgeclip.contract.gpu import Gpu
 from edgeclip.contract.tensorrt_api import TensorRtApi
-from edgeclip.errors import BundleMismatchError, ParityError, SetupError
+from edgeclip.errors import (
+    BackendError,
+    BundleMismatchError,
+    EngineRefusedError,
+    ParityError,
+    SetupError,
+)
 from edgeclip_export.checks import Check
 from edgeclip_export.engine_verify import EngineHost
 from edgeclip_export.verify import verify_bundle
-from support.cuda_stand_in import memory
+from support.cuda_stand_in import FakeDriver, memory
 from support.engines import key_of, write_engine
 from support.tensorrt_stand_in import ENGINE, StandIn
 from support.tiny_bundle import GRAPH_FILE, TinyPack, write_tiny_bundle
@@ -89,3 +95,35 @@ def test_an_engine_that_decides_otherwise_is_refused_and_remembered(own: Path) -
         _lines(own, "trt", api=TensorRtApi(StandIn(own / GRAPH_FILE, fails={"values"}).module))
     with pytest.raises(BundleMismatchError, match="computes something else than the exporter"):
         _lines(own, "trt")
+
+
+def test_an_engine_that_cannot_run_hides_no_other_backend(own: Path) -> None:
+    shown: list[Check] = []
+    hosts = _hosts(own, api=TensorRtApi(StandIn(own / GRAPH_FILE, fails={"context"}).module))
+    turned = {"rtx": hosts["rtx"], "trt": hosts["trt"]}
+    with pytest.raises(BackendError, match="could not make a context"):
+        verify_bundle(own, shown.append, hosts=turned)
+    assert [check.passed for check in shown if "ONNX Runtime" in check.name] == [True] * 8
+    assert [check.passed for check in shown if check.name.startswith("backend")] == [False, None]
+    with pytest.raises(BundleMismatchError, match="could not make a context"):
+        _lines(own, "trt")  # it is known for that, and the next build takes the next rung
+
+
+def test_an_engine_that_is_none_gives_the_memory_back_and_is_set_aside(own: Path) -> None:
+    driver = FakeDriver()
+    api = TensorRtApi(StandIn(own / GRAPH_FILE, fails={"deserialize"}).module)
+    with pytest.raises(EngineRefusedError, match="could not load"):
+        _lines(own, "trt", api=api, memory=lambda: memory(driver))
+    assert (driver.buffers, driver.released) == ({}, 1)
+    assert len(list((own / "engines/aside").iterdir())) == 2
+
+
+def test_a_sidecar_that_cannot_be_written_is_said_and_judges_nothing(
+    own: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_arguments: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("edgeclip.contract.engine_faults.record_parity", refuse)
+    assert _lines(own, "trt")[-1].startswith("✓ trio 1.0.0, tensorrt")
+    assert "its sidecar cannot be written" in caplog.text

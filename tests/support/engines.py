@@ -6,19 +6,30 @@ from datetime import timedelta
 from pathlib import Path
 
 from edgeclip.contract.bundle import BundleManifest
-from edgeclip.contract.engine_key import EngineKey, EngineSidecar, Machine, Precision, engine_file
+from edgeclip.contract.engine_key import (
+    FLAGS,
+    EngineKey,
+    EngineSidecar,
+    Machine,
+    Precision,
+    engine_file,
+    graph_hashes,
+)
 from edgeclip.contract.hashing import sha256_bytes
 from support.samples import AT
 
 
 def key_of(manifest: BundleManifest, machine: Machine, precision: Precision = "fp16") -> EngineKey:
-    """Return what binds an engine of a bundle's first graph on a machine."""
+    """Return what binds an engine of a rung's graph on a machine."""
+    (graph,) = (graph for graph in manifest.graphs if graph.rung == precision)
+    graph_sha256, weights_sha256 = graph_hashes(manifest, graph)
     return EngineKey(
-        graph_sha256=manifest.files[manifest.graphs[0].file].sha256,
+        graph_sha256=graph_sha256,
+        weights_sha256=weights_sha256,
         machine=machine,
         precision=precision,
         profiles=manifest.profiles,
-        flags=["STRONGLY_TYPED"],
+        flags=list(FLAGS),
         optimisation_level=3,
         workspace_mb=512,
     )

@@ -24,6 +24,7 @@ from edgeclip.contract.bundle import (
     Graph,
     PackRef,
     Profile,
+    Rung,
     Tolerance,
 )
 from edgeclip.contract.hashing import sha256_file
@@ -43,6 +44,12 @@ SIZE = 32
 WIDTH = 8
 EMBED_DIM = 4
 GRAPH_FILE = f"backbone/{HASH[:12]}/model.cpu.onnx"
+GRAPH_FILES: Mapping[Rung, str] = {
+    "fp16": f"backbone/{HASH[:12]}/model.trt.onnx",
+    "fp16-attn32": f"backbone/{HASH[:12]}/model.trt32attn.onnx",
+    "fp32": GRAPH_FILE,
+}
+"""They compute the same, and differ in their bytes."""
 RED = (200, 40, 40)
 GREEN = (40, 90, 40)
 
@@ -77,17 +84,17 @@ class TinyPack:
 def write_tiny_bundle(
     folder: Path, packs: Sequence[TinyPack] = (TinyPack(),), *, baked: bool = False
 ) -> Path:
-    """Write a bundle with one graph and these packs, and return its folder.
+    """Write a bundle with a graph for each rung and these packs, and return its folder.
 
     Args:
         folder: Is made.
         packs: With golden outputs of the graph.
-        baked: The one pack is put into the graph.
+        baked: The one pack is put into the graphs.
     """
-    graph = folder / GRAPH_FILE
-    graph.parent.mkdir(parents=True)
+    (folder / GRAPH_FILE).parent.mkdir(parents=True)
     own = filled_slots(packs[0].tensors(), width=WIDTH, embed_dim=EMBED_DIM) if baked else None
-    onnx.save(tiny_graph(own), str(graph))
+    for rung, file in GRAPH_FILES.items():
+        onnx.save(tiny_graph(own, f"tiny {rung}"), str(folder / file))
     refs = [write_tiny_pack(folder, pack) for pack in packs]
     files = {
         str(path.relative_to(folder)): FileRecord(
@@ -118,11 +125,12 @@ def solid(color: tuple[int, int, int], count: int = 1, size: int = SIZE) -> NDAr
     return np.full((count, size, size, 3), color, np.uint8)
 
 
-def tiny_graph(baked: Mapping[str, Float] | None = None) -> onnx.ModelProto:
+def tiny_graph(baked: Mapping[str, Float] | None = None, name: str = "tiny") -> onnx.ModelProto:
     """Return the ONNX model: mean colour -> unit features -> logits -> probabilities.
 
     Args:
         baked: Slots that are constants; else all of them are inputs.
+        name: Of the graph.
     """
     nodes = [
         helper.make_node("Cast", ["images"], ["pixels"], to=TensorProto.FLOAT),
@@ -143,7 +151,7 @@ def tiny_graph(baked: Mapping[str, Float] | None = None) -> onnx.ModelProto:
     ]
     inputs = _inputs()[:1] if baked else _inputs()
     columns = baked["class_weights"].shape[1] if baked else "K"
-    graph = helper.make_graph(nodes, "tiny", inputs, _outputs(columns), _constants(baked or {}))
+    graph = helper.make_graph(nodes, name, inputs, _outputs(columns), _constants(baked or {}))
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
 
 
@@ -218,21 +226,24 @@ def _pack_manifest(
 def _bundle_manifest(
     refs: list[PackRef], files: dict[str, FileRecord], *, baked: bool
 ) -> BundleManifest:
-    graph = Graph(
-        file=GRAPH_FILE,
-        rung="fp32",
-        runtime="onnxruntime",
-        opset=18,
-        nodes=15,
-        inputs=["images"] if baked else ["images", *HEAD_SLOTS],
-        outputs=list(HEAD_OUTPUTS),
-    )
+    graphs = [
+        Graph(
+            file=file,
+            rung=rung,
+            runtime="onnxruntime" if rung == "fp32" else "tensorrt",
+            opset=18,
+            nodes=15,
+            inputs=["images"] if baked else ["images", *HEAD_SLOTS],
+            outputs=list(HEAD_OUTPUTS),
+        )
+        for rung, file in GRAPH_FILES.items()
+    ]
     return BundleManifest(
         created_at=AT,
         tool={"edgeclip": "0.1.0"},
         base=base(WIDTH, EMBED_DIM, SIZE),
         preprocess=preprocess_spec(SIZE),
-        graphs=[graph],
+        graphs=graphs,
         profiles={"B": Profile(min=1, opt=2, max=4)},
         baked=baked,
         packs=refs,
