@@ -16,7 +16,8 @@ from edgeclip.contract.detection import Detection
 from edgeclip_device.backlog import Released
 from edgeclip_device.config import DeviceSettings
 from edgeclip_device.credentials import broker_credentials
-from edgeclip_device.detect import DetectOptions, Detector, opened_detector
+from edgeclip_device.detect import opened_detector
+from edgeclip_device.detector import DetectOptions, Detector
 from edgeclip_device.drain import DrainCounts
 from edgeclip_device.motion.gate import GateCounts
 from edgeclip_device.notify import Notifier

@@ -16,7 +16,8 @@ from edgeclip.contract.detection import Detection
 from edgeclip.errors import OutboxError, SetupError, SourceError
 from edgeclip_device.config import DeviceSettings
 from edgeclip_device.database import DATABASE_FILE, read_meta
-from edgeclip_device.detect import DetectOptions, Detector, detect, opened_detector
+from edgeclip_device.detect import detect, opened_detector
+from edgeclip_device.detector import DetectOptions, Detector
 from edgeclip_device.locks import only_process
 from edgeclip_device.notify import Notifier
 from edgeclip_device.running import RUNNING, Running

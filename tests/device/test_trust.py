@@ -14,7 +14,8 @@ from edgeclip.contract.hashing import sha256_file
 from edgeclip.contract.signing import make_key
 from edgeclip.errors import BundleDamagedError, OutboxError, SignatureError
 from edgeclip_device.config import DeviceSettings, InferenceSettings
-from edgeclip_device.detect import DetectOptions, opened_detector
+from edgeclip_device.detect import opened_detector
+from edgeclip_device.detector import DetectOptions
 from edgeclip_device.notify import Notifier
 from edgeclip_device.trust import ACCEPTED_FILE, Trust
 from edgeclip_export.sign import sign_bundle
