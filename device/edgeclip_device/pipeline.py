@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from edgeclip.contract.detection import Detection
 from edgeclip.errors import BackendError, ConfigError
+from edgeclip_device.camera_settings import CameraSettings
 from edgeclip_device.classifier import Classifier
-from edgeclip_device.config import CameraSettings, VisitSettings
+from edgeclip_device.config import VisitSettings
 from edgeclip_device.detections import (
     DetectionWriter,
     FailureCode,

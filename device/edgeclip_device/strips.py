@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from edgeclip.contract.pack import PackManifest
-    from edgeclip_device.config import CameraSettings
+    from edgeclip_device.camera_settings import CameraSettings
 
 log = logging.getLogger(__name__)
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from edgeclip.errors import ConfigError, SourceError
-from edgeclip_device.config import CameraSettings
+from edgeclip_device.camera_settings import CameraSettings
 from edgeclip_device.credentials import Credentials
 from edgeclip_device.sources.opening import Opening, open_source
 from edgeclip_device.sources.stills import StillsSource

@@ -7,8 +7,8 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from edgeclip.errors import ConfigError, SourceError
+from edgeclip_device.camera_settings import CameraSettings
 from edgeclip_device.clock import WallClock
-from edgeclip_device.config import CameraSettings
 from edgeclip_device.credentials import Credentials
 from edgeclip_device.sources.base import Source
 from edgeclip_device.sources.live import (
