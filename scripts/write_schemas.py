@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
+from edgeclip.contract.alarms import Alarm
 from edgeclip.contract.bundle import BundleManifest
 from edgeclip.contract.detection import Detection
 from edgeclip.contract.files import write_text
@@ -15,6 +16,7 @@ from edgeclip.contract.receipts import Receipt
 from edgeclip.contract.reports import Info, Status
 
 MODELS: dict[str, type[BaseModel]] = {
+    "alarm-1": Alarm,
     "bundle-2": BundleManifest,
     "detection-1": Detection,
     "info-1": Info,

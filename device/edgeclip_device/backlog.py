@@ -14,6 +14,8 @@ from pathlib import Path
 
 from edgeclip.contract.receipts import Receipt
 from edgeclip_device import database, space
+from edgeclip_device.alarms import Alarms
+from edgeclip_device.clock import SystemClock, WallClock
 from edgeclip_device.database import ACKNOWLEDGED, IN_FLIGHT, QUEUED
 from edgeclip_device.running import RUNNING, Running
 
@@ -63,16 +65,18 @@ class Backlog:
 
     Args:
         state: The state folder.
+        clock: Says since when an alarm stands; None is the machine's.
 
     Raises:
         OutboxError: It is damaged or cannot be opened.
     """
 
-    def __init__(self, state: Path) -> None:
+    def __init__(self, state: Path, clock: WallClock | None = None) -> None:
         self._state = state
         self._path = state / database.DATABASE_FILE
         self._connection = database.open_database(state)
         self._connection.execute("PRAGMA synchronous = NORMAL")
+        self.alarms = Alarms(self._connection, clock or SystemClock())
         self._inode = self._path.stat().st_ino
         self.epoch = str(database.read_meta(self._connection, "epoch"))
         with database.transaction(self._connection) as connection:

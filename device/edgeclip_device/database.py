@@ -14,37 +14,16 @@ from typing import Any
 
 from edgeclip.contract.files import sync_folder
 from edgeclip.errors import OutboxError
+from edgeclip_device.tables import ADDED_TABLES, SCHEMA_VERSION, TABLES
 
 log = logging.getLogger(__name__)
 
 DATABASE_FILE = "outbox.sqlite"
 MEDIA_FOLDER = "media"
-SCHEMA_VERSION = "1"
 _BUSY_S = 5.0
 
 # state of a row: 0 queued, 1 in flight, 2 acknowledged by the broker. A receipt deletes the row.
 QUEUED, IN_FLIGHT, ACKNOWLEDGED = 0, 1, 2
-
-_TABLES = """
-CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
-CREATE TABLE outbox (
-  seq INTEGER PRIMARY KEY AUTOINCREMENT, message_id TEXT NOT NULL UNIQUE, kind TEXT NOT NULL,
-  priority INTEGER NOT NULL, topic TEXT NOT NULL, payload BLOB NOT NULL, qos INTEGER NOT NULL,
-  retain INTEGER NOT NULL, created_at TEXT NOT NULL, created_boot_ns INTEGER NOT NULL,
-  boot_id TEXT NOT NULL, expires_at TEXT, size_bytes INTEGER NOT NULL,
-  state INTEGER NOT NULL DEFAULT 0, reason TEXT, attempts INTEGER NOT NULL DEFAULT 0,
-  next_try_ns INTEGER NOT NULL DEFAULT 0);
-CREATE INDEX outbox_next ON outbox (state, priority DESC, seq, size_bytes);
-CREATE TABLE media (
-  sha256 TEXT PRIMARY KEY, detection_id TEXT NOT NULL, n INTEGER NOT NULL, path TEXT NOT NULL,
-  size_bytes INTEGER NOT NULL, kind TEXT NOT NULL, added INTEGER NOT NULL,
-  state INTEGER NOT NULL DEFAULT 0, reason TEXT, attempts INTEGER NOT NULL DEFAULT 0,
-  next_try_ns INTEGER NOT NULL DEFAULT 0);
-CREATE INDEX media_next ON media (state, added, size_bytes);
-CREATE TABLE dropped (
-  kind TEXT PRIMARY KEY, count INTEGER NOT NULL, first_at TEXT NOT NULL, last_at TEXT NOT NULL);
-CREATE TABLE visits (detection_id TEXT PRIMARY KEY, payload BLOB NOT NULL);
-"""
 
 
 def open_database(state: Path) -> sqlite3.Connection:
@@ -168,6 +147,22 @@ def count_dropped(connection: sqlite3.Connection, kind: str, count: int, at: dat
     )
 
 
+def keep_retained(connection: sqlite3.Connection, name: str, payload: bytes) -> None:
+    """Set what the broker shall retain, in the caller's transaction; the uplink tells it.
+
+    Args:
+        connection: Of the outbox.
+        name: The topic below `up/`.
+        payload: Empty takes the message away.
+    """
+    connection.execute("INSERT OR REPLACE INTO retained VALUES (?, ?)", (name, payload))
+
+
+def read_retained(connection: sqlite3.Connection) -> dict[str, bytes]:
+    """Return what the broker shall retain, by the topic below `up/`."""
+    return {name: bytes(data) for name, data in query(connection, "SELECT * FROM retained")}
+
+
 def shrink_log(connection: sqlite3.Connection) -> None:
     """Move what is committed from SQLite's log into the file, so that the log gives space back."""
     query(connection, "PRAGMA wal_checkpoint(TRUNCATE)")
@@ -188,6 +183,7 @@ def _connect(path: Path) -> sqlite3.Connection:
         connection.execute("PRAGMA synchronous = FULL")  # a commit survives a power cut
         if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'meta'").fetchone():
             _create(connection)
+        _add_tables(connection)
     except sqlite3.Error:
         connection.close()
         raise
@@ -199,12 +195,24 @@ def _create(connection: sqlite3.Connection) -> None:
     with transaction(connection):
         if connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'meta'").fetchone():
             return
-        for statement in _TABLES.split(";\n"):
-            if statement.strip():
-                connection.execute(statement)
+        for statement in TABLES:
+            connection.execute(statement)
         write_meta(connection, "schema", SCHEMA_VERSION)
         write_meta(connection, "epoch", str(uuid.uuid4()))
         write_meta(connection, "next_bdseq", "1")
+
+
+def _add_tables(connection: sqlite3.Connection) -> None:
+    if len(_known(connection)) == len(ADDED_TABLES):
+        return
+    with transaction(connection):
+        for name in ADDED_TABLES.keys() - _known(connection):
+            connection.execute(ADDED_TABLES[name])
+
+
+def _known(connection: sqlite3.Connection) -> set[str]:
+    rows = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+    return {row[0] for row in rows} & ADDED_TABLES.keys()
 
 
 def _make_file(path: Path) -> None:

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
-from edgeclip.errors import OutboxError
+from edgeclip.errors import ArtefactError, OutboxError
 from edgeclip_device.backends.base import Backend
 from edgeclip_device.backends.choosing import Chosen, choose_backend
 from edgeclip_device.classifier import Classifier
@@ -55,14 +55,14 @@ def opened_detector(
     """
     with ExitStack() as stack:
         stack.enter_context(only_process(settings.state, "detect"))
+        outbox = Outbox(settings.state, settings.outbox, options.clock)
+        stack.callback(outbox.close)
         trust = Trust(settings.inference, settings.state)
-        pack = load_pack(settings.inference, trust.read)
+        pack = _load_pack(settings, trust, outbox)
         notifier.extend(_WARM_UP_S)
         chosen = choose_backend(pack, settings.inference)
         stack.callback(chosen.backend.close)
         trust.accept(pack.bundle_manifest)
-        outbox = Outbox(settings.state, settings.outbox, options.clock)
-        stack.callback(outbox.close)
         source = open_source(
             Opening(settings.camera, camera_credentials(), options.clock, options.start)
         )
@@ -121,6 +121,17 @@ def _join(
     return Detector(source, pack, backend, outbox, pipeline, gate, notifier, options)
 
 
+def _load_pack(settings: DeviceSettings, trust: Trust, outbox: Outbox) -> LoadedPack:
+    """Load the pack that decides; one that may not is an alarm."""
+    try:
+        pack = load_pack(settings.inference, trust.read)
+    except ArtefactError as error:
+        outbox.alarms.raise_alarm("pack_rejected", str(error))
+        raise
+    outbox.alarms.clear_alarm("pack_rejected")
+    return pack
+
+
 def _say_what_runs(
     settings: DeviceSettings,
     source: Source,
@@ -142,3 +153,4 @@ def _say_what_runs(
     backend = (chosen.backend.name, chosen.backend.precision)
     what = running(pack.name, backend, name, at, rung=chosen.rung, alarm=chosen.alarm)
     outbox.note(RUNNING, what.model_dump_json())
+    outbox.alarms.set_alarm("degraded_precision", chosen.alarm)

@@ -216,9 +216,10 @@ def _new_client(settings: MqttSettings, client_id: str) -> Client:
     )
     client.suppress_exceptions = True
     client.connect_timeout = _CONNECT_S
-    # detections and media are bounded by us; beside them only status, info and the farewell
-    client.max_inflight_messages_set(settings.max_in_flight + 5)
-    client.max_queued_messages_set(settings.max_in_flight + 10)
+    # detections and media are bounded by us, and so are retained messages (10 at a time); beside
+    # them only status, info and the farewell
+    client.max_inflight_messages_set(settings.max_in_flight + 15)
+    client.max_queued_messages_set(settings.max_in_flight + 20)
     return client
 
 

@@ -20,6 +20,7 @@ from edgeclip.contract.detection import Detection, MediaRef
 from edgeclip.contract.topics import DeviceTopics
 from edgeclip.errors import OutboxError
 from edgeclip_device import database, media, space
+from edgeclip_device.alarms import Alarms
 from edgeclip_device.clock import WallClock, boot_id
 from edgeclip_device.config import OutboxSettings
 from edgeclip_device.media import Snapshot
@@ -65,6 +66,9 @@ class Outbox:
         aside = database.set_aside_if_damaged(state)
         self._connection = database.open_database(state)
         self.epoch = str(database.read_meta(self._connection, "epoch"))
+        self.alarms = Alarms(self._connection, clock)
+        lost = f"{aside} was damaged and holds alone what had not been received" if aside else None
+        self.alarms.set_alarm("outbox_reset", lost)
         if aside is not None:
             with database.transaction(self._connection) as connection:
                 database.count_dropped(connection, "outbox_reset", 1, clock.now())
@@ -214,15 +218,28 @@ class Outbox:
             database.write_meta(connection, "anchor", now.isoformat())
 
     def _free_space(self, reason: str) -> bool:
-        """Drop the oldest media; say whether there were any."""
-        doomed = space.oldest_media(self._connection)
+        """Drop the oldest media until SQLite has room to work; say whether there were any."""
+        doomed: list[str] = []
+        while more := space.oldest_media(self._connection, skip=len(doomed)):
+            log.error("the disk is full (%s): the oldest media are dropped", reason)
+            space.unlink(self.media_folder, more)  # first: deleting the rows needs space, too
+            doomed += more
+            if self._shrink_log():
+                break
         if not doomed:
             return False
-        log.error("the disk is full (%s): the oldest media are dropped", reason)
-        space.unlink(self.media_folder, doomed)  # first: deleting the rows needs space, too
-        database.shrink_log(self._connection)
         with database.transaction(self._connection) as connection:
             space.forget_media(connection, doomed, self._clock.now())
+        return True
+
+    def _shrink_log(self) -> bool:
+        """Give SQLite's log back to the disk; say whether there was room for that."""
+        try:
+            database.shrink_log(self._connection)
+        except OutboxError as error:
+            if not _is_full(error):
+                raise
+            return False
         return True
 
 

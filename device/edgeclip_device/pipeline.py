@@ -121,6 +121,7 @@ class Pipeline:
         Raises:
             OutboxError: They could not be written.
         """
+        self._stages.outbox.alarms.clear_alarm("engine_failed")  # of the last process
         for detection in self._stages.outbox.open_visits():
             log.info("visit %s was open at the last end: closed", detection.detection_id)
             self._commit(closed_after_restart(detection), [], None)
@@ -175,6 +176,8 @@ class Pipeline:
         """
         failure = self._failures.pop(code, None)
         if failure is not None:
+            if code == "engine_failed":
+                self._stages.outbox.alarms.clear_alarm(code)
             self._commit(ended_failure(failure, at), [], None)
 
     def close(self, reason: EndReason) -> None:
@@ -190,8 +193,9 @@ class Pipeline:
     ) -> None:
         try:
             found = self._stages.classifier.classify(image, gate.crop)
-        except BackendError:
+        except BackendError as error:
             log.exception("a frame could not be classified")
+            self._stages.outbox.alarms.raise_alarm("engine_failed", f"{error}: see detect's log")
             self.fail("engine_failed", frame.captured_at)
             return
         self.recover("engine_failed", frame.captured_at)

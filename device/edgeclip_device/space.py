@@ -38,10 +38,15 @@ def keep_caps(connection: sqlite3.Connection, settings: OutboxSettings, now: dat
     return doomed
 
 
-def oldest_media(connection: sqlite3.Connection) -> list[str]:
-    """Return the hashes of the oldest media."""
-    query = "SELECT sha256 FROM media ORDER BY added LIMIT ?"
-    return [row[0] for row in connection.execute(query, (_MEDIA_AT_A_TIME,))]
+def oldest_media(connection: sqlite3.Connection, skip: int = 0) -> list[str]:
+    """Return the hashes of the oldest media.
+
+    Args:
+        connection: Of the outbox.
+        skip: How many of the very oldest to pass over.
+    """
+    query = "SELECT sha256 FROM media ORDER BY added, sha256 LIMIT ? OFFSET ?"
+    return [row[0] for row in connection.execute(query, (_MEDIA_AT_A_TIME, skip))]
 
 
 def forget_media(connection: sqlite3.Connection, hashes: Sequence[str], now: datetime) -> None:

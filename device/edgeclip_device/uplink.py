@@ -24,6 +24,7 @@ from edgeclip_device.credentials import Credentials
 from edgeclip_device.drain import Drain, DrainCounts
 from edgeclip_device.mqtt import EventQueue, Link, LinkConfig, Will, broker_address, tls_context
 from edgeclip_device.notify import Notifier
+from edgeclip_device.retained import Announcer
 from edgeclip_device.running import Running, info
 
 log = logging.getLogger(__name__)
@@ -88,6 +89,7 @@ class Uplink:
         self._connected_at = 0.0
         self._counted_at = 0.0
         self._told: Running | None = None
+        self._announcer = Announcer(self._topics)
         self._dashboard: Status | None = None
         self._open()
 
@@ -111,7 +113,7 @@ class Uplink:
             self._backlog.close()
 
     def _open(self) -> None:
-        self._backlog = Backlog(self._settings.state)
+        self._backlog = Backlog(self._settings.state, self._clock)
         self._drain = Drain(
             self._backlog,
             self._topics,
@@ -135,6 +137,7 @@ class Uplink:
     def _handle(self, event: ev.LinkEvent) -> None:
         if isinstance(event, ev.Answered):
             self._drain.on_answer(event, self._clock.boot_ns())
+            self._announcer.on_answer(event)
         elif isinstance(event, ev.Arrived):
             self._on_message(event)
         elif isinstance(event, ev.Connected):
@@ -170,6 +173,7 @@ class Uplink:
             return
         try:
             self._tell_info(self._link)
+            self._announcer.tell(self._link, self._backlog.alarms.retained())
             self._drain.fill(self._link, self._clock.boot_ns(), self._boot_id)
         except PublishError as error:
             self._on_disconnected(ev.Disconnected(str(error)))
@@ -199,6 +203,7 @@ class Uplink:
         self.report.connections += 1
         self.report.login_refused = False
         self._told = None
+        self._announcer.on_connect()
         self._connected_at = time.monotonic()
         self._link.subscribe(self._topics.receipt, dashboard_status(self._settings.project))
         if not event.session_present:

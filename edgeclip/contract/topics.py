@@ -40,6 +40,10 @@ class DeviceTopics:
         """Retained: the birth certificate."""
         return f"{self.prefix}/up/info"
 
+    def retained(self, name: str) -> str:
+        """One of the retained messages of a device, for example `alarm/disk_low`."""
+        return f"{self.prefix}/up/{name}"
+
     def detection(self, severity: Severity) -> str:
         """One revision of a visit."""
         return f"{self.prefix}/up/detection/{severity}"

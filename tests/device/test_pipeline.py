@@ -199,9 +199,11 @@ def test_a_failing_engine_is_a_failure_and_never_blank(make_settings: Make) -> N
         )  # fmt: skip
         assert failure.observation_type == "unclassified"
         assert rig.pipeline.counts.failures > 1
+        assert list(rig.outbox.alarms.standing()) == ["engine_failed"]
         rig.backend.is_broken = False
         rig.feed(crossing()[60:90])
         phases = [(item.failure, item.phase) for item in rig.rows()]
+        assert rig.outbox.alarms.standing() == {}
     assert phases[:2] == [("engine_failed", "new"), ("engine_failed", "end")]
     assert (None, "new") in phases
 

@@ -12,7 +12,9 @@ import pytest
 from edgeclip.contract.bundle import MANIFEST_FILE, SIGNATURE_FILE
 from edgeclip.contract.hashing import sha256_file
 from edgeclip.contract.signing import make_key
-from edgeclip.errors import BundleDamagedError, OutboxError, SignatureError
+from edgeclip.errors import BundleDamagedError, OutboxError, SignatureError, SourceError
+from edgeclip_device.alarms import opened_alarms
+from edgeclip_device.clock import SystemClock
 from edgeclip_device.config import DeviceSettings, InferenceSettings
 from edgeclip_device.detect import opened_detector
 from edgeclip_device.detector import DetectOptions
@@ -216,3 +218,18 @@ def test_the_signature_is_no_file_of_the_manifest(team: Team) -> None:
     files = json.loads((folder / MANIFEST_FILE).read_text())["files"]
     assert SIGNATURE_FILE not in files
     assert all(sha256_file(folder / name) == record["sha256"] for name, record in files.items())
+
+
+def test_a_bundle_that_may_not_decide_is_an_alarm_until_one_may(
+    team: Team, make_settings: Callable[..., DeviceSettings]
+) -> None:
+    for name, signed, expected in (("bad", False, ["pack_rejected"]), ("good", True, [])):
+        bundle = team.bundle(name, signed=signed)
+        settings = make_settings(
+            inference={"bundle": bundle, "public_keys": [team.public]}, camera={"source": "0.jpg"}
+        )
+        ended = pytest.raises((SignatureError, SourceError))
+        with ended, opened_detector(settings, Notifier(), DetectOptions()):
+            pass
+        with opened_alarms(settings.state, SystemClock()) as alarms:
+            assert list(alarms.standing()) == expected

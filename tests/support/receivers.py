@@ -42,6 +42,7 @@ class Receiver:
     Attributes:
         gives_receipts: Whether it answers; may be changed at any time.
         refuses: Row numbers that it will never store.
+        others: Topic below `up/` and payload of all else that came.
     """
 
     broker: Broker
@@ -56,6 +57,7 @@ class Receiver:
     states: list[str] = field(default_factory=list)
     infos: list[Info] = field(default_factory=list)
     payloads: list[dict[str, Any]] = field(default_factory=list)
+    others: list[tuple[str, bytes]] = field(default_factory=list)
     _rows: dict[str, set[int]] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -125,6 +127,18 @@ class Receiver:
                 digest = hashlib.sha256(message.payload).hexdigest()
                 self.media[digest] = bytes(message.payload)
                 self._receipt(client, next(iter(self._rows), None), media=[digest])
+            else:
+                self.others.append((message.topic.split("/", 5)[5], bytes(message.payload)))
+
+    def alarms(self) -> dict[str, str]:
+        """Return the details of the alarms that stand, as far as was told."""
+        with self._lock:
+            told = dict(self.others)
+        return {
+            topic.removeprefix("alarm/"): json.loads(payload)["detail"]
+            for topic, payload in told.items()
+            if topic.startswith("alarm/") and payload
+        }
 
     def _take(self, payload: bytes) -> None:
         detection = Detection.model_validate_json(payload)

@@ -1,0 +1,35 @@
+"""The tables of the outbox's database."""
+
+from __future__ import annotations
+
+from typing import Final
+
+SCHEMA_VERSION: Final = "1"
+
+TABLES: Final = (
+    "CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL)",
+    """CREATE TABLE outbox (
+  seq INTEGER PRIMARY KEY AUTOINCREMENT, message_id TEXT NOT NULL UNIQUE, kind TEXT NOT NULL,
+  priority INTEGER NOT NULL, topic TEXT NOT NULL, payload BLOB NOT NULL, qos INTEGER NOT NULL,
+  retain INTEGER NOT NULL, created_at TEXT NOT NULL, created_boot_ns INTEGER NOT NULL,
+  boot_id TEXT NOT NULL, expires_at TEXT, size_bytes INTEGER NOT NULL,
+  state INTEGER NOT NULL DEFAULT 0, reason TEXT, attempts INTEGER NOT NULL DEFAULT 0,
+  next_try_ns INTEGER NOT NULL DEFAULT 0)""",
+    "CREATE INDEX outbox_next ON outbox (state, priority DESC, seq, size_bytes)",
+    """CREATE TABLE media (
+  sha256 TEXT PRIMARY KEY, detection_id TEXT NOT NULL, n INTEGER NOT NULL, path TEXT NOT NULL,
+  size_bytes INTEGER NOT NULL, kind TEXT NOT NULL, added INTEGER NOT NULL,
+  state INTEGER NOT NULL DEFAULT 0, reason TEXT, attempts INTEGER NOT NULL DEFAULT 0,
+  next_try_ns INTEGER NOT NULL DEFAULT 0)""",
+    "CREATE INDEX media_next ON media (state, added, size_bytes)",
+    """CREATE TABLE dropped (
+  kind TEXT PRIMARY KEY, count INTEGER NOT NULL, first_at TEXT NOT NULL, last_at TEXT NOT NULL)""",
+    "CREATE TABLE visits (detection_id TEXT PRIMARY KEY, payload BLOB NOT NULL)",
+)
+"""Of version 1, made together with the file."""
+
+ADDED_TABLES: Final = {
+    "retained": "CREATE TABLE retained (name TEXT PRIMARY KEY, payload BLOB NOT NULL)"
+    " WITHOUT ROWID",
+}
+"""Made in any file of version 1 that lacks them: software that does not know them is not harmed."""
