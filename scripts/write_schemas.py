@@ -11,6 +11,7 @@ from edgeclip.contract.alarms import Alarm
 from edgeclip.contract.bundle import BundleManifest
 from edgeclip.contract.detection import Detection
 from edgeclip.contract.files import write_text
+from edgeclip.contract.health import Health, HealthLog
 from edgeclip.contract.pack import PackManifest
 from edgeclip.contract.receipts import Receipt
 from edgeclip.contract.reports import Info, Status
@@ -19,7 +20,9 @@ MODELS: dict[str, type[BaseModel]] = {
     "alarm-1": Alarm,
     "bundle-2": BundleManifest,
     "detection-1": Detection,
+    "health-1": Health,
     "info-1": Info,
+    "log-1": HealthLog,
     "pack-1": PackManifest,
     "receipt-1": Receipt,
     "status-1": Status,

@@ -17,6 +17,7 @@ from edgeclip_device import database, space
 from edgeclip_device.alarms import Alarms
 from edgeclip_device.clock import SystemClock, WallClock
 from edgeclip_device.database import ACKNOWLEDGED, IN_FLIGHT, QUEUED
+from edgeclip_device.health import OutboxFacts
 from edgeclip_device.running import RUNNING, Running
 
 
@@ -199,6 +200,33 @@ class Backlog:
     def running(self) -> Running | None:
         """Return what detect runs; None where it has not run yet."""
         return Running.from_json(database.read_meta(self._connection, RUNNING))
+
+    def noted(self, key: str) -> str | None:
+        """Return a word that detect left in `meta`, or None."""
+        return database.read_meta(self._connection, key)
+
+    def anchor(self) -> datetime | None:
+        """Return the last wall time that was believed, or None."""
+        text = self.noted("anchor")
+        return datetime.fromisoformat(text) if text else None
+
+    def facts(self, now: datetime) -> OutboxFacts:
+        """Return what waits, for health.
+
+        Args:
+            now: The wall time; ages are of it, and never below 0.
+        """
+        query = (
+            "SELECT (SELECT count(*) FROM outbox), (SELECT min(created_at) FROM outbox),"
+            " (SELECT coalesce(sum(size_bytes), 0) FROM outbox),"
+            " (SELECT coalesce(sum(size_bytes), 0) FROM media),"
+            " (SELECT coalesce(sum(count), 0) FROM dropped)"
+        )
+        rows, oldest_at, size, media_size, dropped = database.query(self._connection, query)[0]
+        age_s = (now - datetime.fromisoformat(oldest_at)).total_seconds() if oldest_at else None
+        return OutboxFacts(
+            rows, size + media_size, None if age_s is None else max(0.0, round(age_s, 1)), dropped
+        )
 
     def waiting(self) -> tuple[int, int]:
         """Return how many detections and how many snapshots have no receipt yet."""

@@ -27,12 +27,14 @@ class Classification:
             or crop, that is surer of a target.
         from_crop: Whether that was the crop.
         infer_ms: Preprocessing and graph.
+        scene_features: `(E,)` float32 of the whole frame, before the adapters; for drift.
     """
 
     class_names: tuple[str, ...]
     probabilities: NDArray[np.float32]
     from_crop: bool
     infer_ms: float
+    scene_features: NDArray[np.float32]
 
     def probability(self, class_name: str) -> float:
         """Return the probability of one class, in [0, 1]."""
@@ -83,10 +85,12 @@ class Classifier:
         views = [prepare(image, spec)]
         if crop is not None:
             views.append(prepare(image, spec, crop))
-        columns = self._backend.run(np.stack(views)).probabilities
+        outputs = self._backend.run(np.stack(views))
+        columns = outputs.probabilities
         if not np.isfinite(columns).all():
             raise BackendError(f"{self._backend.name} gave probabilities that are not finite")
         classes = class_probabilities(columns, self._manifest.column_class, len(self._class_names))
         surest = int(classes[:, self._targets].max(axis=1).argmax())
         infer_ms = (time.perf_counter() - began) * 1000
-        return Classification(self._class_names, classes[surest], surest == 1, infer_ms)
+        scene = outputs.base_embedding[0]
+        return Classification(self._class_names, classes[surest], surest == 1, infer_ms, scene)

@@ -1,4 +1,4 @@
-"""`edgeclip-device`: detect, uplink, run, replay, verify, outbox status, check-config."""
+"""`edgeclip-device`: detect, uplink, run, replay, outbox status, check-config, and the field's."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from edgeclip.errors import PublishError, run_command_line
+from edgeclip_device import cli_field
 from edgeclip_device.cli_verify import verify
 from edgeclip_device.options import identity, parse_time, settings_of, watching
 
@@ -22,6 +23,14 @@ app = typer.Typer(
 outbox_app = typer.Typer(help="Look at what waits for the dashboard.", no_args_is_help=True)
 app.add_typer(outbox_app, name="outbox")
 app.command()(verify)
+for _command in (
+    cli_field.install,
+    cli_field.uninstall,
+    cli_field.provision,
+    cli_field.health,
+    cli_field.apply,
+):
+    app.command()(_command)
 
 ConfigFile = Annotated[
     Path | None, typer.Option("--config", help="device.toml; options go over it.")

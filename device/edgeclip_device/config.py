@@ -15,6 +15,7 @@ from edgeclip.contract.pack import Probability, TaskName
 from edgeclip.contract.settings import Settings, read_toml, settings_from
 from edgeclip.errors import ConfigError
 from edgeclip_device.camera_settings import CameraSettings
+from edgeclip_device.field_settings import ClockSettings, HealthSettings, PowerSettings
 from edgeclip_device.urls import parse_broker_url, refuse_password
 
 LaxPath = Annotated[Path, Field(strict=False)]
@@ -202,6 +203,9 @@ class DeviceSettings(Settings):
     outbox: OutboxSettings = OutboxSettings()
     mqtt: MqttSettings = MqttSettings()
     uplink: UplinkSettings = UplinkSettings()
+    health: HealthSettings = HealthSettings()
+    clock: ClockSettings = ClockSettings()
+    power: PowerSettings = PowerSettings()
 
 
 def load_settings(file: Path | None, options: dict[str, Any]) -> DeviceSettings:

@@ -28,6 +28,7 @@ from edgeclip_device.sources.opening import Opening, open_source
 from edgeclip_device.sources.stills import StillsSource
 from edgeclip_device.trust import Trust
 from edgeclip_device.urls import masked
+from edgeclip_device.vitals_book import open_vitals
 from edgeclip_device.wakeup import Bell
 
 log = logging.getLogger(__name__)
@@ -116,9 +117,10 @@ def _join(
         bell.ring()
         options.on_commit(news)
 
-    stages = Stages(gate, Classifier(backend, pack), writer, outbox)
+    vitals = open_vitals(settings, pack, outbox)
+    stages = Stages(gate, Classifier(backend, pack), writer, outbox, vitals.saw)
     pipeline = Pipeline(stages, pack, settings.camera, settings.visits, on_commit=committed)
-    return Detector(source, pack, backend, outbox, pipeline, gate, notifier, options)
+    return Detector(source, pack, backend, outbox, pipeline, gate, notifier, options, vitals)
 
 
 def _load_pack(settings: DeviceSettings, trust: Trust, outbox: Outbox) -> LoadedPack:

@@ -19,6 +19,7 @@ from edgeclip_device.outbox import Outbox
 from edgeclip_device.packs import LoadedPack
 from edgeclip_device.pipeline import CommitHook, Committed, Pipeline, PipelineCounts
 from edgeclip_device.sources.base import Source
+from edgeclip_device.vitals_book import VitalsBook
 
 log = logging.getLogger(__name__)
 
@@ -59,6 +60,7 @@ class Detector:
     gate: MotionGate
     notifier: Notifier
     options: DetectOptions
+    vitals: VitalsBook
     _beaten_at: float = field(default=-float("inf"))
     _said_at: float = field(default=-float("inf"))
     _origin: float | None = None
@@ -96,15 +98,18 @@ class Detector:
             backoff.reset()
             self._pace(frame.at_s, stop)
             self.pipeline.process(_as_if_just_read(frame) if self.options.speed > 0 else frame)
+            self.vitals.saw_frame(frame.boot_ns)
             self._on_frame()
         self.notifier.stopping()
         self.pipeline.close("shutdown")
+        self.vitals.write(self.gate_counts, self.counts, self.notifier.near_misses)
         if not self.source.is_live and self.gate_counts.frames == 0 and not stop.is_set():
             raise SourceError(f"{self.source.name}: not one frame could be read: check the file")
 
     def _on_failure(self, error: SourceError, stop: threading.Event, backoff: Backoff) -> None:
         now = believed(self.options.clock.now(), None)
         self.pipeline.fail("camera_failed" if self.source.is_live else "decode_failed", now)
+        self.vitals.saw_failure()
         self._beat()
         if not self.source.is_live:
             log.error("%s", error)
@@ -130,6 +135,7 @@ class Detector:
 
     def _beat(self) -> None:
         """Feed the watchdog, if frames or declared failures come and the outbox can be written."""
+        self.vitals.write_if_due(self.gate_counts, self.counts, self.notifier.near_misses)
         interval_s = self.notifier.interval_s
         now = time.monotonic()
         if interval_s is None or now - self._beaten_at < interval_s / 2:

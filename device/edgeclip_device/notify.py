@@ -24,8 +24,9 @@ class Notifier:
         self._address = address
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) if address else None
         self._interval_s = _watchdog_interval_s()
-        self._fed_at = -float("inf")
+        self._fed_at: float | None = None
         self._status = ""
+        self.near_misses = 0  # times that the watchdog waited more than half of its limit
 
     @property
     def interval_s(self) -> float | None:
@@ -52,8 +53,12 @@ class Notifier:
 
     def feed(self) -> None:
         """Feed the watchdog, if it is time."""
+        if self._interval_s is None:
+            return
         now = time.monotonic()
-        if self._interval_s is not None and now - self._fed_at >= self._interval_s / 2:
+        waited_s = self._interval_s if self._fed_at is None else now - self._fed_at
+        if waited_s >= self._interval_s / 2:
+            self.near_misses += waited_s > self._interval_s
             self._fed_at = now
             self._send("WATCHDOG=1")
 

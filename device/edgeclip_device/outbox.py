@@ -146,6 +146,10 @@ class Outbox:
         with database.transaction(self._connection) as connection:
             database.write_meta(connection, key, value)
 
+    def noted(self, key: str) -> str | None:
+        """Return a word that was left in `meta`, or None."""
+        return database.read_meta(self._connection, key)
+
     def waiting(self) -> tuple[int, int]:
         """Return how many detections and how many snapshots have no receipt yet."""
         return database.count_waiting(self._connection)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from edgeclip.contract.detection import Detection
 from edgeclip.errors import BackendError, ConfigError
 from edgeclip_device.camera_settings import CameraSettings
-from edgeclip_device.classifier import Classifier
+from edgeclip_device.classifier import Classification, Classifier
 from edgeclip_device.config import VisitSettings
 from edgeclip_device.detections import (
     DetectionWriter,
@@ -65,6 +65,10 @@ class PipelineCounts:
 CommitHook = Callable[[Committed], None]
 
 
+def _unobserved(_found: Classification) -> None:
+    """Look at no classification."""
+
+
 @dataclass(frozen=True)
 class Stages:
     """What a pipeline joins."""
@@ -73,6 +77,7 @@ class Stages:
     classifier: Classifier
     writer: DetectionWriter
     outbox: Outbox
+    observe: Callable[[Classification], None] = _unobserved
 
 
 class Pipeline:
@@ -200,6 +205,7 @@ class Pipeline:
             return
         self.recover("engine_failed", frame.captured_at)
         self.counts.classified += 1
+        self._stages.observe(found)
         began = time.perf_counter()
         seen = Seen(
             image=image,

@@ -22,6 +22,7 @@ from edgeclip_device.clock import WallClock, boot_id
 from edgeclip_device.config import DeviceSettings
 from edgeclip_device.credentials import Credentials
 from edgeclip_device.drain import Drain, DrainCounts
+from edgeclip_device.health_desk import HealthDesk
 from edgeclip_device.mqtt import EventQueue, Link, LinkConfig, Will, broker_address, tls_context
 from edgeclip_device.notify import Notifier
 from edgeclip_device.retained import Announcer
@@ -91,6 +92,7 @@ class Uplink:
         self._told: Running | None = None
         self._announcer = Announcer(self._topics)
         self._dashboard: Status | None = None
+        self._health = HealthDesk(settings, clock, self._boot_id)
         self._open()
 
     @property
@@ -138,6 +140,7 @@ class Uplink:
         if isinstance(event, ev.Answered):
             self._drain.on_answer(event, self._clock.boot_ns())
             self._announcer.on_answer(event)
+            self._health.on_answer(event)
         elif isinstance(event, ev.Arrived):
             self._on_message(event)
         elif isinstance(event, ev.Connected):
@@ -158,6 +161,7 @@ class Uplink:
             self._on_disconnected(ev.Disconnected("the broker does not answer"))
         if time.monotonic() - self._counted_at >= _COUNT_EVERY_S:
             self._count()
+        self._health.keep_if_due(self._backlog, self.report.state)
         self._notifier.feed()  # by the loop, never by the link: a dead broker restarts nothing
 
     def _count(self) -> None:
@@ -174,6 +178,7 @@ class Uplink:
         try:
             self._tell_info(self._link)
             self._announcer.tell(self._link, self._backlog.alarms.retained())
+            self._health.tell(self._link, self._backlog, self._drain.counts)
             self._drain.fill(self._link, self._clock.boot_ns(), self._boot_id)
         except PublishError as error:
             self._on_disconnected(ev.Disconnected(str(error)))
@@ -204,6 +209,7 @@ class Uplink:
         self.report.login_refused = False
         self._told = None
         self._announcer.on_connect()
+        self._health.on_connected()
         self._connected_at = time.monotonic()
         self._link.subscribe(self._topics.receipt, dashboard_status(self._settings.project))
         if not event.session_present:
@@ -237,6 +243,7 @@ class Uplink:
 
     def _on_message(self, message: ev.Arrived) -> None:
         if message.topic == self._topics.receipt:
+            self._health.on_receipt()
             released = self._drain.on_receipt(message.payload)
             if self._on_released is not None:
                 self._on_released(released)

@@ -44,6 +44,16 @@ class DeviceTopics:
         """One of the retained messages of a device, for example `alarm/disk_low`."""
         return f"{self.prefix}/up/{name}"
 
+    @property
+    def health(self) -> str:
+        """Retained: how the device does."""
+        return f"{self.prefix}/up/health"
+
+    @property
+    def log(self) -> str:
+        """Older health rows, grouped."""
+        return f"{self.prefix}/up/log"
+
     def detection(self, severity: Severity) -> str:
         """One revision of a visit."""
         return f"{self.prefix}/up/detection/{severity}"

@@ -56,7 +56,7 @@ def test_probabilities_sum_to_one_and_the_margin_is_to_the_likeliest_other(
 def test_top_names_at_most_five_within_the_bounds() -> None:
     names = tuple(f"class {n}" for n in range(8))
     probabilities = np.array([1.0000001, 0, 0, 0, 0, 0, 0, 0], np.float32)
-    top = Classification(names, probabilities, False, 1.0).top()
+    top = Classification(names, probabilities, False, 1.0, np.zeros(4, np.float32)).top()
     assert len(top) == 5
     assert top[0] == ("class 0", 1.0)
 

@@ -13,11 +13,16 @@ from edgeclip_device.config import DeviceSettings, load_settings
 EXAMPLE = Path(__file__).parents[2] / "device/device.example.toml"
 NO_DEFAULT = {
     "camera.source",
+    "clock.gnss_file",
     "camera.strip_top_px",
     "camera.strip_bottom_px",
     "inference.bundle",
     "inference.task",
     "mqtt.url",
+    "power.latitude",
+    "power.longitude",
+    "power.nvpmodel",
+    "power.trigger",
 }
 NOT_THE_DEFAULT = {
     "device_id", "state", "mqtt.ca_file", "mqtt.certificate_file", "mqtt.key_file",

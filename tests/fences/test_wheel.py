@@ -44,6 +44,7 @@ def test_each_package_says_that_it_is_typed(names: list[str], package: str) -> N
         "edgeclip/backbones/demo/demo.json",
         "edgeclip/backbones/demo/meta.safetensors",
         "edgeclip/contract/schemas/detection-1.json",
+        "edgeclip_device/systemd/edgeclip-detect.service",
     ],
 )
 def test_the_wheel_carries_what_is_read_at_run_time(names: list[str], name: str) -> None:

@@ -10,17 +10,22 @@ import pytest
 from typer.main import get_command
 
 from edgeclip_device.cli import app
+from edgeclip_device.field.requests import FOLDER
+from edgeclip_device.field.unit_files import UNITS as UNIT_FILES
 
 UNITS = Path(__file__).parents[2] / "systemd"
 SERVICES = ["edgeclip-detect.service", "edgeclip-uplink.service"]
+OF_A_CAMERA = ["edgeclip-detect@.service", "edgeclip-uplink@.service"]
+APPLY = "edgeclip-apply@.service"
+APPLY_PATH = "edgeclip-apply@.path"
 DROP_INS = ["detect-csi.conf", "detect-rtsp.conf"]
 MOST_EXPOSED = "20"  # in tenths: 2.0
 
 
 def _installed(folder: Path, unit: str) -> Path:
     """Copy a unit, whose program then is one that exists here, and return its new path."""
-    text = (UNITS / unit).read_text()
-    path = folder / unit
+    text = (UNITS / UNIT_FILES.get(unit, unit)).read_text()
+    path = folder / unit.replace("@.", "@north.")
     path.write_text(text.replace("/opt/edgeclip/venv/bin/edgeclip-device", sys.executable))
     return path
 
@@ -32,7 +37,7 @@ def _analyze(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.systemd
-@pytest.mark.parametrize("unit", SERVICES)
+@pytest.mark.parametrize("unit", [*SERVICES, *OF_A_CAMERA, APPLY])
 def test_a_unit_is_valid(tmp_path: Path, unit: str) -> None:
     done = _analyze("verify", "--man=no", str(_installed(tmp_path, unit)))
     ours = [line for line in done.stderr.splitlines() if "edgeclip" in line]
@@ -49,7 +54,7 @@ def test_a_mistake_in_a_unit_would_be_found(tmp_path: Path) -> None:
 @pytest.mark.systemd
 @pytest.mark.parametrize(
     ("unit", "drop_in"),
-    [*((unit, None) for unit in SERVICES), *((SERVICES[0], d) for d in DROP_INS)],
+    [*((unit, None) for unit in (*SERVICES, APPLY)), *((SERVICES[0], d) for d in DROP_INS)],
 )
 def test_a_unit_is_exposed_by_two_tenths_at_most(
     tmp_path: Path, unit: str, drop_in: str | None
@@ -61,7 +66,46 @@ def test_a_unit_is_exposed_by_two_tenths_at_most(
     assert done.returncode == 0, done.stdout.splitlines()[-1]
 
 
+@pytest.mark.systemd
+def test_the_path_that_waits_for_a_request_is_valid(tmp_path: Path) -> None:
+    _installed(tmp_path, APPLY)
+    path = tmp_path / "edgeclip-apply@north.path"
+    path.write_text((UNITS / APPLY_PATH).read_text())
+    done = _analyze("verify", "--man=no", str(path))
+    ours = [line for line in done.stderr.splitlines() if "edgeclip" in line]
+    assert (done.returncode, ours) == (0, [])
+
+
 @pytest.mark.parametrize("unit", SERVICES)
+def test_a_camera_of_its_own_has_folders_of_its_own(unit: str) -> None:
+    (line,) = re.findall(r"^ExecStart=(.*)$", (UNITS / unit).read_text(), re.MULTILINE)
+    assert "/etc/edgeclip/%i/device.toml" in line
+    assert "/var/lib/edgeclip/%i" in line
+
+
+@pytest.mark.parametrize("unit", SERVICES)
+def test_a_unit_may_ask_the_kernel_for_the_clock_and_not_set_it(unit: str) -> None:
+    settings = _settings(unit)
+    filters = [line for line in settings if line.startswith("SystemCallFilter=")]
+    assert filters[-1] == "SystemCallFilter=adjtimex clock_adjtime"
+    assert "CapabilityBoundingSet=" in settings
+    assert "ProtectClock=yes" not in settings  # it would forbid the question, too
+
+
+def test_apply_watches_where_requests_are_laid() -> None:
+    assert f"PathExists={FOLDER}/%i" in _settings(APPLY_PATH)
+    folders = (UNITS / "edgeclip.tmpfiles.conf").read_text().split("\n")
+    assert ["d", str(FOLDER), "2770", "root", "edgeclip", "-"] in map(str.split, folders)
+
+
+def test_the_journal_is_bounded_in_size_and_rate() -> None:
+    settings = (UNITS / "edgeclip.journald.conf").read_text()
+    assert {"SystemMaxUse", "RateLimitBurst"} <= set(re.findall(r"^(\w+)=", settings, re.MULTILINE))
+    for unit in SERVICES:
+        assert "LogRateLimitBurst=300" in _settings(unit)
+
+
+@pytest.mark.parametrize("unit", [*SERVICES, APPLY])
 def test_a_unit_starts_a_command_that_exists_with_options_that_it_takes(unit: str) -> None:
     (line,) = re.findall(r"^ExecStart=(.*)$", (UNITS / unit).read_text(), re.MULTILINE)
     _, command, *arguments = shlex.split(line)

@@ -1,0 +1,102 @@
+"""Commands of the field: install, uninstall, provision, apply, health."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from edgeclip_device.field.steps import Step
+
+Root = Annotated[Path, typer.Option(help="What stands for /: an image, or a folder to look at.")]
+State = Annotated[Path, typer.Option(help="Folder of the outbox.")]
+AsJson = Annotated[bool, typer.Option("--json/--no-json", help="JSON on stdout, for machines.")]
+
+
+def install(
+    bundle: Annotated[
+        Path | None, typer.Argument(help="Folder made by `edgeclip-export bundle`.")
+    ] = None,
+    root: Root = Path("/"),
+    program: Annotated[
+        Path | None, typer.Option(help="edgeclip-device as the units should name it.")
+    ] = None,
+    start: Annotated[bool, typer.Option("--start/--no-start", help="Start the services.")] = True,
+) -> None:
+    """Install units, users, folders, configuration and bundle; a second run changes nothing."""
+    from edgeclip_device.field.installing import InstallOptions
+    from edgeclip_device.field.installing import install as install_all
+
+    ours = Path(sys.executable).with_name("edgeclip-device")
+    steps = install_all(InstallOptions(bundle, root, program or ours, start))
+    _print_steps(steps)
+    print("next: edgeclip-device doctor --config /etc/edgeclip/device.toml")
+
+
+def uninstall(
+    root: Root = Path("/"),
+    purge: Annotated[
+        bool, typer.Option("--purge/--no-purge", help="Also configuration, keys and outbox.")
+    ] = False,
+) -> None:
+    """Remove what `install` made."""
+    from edgeclip_device.field.installing import uninstall as uninstall_all
+
+    _print_steps(uninstall_all(root, purge=purge))
+
+
+def provision(
+    config: Annotated[
+        Path | None, typer.Option("--config", help="device.toml, for its id.")
+    ] = None,
+    device_id: Annotated[str | None, typer.Option(help="This device's name.")] = None,
+    out: Annotated[Path, typer.Option(help="Folder of key and request.")] = Path("/etc/edgeclip"),
+) -> None:
+    """Make the device's key and a certificate request; an existing key is used again."""
+    from edgeclip_device.config import load_settings
+    from edgeclip_device.field.provisioning import provision as make
+
+    settings = load_settings(config, {"device_id": device_id})
+    made = make(settings.device_id, out)
+    print(f"{'made' if made.is_new else 'kept'} {made.key}: it stays on this device")
+    print(f"made {made.request}: CN = {settings.device_id}")
+    print("next: let your authority sign the request, and name the certificate in [mqtt]")
+
+
+def apply(
+    request: Annotated[str, typer.Argument(help="Name of a file in /run/edgeclip/requests.")],
+) -> None:
+    """Do what detect or uplink asked for; started by a path unit, as root."""
+    from edgeclip_device.field.requests import apply as do
+
+    print(do(request))
+
+
+def health(
+    state: State,
+    gate: Annotated[
+        bool, typer.Option("--gate/--no-gate", help="Exit with 3 unless the device does its work.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Say how detect does, from what it leaves in its outbox; needs no broker."""
+    from edgeclip.errors import GateError
+    from edgeclip_device.field.health_gate import judge
+
+    verdict = judge(state)
+    if as_json:
+        print(json.dumps(verdict.facts(), indent=2))
+    else:
+        for line in verdict.lines():
+            print(line)
+    if gate and verdict.problems:
+        raise GateError(f"{state}: {verdict.problems[0]}")
+
+
+def _print_steps(steps: list[Step]) -> None:
+    for step in steps:
+        print(f"{step.did:8} {step.what}")

@@ -1,0 +1,1 @@
+"""What a field engineer does once, and what root does when it is asked."""

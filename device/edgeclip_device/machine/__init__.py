@@ -1,0 +1,1 @@
+"""What the machine says of itself in files: power, heat, memory, disks, modes."""

@@ -1,0 +1,149 @@
+"""What detect counts of itself, and writes into the outbox twice a minute."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import deque
+
+import numpy as np
+
+from edgeclip.contract.health import (
+    CameraHealth,
+    GateHealth,
+    InferHealth,
+    ProcessHealth,
+    VisitHealth,
+)
+from edgeclip_device.classifier import Classification
+from edgeclip_device.clock import boot_now_ns
+from edgeclip_device.config import DeviceSettings
+from edgeclip_device.drift import DriftWatch
+from edgeclip_device.machine.memory import available_mb, resident_mb
+from edgeclip_device.machine.tree import Tree
+from edgeclip_device.motion.gate import GateCounts
+from edgeclip_device.outbox import Outbox
+from edgeclip_device.packs import LoadedPack
+from edgeclip_device.pipeline import PipelineCounts
+from edgeclip_device.vitals import VITALS, Vitals
+
+STARTS = "starts"  # keys in `meta`
+DRIFT = "drift"
+EVERY_S = 30.0
+_HOUR_S = 3600.0
+_RECENT = 500  # classifications whose times are remembered
+
+
+class VitalsBook:
+    """Keeps count in detect, and writes it into the outbox twice a minute.
+
+    Args:
+        outbox: Takes the vitals.
+        expected_fps: Frames a second that are wanted.
+        drift: Of the pack.
+        tree: The machine's files.
+    """
+
+    def __init__(
+        self, outbox: Outbox, expected_fps: float, drift: DriftWatch, tree: Tree | None = None
+    ) -> None:
+        self._outbox = outbox
+        self._expected_fps = expected_fps
+        self._drift = drift
+        self._drift_kept = drift.stored()
+        self._tree = tree or Tree()
+        self._starts = _count_start(outbox)
+        self._frame_ns: int | None = None
+        self._failures: deque[float] = deque(maxlen=1000)
+        self._infer_ms: deque[float] = deque(maxlen=_RECENT)
+        self._before = (time.monotonic(), 0, 0, 0)  # when, frames, let through, classified
+
+    def saw_frame(self, boot_ns: int) -> None:
+        """Note a frame."""
+        self._frame_ns = boot_ns
+
+    def saw_failure(self) -> None:
+        """Note that the camera failed and is opened again."""
+        self._failures.append(time.monotonic())
+
+    def saw(self, found: Classification) -> None:
+        """Note a classification."""
+        self._infer_ms.append(found.infer_ms)
+        self._drift.saw(found)
+
+    def write_if_due(self, gate: GateCounts, counts: PipelineCounts, near_misses: int) -> None:
+        """Write, at most every 30 s.
+
+        Raises:
+            OutboxError: It could not be written.
+        """
+        if time.monotonic() - self._before[0] >= EVERY_S:
+            self.write(gate, counts, near_misses)
+
+    def write(self, gate: GateCounts, counts: PipelineCounts, near_misses: int) -> None:
+        """Write now.
+
+        Raises:
+            OutboxError: It could not be written.
+        """
+        vitals = self._vitals(gate, counts, near_misses)
+        self._outbox.note(VITALS, vitals.model_dump_json())
+        reference = self._drift.stored()
+        if reference is not None and reference != self._drift_kept:
+            self._outbox.note(DRIFT, reference)
+            self._drift_kept = reference
+
+    def _vitals(self, gate: GateCounts, counts: PipelineCounts, near_misses: int) -> Vitals:
+        now, let_through = time.monotonic(), gate.frames - gate.gated
+        before, frames, passed, classified = self._before
+        span_s, new_frames = max(now - before, 1e-3), gate.frames - frames
+        self._before = (now, gate.frames, let_through, counts.classified)
+        open_pct = 100 * (let_through - passed) / new_frames if new_frames else None
+        return Vitals(
+            boot_id=self._outbox.boot_id,
+            boot_ns=boot_now_ns(),
+            frame_ns=self._frame_ns,
+            camera=CameraHealth(
+                fps=round(new_frames / span_s, 2),
+                expected_fps=self._expected_fps,
+                reopens_1h=sum(now - at < _HOUR_S for at in self._failures),
+            ),
+            gate=GateHealth(
+                open_pct=None if open_pct is None else round(open_pct, 2),
+                infer_per_min=round(60 * (counts.classified - classified) / span_s, 2),
+                forced=gate.forced,
+                suppressed=gate.gated,
+                recalibrations=gate.recalibrations,
+            ),
+            infer=self._infer(counts.classified),
+            drift=self._drift.report(),
+            visits=VisitHealth(new=counts.detections),
+            process=ProcessHealth(restarts=self._starts - 1, watchdog_near_misses=near_misses),
+            rss_mb=resident_mb(self._tree),
+            available_mb=available_mb(self._tree),
+        )
+
+    def _infer(self, count: int) -> InferHealth:
+        if not self._infer_ms:
+            return InferHealth(count=count)
+        p50, p95 = np.percentile(self._infer_ms, (50, 95))
+        return InferHealth(count=count, p50_ms=round(float(p50), 2), p95_ms=round(float(p95), 2))
+
+
+def open_vitals(settings: DeviceSettings, pack: LoadedPack, outbox: Outbox) -> VitalsBook:
+    """Return the book of a detect that begins; drift goes on where the last one ended.
+
+    Raises:
+        OutboxError: The outbox cannot be read or written.
+    """
+    key = f"{pack.manifest_sha256}/{settings.deployment_id}"
+    drift = DriftWatch(key, pack.thresholds, outbox.noted(DRIFT))
+    return VitalsBook(outbox, settings.camera.max_fps, drift)
+
+
+def _count_start(outbox: Outbox) -> int:
+    """Return which start of detect in this boot this is, from 1."""
+    before = json.loads(outbox.noted(STARTS) or "{}")
+    count = int(before.get("count", 0)) if before.get("boot_id") == outbox.boot_id else 0
+    outbox.note(STARTS, json.dumps({"boot_id": outbox.boot_id, "count": count + 1}))
+    return count + 1
