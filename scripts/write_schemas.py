@@ -9,9 +9,11 @@ from pydantic import BaseModel
 
 from edgeclip.contract.alarms import Alarm
 from edgeclip.contract.bundle import BundleManifest
+from edgeclip.contract.commands import Command, Envelope, Reply
 from edgeclip.contract.detection import Detection
 from edgeclip.contract.files import write_text
-from edgeclip.contract.health import Health, HealthLog
+from edgeclip.contract.health import Health
+from edgeclip.contract.logbook import ClockFix, Log
 from edgeclip.contract.pack import PackManifest
 from edgeclip.contract.receipts import Receipt
 from edgeclip.contract.reports import Info, Status
@@ -19,12 +21,16 @@ from edgeclip.contract.reports import Info, Status
 MODELS: dict[str, type[BaseModel]] = {
     "alarm-1": Alarm,
     "bundle-2": BundleManifest,
+    "clockfix-1": ClockFix,
+    "command-1": Command,
     "detection-1": Detection,
+    "envelope-1": Envelope,
     "health-1": Health,
     "info-1": Info,
-    "log-1": HealthLog,
+    "log-1": Log,
     "pack-1": PackManifest,
     "receipt-1": Receipt,
+    "reply-1": Reply,
     "status-1": Status,
 }
 FOLDER = Path(__file__).parents[1] / "edgeclip/contract/schemas"

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from edgeclip.contract.files import write_bytes
 from edgeclip.errors import StoreError
+from edgeclip_dashboard.media_parts import MediaParts
 
 _START, _END = b"\xff\xd8\xff", b"\xff\xd9"
 _HASH = re.compile(r"[0-9a-f]{64}")
@@ -27,6 +28,7 @@ class MediaFiles:
     def __init__(self, folder: Path, *, most_bytes: int) -> None:
         self._folder = folder
         self._most_bytes = most_bytes
+        self.parts = MediaParts(folder / "parts", most_bytes=most_bytes)
         try:
             folder.mkdir(parents=True, exist_ok=True)
             probe = folder / ".writable"

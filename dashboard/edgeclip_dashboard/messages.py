@@ -18,7 +18,7 @@ from edgeclip.contract.validation import explain
 LARGEST_INTEGER = 2**63 - 1  # of a database's BIGINT
 _MOST_REASON = 200
 _ID = re.compile(r"[0-9a-f-]{36}")
-_MEDIA = re.compile(r"([0-9a-f-]{36})/([0-9]{1,2})")
+_MEDIA = re.compile(r"([0-9a-f-]{36})/([0-9]{1,2})(?:/([1-9][0-9]{0,3})-([1-9][0-9]{0,3}))?")
 MessageT = TypeVar("MessageT", bound=BaseModel)
 _NUL = b"\\u0000"  # JSON's escape; PostgreSQL stores no NUL in text
 
@@ -38,6 +38,18 @@ class MediaMessage:
     device_id: str
     detection_id: str
     n: int
+    data: bytes
+
+
+@dataclass(frozen=True)
+class PartMessage:
+    """A part of a media file: number `part` of `parts`, from 1."""
+
+    device_id: str
+    detection_id: str
+    n: int
+    part: int
+    parts: int
     data: bytes
 
 
@@ -82,6 +94,7 @@ class IgnoredMessage:
 Incoming = (
     DetectionMessage
     | MediaMessage
+    | PartMessage
     | StatusMessage
     | InfoMessage
     | MalformedMessage
@@ -154,10 +167,15 @@ def _check_numbers(*numbers: int) -> None:
         raise _RefusedError("a number is too large to be stored")
 
 
-def _media(parts: UpTopic, payload: bytes) -> MediaMessage:
+def _media(parts: UpTopic, payload: bytes) -> MediaMessage | PartMessage:
     found = _MEDIA.fullmatch("/".join(parts.rest))
     if found is None:
-        raise _RefusedError("a media topic ends in DETECTION_ID/N")
+        raise _RefusedError("a media topic ends in DETECTION_ID/N or DETECTION_ID/N/PART-PARTS")
+    if found[3]:
+        part, of = int(found[3]), int(found[4])
+        if part > of or not payload:
+            raise _RefusedError(f"part {part} of {of} with {len(payload)} bytes")
+        return PartMessage(parts.device_id, found[1], int(found[2]), part, of, payload)
     return MediaMessage(parts.device_id, found[1], int(found[2]), payload)
 
 

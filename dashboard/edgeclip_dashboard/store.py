@@ -18,10 +18,12 @@ from edgeclip_dashboard.ledger import Outbox
 from edgeclip_dashboard.media_files import MediaFiles
 from edgeclip_dashboard.messages import (
     DetectionMessage,
+    IgnoredMessage,
     Incoming,
     InfoMessage,
     MalformedMessage,
     MediaMessage,
+    PartMessage,
     StatusMessage,
 )
 from edgeclip_dashboard.writers import (
@@ -85,6 +87,8 @@ class Store:
 
     def _commit(self, messages: Sequence[Incoming], at: datetime) -> Committed:
         committed = Committed()
+        joined: list[PartMessage] = []
+        messages = [self._whole(message, joined) for message in messages]
         with Session(self._engine, autoflush=False) as session, session.begin():
             batch = Batch(session)
             batch.look_up(messages)
@@ -93,7 +97,22 @@ class Store:
                     self._store(batch, message, at, committed)
                 except ConflictError as error:
                     self._store(batch, _as_malformed(message, error), at, committed)
+        for part in joined:
+            self._files.parts.forget(part)
         return committed
+
+    def _whole(self, message: Incoming, joined: list[PartMessage]) -> Incoming:
+        """Return the snapshot that a part completes; a part that completes none is done with."""
+        if not isinstance(message, PartMessage):
+            return message
+        topic = f"media/{message.detection_id}/{message.n}"
+        if problem := self._files.parts.problem(message):
+            return MalformedMessage(topic, message.data, problem, message.device_id)
+        whole = self._files.parts.add(message)
+        if whole is None:
+            return IgnoredMessage("part")
+        joined.append(message)
+        return whole
 
     def _store(self, batch: Batch, message: Incoming, at: datetime, committed: Committed) -> None:
         if isinstance(message, DetectionMessage):

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -18,47 +17,9 @@ from edgeclip_device.alarms import Alarms
 from edgeclip_device.clock import SystemClock, WallClock
 from edgeclip_device.database import ACKNOWLEDGED, IN_FLIGHT, QUEUED
 from edgeclip_device.health import OutboxFacts
+from edgeclip_device.parts import Part
+from edgeclip_device.rows import LAST_SEQ, MediaRow, Released, Row
 from edgeclip_device.running import RUNNING, Running
-
-
-@dataclass(frozen=True)
-class Row:
-    """A detection that is due.
-
-    Attributes:
-        attempts: How often it was published before.
-    """
-
-    seq: int
-    topic: str
-    payload: bytes
-    created_boot_ns: int
-    boot_id: str
-    attempts: int
-
-
-@dataclass(frozen=True)
-class MediaRow:
-    """A snapshot that is due."""
-
-    sha256: str
-    detection_id: str
-    n: int
-    path: Path
-    attempts: int
-
-
-@dataclass(frozen=True)
-class Released:
-    """What a receipt took out of the outbox.
-
-    Attributes:
-        refused: Number and reason of rows that the dashboard will never store.
-    """
-
-    seqs: list[int] = field(default_factory=list)
-    media: list[str] = field(default_factory=list)
-    refused: list[tuple[int, str]] = field(default_factory=list)
 
 
 class Backlog:
@@ -78,6 +39,7 @@ class Backlog:
         self._connection = database.open_database(state)
         self._connection.execute("PRAGMA synchronous = NORMAL")
         self.alarms = Alarms(self._connection, clock or SystemClock())
+        self._newest_old = 0
         self._inode = self._path.stat().st_ino
         self.epoch = str(database.read_meta(self._connection, "epoch"))
         with database.transaction(self._connection) as connection:
@@ -92,18 +54,38 @@ class Backlog:
         except FileNotFoundError:
             return True
 
-    def due_rows(self, most: int, now_ns: int) -> list[Row]:
+    def newest_old(self, boot_id: str, since_ns: int) -> int:
+        """Return the number of the newest row that was not committed just now.
+
+        Args:
+            boot_id: Of this boot.
+            since_ns: What was committed from then on, boot-time clock, is no old one.
+        """
+        rows = database.query(
+            self._connection,
+            "SELECT max(seq) FROM outbox WHERE seq > ? AND (boot_id != ? OR created_boot_ns < ?)",
+            (self._newest_old, boot_id, since_ns),
+        )
+        self._newest_old = max(self._newest_old, rows[0][0] or 0)
+        return self._newest_old
+
+    def due_rows(
+        self, most: int, now_ns: int, *, above: int = 0, upto: int = LAST_SEQ
+    ) -> list[Row]:
         """Return the next detections: alerts first, then by age.
 
         Args:
             most: At most so many.
             now_ns: On the boot-time clock.
+            above: Only rows with larger numbers.
+            upto: Only rows up to this number.
         """
         rows = database.query(
             self._connection,
             "SELECT seq, topic, payload, created_boot_ns, boot_id, attempts FROM outbox"
-            " WHERE state IN (?, ?) AND next_try_ns <= ? ORDER BY priority DESC, seq LIMIT ?",
-            (QUEUED, ACKNOWLEDGED, now_ns, most),
+            " WHERE state IN (?, ?) AND next_try_ns <= ? AND seq > ? AND seq <= ?"
+            " ORDER BY priority DESC, seq LIMIT ?",
+            (QUEUED, ACKNOWLEDGED, now_ns, above, upto, most),
         )
         return [Row(*row) for row in rows]
 
@@ -111,12 +93,12 @@ class Backlog:
         """Return the next snapshots, by age; arguments as of `due_rows`."""
         rows = database.query(
             self._connection,
-            "SELECT sha256, detection_id, n, path, attempts FROM media"
+            "SELECT sha256, detection_id, n, path, attempts, size_bytes FROM media"
             " WHERE state IN (?, ?) AND next_try_ns <= ? ORDER BY added, n LIMIT ?",
             (QUEUED, ACKNOWLEDGED, now_ns, most),
         )
         folder = self._state / database.MEDIA_FOLDER
-        return [MediaRow(a, b, c, folder / path, d) for a, b, c, path, d in rows]
+        return [MediaRow(a, b, c, folder / path, d, e) for a, b, c, path, d, e in rows]
 
     def mark_sent(self, seqs: Sequence[int], media: Sequence[str]) -> None:
         """Note that these were handed to the broker."""
@@ -183,6 +165,42 @@ class Backlog:
         space.unlink(self._state / database.MEDIA_FOLDER, media)
         return Released(seqs, media, refused)
 
+    def parts_there(self, sha256: str, parts: int) -> set[int]:
+        """Return which parts of a snapshot the broker has, when it goes in so many parts."""
+        query = "SELECT part FROM media_parts WHERE sha256 = ? AND parts = ?"
+        return {row[0] for row in database.query(self._connection, query, (sha256, parts))}
+
+    def part_is_there(self, part: Part) -> None:
+        """Note that the broker has a part: it is not sent again after a broken connection."""
+        with database.transaction(self._connection) as connection:
+            connection.execute(
+                "INSERT OR IGNORE INTO media_parts VALUES (?, ?, ?)",
+                (part.sha256, part.parts, part.part),
+            )
+
+    def forget_parts(self, sha256: str) -> None:
+        """Forget which parts the broker has."""
+        with database.transaction(self._connection) as connection:
+            connection.execute("DELETE FROM media_parts WHERE sha256 = ?", (sha256,))
+
+    def note(self, key: str, value: str) -> None:
+        """Keep a value in `meta`."""
+        with database.transaction(self._connection) as connection:
+            database.write_meta(connection, key, value)
+
+    def noted(self, key: str) -> str | None:
+        """Return a value of `meta`."""
+        return database.read_meta(self._connection, key)
+
+    def newest_alert(self) -> int:
+        """Return the number of the newest alert that was not sent yet; 0 where there is none."""
+        query = "SELECT max(seq) FROM outbox WHERE state = ? AND priority > 1 AND attempts = 0"
+        return int(database.query(self._connection, query, (QUEUED,))[0][0] or 0)
+
+    def dropped(self) -> dict[str, int]:
+        """Return what was dropped so far, by kind."""
+        return dict(database.query(self._connection, "SELECT kind, count FROM dropped"))
+
     def media_is_gone(self, sha256: str) -> None:
         """Forget a snapshot whose file is missing, and count it."""
         with database.transaction(self._connection) as connection:
@@ -200,10 +218,6 @@ class Backlog:
     def running(self) -> Running | None:
         """Return what detect runs; None where it has not run yet."""
         return Running.from_json(database.read_meta(self._connection, RUNNING))
-
-    def noted(self, key: str) -> str | None:
-        """Return a word that detect left in `meta`, or None."""
-        return database.read_meta(self._connection, key)
 
     def anchor(self) -> datetime | None:
         """Return the last wall time that was believed, or None."""
@@ -254,5 +268,6 @@ def _delete_rows(connection: sqlite3.Connection, first: int, last: int) -> list[
 
 
 def _delete_media(connection: sqlite3.Connection, sha256: str) -> bool:
+    connection.execute("DELETE FROM media_parts WHERE sha256 = ?", (sha256,))
     cursor = connection.execute("DELETE FROM media WHERE sha256 = ?", (sha256,))
     return cursor.rowcount > 0

@@ -16,6 +16,7 @@ from edgeclip.contract.settings import Settings, read_toml, settings_from
 from edgeclip.errors import ConfigError
 from edgeclip_device.camera_settings import CameraSettings
 from edgeclip_device.field_settings import ClockSettings, HealthSettings, PowerSettings
+from edgeclip_device.uplink_settings import UplinkSettings
 from edgeclip_device.urls import parse_broker_url, refuse_password
 
 LaxPath = Annotated[Path, Field(strict=False)]
@@ -171,17 +172,6 @@ class MqttSettings(Settings):
         if value is not None:
             parse_broker_url(value)
         return value
-
-
-class UplinkSettings(Settings):
-    """Table `[uplink]`: how the outbox is worked off."""
-
-    resend_s: float = Field(
-        60.0, ge=0.1, le=3600, description="A row without receipt is sent again; doubles to 1 h."
-    )
-    poll_s: float = Field(
-        1.0, ge=0.05, le=60, description="How often the outbox is looked at without being woken."
-    )
 
 
 class DeviceSettings(Settings):

@@ -21,9 +21,11 @@ class Connected:
 
     Attributes:
         session_present: Whether it still knew our MQTT session.
+        maximum_packet: The largest message that it takes, bytes; None where it does not say.
     """
 
     session_present: bool
+    maximum_packet: int | None = None
 
 
 @dataclass(frozen=True)
@@ -62,14 +64,24 @@ class SubscriptionRefused:
 
 
 @dataclass(frozen=True)
+class Subscribed:
+    """SUBACK: all of it was granted."""
+
+
+@dataclass(frozen=True)
 class Arrived:
-    """A message on a topic that we subscribed to."""
+    """A message on a topic that we subscribed to.
+
+    Attributes:
+        retained: Whether it was there before we subscribed.
+    """
 
     topic: str
     payload: bytes
+    retained: bool = False
 
 
-LinkEvent = Connected | Disconnected | Answered | SubscriptionRefused | Arrived
+LinkEvent = Connected | Disconnected | Answered | SubscriptionRefused | Subscribed | Arrived
 
 
 @dataclass(frozen=True)

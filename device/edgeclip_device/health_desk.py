@@ -9,18 +9,20 @@ from typing import Literal
 
 from pydantic import ValidationError
 
-from edgeclip.contract.health import Health, HealthLog
+from edgeclip.contract.health import Health
+from edgeclip.contract.logbook import Log
 from edgeclip.contract.topics import DeviceTopics
 from edgeclip_device.backlog import Backlog
 from edgeclip_device.clock import WallClock
 from edgeclip_device.config import DeviceSettings
-from edgeclip_device.drain import DrainCounts, Publisher
+from edgeclip_device.drain import DrainCounts
 from edgeclip_device.events import Answered
 from edgeclip_device.health import HealthComposer, LinkFacts
 from edgeclip_device.health_store import HealthStore
 from edgeclip_device.machine.alarms import MachineAlarms
 from edgeclip_device.machine.telemetry import read_telemetry
 from edgeclip_device.machine.tree import Tree
+from edgeclip_device.publisher import Publisher
 from edgeclip_device.vitals import VITALS, Vitals
 
 log = logging.getLogger(__name__)
@@ -152,7 +154,7 @@ class HealthDesk:
         rows = self._store.oldest(_ROWS_A_LOG)
         self._has_kept = bool(rows)
         if rows:
-            message = HealthLog(device_id=self._settings.device_id, health=_readable(rows))
+            message = Log(device_id=self._settings.device_id, health=_readable(rows))
             mid = link.publish(self._topics.log, message.to_json())
             self._logged = (mid, [hour for hour, _ in rows])
 

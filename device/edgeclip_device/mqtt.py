@@ -38,6 +38,7 @@ from edgeclip_device.events import (
     Event,
     FromLink,
     LinkEvent,
+    Subscribed,
     SubscriptionRefused,
 )
 from edgeclip_device.urls import BrokerAddress, parse_broker_url
@@ -114,15 +115,27 @@ class Link:
         """Subscribe at QoS 1; a refusal comes as an event."""
         self._client.subscribe([(topic, 1) for topic in topics])
 
-    def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> int:
+    def publish(
+        self, topic: str, payload: bytes, *, retain: bool = False, expiry_s: int | None = None
+    ) -> int:
         """Publish at QoS 1 and return the message's number; `Answered` follows.
+
+        Args:
+            topic: The whole topic.
+            payload: All bytes.
+            retain: Whether the broker keeps it.
+            expiry_s: After so long the broker forgets it; None for never.
 
         Raises:
             PublishError: There is no connection: paho would queue it without telling.
         """
         if not self.is_connected():
             raise PublishError("there is no connection to the broker")
-        info = self._client.publish(topic, payload, qos=1, retain=retain)
+        properties = None
+        if expiry_s is not None and self._is_version_5:
+            properties = _properties(PacketTypes.PUBLISH)
+            properties.MessageExpiryInterval = expiry_s
+        info = self._client.publish(topic, payload, qos=1, retain=retain, properties=properties)
         if info.rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
             raise PublishError(f"the connection to the broker failed: {info.rc.name}")
         return int(info.mid)
@@ -236,12 +249,12 @@ def _attach(client: Client, report: Report) -> None:
 
 
 def _on_connect(
-    report: Report, _c: Client, _d: Any, flags: ConnectFlags, code: ReasonCode, _p: Any
+    report: Report, _c: Client, _d: Any, flags: ConnectFlags, code: ReasonCode, said: Any
 ) -> None:
     if code.is_failure:
         report(Disconnected(f"the broker refuses: {code}", code.value))
     else:
-        report(Connected(flags.session_present))
+        report(Connected(flags.session_present, getattr(said, "MaximumPacketSize", None)))
 
 
 def _on_disconnect(
@@ -257,10 +270,9 @@ def _on_publish(report: Report, _c: Client, _d: Any, mid: int, code: ReasonCode,
 def _on_subscribe(
     report: Report, _c: Client, _d: Any, _m: int, codes: list[ReasonCode], _p: Any
 ) -> None:
-    for code in codes:
-        if code.is_failure:
-            report(SubscriptionRefused(str(code)))
+    refused = [str(code) for code in codes if code.is_failure]
+    report(SubscriptionRefused(", ".join(sorted(set(refused)))) if refused else Subscribed())
 
 
 def _on_message(report: Report, _c: Client, _d: Any, message: MQTTMessage) -> None:
-    report(Arrived(message.topic, bytes(message.payload)))
+    report(Arrived(message.topic, bytes(message.payload), bool(message.retain)))

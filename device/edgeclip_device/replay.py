@@ -13,7 +13,6 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 from edgeclip.contract.detection import Detection
-from edgeclip_device.backlog import Released
 from edgeclip_device.config import DeviceSettings
 from edgeclip_device.credentials import broker_credentials
 from edgeclip_device.detect import opened_detector
@@ -22,6 +21,7 @@ from edgeclip_device.drain import DrainCounts
 from edgeclip_device.motion.gate import GateCounts
 from edgeclip_device.notify import Notifier
 from edgeclip_device.pipeline import Committed, PipelineCounts
+from edgeclip_device.rows import Released
 from edgeclip_device.uplink_thread import UplinkThread
 
 

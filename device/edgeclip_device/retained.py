@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping
 
 from edgeclip.contract.alarms import ALARM_CODES
 from edgeclip.contract.topics import DeviceTopics
-from edgeclip_device.drain import Publisher
 from edgeclip_device.events import Answered
+from edgeclip_device.publisher import Publisher
 
 log = logging.getLogger(__name__)
 

@@ -52,7 +52,9 @@ def oldest_media(connection: sqlite3.Connection, skip: int = 0) -> list[str]:
 def forget_media(connection: sqlite3.Connection, hashes: Sequence[str], now: datetime) -> None:
     """Delete and count the rows of dropped media, in the caller's transaction."""
     if hashes:
-        connection.executemany("DELETE FROM media WHERE sha256 = ?", [(item,) for item in hashes])
+        gone = [(item,) for item in hashes]
+        connection.executemany("DELETE FROM media_parts WHERE sha256 = ?", gone)
+        connection.executemany("DELETE FROM media WHERE sha256 = ?", gone)
         database.count_dropped(connection, "media", len(hashes), now)
         log.error("the outbox is full: %d media dropped; clear the way to the broker", len(hashes))
 

@@ -29,6 +29,9 @@ TABLES: Final = (
 """Of version 1, made together with the file."""
 
 ADDED_TABLES: Final = {
+    "media_parts": """CREATE TABLE media_parts (
+  sha256 TEXT NOT NULL, parts INTEGER NOT NULL, part INTEGER NOT NULL,
+  PRIMARY KEY (sha256, parts, part)) WITHOUT ROWID""",
     "retained": "CREATE TABLE retained (name TEXT PRIMARY KEY, payload BLOB NOT NULL)"
     " WITHOUT ROWID",
 }

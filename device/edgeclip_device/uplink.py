@@ -5,10 +5,6 @@ from __future__ import annotations
 import logging
 import queue
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import datetime, timezone
-from typing import Literal
 
 from pydantic import ValidationError
 
@@ -16,34 +12,25 @@ from edgeclip.contract.reports import Status
 from edgeclip.contract.topics import DeviceTopics, dashboard_status
 from edgeclip.errors import PublishError
 from edgeclip_device import events as ev
-from edgeclip_device.backlog import Backlog, Released
+from edgeclip_device.backlog import Backlog
 from edgeclip_device.backoff import RetryPolicy, login_was_refused
+from edgeclip_device.budget import CONNECTION_BYTES, Budget, Metered
 from edgeclip_device.clock import WallClock, boot_id
 from edgeclip_device.config import DeviceSettings
 from edgeclip_device.credentials import Credentials
-from edgeclip_device.drain import Drain, DrainCounts
+from edgeclip_device.drain import Drain, DrainCounts, DrainLimits
 from edgeclip_device.health_desk import HealthDesk
-from edgeclip_device.mqtt import EventQueue, Link, LinkConfig, Will, broker_address, tls_context
+from edgeclip_device.link_alarms import LinkAlarms
+from edgeclip_device.link_report import LinkReport, UplinkOptions
+from edgeclip_device.mqtt import EventQueue, Link, LinkConfig, broker_address, tls_context
 from edgeclip_device.notify import Notifier
+from edgeclip_device.presence import Presence
 from edgeclip_device.retained import Announcer
-from edgeclip_device.running import Running, info
 
 log = logging.getLogger(__name__)
 
 _CONNECT_S = 15.0  # from the first packet to CONNACK
 _COUNT_EVERY_S = 0.2
-
-ReleasedHook = Callable[[Released], None]
-
-
-@dataclass
-class LinkReport:
-    """How the connection does: for the status line and for a replay's table."""
-
-    state: Literal["offline", "connecting", "online"] = "offline"
-    error: str | None = None
-    connections: int = 0
-    login_refused: bool = False
 
 
 class Uplink:
@@ -56,7 +43,7 @@ class Uplink:
         credentials: Of the broker.
         clock: The machine's clocks.
         notifier: To systemd.
-        on_released: Told what each receipt deleted.
+        options: What differs between a service, a replay and a test.
 
     Raises:
         ConfigError: No broker is named, or its certificates cannot be used.
@@ -70,7 +57,7 @@ class Uplink:
         *,
         clock: WallClock,
         notifier: Notifier,
-        on_released: ReleasedHook | None = None,
+        options: UplinkOptions | None = None,
     ) -> None:
         if broker_address(settings.mqtt).uses_tls:
             tls_context(settings.mqtt)  # a wrong certificate shows now, not at the first try
@@ -80,16 +67,17 @@ class Uplink:
         self._link_config = LinkConfig(settings.mqtt, credentials, settings.device_id)
         self._clock = clock
         self._notifier = notifier
-        self._on_released = on_released
+        self._options = options or UplinkOptions()
         self._topics = DeviceTopics(settings.project, settings.device_id)
         self._boot_id = boot_id()
         self._link: Link | None = None
         self._bdseq = 0
-        self._retry = RetryPolicy(settings.mqtt.retry_max_s)
+        self._retry = RetryPolicy(settings.mqtt.retry_max_s, self._options.timing)
         self._next_try_at = 0.0
         self._connected_at = 0.0
+        self._alert_at_try = 0
         self._counted_at = 0.0
-        self._told: Running | None = None
+        self._presence = Presence(settings, self._boot_id)
         self._announcer = Announcer(self._topics)
         self._dashboard: Status | None = None
         self._health = HealthDesk(settings, clock, self._boot_id)
@@ -112,16 +100,16 @@ class Uplink:
                 self._tick()
         finally:
             self._say_goodbye()
+            self._budget.save()
             self._backlog.close()
 
     def _open(self) -> None:
         self._backlog = Backlog(self._settings.state, self._clock)
-        self._drain = Drain(
-            self._backlog,
-            self._topics,
-            resend_s=self._settings.uplink.resend_s,
-            max_in_flight=self._settings.mqtt.max_in_flight,
-        )
+        uplink, device_id = self._settings.uplink, self._settings.device_id
+        limits = DrainLimits(uplink.resend_s, self._settings.mqtt.max_in_flight, uplink.part_bytes)
+        self._budget = Budget(uplink, self._backlog, self._clock, self._boot_id)
+        self._drain = Drain(self._backlog, self._topics, limits, self._budget)
+        self._link_alarms = LinkAlarms(self._backlog, device_id, self._options.timing)
 
     def _take_events(self) -> bool:
         """Wait for something to happen, at most one poll; say whether to stop."""
@@ -149,13 +137,16 @@ class Uplink:
             self._on_disconnected(event)
         elif isinstance(event, ev.SubscriptionRefused):
             log.error("the broker refuses a subscription: %s: check its ACL", event.reason)
+            self._link_alarms.subscription(event.reason)
+        elif isinstance(event, ev.Subscribed):
+            self._link_alarms.subscription(None)
 
     def _tick(self) -> None:
         if self._backlog.is_replaced():
             self._reopen()
         if self.report.state == "online":
             self._work()
-        elif self.report.state == "offline" and time.monotonic() >= self._next_try_at:
+        elif self.report.state == "offline" and self._is_time_to_try():
             self._connect()
         elif self.report.state == "connecting" and self._connect_took_too_long():
             self._on_disconnected(ev.Disconnected("the broker does not answer"))
@@ -168,6 +159,26 @@ class Uplink:
         self._counted_at = time.monotonic()
         rows, media = self._backlog.waiting()
         self._notifier.status(f"{self.report.state}; {rows} detections, {media} snapshots wait")
+        online_s = self._online_s()
+        if online_s >= self._options.timing.stable_s:
+            self._retry.connection_is_stable()
+        is_twin = self._retry.looks_like_a_twin
+        self._link_alarms.link(online_s, self._drain.refusals, is_twin=is_twin)
+        self._link_alarms.bytes_of_the_day(self._budget)
+        self._link_alarms.losses()
+
+    def _online_s(self) -> float:
+        return time.monotonic() - self._connected_at if self.report.state == "online" else 0.0
+
+    def _is_time_to_try(self) -> bool:
+        """Whether the wait is over; where tries are rare, a fresh alert shortens it."""
+        now = time.monotonic()
+        if now >= self._next_try_at:
+            return True
+        waited_s = now - self._connected_at
+        if not self._retry.tries_are_rare or waited_s < self._settings.mqtt.retry_max_s:
+            return False
+        return self._backlog.newest_alert() > self._alert_at_try
 
     def _work(self) -> None:
         if self._link is None:
@@ -176,10 +187,13 @@ class Uplink:
             self._on_disconnected(ev.Disconnected("the connection was lost"))
             return
         try:
-            self._tell_info(self._link)
-            self._announcer.tell(self._link, self._backlog.alarms.retained())
-            self._health.tell(self._link, self._backlog, self._drain.counts)
-            self._drain.fill(self._link, self._clock.boot_ns(), self._boot_id)
+            link = Metered(self._link, self._budget)
+            self._presence.tell_info(link, self._backlog.running())
+            self._announcer.tell(link, self._backlog.alarms.retained())
+            self._health.tell(link, self._backlog, self._drain.counts)
+            is_proven = self._online_s() >= self._options.timing.stable_s
+            media = is_proven or not self._retry.was_away_long
+            self._drain.fill(self._link, self._clock.boot_ns(), self._boot_id, with_media=media)
         except PublishError as error:
             self._on_disconnected(ev.Disconnected(str(error)))
 
@@ -194,8 +208,10 @@ class Uplink:
         self._bdseq = self._backlog.next_bdseq()
         self.report.state = "connecting"
         self._connected_at = time.monotonic()
+        self._alert_at_try = self._backlog.newest_alert()
+        self._budget.spend(0, CONNECTION_BYTES)
         self._link = Link(self._link_config, self._bdseq, self.events)
-        self._link.connect(Will(self._topics.status, self._status("offline").to_json()))
+        self._link.connect(self._presence.will(self._bdseq))
 
     def _connect_took_too_long(self) -> bool:
         return time.monotonic() - self._connected_at > _CONNECT_S
@@ -207,16 +223,15 @@ class Uplink:
         self.report.state, self.report.error = "online", None
         self.report.connections += 1
         self.report.login_refused = False
-        self._told = None
         self._announcer.on_connect()
         self._health.on_connected()
+        self._drain.on_connect(event.maximum_packet)
         self._connected_at = time.monotonic()
         self._link.subscribe(self._topics.receipt, dashboard_status(self._settings.project))
         if not event.session_present:
             self._backlog.dashboard_is_back()  # the broker forgot us, and what it had taken
         try:
-            self._link.publish(self._topics.status, self._status("online").to_json(), retain=True)
-            self._link.publish(self._topics.info, self._info(), retain=True)
+            self._presence.birth(Metered(self._link, self._budget), self._backlog.running())
         except PublishError as error:
             self._on_disconnected(ev.Disconnected(str(error)))
 
@@ -224,14 +239,15 @@ class Uplink:
         if self._link is None:
             return
         link, self._link = self._link, None
-        was_online = self.report.state == "online"
-        lived_s = time.monotonic() - self._connected_at if was_online else 0.0
+        lived_s = self._online_s()
         link.close()
         self._drain.on_disconnect()
         wait_s = self._retry.wait_s(event.code, lived_s)
         self._next_try_at = time.monotonic() + wait_s
         self.report.state, self.report.error = "offline", event.reason
         self.report.login_refused = login_was_refused(event.code)
+        if self.report.login_refused:
+            self._link_alarms.login_refused(event.reason)
         level = logging.ERROR if self.report.login_refused else logging.WARNING
         url = self._settings.mqtt.url
         log.log(level, "%s: %s; next try in %.1f s", url, event.reason, wait_s)
@@ -242,11 +258,12 @@ class Uplink:
             )
 
     def _on_message(self, message: ev.Arrived) -> None:
+        self._budget.spend(len(message.payload))
         if message.topic == self._topics.receipt:
             self._health.on_receipt()
             released = self._drain.on_receipt(message.payload)
-            if self._on_released is not None:
-                self._on_released(released)
+            if self._options.on_released is not None:
+                self._options.on_released(released)
         elif message.topic == dashboard_status(self._settings.project):
             self._on_dashboard(message.payload)
 
@@ -261,21 +278,8 @@ class Uplink:
         if status.state == "online" and known is not None and known.bdseq != status.bdseq:
             self._backlog.dashboard_is_back()
 
-    def _tell_info(self, link: Link) -> None:
-        running = self._backlog.running()
-        if running != self._told:
-            link.publish(self._topics.info, self._info(), retain=True)
-
-    def _info(self) -> bytes:
-        self._told = self._backlog.running()
-        return info(self._settings, self._told).to_json()
-
-    def _status(self, state: Literal["online", "stopped", "offline"]) -> Status:
-        since = None if state == "offline" else datetime.now(timezone.utc)
-        return Status(state=state, since=since, bdseq=self._bdseq, boot_id=self._boot_id)
-
     def _say_goodbye(self) -> None:
         self._notifier.stopping()
         if self._link is not None:
-            self._link.close((self._topics.status, self._status("stopped").to_json()))
+            self._link.close(self._presence.farewell())
             self._link = None

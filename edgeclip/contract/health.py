@@ -10,7 +10,6 @@ from edgeclip.contract.detection import Clock, Epoch, Identifier, Message
 from edgeclip.contract.pack import Probability
 
 HEALTH_SCHEMA: Final = "edgeclip.health/1"
-LOG_SCHEMA: Final = "edgeclip.log/1"
 
 Quality = Literal["excellent", "fair", "poor", "unusable"]
 
@@ -158,16 +157,4 @@ class Health(Message):
 
     def to_json(self) -> bytes:
         """Return the health as compact UTF-8 JSON."""
-        return self.model_dump_json(by_alias=True).encode()
-
-
-class HealthLog(Message):
-    """What a device kept of its health while it was offline: at most one an hour."""
-
-    schema_: Literal["edgeclip.log/1"] = Field(LOG_SCHEMA, alias="schema")
-    device_id: Identifier
-    health: list[Health] = Field(max_length=24)
-
-    def to_json(self) -> bytes:
-        """Return the log as compact UTF-8 JSON."""
         return self.model_dump_json(by_alias=True).encode()

@@ -38,7 +38,7 @@ PUBLIC_SUFFIX = ".pub"
 _MOST_BYTES = 10_000  # a signature file is far smaller
 _KEY_ID_DIGITS = 16
 
-Kind = Literal["bundle"]
+Kind = Literal["bundle", "command", "desired"]
 
 
 class Statement(Part):
@@ -153,9 +153,28 @@ def sign(data: bytes, kind: Kind, key: Ed25519PrivateKey, *, allow_downgrade: bo
     own = statement.model_dump_json().encode()
     signed = SignedStatement(
         statement=base64.b64encode(own).decode(),
-        signature=base64.b64encode(key.sign(_prefixed(kind, own))).decode(),
+        signature=sign_bytes(own, kind, key),
     )
     return signed.model_dump_json(indent=2) + "\n"
+
+
+def sign_bytes(data: bytes, kind: Kind, key: Ed25519PrivateKey) -> str:
+    """Return the base64 of a signature over a kind and these exact bytes."""
+    return base64.b64encode(key.sign(_prefixed(kind, data))).decode()
+
+
+def verify_bytes(data: bytes, signature: str, kind: Kind, key: Ed25519PublicKey) -> None:
+    """Check a signature of `sign_bytes`.
+
+    Raises:
+        SignatureError: It is not of this key over this kind and these bytes.
+    """
+    try:
+        key.verify(base64.b64decode(signature, validate=True), _prefixed(kind, data))
+    except (InvalidSignature, ValueError) as error:
+        raise SignatureError(
+            f"the signature of the {kind} is forged or damaged: sign it again"
+        ) from error
 
 
 def verified(path: Path, data: bytes, kind: Kind, keys: PublicKeys) -> Statement:

@@ -40,6 +40,33 @@ class DeviceTopics:
         """Retained: the birth certificate."""
         return f"{self.prefix}/up/info"
 
+    def reply(self, command_id: str) -> str:
+        """What became of a command."""
+        return f"{self.prefix}/up/reply/{command_id}"
+
+    @property
+    def log(self) -> str:
+        """Entries of the log book, and older health rows, grouped."""
+        return f"{self.prefix}/up/log"
+
+    @property
+    def clockfix(self) -> str:
+        """How far the clock of a boot was off."""
+        return f"{self.prefix}/up/clockfix"
+
+    def command(self, name: str) -> str:
+        """A signed command; `+` for all of them."""
+        return f"{self.prefix}/down/command/{name}"
+
+    @property
+    def desired(self) -> str:
+        """Retained: the signed state that the device shall have."""
+        return f"{self.prefix}/down/desired"
+
+    def chunk(self, sha256: str, offset: str) -> str:
+        """Bytes of a pack from an offset on, in decimal; `+` for all of them."""
+        return f"{self.prefix}/down/chunk/{sha256}/{offset}"
+
     def retained(self, name: str) -> str:
         """One of the retained messages of a device, for example `alarm/disk_low`."""
         return f"{self.prefix}/up/{name}"
@@ -49,17 +76,12 @@ class DeviceTopics:
         """Retained: how the device does."""
         return f"{self.prefix}/up/health"
 
-    @property
-    def log(self) -> str:
-        """Older health rows, grouped."""
-        return f"{self.prefix}/up/log"
-
     def detection(self, severity: Severity) -> str:
         """One revision of a visit."""
         return f"{self.prefix}/up/detection/{severity}"
 
     def media(self, detection_id: str, n: int) -> str:
-        """The bytes of one JPEG."""
+        """The bytes of one JPEG; of a large one its parts, a level below: `/2-5` is 2 of 5."""
         return f"{self.prefix}/up/media/{detection_id}/{n}"
 
     @property

@@ -13,6 +13,7 @@ from edgeclip_dashboard.messages import (
     InfoMessage,
     MalformedMessage,
     MediaMessage,
+    PartMessage,
     StatusMessage,
     parse_message,
 )
@@ -50,6 +51,16 @@ def test_status_info_and_media_are_read() -> None:
     assert isinstance(_parse(f"{PREFIX}/status", status), StatusMessage)
     media = _parse(f"{PREFIX}/media/{EPOCH}/3", b"bytes")
     assert media == MediaMessage("jetson-1", EPOCH, 3, b"bytes")
+
+
+def test_a_part_of_a_media_file_is_read() -> None:
+    part = _parse(f"{PREFIX}/media/{EPOCH}/3/2-5", b"bytes")
+    assert part == PartMessage("jetson-1", EPOCH, 3, 2, 5, b"bytes")
+
+
+@pytest.mark.parametrize("name", ["0-5", "6-5", "1-0", "-1-5", "a-b", "1-99999", "1", "1-2/3"])
+def test_a_part_that_cannot_be_is_malformed(name: str) -> None:
+    assert isinstance(_parse(f"{PREFIX}/media/{EPOCH}/3/{name}", b"x"), MalformedMessage)
 
 
 def test_a_kind_of_a_later_version_is_ignored() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from edgeclip_device.backoff import LinkTiming
 from edgeclip_device.clock import SystemClock
 from edgeclip_device.config import DeviceSettings, load_settings
 from edgeclip_device.credentials import Credentials
@@ -87,8 +88,12 @@ def start_uplink() -> Iterator[UplinkStarter]:
     """Starts uplinks in threads, and stops them at the end."""
     with ExitStack() as stack:
 
-        def start(settings: DeviceSettings, credentials: Credentials | None = None) -> UplinkThread:
-            thread = UplinkThread(settings, credentials or Credentials())
+        def start(
+            settings: DeviceSettings,
+            credentials: Credentials | None = None,
+            timing: LinkTiming = LinkTiming(),  # noqa: B008 - frozen
+        ) -> UplinkThread:
+            thread = UplinkThread(settings, credentials or Credentials(), timing=timing)
             thread.start()
             stack.callback(thread.stop)
             return thread

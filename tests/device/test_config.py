@@ -23,6 +23,7 @@ NO_DEFAULT = {
     "power.longitude",
     "power.nvpmodel",
     "power.trigger",
+    "uplink.daily_mb",
 }
 NOT_THE_DEFAULT = {
     "device_id", "state", "mqtt.ca_file", "mqtt.certificate_file", "mqtt.key_file",

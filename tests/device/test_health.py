@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from edgeclip.contract.health import CameraHealth, Drift, Health, HealthLog
+from edgeclip.contract.health import CameraHealth, Drift, Health
+from edgeclip.contract.logbook import Log
 from edgeclip.contract.topics import DeviceTopics
 from edgeclip_device.backlog import Backlog
 from edgeclip_device.clock import SystemClock, boot_id
@@ -40,8 +41,11 @@ class Wire:
     def __init__(self) -> None:
         self.sent: list[tuple[str, bytes, bool]] = []
 
-    def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> int:
+    def publish(
+        self, topic: str, payload: bytes, *, retain: bool = False, expiry_s: int | None = None
+    ) -> int:
         """Keep a message and number it."""
+        assert expiry_s is None
         self.sent.append((topic, payload, retain))
         return len(self.sent)
 
@@ -170,7 +174,7 @@ def test_offline_one_row_an_hour_is_kept_and_sent_as_a_log(
     _told(desk, settings, wire)
     topic, payload, retained = wire.sent[1]
     assert (topic, retained) == ("edgeclip/v1/demo/jetson-1/up/log", False)
-    (kept,) = HealthLog.model_validate_json(payload).health
+    (kept,) = Log.model_validate_json(payload).health
     assert kept.link.state == "offline"
     desk.on_answer(Answered(2, 0x87, "Not authorized"))
     assert len(store.oldest(10)) == 1

@@ -14,6 +14,7 @@ from edgeclip_device.uplink_thread import UplinkThread
 from support.brokers import Broker
 from support.receivers import eventually, receiving
 
+STALLED = "no frame for 20 s"
 StartUplink = Callable[..., UplinkThread]
 
 
@@ -23,9 +24,12 @@ class Written:
 
     messages: list[tuple[str, bytes]] = field(default_factory=list)
 
-    def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> int:
+    def publish(
+        self, topic: str, payload: bytes, *, retain: bool = False, expiry_s: int | None = None
+    ) -> int:
         """Take a message; all of them must be retained here."""
         assert retain
+        assert expiry_s is None
         self.messages.append((topic.split("/up/")[1], payload))
         return len(self.messages)
 
@@ -76,19 +80,19 @@ def test_changes_of_one_topic_wait_its_beginning_and_its_end_do_not() -> None:
 def test_alarms_are_retained_told_anew_to_a_broker_that_forgot_and_cleared(
     linked: DeviceSettings, stored: Outbox, broker: Broker, start_uplink: StartUplink
 ) -> None:
-    stored.alarms.raise_alarm("camera_stalled", "no frame for 20 s")
+    stored.alarms.raise_alarm("camera_stalled", STALLED)
     uplink = start_uplink(linked)
     eventually(lambda: uplink.uplink.report.state == "online", "the connection")
     with receiving(broker) as receiver:
-        eventually(lambda: receiver.alarms() == {"camera_stalled": "no frame for 20 s"}, "it")
+        eventually(lambda: receiver.alarms().get("camera_stalled") == STALLED, "it")
         broker.restart()
         receiver.others.clear()
-        eventually(lambda: receiver.alarms() == {"camera_stalled": "no frame for 20 s"}, "again")
+        eventually(lambda: receiver.alarms().get("camera_stalled") == STALLED, "again")
         stored.alarms.clear_alarm("camera_stalled")
-        eventually(lambda: receiver.alarms() == {}, "its end")
+        eventually(lambda: "camera_stalled" not in receiver.alarms(), "its end")
     with receiving(broker, device_id="late") as late:
         eventually(lambda: late.states, "the retained status")
-        assert late.alarms() == {}
+        assert "camera_stalled" not in late.alarms()
 
 
 @pytest.mark.broker
@@ -99,6 +103,6 @@ def test_a_broker_that_retains_an_alarm_of_a_lost_outbox_is_told_that_it_is_over
     topic = DeviceTopics("demo", "jetson-1").retained("alarm/overtemp")
     with receiving(broker) as receiver:
         receiver.publish(topic, b'{"detail": "95 C"}', retain=True)
-        eventually(lambda: receiver.alarms() == {"overtemp": "95 C"}, "the stale one")
+        eventually(lambda: "overtemp" in receiver.alarms(), "the stale one")
         start_uplink(linked)
-        eventually(lambda: receiver.alarms() == {}, "its end")
+        eventually(lambda: "overtemp" not in receiver.alarms(), "its end")

@@ -4,7 +4,9 @@ import sqlite3
 import threading
 from collections.abc import Callable
 from contextlib import closing
+from pathlib import Path
 
+import numpy as np
 import pytest
 
 from edgeclip_device.clock import SystemClock
@@ -15,7 +17,7 @@ from edgeclip_device.outbox import Attachment, Outbox
 from edgeclip_device.outbox_status import read_status
 from edgeclip_device.running import RUNNING, running
 from edgeclip_device.uplink_thread import UplinkThread
-from support.brokers import Broker
+from support.brokers import Broker, running_broker
 from support.clocks import NOON
 from support.drawn_clips import ground
 from support.receivers import eventually, receiving
@@ -48,6 +50,24 @@ def test_detections_and_media_arrive_and_leave_the_disk_at_the_receipt(
     assert receiver.keys() == {(item, 0) for item in IDS[:30]}
     assert receiver.media == {snapshot.sha256: snapshot.data}
     assert list(stored.media_folder.iterdir()) == []
+
+
+def test_a_large_snapshot_arrives_in_parts_that_the_broker_takes(
+    make_settings: Make, tmp_path: Path, start_uplink: StartUplink
+) -> None:
+    noise = np.random.default_rng(3).integers(0, 255, (300, 300, 3)).astype(np.uint8)
+    snapshot = encode(noise, "full", MediaSettings())
+    with running_broker(tmp_path / "b", settings=("max_packet_size 4000",)) as broker:
+        settings = make_settings(mqtt={"url": broker.url})
+        with (
+            closing(Outbox(settings.state, settings.outbox, SystemClock())) as outbox,
+            receiving(broker) as receiver,
+        ):
+            outbox.emit(detection(detection_id=IDS[0]), [Attachment(0, snapshot)])
+            start_uplink(settings)
+            eventually(lambda: outbox.waiting() == (0, 0), "all receipts")
+    assert receiver.media == {snapshot.sha256: snapshot.data}
+    assert len(receiver.parts[IDS[0]]) == -(-len(snapshot.data) // 3800)
 
 
 def test_without_a_receipt_the_row_stays_and_is_sent_again(

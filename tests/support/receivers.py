@@ -44,6 +44,7 @@ class Receiver:
     Attributes:
         gives_receipts: Whether it answers; may be changed at any time.
         refuses: Row numbers that it will never store.
+        parts: Of snapshots that came in parts, by detection and number.
         others: Topic below `up/` and payload of all else that came.
     """
 
@@ -60,6 +61,7 @@ class Receiver:
     infos: list[Info] = field(default_factory=list)
     healths: list[Health] = field(default_factory=list)
     payloads: list[dict[str, Any]] = field(default_factory=list)
+    parts: dict[str, dict[int, bytes]] = field(default_factory=dict)
     others: list[tuple[str, bytes]] = field(default_factory=list)
     _rows: dict[str, set[int]] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -129,11 +131,21 @@ class Receiver:
             elif kind == "detection":
                 self._take(bytes(message.payload))
             elif kind == "media":
-                digest = hashlib.sha256(message.payload).hexdigest()
-                self.media[digest] = bytes(message.payload)
-                self._receipt(client, next(iter(self._rows), None), media=[digest])
+                self._take_media(client, message.topic.split("/")[6:], bytes(message.payload))
             else:
                 self.others.append((message.topic.split("/", 5)[5], bytes(message.payload)))
+
+    def _take_media(self, client: Client, levels: list[str], payload: bytes) -> None:
+        if len(levels) == 3:  # detection, number, part of parts
+            part, parts = map(int, levels[2].split("-"))
+            known = self.parts.setdefault(levels[0], {})
+            known[part] = payload
+            if len(known) < parts:
+                return
+            payload = b"".join(known[number] for number in sorted(known))
+        digest = hashlib.sha256(payload).hexdigest()
+        self.media[digest] = payload
+        self._receipt(client, next(iter(self._rows), None), media=[digest])
 
     def alarms(self) -> dict[str, str]:
         """Return the details of the alarms that stand, but for those of this very machine."""
