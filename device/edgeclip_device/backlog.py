@@ -38,7 +38,9 @@ class Backlog:
         self._path = state / database.DATABASE_FILE
         self._connection = database.open_database(state)
         self._connection.execute("PRAGMA synchronous = NORMAL")
-        self.alarms = Alarms(self._connection, clock or SystemClock())
+        clock = clock or SystemClock()
+        clock.remember(self.anchor())
+        self.alarms = Alarms(self._connection, clock)
         self._newest_old = 0
         self._inode = self._path.stat().st_ino
         self.epoch = str(database.read_meta(self._connection, "epoch"))

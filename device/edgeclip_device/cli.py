@@ -27,6 +27,7 @@ for _command in (
     cli_field.install,
     cli_field.uninstall,
     cli_field.provision,
+    cli_field.doctor,
     cli_field.health,
     cli_field.apply,
 ):

@@ -1,4 +1,4 @@
-"""Commands of the field: install, uninstall, provision, apply, health."""
+"""Commands of the field: install, uninstall, provision, doctor, health, apply."""
 
 from __future__ import annotations
 
@@ -95,6 +95,30 @@ def health(
             print(line)
     if gate and verdict.problems:
         raise GateError(f"{state}: {verdict.problems[0]}")
+
+
+def doctor(
+    config: Annotated[Path | None, typer.Option("--config", help="device.toml.")] = None,
+    root: Root = Path("/"),
+    frame: Annotated[bool, typer.Option("--frame/--no-frame", help="Take a test frame.")] = True,
+    broker: Annotated[bool, typer.Option("--broker/--no-broker", help="Ask the broker.")] = True,
+    as_json: AsJson = False,
+) -> None:
+    """Look at everything that a device needs, a line each, with what to do; 4 where one fails."""
+    from edgeclip_device.config import load_settings
+    from edgeclip_device.doctor.base import Patient
+    from edgeclip_device.doctor.report import examine, facts_of, require_all, table_of
+    from edgeclip_device.machine.tree import Tree
+
+    patient = Patient(load_settings(config, {}), Tree(root), frame, broker)
+    findings = examine(patient)
+    if as_json:
+        print(json.dumps(facts_of(patient, findings), indent=2))
+    else:
+        from rich.console import Console
+
+        Console().print(table_of(findings))
+    require_all(findings)
 
 
 def _print_steps(steps: list[Step]) -> None:

@@ -6,7 +6,6 @@ time is only written down.
 
 from __future__ import annotations
 
-import ctypes
 import time
 import uuid
 from datetime import datetime, timezone
@@ -14,12 +13,11 @@ from pathlib import Path
 from typing import Protocol
 
 from edgeclip.contract.detection import Clock
+from edgeclip_device.clock_trust import BELIEVED_FROM, TrustJudge, find_evidence
+from edgeclip_device.field_settings import ClockSettings
+from edgeclip_device.machine.tree import Tree
 
-BELIEVED_FROM = datetime(2025, 1, 1, tzinfo=timezone.utc)  # no clock of ours can be right before
-_SYNCHRONISED = Path("/run/systemd/timesync/synchronized")
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
-_TIME_ERROR = 5  # adjtimex(2): the clock is not synchronised
-_TIMEX_BYTES = 512  # more than struct timex has on any machine
 
 
 class WallClock(Protocol):
@@ -34,9 +32,22 @@ class WallClock(Protocol):
     def trust(self) -> Clock:
         """Return how far `now` can be believed."""
 
+    def remember(self, anchor: datetime | None) -> None:
+        """Never believe a time before this one, from before a reboot."""
+
 
 class SystemClock:
-    """The machine's clocks."""
+    """The machine's clocks.
+
+    Args:
+        settings: The table `[clock]`.
+        tree: The machine's files.
+    """
+
+    def __init__(self, settings: ClockSettings | None = None, tree: Tree | None = None) -> None:
+        self._settings = settings or ClockSettings()
+        self._tree = tree or Tree()
+        self._judge = TrustJudge(self._settings)
 
     def now(self) -> datetime:
         """Return the wall time, aware UTC, believed or not."""
@@ -47,9 +58,14 @@ class SystemClock:
         return boot_now_ns()
 
     def trust(self) -> Clock:
-        """Return whether NTP holds the kernel's clock."""
-        trusted = _SYNCHRONISED.exists() or _kernel_is_synchronised()
-        return Clock(trusted=trusted, source="ntp" if trusted else "none")
+        """Return how far `now` can be believed: by NTP, GNSS, or an RTC that is vouched for."""
+        now = self.now()
+        evidence = find_evidence(self._tree, self._settings, now)
+        return self._judge.judge(evidence, now, self.boot_ns())
+
+    def remember(self, anchor: datetime | None) -> None:
+        """Never believe a time before this one, from before a reboot."""
+        self._judge.not_before = max(BELIEVED_FROM, anchor or BELIEVED_FROM)
 
 
 def boot_now_ns() -> int:
@@ -73,14 +89,3 @@ def boot_id() -> str:
         return _BOOT_ID.read_text().strip()
     except OSError:
         return str(uuid.uuid4())
-
-
-def _kernel_is_synchronised() -> bool:
-    """Ask the kernel; a sandbox that forbids the question gets no for an answer."""
-    try:
-        state = ctypes.CDLL(None, use_errno=True).adjtimex(
-            ctypes.create_string_buffer(_TIMEX_BYTES)
-        )
-    except (AttributeError, OSError):
-        return False
-    return bool(0 <= state != _TIME_ERROR)

@@ -11,7 +11,7 @@ from edgeclip.errors import ArtefactError, OutboxError
 from edgeclip_device.backends.base import Backend
 from edgeclip_device.backends.choosing import Chosen, choose_backend
 from edgeclip_device.classifier import Classifier
-from edgeclip_device.clock import WallClock, believed
+from edgeclip_device.clock import SystemClock, WallClock, believed
 from edgeclip_device.config import DeviceSettings
 from edgeclip_device.credentials import camera_credentials
 from edgeclip_device.detections import DetectionWriter
@@ -26,7 +26,6 @@ from edgeclip_device.running import RUNNING, running
 from edgeclip_device.sources.base import Source
 from edgeclip_device.sources.opening import Opening, open_source
 from edgeclip_device.sources.stills import StillsSource
-from edgeclip_device.strips import strips_of
 from edgeclip_device.trust import Trust
 from edgeclip_device.urls import masked
 from edgeclip_device.vitals_book import open_vitals
@@ -61,12 +60,14 @@ def opened_detector(
         stack.callback(outbox.close)
         trust = Trust(settings.inference, settings.state)
         pack = _load_pack(settings, trust, outbox)
-        source = _open_source(settings, pack, options)
-        stack.callback(source.close)  # a camera opens while the engine is loaded
         notifier.extend(_WARM_UP_S)
         chosen = choose_backend(pack, settings.inference)
         stack.callback(chosen.backend.close)
         trust.accept(pack.bundle_manifest)
+        source = open_source(
+            Opening(settings.camera, camera_credentials(), options.clock, options.start)
+        )
+        stack.callback(source.close)
         _say_what_runs(settings, source, outbox, (pack, chosen), options.clock)
         bell = Bell(settings.state)
         stack.callback(bell.close)
@@ -85,7 +86,8 @@ def detect(settings: DeviceSettings, stop: threading.Event) -> None:
     """
     notifier = Notifier()
     try:
-        with opened_detector(settings, notifier, DetectOptions()) as detector:
+        options = DetectOptions(clock=SystemClock(settings.clock))
+        with opened_detector(settings, notifier, options) as detector:
             detector.run(stop)
     except OutboxError:
         log.error("the outbox fails: the process ends, so that systemd starts it anew")
@@ -116,23 +118,10 @@ def _join(
         bell.ring()
         options.on_commit(news)
 
-    vitals = open_vitals(settings, pack, outbox, source)
+    vitals = open_vitals(settings, pack, outbox)
     stages = Stages(gate, Classifier(backend, pack), writer, outbox, vitals.saw)
     pipeline = Pipeline(stages, pack, settings.camera, settings.visits, on_commit=committed)
     return Detector(source, pack, backend, outbox, pipeline, gate, notifier, options, vitals)
-
-
-def _open_source(settings: DeviceSettings, pack: LoadedPack, options: DetectOptions) -> Source:
-    """Open the source; a camera begins to."""
-    opening = Opening(
-        settings.camera,
-        camera_credentials(),
-        options.clock,
-        settings.state,
-        strips_px=strips_of(settings.camera, pack.manifest),
-        start=options.start,
-    )
-    return open_source(opening)
 
 
 def _load_pack(settings: DeviceSettings, trust: Trust, outbox: Outbox) -> LoadedPack:

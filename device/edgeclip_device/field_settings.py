@@ -49,7 +49,11 @@ class ClockSettings(Settings):
         " script of gpsd or chrony.",
     )
     most_error_ms: int = Field(
-        1_000, ge=1, le=3_600_000, description="A kernel's clock less sure than this is no trust."
+        60_000,
+        ge=1,
+        le=3_600_000,
+        description="A clock that may be further off is not believed; without NTP it grows by 9 s"
+        " a day.",
     )
 
 

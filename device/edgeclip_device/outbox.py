@@ -66,6 +66,7 @@ class Outbox:
         aside = database.set_aside_if_damaged(state)
         self._connection = database.open_database(state)
         self.epoch = str(database.read_meta(self._connection, "epoch"))
+        clock.remember(self.anchor())
         self.alarms = Alarms(self._connection, clock)
         lost = f"{aside} was damaged and holds alone what had not been received" if aside else None
         self.alarms.set_alarm("outbox_reset", lost)
@@ -136,6 +137,15 @@ class Outbox:
         """Return the last wall time that was believed, or None."""
         text = database.read_meta(self._connection, "anchor")
         return datetime.fromisoformat(text) if text else None
+
+    def keep_anchor(self) -> None:
+        """Remember the wall time, if it is believed now.
+
+        Raises:
+            OutboxError: It could not be written.
+        """
+        if self._clock.trust().trusted:
+            self.note("anchor", self._clock.now().isoformat())
 
     def note(self, key: str, value: str) -> None:
         """Leave a word for the uplink in `meta`, for example what runs.

@@ -126,7 +126,7 @@ class UplinkThread:
         uplink = Uplink(
             self._settings,
             self._credentials,
-            clock=SystemClock(),
+            clock=SystemClock(self._settings.clock),
             notifier=notifier,
             options=UplinkOptions(self._on_released, self._timing),
         )

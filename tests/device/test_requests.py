@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -73,8 +74,17 @@ def test_a_request_that_fails_is_not_tried_again(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_second_reboot_soon_after_the_first_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("reason", "up_s", "runs"),
+    [
+        ("camera: gone", 3600.0, 1),
+        ("camera: gone", 22_000.0, 2),
+        ("command of admin", 300.0, 1),
+        ("command of admin", 3600.0, 2),
+    ],
+)
+def test_a_reboot_soon_after_the_last_one_is_refused(
+    tmp_path: Path, reason: str, up_s: float, runs: int
 ) -> None:
     state = tmp_path / "state"
     ask("reboot", "camera: gone", tmp_path)
@@ -82,11 +92,11 @@ def test_a_second_reboot_soon_after_the_first_is_refused(
     apply("reboot", folder=tmp_path, state=state, run=run)
     assert (state / "rebooted-from").read_text().strip() == boot_id()
     (state / "rebooted-from").write_text("018bcfe5-6800-79d7-baa4-4201ea1b234f\n")  # after it
-    monkeypatch.setattr(requests, "_CAMERA_REBOOT_S", 1e9)
-    ask("reboot", "camera: gone", tmp_path)
-    with pytest.raises(SetupError, match="no reboot"):
-        apply("reboot", folder=tmp_path, state=state, run=run)
-    assert len(run.ran) == 1
+    ask("reboot", reason, tmp_path)
+    refusal = pytest.raises(SetupError, match="no reboot") if runs == 1 else nullcontext()
+    with refusal:
+        apply("reboot", folder=tmp_path, state=state, run=run, up_s=up_s)
+    assert len(run.ran) == runs
 
 
 def test_the_reason_is_cut_to_what_is_read_again(tmp_path: Path) -> None:

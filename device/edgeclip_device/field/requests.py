@@ -60,7 +60,12 @@ def ask(request: Request, reason: str, folder: Path = FOLDER) -> bool:
 
 
 def apply(
-    request: str, *, folder: Path = FOLDER, state: Path = STATE, run: Runner | None = None
+    request: str,
+    *,
+    folder: Path = FOLDER,
+    state: Path = STATE,
+    run: Runner | None = None,
+    up_s: float | None = None,
 ) -> str:
     """Do what a request asks for, once, and say what was done.
 
@@ -69,6 +74,7 @@ def apply(
         folder: Where it lies.
         state: Where root remembers its reboots.
         run: Runs a command and returns its exit code.
+        up_s: Seconds since boot; None asks the kernel.
 
     Raises:
         ConfigError: There is no such request.
@@ -80,7 +86,8 @@ def apply(
     if reason is None:
         return f"nobody asks for {request}"
     if request == "reboot":
-        _refuse_often(reason, state)
+        now_s = time.clock_gettime(time.CLOCK_BOOTTIME) if up_s is None else up_s
+        _refuse_often(reason, state, now_s)
     code = (run or _run)(_COMMANDS[request])
     if code != 0:
         raise SetupError(f"{request}: {' '.join(_COMMANDS[request])} ended with {code}")
@@ -105,11 +112,10 @@ def _take(path: Path) -> str | None:
         return "no reason given"
 
 
-def _refuse_often(reason: str, state: Path) -> None:
+def _refuse_often(reason: str, state: Path, up_s: float) -> None:
     """Refuse a reboot soon after one of ours: the time since boot tells it without a clock."""
     mark = state / "rebooted-from"
     before = mark.read_text().strip() if mark.is_file() else ""
-    up_s = time.clock_gettime(time.CLOCK_BOOTTIME)
     wanted_s = _CAMERA_REBOOT_S if reason.startswith("camera") else _ANY_REBOOT_S
     if before and before != boot_id() and up_s < wanted_s:
         raise SetupError(

@@ -1,1 +1,0 @@
-"""Cameras are read by a process of their own. Import the module that owns a name."""

@@ -1,0 +1,1 @@
+"""What is installed, what fits, and what to do about the rest."""

@@ -1,0 +1,112 @@
+"""Disk and outbox: space, file system, wear, what waits."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+from edgeclip.errors import OutboxError
+from edgeclip_device.doctor.base import Finding, Patient
+from edgeclip_device.machine.disks import disk_space, wear_pct
+from edgeclip_device.outbox_status import read_status
+
+_FORGETS = {"tmpfs", "ramfs"}
+_NO_RIGHTS = {"vfat", "exfat", "msdos"}
+
+
+def check_disk(patient: Patient) -> Iterable[Finding]:
+    """Judge the disk of the state folder."""
+    folder = _existing(patient.settings.state)
+    space = disk_space(folder)
+    if space is not None:
+        found = f"{space.free_bytes / 1e6:,.0f} of {space.size_bytes / 1e6:,.0f} MB free"
+        if space.is_read_only:
+            step = "look at dmesg; repair or replace the card"
+            yield Finding("disk", "fail", f"{folder} is read-only", step)
+        elif space.is_low:
+            step = "delete what is not needed, or lower [outbox].max_mb"
+            yield Finding("disk", "warn", found, step)
+        else:
+            yield Finding("disk", "ok", found)
+    yield _file_system(patient, folder)
+    yield _wear(patient, folder)
+    yield _rights(patient.settings.state)
+
+
+def check_outbox(patient: Patient) -> Iterable[Finding]:
+    """Say what waits in the outbox."""
+    try:
+        status = read_status(patient.settings.state)
+    except OutboxError as error:
+        if "holds no outbox" in str(error):
+            yield Finding("outbox", "absent", "none yet: detect makes it at its first start")
+        else:
+            yield Finding("outbox", "fail", str(error), "restart detect")
+        return
+    found = f"{status.rows} detections and {status.media} snapshots wait"
+    if status.refused:
+        reason = next(iter(status.refused))
+        yield Finding("outbox", "warn", f"{found}; answered: {reason}", "look at the broker's ACL")
+    elif status.dropped:
+        kinds = ", ".join(f"{item.count} {item.kind}" for item in status.dropped)
+        step = "clear the way to the dashboard, or raise the caps in [outbox]"
+        yield Finding("outbox", "warn", f"{found}; dropped so far: {kinds}", step)
+    else:
+        yield Finding("outbox", "ok", found)
+
+
+def _file_system(patient: Patient, folder: Path) -> Finding:
+    kind = _kind_of(patient.tree.text("/proc/self/mountinfo") or "", folder)
+    if kind is None:
+        return Finding("file system", "absent", "cannot be told")
+    if kind in _FORGETS:
+        step = "put the state folder on a disk: what is in memory does not survive a power cut"
+        return Finding("file system", "fail", f"{folder} is on {kind}", step)
+    if kind in _NO_RIGHTS:
+        step = "use ext4 or f2fs: detect and uplink need rights and fsync"
+        return Finding("file system", "fail", f"{folder} is on {kind}", step)
+    if kind == "overlay":
+        step = "make sure that the upper layer is on a disk"
+        return Finding("file system", "warn", f"{folder} is on an overlay", step)
+    return Finding("file system", "ok", f"{folder} is on {kind}")
+
+
+def _kind_of(mountinfo: str, folder: Path) -> str | None:
+    """Return the file system of the longest mount point that holds a folder."""
+    best, kind = -1, None
+    for line in mountinfo.splitlines():
+        before, _, after = line.partition(" - ")
+        fields = before.split()
+        if len(fields) < 5 or not after:
+            continue
+        point = re.sub(r"\\040", " ", fields[4])
+        holds = folder == Path(point) or Path(point) in folder.parents
+        if holds and len(point) >= best:
+            best, kind = len(point), after.split()[0]
+    return kind
+
+
+def _wear(patient: Patient, folder: Path) -> Finding:
+    wear = wear_pct(patient.tree, folder)
+    if wear is None:
+        return Finding("card wear", "absent", "this disk does not say")
+    if wear >= 80:
+        return Finding("card wear", "warn", f"{wear:.0f} % of its life is used", "replace the card")
+    return Finding("card wear", "ok", f"{wear:.0f} % of its life is used")
+
+
+def _rights(state: Path) -> Finding:
+    if not state.exists():
+        return Finding("state folder", "absent", f"{state} is not there yet")
+    if os.access(state, os.R_OK | os.W_OK | os.X_OK):
+        return Finding("state folder", "ok", f"{state} can be written")
+    step = "run as a user of the group edgeclip, or `sudo systemd-tmpfiles --create edgeclip.conf`"
+    return Finding("state folder", "fail", f"{state} cannot be written by this user", step)
+
+
+def _existing(path: Path) -> Path:
+    """Return the nearest folder above that is there."""
+    absolute = path.absolute()
+    return next(p for p in (absolute, *absolute.parents) if p.exists())
