@@ -15,12 +15,14 @@ from edgeclip.baselines.finetune import FineTuning, finetune
 from edgeclip.baselines.frozen import linear_probe_in_rounds, zero_shot
 from edgeclip.baselines.judging import Task
 from edgeclip.baselines.pixels import PixelPart, PixelSplit, read_pixels
+from edgeclip.baselines.tip_adapter import tip_adapter
 from edgeclip.clip import Backbone
 from edgeclip.contenders import Contender
 from edgeclip.contract.pack import PackManifest
 from edgeclip.errors import ConfigError, DataError
 from edgeclip.folds import Folds, plan_folds
 from edgeclip.parts import PartData
+from edgeclip.peak_memory import forget_peak, peak_memory_mb
 from edgeclip.progress import Bars
 from edgeclip.regions import Strips
 
@@ -107,7 +109,14 @@ def run_baselines(names: Sequence[str], run: BaselineRun) -> list[Contender]:
     check_baselines(names)
     for part, kind in ((run.parts.training, "training"), (run.parts.validation, "validation")):
         _check_part(part, kind, run.manifest.targets)
-    return [BASELINES[name](run) for name in names]
+    return [_watched(BASELINES[name], run) for name in names]
+
+
+def _watched(make: Callable[[BaselineRun], Contender], run: BaselineRun) -> Contender:
+    """Return a contender with the most memory that was held while it was made."""
+    is_known = forget_peak()
+    found = make(run)
+    return replace(found, peak_memory_mb=peak_memory_mb() if is_known else float("nan"))
 
 
 def check_baselines(names: Sequence[str]) -> None:
@@ -130,18 +139,23 @@ def prompts_of(manifest: PackManifest) -> dict[str, list[list[str]]]:
     if columns is None:
         raise DataError(
             "the pack does not say which prompts make which column: leave --baseline zero-shot"
-            " out, or train the pack again"
+            " and tip-adapter out, or train the pack again"
         )
     return columns
 
 
-def _zero_shot(run: BaselineRun) -> Contender:
+def _prompted(run: BaselineRun) -> tuple[ZeroShot, Task]:
+    """Return the class matrix of the pack's prompts, and the task with its columns."""
     prompts = prompts_of(run.manifest)
     columns = [column for own in prompts.values() for column in own]
     own = [index for index, item in enumerate(prompts.values()) for _ in item]
-    began = time.perf_counter()
     start = ZeroShot.of(run.backbone.embed_prompts(columns), own, run.backbone.logit_scale)
-    task = replace(run.task, column_class=own)
+    return start, replace(run.task, column_class=own)
+
+
+def _zero_shot(run: BaselineRun) -> Contender:
+    began = time.perf_counter()
+    start, task = _prompted(run)
     held = run.parts.taught.chosen(run.parts.rounds(task.target_indices).held)
     found = zero_shot(start, held, run.parts.test, task)
     return replace(found, seconds=run.features_s + time.perf_counter() - began)
@@ -151,6 +165,14 @@ def _linear_probe(run: BaselineRun) -> Contender:
     folds = run.parts.rounds(run.task.target_indices)
     found = linear_probe_in_rounds(run.parts.taught, folds, run.parts.test, run.task)
     return replace(found, seconds=run.features_s + found.seconds)
+
+
+def _tip_adapter(run: BaselineRun) -> Contender:
+    began = time.perf_counter()
+    start, task = _prompted(run)
+    folds = run.parts.rounds(task.target_indices)
+    found = tip_adapter(start, run.parts.taught, folds, run.parts.test, task)
+    return replace(found, seconds=run.features_s + time.perf_counter() - began)
 
 
 def _resnet50(run: BaselineRun) -> Contender:
@@ -183,6 +205,7 @@ def _resnet50(run: BaselineRun) -> Contender:
 BASELINES: dict[str, Callable[[BaselineRun], Contender]] = {
     "zero-shot": _zero_shot,
     "linear-probe": _linear_probe,
+    "tip-adapter": _tip_adapter,
     "resnet50": _resnet50,
 }
 

@@ -24,7 +24,7 @@ CacheOption = Annotated[
 @app.callback(invoke_without_command=True)
 def cache(context: typer.Context, *, cache: CacheOption = None, as_json: AsJson = False) -> None:
     """Show what is kept, by encoder: shards, size, and when it was last used."""
-    context.obj = cache
+    context.obj = cache, as_json
     if context.invoked_subcommand:
         return
     from datetime import datetime, timezone
@@ -63,14 +63,18 @@ def cache(context: typer.Context, *, cache: CacheOption = None, as_json: AsJson 
 
 
 @app.command()
-def clear(context: typer.Context, *, cache: CacheOption = None) -> None:
+def clear(context: typer.Context, *, cache: CacheOption = None, as_json: AsJson = False) -> None:
     """Remove all of it but what a training reads just now."""
     from edgeclip.cache_store import CacheStore
     from edgeclip.config import default_cache
 
-    named = cache or context.obj  # `edgeclip cache --cache X clear` names it before the command
+    before, json_before = context.obj  # `edgeclip cache --cache X --json clear` has them before
+    named = cache or before
     store = CacheStore(named or default_cache())
     removed, kept = store.clear() if store.root.is_dir() else (0, 0)
+    if as_json or json_before:
+        print_json({"cache": str(store.root), "removed": removed, "in_use": kept})
+        return
     rest = f"; {kept} are in use and stay" if kept else ""
     show(f"{escape(str(store.root))}: {removed} shards removed{rest}")
     next_command(_command(named))

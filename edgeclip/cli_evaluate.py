@@ -48,7 +48,9 @@ class BesideGiven:
 
     baseline: Annotated[
         Optional[list[str]],  # noqa: UP045
-        typer.Option(help="Compare with 'zero-shot', 'linear-probe', 'resnet50'; repeat."),
+        typer.Option(
+            help="Compare with 'zero-shot', 'linear-probe', 'tip-adapter', 'resnet50'; repeat."
+        ),
     ] = None
     background_check: Annotated[
         bool, typer.Option("--background-check", help="Paint the animals over, and look again.")

@@ -25,6 +25,8 @@ class Contender:
         steps: Optimiser steps; 0 where there are none.
         seconds: Wall-clock time of training, features included; nan where nobody measured it.
         note: What a reader of the figures must know, or empty.
+        peak_memory_mb: The most that the process held meanwhile, encoder and images included; nan
+            where nobody measured it.
         uncalibrated: `(n, C)` like `probabilities`, at temperature 1; None where it is not known.
     """
 
@@ -35,6 +37,7 @@ class Contender:
     steps: int
     seconds: float
     note: str = ""
+    peak_memory_mb: float = float("nan")
     uncalibrated: NDArray[np.float32] | None = None
 
     def __post_init__(self) -> None:

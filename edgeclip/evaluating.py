@@ -43,7 +43,7 @@ from edgeclip.progress import Bars
 from edgeclip.regions import regions_of
 from edgeclip.report import METRICS_FILE, report_files
 from edgeclip.report_data import ReportData
-from edgeclip.run_costs import read_costs
+from edgeclip.run_costs import read_whole_costs
 from edgeclip.token_cache import TokenCache
 from edgeclip.token_features import TokenLevel, encode_with_tokens
 
@@ -201,7 +201,7 @@ class _Evaluation:
         return images
 
     def _own(self, part: PartData) -> Contender:
-        manifest, costs = self.pack.manifest, read_costs(self._request.pack)
+        manifest, costs = self.pack.manifest, read_whole_costs(self._request.pack)
         head = Head(
             "adapter",
             self.pack.tensors,
@@ -209,7 +209,8 @@ class _Evaluation:
             manifest.column_class,
             manifest.training.trainable_params,
             manifest.training.steps,
-            seconds=costs.head_s if costs and not costs.resumed else float("nan"),
+            seconds=costs.head_s if costs else float("nan"),
+            peak_memory_mb=costs.peak_memory_mb if costs else float("nan"),
         )
         return head_contender(head, part)
 

@@ -67,7 +67,7 @@ def _short(text: str) -> str:
 def _costs(comparison: Comparison) -> Table:
     table = plain_table("\nWhat each of them needed")
     for column in (
-        "", "trained\nparameters", "steps", "seconds",
+        "", "trained\nparameters", "steps", "seconds", "peak\nMB",
         *(f"threshold\n{escape(target)}" for target in comparison.targets),
     ):  # fmt: skip
         table.add_column(column, justify="right" if column else "left")
@@ -77,6 +77,7 @@ def _costs(comparison: Comparison) -> Table:
             f"{contender.trainable_params:,}",
             str(contender.steps),
             whole(contender.seconds),
+            whole(contender.peak_memory_mb),
             *(f"{contender.thresholds[target]:.2f}" for target in comparison.targets),
         )
     return table

@@ -127,9 +127,13 @@ def climb(
         own = [entry for entry in entries if entry.rung == rung]
         if rung == "S2":
             for entry in own:
-                steps.append(_judged(_tried(entry, folds, judge, tried), _best(steps)))
+                tried(entry.name)
+                steps.append(_judged(at_its_best(entry, folds, judge), _best(steps)))
             continue
-        fresh = [_tried(entry, folds, judge, tried) for entry in own]
+        fresh = []
+        for entry in own:
+            tried(entry.name)
+            fresh.append(at_its_best(entry, folds, judge))
         if rung == "S0":
             steps += _floor(fresh)
         else:
@@ -138,9 +142,8 @@ def climb(
     return Ladder(tuple(steps), _best(steps), folds.level, len(used))
 
 
-def _tried(entry: Entry, folds: Folds, judge: Judge, tried: Callable[[str], None]) -> Step:
-    """Return an entry at its best setting and share, not yet compared."""
-    tried(entry.name)
+def at_its_best(entry: Entry, folds: Folds, judge: Judge) -> Step:
+    """Return an entry at its best setting and share on what was held out, not yet compared."""
     seconds = 0.0
     found: list[tuple[Mapping[str, float], float, Score]] = []
     for setting in entry.settings:

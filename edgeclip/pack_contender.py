@@ -29,6 +29,7 @@ class Head:
         steps: Of the optimiser.
         seconds: Of training; nan where nobody measured it.
         note: For a reader, or empty.
+        peak_memory_mb: Of training; nan where nobody measured it.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Head:
     steps: int
     seconds: float = float("nan")
     note: str = ""
+    peak_memory_mb: float = float("nan")
 
 
 def head_contender(head: Head, part: PartData) -> Contender:
@@ -53,6 +55,7 @@ def head_contender(head: Head, part: PartData) -> Contender:
         steps=head.steps,
         seconds=head.seconds,
         note=head.note,
+        peak_memory_mb=head.peak_memory_mb,
         uncalibrated=part.score(uncalibrated, head.column_class, targets)[1],
     )
 

@@ -5,14 +5,13 @@ They differ from run to run, and a pack and its report do not: they lie in `repo
 
 from __future__ import annotations
 
-import resource
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from edgeclip.openings import REPORT_FOLDER
+from edgeclip.peak_memory import peak_memory_mb
 
 COSTS_FILE = "costs.json"
 
@@ -72,7 +71,7 @@ def read_costs(pack: Path) -> RunCosts | None:
         return None
 
 
-def peak_memory_mb() -> float:
-    """Return the most memory that this process has held, in MB."""
-    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return most / (1e6 if sys.platform == "darwin" else 1e6 / 1024)
+def read_whole_costs(pack: Path) -> RunCosts | None:
+    """Return what the training of a pack took, or None where it was of several processes, too."""
+    costs = read_costs(pack)
+    return None if costs and costs.resumed else costs

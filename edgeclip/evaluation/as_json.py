@@ -26,6 +26,7 @@ def comparison_json(comparison: Comparison) -> Json:
                 "trainable_params": contender.trainable_params,
                 "steps": contender.steps,
                 "seconds": _number(contender.seconds),
+                "peak_memory_mb": _number(contender.peak_memory_mb),
                 "note": contender.note,
                 "thresholds": {k: _number(v) for k, v in contender.thresholds.items()},
             }

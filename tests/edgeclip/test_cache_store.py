@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -191,3 +192,12 @@ def test_a_cache_that_is_named_before_the_command_is_the_one_that_is_cleared(
     assert "1 shards removed" in cleared.output
     assert f"next: edgeclip cache --cache '{tmp_path}/my cache'" in cleared.output
     assert (usual.exists(), named.exists()) == (True, False)
+
+
+@pytest.mark.parametrize("words", [["--json", "clear"], ["clear", "--json"]])
+def test_a_clearing_is_told_as_json_where_that_is_asked_for(
+    tmp_path: Path, words: list[str]
+) -> None:
+    _shard(tmp_path, "a/1.safetensors", 1000)
+    cleared = CliRunner().invoke(app, ["cache", "--cache", str(tmp_path), *words])
+    assert json.loads(cleared.stdout) == {"cache": str(tmp_path), "removed": 1, "in_use": 0}

@@ -28,18 +28,23 @@ Evaluate = Callable[..., ReportData]
 def test_baselines_stand_beside_the_pack_on_the_same_images(
     run_evaluation: Evaluate, table: Path, trained: tuple[Path, TrainResult]
 ) -> None:
-    data = run_evaluation(table, baselines=("zero-shot", "linear-probe"))
+    data = run_evaluation(table, baselines=("zero-shot", "linear-probe", "tip-adapter"))
     contenders = data.comparison.contenders
-    assert [contender.name for contender in contenders] == ["adapter", "zero-shot", "linear probe"]
+    names = ["adapter", "zero-shot", "linear probe", "Tip-Adapter"]
+    assert [contender.name for contender in contenders] == names
     assert contenders[1].trainable_params == 0
     assert contenders[2].trainable_params > 0
     costs = trained[1].costs
     assert contenders[0].seconds == pytest.approx(costs.features_s + costs.learning_s)
     assert all(math.isfinite(contender.seconds) for contender in contenders)
+    assert contenders[0].peak_memory_mb == pytest.approx(costs.peak_memory_mb)
+    assert all(contender.peak_memory_mb > 100 for contender in contenders[1:])  # torch is loaded
+    assert (contenders[3].trainable_params, contenders[3].steps) == (0, 0)
+    assert contenders[3].note.startswith("alpha ")
     expected = trained[1].comparison.headline.judgements["zero-shot"].frames
     found = data.comparison.headline.judgements["zero-shot"].frames
     assert found.targets["leopard"].support == expected.targets["leopard"].support
-    assert set(data.comparison.headline.differences) == {"zero-shot", "linear probe"}
+    assert set(data.comparison.headline.differences) == {"zero-shot", "linear probe", "Tip-Adapter"}
     # chosen on the very images that the training had held out, threshold and temperature alike
     ours, theirs = (each.targets["leopard"].threshold for each in (found, expected))
     assert ours == pytest.approx(theirs, abs=1e-5)
