@@ -178,12 +178,8 @@ class _Evaluation:
         part = self._part(self._roles.judged, views=1, name="encoding", for_pack=True)
         contenders = [self._own(part), *self._baselines(part)]
         judged = judged_images(part)
-        comparison = compare(
-            contenders,
-            judged,
-            targets=manifest.targets,
-            is_known_place=known_places(judged.images, self._roles.taught_locations),
-        )
+        known = known_places(judged.images, self._roles.taught_locations)
+        comparison = compare(contenders, judged, targets=manifest.targets, is_known_place=known)
         return comparison, self._background(judged.images)
 
     def _usable(self) -> list[LabelledImage]:
