@@ -33,5 +33,15 @@ class CameraSettings(Settings):
         1.0, gt=0, le=3600, description="Time between two images of a folder."
     )
     timeout_s: float = Field(
-        10.0, ge=1, le=45, description="How long opening or reading a stream may take."
+        10.0, ge=1, le=45, description="A camera without a frame for so long has stalled."
+    )
+    frozen_s: float = Field(
+        30.0,
+        ge=0,
+        le=3600,
+        description="So long may a camera give the same frame; 0 for one that shows no real scene.",
+    )
+    may_reboot: bool = Field(
+        default=False,
+        description="Whether a camera that nothing else helps may reboot the machine, once in 6 h.",
     )

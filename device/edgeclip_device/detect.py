@@ -26,6 +26,7 @@ from edgeclip_device.running import RUNNING, running
 from edgeclip_device.sources.base import Source
 from edgeclip_device.sources.opening import Opening, open_source
 from edgeclip_device.sources.stills import StillsSource
+from edgeclip_device.strips import strips_of
 from edgeclip_device.trust import Trust
 from edgeclip_device.urls import masked
 from edgeclip_device.vitals_book import open_vitals
@@ -60,14 +61,12 @@ def opened_detector(
         stack.callback(outbox.close)
         trust = Trust(settings.inference, settings.state)
         pack = _load_pack(settings, trust, outbox)
+        source = _open_source(settings, pack, options)
+        stack.callback(source.close)  # a camera opens while the engine is loaded
         notifier.extend(_WARM_UP_S)
         chosen = choose_backend(pack, settings.inference)
         stack.callback(chosen.backend.close)
         trust.accept(pack.bundle_manifest)
-        source = open_source(
-            Opening(settings.camera, camera_credentials(), options.clock, options.start)
-        )
-        stack.callback(source.close)
         _say_what_runs(settings, source, outbox, (pack, chosen), options.clock)
         bell = Bell(settings.state)
         stack.callback(bell.close)
@@ -118,10 +117,23 @@ def _join(
         bell.ring()
         options.on_commit(news)
 
-    vitals = open_vitals(settings, pack, outbox)
+    vitals = open_vitals(settings, pack, outbox, source)
     stages = Stages(gate, Classifier(backend, pack), writer, outbox, vitals.saw)
     pipeline = Pipeline(stages, pack, settings.camera, settings.visits, on_commit=committed)
     return Detector(source, pack, backend, outbox, pipeline, gate, notifier, options, vitals)
+
+
+def _open_source(settings: DeviceSettings, pack: LoadedPack, options: DetectOptions) -> Source:
+    """Open the source; a camera begins to."""
+    opening = Opening(
+        settings.camera,
+        camera_credentials(),
+        options.clock,
+        settings.state,
+        strips_px=strips_of(settings.camera, pack.manifest),
+        start=options.start,
+    )
+    return open_source(opening)
 
 
 def _load_pack(settings: DeviceSettings, trust: Trust, outbox: Outbox) -> LoadedPack:

@@ -11,8 +11,9 @@ from datetime import datetime
 from edgeclip.errors import SourceError
 from edgeclip_device.backends.base import Backend
 from edgeclip_device.backoff import Backoff
+from edgeclip_device.capture.faults import FAULT_CODES, CameraFaultError
 from edgeclip_device.clock import SystemClock, WallClock, believed, boot_now_ns
-from edgeclip_device.frames import Frame
+from edgeclip_device.frames import Frame, NothingYet
 from edgeclip_device.motion.gate import GateCounts, MotionGate
 from edgeclip_device.notify import Notifier
 from edgeclip_device.outbox import Outbox
@@ -25,6 +26,7 @@ log = logging.getLogger(__name__)
 
 _LONGEST_RETRY_S = 10.0  # below half of the watchdog's 60 s
 _SAY_EVERY_S = 60.0
+_WAIT_FOR_CAMERA_S = 60.0
 
 
 def _nothing(_committed: Committed) -> None:
@@ -64,6 +66,8 @@ class Detector:
     _beaten_at: float = field(default=-float("inf"))
     _said_at: float = field(default=-float("inf"))
     _origin: float | None = None
+    _is_ready: bool = False
+    _has_alarms: bool = True  # of the last process
 
     @property
     def gate_counts(self) -> GateCounts:
@@ -95,6 +99,9 @@ class Detector:
                 continue
             if frame is None:
                 break
+            if isinstance(frame, NothingYet):
+                self._on_nothing(frame)
+                continue
             backoff.reset()
             self._pace(frame.at_s, stop)
             self.pipeline.process(_as_if_just_read(frame) if self.options.speed > 0 else frame)
@@ -108,22 +115,40 @@ class Detector:
 
     def _on_failure(self, error: SourceError, stop: threading.Event, backoff: Backoff) -> None:
         now = believed(self.options.clock.now(), None)
-        self.pipeline.fail("camera_failed" if self.source.is_live else "decode_failed", now)
-        self.vitals.saw_failure()
-        self._beat()
-        if not self.source.is_live:
+        if not isinstance(error, CameraFaultError):
+            self.pipeline.fail("decode_failed", now)
+            self._beat()
             log.error("%s", error)
             return
-        wait_s = backoff.next_wait_s()
-        log.error("%s; next try in %.1f s", error, wait_s)
+        self.pipeline.fail("camera_failed", now)
+        self._beat()
+        self.outbox.alarms.raise_alarm(error.code, str(error))  # which logs it, once
+        self._has_alarms = True
+        if not self._is_ready:  # a camera that is missing at the start is no reason for a new one
+            self.notifier.extend(_WAIT_FOR_CAMERA_S)
         self.notifier.status(f"camera failed: {error}")
-        stop.wait(wait_s)
+        stop.wait(backoff.next_wait_s())
+
+    def _on_nothing(self, nothing: NothingYet) -> None:
+        self.pipeline.rest(nothing.at_s)
+        if not self.source.is_live:  # an empty folder is watched as well as a full one
+            self._ready()
+        self._beat()
+
+    def _ready(self) -> None:
+        if not self._is_ready:
+            self._is_ready = True
+            self.notifier.ready()
 
     def _on_frame(self) -> None:
         counts = self.gate_counts
         if counts.frames == 1:
             log.info("the first frame is here")
-            self.notifier.ready()
+            self._ready()
+        if self._has_alarms:
+            self._has_alarms = False
+            for code in FAULT_CODES:
+                self.outbox.alarms.clear_alarm(code)
         now = time.monotonic()
         if now - self._said_at >= _SAY_EVERY_S:
             self._said_at = now

@@ -1,4 +1,4 @@
-"""Frames: what a source gives."""
+"""Frames: what a source gives, and that there is none yet."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ class Frame:
         captured_at: Aware UTC, or None while the wall clock is not to be believed.
         read_ns: `time.monotonic_ns()` when it was read; latencies count from here.
         boot_ns: The boot-time clock at that moment.
+        is_new_view: Whether size or light changed with it: the gate begins anew.
     """
 
     image: NDArray[np.uint8]
@@ -29,3 +30,15 @@ class Frame:
     captured_at: datetime | None
     read_ns: int
     boot_ns: int
+    is_new_view: bool = False
+
+
+@dataclass(frozen=True)
+class NothingYet:
+    """There is no frame now, and no failure: what waits on time goes on.
+
+    Attributes:
+        at_s: Seconds now, on the source's own clock.
+    """
+
+    at_s: float

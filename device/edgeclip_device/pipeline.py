@@ -27,7 +27,7 @@ from edgeclip_device.frames import Frame
 from edgeclip_device.motion.gate import GateResult, MotionGate
 from edgeclip_device.outbox import Attachment, Outbox
 from edgeclip_device.packs import LoadedPack
-from edgeclip_device.strips import strips_of
+from edgeclip_device.strips import strips_of, warn_of_other_strips
 from edgeclip_device.visits import EndReason, Revision, Sighting, VisitTracker
 
 log = logging.getLogger(__name__)
@@ -112,6 +112,7 @@ class Pipeline:
         self.counts = PipelineCounts()
         self._stages = stages
         self._thresholds = pack.thresholds
+        warn_of_other_strips(camera, pack.manifest)
         self._strips_px = strips_of(camera, pack.manifest)
         self._hold_frames = visits.of
         self._on_commit = on_commit
@@ -144,6 +145,8 @@ class Pipeline:
         self._at_s = frame.at_s
         self.recover("camera_failed", frame.captured_at)
         self.recover("decode_failed", frame.captured_at)
+        if frame.is_new_view:
+            self._stages.gate.begin_anew()
         image = self._without_strips(frame.image)
         began = time.perf_counter()
         gate = self._stages.gate.judge(image, frame.at_s)
@@ -151,6 +154,17 @@ class Pipeline:
         if gate.opens:
             self._classify(frame, image, gate, gate_ms)
         self._commit_all(self._tracker.expire(frame.at_s), 0.0)
+
+    def rest(self, at_s: float) -> None:
+        """End what has been quiet for long enough, while no frames come.
+
+        Args:
+            at_s: Seconds now, on the source's own clock.
+
+        Raises:
+            OutboxError: It could not be written.
+        """
+        self._commit_all(self._tracker.expire(at_s), 0.0)
 
     def fail(self, code: FailureCode, at: datetime | None) -> None:
         """Commit a failure once; it lasts until `recover`.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections import deque
+from collections.abc import Callable
 
 import numpy as np
 
@@ -15,6 +16,8 @@ from edgeclip.contract.health import (
     ProcessHealth,
     VisitHealth,
 )
+from edgeclip_device.capture.health import CameraReport
+from edgeclip_device.capture.source import camera_report
 from edgeclip_device.classifier import Classification
 from edgeclip_device.clock import boot_now_ns
 from edgeclip_device.config import DeviceSettings
@@ -25,12 +28,12 @@ from edgeclip_device.motion.gate import GateCounts
 from edgeclip_device.outbox import Outbox
 from edgeclip_device.packs import LoadedPack
 from edgeclip_device.pipeline import PipelineCounts
+from edgeclip_device.sources.base import Source
 from edgeclip_device.vitals import VITALS, Vitals
 
 STARTS = "starts"  # keys in `meta`
 DRIFT = "drift"
 EVERY_S = 30.0
-_HOUR_S = 3600.0
 _ANCHOR_S = 600.0
 _RECENT = 500  # classifications whose times are remembered
 
@@ -43,19 +46,26 @@ class VitalsBook:
         expected_fps: Frames a second that are wanted.
         drift: Of the pack.
         tree: The machine's files.
+        report: Says how the camera does; None of what is no camera.
     """
 
     def __init__(
-        self, outbox: Outbox, expected_fps: float, drift: DriftWatch, tree: Tree | None = None
+        self,
+        outbox: Outbox,
+        expected_fps: float,
+        drift: DriftWatch,
+        tree: Tree | None = None,
+        *,
+        report: Callable[[], CameraReport | None] = lambda: None,
     ) -> None:
         self._outbox = outbox
         self._expected_fps = expected_fps
+        self._report = report
         self._drift = drift
         self._drift_kept = drift.stored()
         self._tree = tree or Tree()
         self._starts = _count_start(outbox)
         self._frame_ns: int | None = None
-        self._failures: deque[float] = deque(maxlen=1000)
         self._infer_ms: deque[float] = deque(maxlen=_RECENT)
         self._anchor_due_at = 0.0
         self._before = (time.monotonic(), 0, 0, 0)  # when, frames, let through, classified
@@ -63,10 +73,6 @@ class VitalsBook:
     def saw_frame(self, boot_ns: int) -> None:
         """Note a frame."""
         self._frame_ns = boot_ns
-
-    def saw_failure(self) -> None:
-        """Note that the camera failed and is opened again."""
-        self._failures.append(time.monotonic())
 
     def saw(self, found: Classification) -> None:
         """Note a classification."""
@@ -108,11 +114,7 @@ class VitalsBook:
             boot_id=self._outbox.boot_id,
             boot_ns=boot_now_ns(),
             frame_ns=self._frame_ns,
-            camera=CameraHealth(
-                fps=round(new_frames / span_s, 2),
-                expected_fps=self._expected_fps,
-                reopens_1h=sum(now - at < _HOUR_S for at in self._failures),
-            ),
+            camera=self._camera(round(new_frames / span_s, 2)),
             gate=GateHealth(
                 open_pct=None if open_pct is None else round(open_pct, 2),
                 infer_per_min=round(60 * (counts.classified - classified) / span_s, 2),
@@ -128,6 +130,18 @@ class VitalsBook:
             available_mb=available_mb(self._tree),
         )
 
+    def _camera(self, looked_at_fps: float) -> CameraHealth:
+        report = self._report()
+        if report is None:
+            return CameraHealth(fps=looked_at_fps, expected_fps=self._expected_fps)
+        return CameraHealth(
+            fps=None if report.fps is None else round(report.fps, 2),
+            expected_fps=report.expected_fps,
+            stalls_1h=report.stalls_1h,
+            reopens_1h=report.reopens_1h,
+            quality=report.quality,
+        )
+
     def _infer(self, count: int) -> InferHealth:
         if not self._infer_ms:
             return InferHealth(count=count)
@@ -135,7 +149,9 @@ class VitalsBook:
         return InferHealth(count=count, p50_ms=round(float(p50), 2), p95_ms=round(float(p95), 2))
 
 
-def open_vitals(settings: DeviceSettings, pack: LoadedPack, outbox: Outbox) -> VitalsBook:
+def open_vitals(
+    settings: DeviceSettings, pack: LoadedPack, outbox: Outbox, source: Source
+) -> VitalsBook:
     """Return the book of a detect that begins; drift goes on where the last one ended.
 
     Raises:
@@ -143,7 +159,7 @@ def open_vitals(settings: DeviceSettings, pack: LoadedPack, outbox: Outbox) -> V
     """
     key = f"{pack.manifest_sha256}/{settings.deployment_id}"
     drift = DriftWatch(key, pack.thresholds, outbox.noted(DRIFT))
-    return VitalsBook(outbox, settings.camera.max_fps, drift)
+    return VitalsBook(outbox, settings.camera.max_fps, drift, report=lambda: camera_report(source))
 
 
 def _count_start(outbox: Outbox) -> int:

@@ -17,7 +17,7 @@ Quality = Literal["excellent", "fair", "poor", "unusable"]
 class CameraHealth(Message):
     """The camera, as detect sees it."""
 
-    fps: float | None = Field(None, ge=0, description="Frames a second that are looked at.")
+    fps: float | None = Field(None, ge=0, description="Frames a second that the camera gives.")
     expected_fps: float | None = Field(None, ge=0)
     frame_age_s: float | None = Field(None, ge=0, description="Of the newest frame.")
     stalls_1h: int | None = Field(None, ge=0)

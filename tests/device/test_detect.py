@@ -14,6 +14,8 @@ import pytest
 
 from edgeclip.contract.detection import Detection
 from edgeclip.errors import OutboxError, SetupError, SourceError
+from edgeclip_device.capture.opening import captured
+from edgeclip_device.clock import SystemClock
 from edgeclip_device.config import DeviceSettings
 from edgeclip_device.database import DATABASE_FILE, read_meta
 from edgeclip_device.detect import detect, opened_detector
@@ -21,9 +23,8 @@ from edgeclip_device.detector import DetectOptions, Detector
 from edgeclip_device.locks import only_process
 from edgeclip_device.notify import Notifier
 from edgeclip_device.running import RUNNING, Running
-from edgeclip_device.sources.live import LiveSource
-from support.cameras import ADDRESS, FakeCamera
-from support.clocks import NOON, StandingClock
+from support.capture_drivers import OPENER, camera, openings
+from support.clocks import NOON
 from support.drawn_clips import ground, with_blob, write_image
 from support.processes import end, running
 from support.receivers import eventually
@@ -128,30 +129,49 @@ def test_a_second_detect_on_the_same_state_is_refused(
 
 
 @pytest.fixture
-def live(make_settings: Make, still_clip: Path) -> Iterator[tuple[Detector, FakeCamera]]:
-    """A detector whose camera gives 20 frames, fails, and comes back at the third try."""
+def live(make_settings: Make, still_clip: Path, tmp_path: Path) -> Iterator[Detector]:
+    """A detector whose camera gives 20 frames, fails, and comes back at the third opening."""
     settings = make_settings(camera={"source": str(still_clip)})
-    clock = StandingClock()
-    camera = FakeCamera(clock, good=20, openings=[True, False, True])
-    with opened_detector(settings, Notifier(), DetectOptions(clock=clock)) as detector:
+    address = camera(tmp_path, "frames 20", "absent", "frames 100000")
+    with opened_detector(settings, Notifier(), DetectOptions()) as detector:
         detector.source.close()
-        detector.source = LiveSource(ADDRESS, 60.0, clock=clock, opener=camera.open)
-        yield detector, camera
+        detector.source = captured(
+            address, settings.camera, settings.state, (0, 0), clock=SystemClock(), opener=OPENER
+        )
+        yield detector
+        detector.source.close()
 
 
 def test_a_camera_that_fails_is_told_and_opened_again(
-    live: tuple[Detector, FakeCamera], make_settings: Make, caplog: pytest.LogCaptureFixture
+    live: Detector, make_settings: Make, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    detector, camera = live
     stop = threading.Event()
-    thread = threading.Thread(target=_stop_after, args=(detector, 30, stop))
+    thread = threading.Thread(target=_stop_after, args=(live, 30, stop))
     thread.start()
-    detector.run(stop)
+    live.run(stop)
     thread.join()
-    assert camera.opened >= 3
+    assert openings(tmp_path) >= 3
     failures = [item.phase for item in _rows(make_settings().state) if item.failure]
     assert failures[:2] == ["new", "end"]
-    assert "cannot be opened: plug it in; next try in" in caplog.text
+    assert "alarm camera_stalled: camera cannot be opened: plug it in" in caplog.text
+    assert "alarm camera_stalled is over" in caplog.text
+    assert live.outbox.alarms.standing() == {}
+
+
+def test_a_camera_that_is_missing_at_the_start_is_told_and_waited_for(
+    make_settings: Make, tmp_path: Path
+) -> None:
+    settings = make_settings()
+    with running(
+        "detect", "--source", "/dev/none", "--bundle", settings.inference.bundle or "",
+        "--state", settings.state, log=tmp_path / "log",
+    ) as process:  # fmt: skip
+        eventually(lambda: _has_rows(settings.state), "the failure")
+        assert process.poll() is None
+        assert end(process) == 0
+    first = _rows(settings.state)[0]
+    assert (first.failure, first.observation_type) == ("camera_failed", "unclassified")
+    assert "/dev/none cannot be opened" in (tmp_path / "log").read_text()
 
 
 def _stop_after(detector: Detector, frames: int, stop: threading.Event) -> None:
@@ -215,18 +235,17 @@ def test_sigterm_ends_the_open_visit_and_exits_with_0(
         "--state", settings.state, "--max-fps", "60",
     )  # fmt: skip
     with running(*arguments, log=tmp_path / "log") as process:
-        database = settings.state / DATABASE_FILE
-        eventually(lambda: database.exists() and _safe_rows(settings.state), "the detection")
+        eventually(lambda: _has_rows(settings.state), "the detection")
         assert end(process) == 0
     last = _rows(settings.state)[-1]
     assert (last.phase, last.end_reason) == ("end", "shutdown")
 
 
-def _safe_rows(state: Path) -> list[Detection]:
+def _has_rows(state: Path) -> bool:
     try:
-        return _rows(state)
+        return (state / DATABASE_FILE).exists() and bool(_rows(state))
     except sqlite3.OperationalError:  # the tables are being made
-        return []
+        return False
 
 
 def test_what_runs_is_logged_once(

@@ -57,6 +57,14 @@ def test_two_frames_of_three_are() -> None:
     assert [result.opens for result in results] == [False, False, True]
 
 
+def test_a_new_view_goes_through_once_and_what_was_learned_is_forgotten() -> None:
+    gate = _settled()
+    gate.begin_anew()
+    results = _judge(gate, [with_blob(STILL, 100)] * 10, first=20)
+    assert [result.opens for result in results] == [True] + [False] * 9
+    assert gate.counts.recalibrations == 1
+
+
 def test_a_frame_is_classified_every_minute_whatever_happens() -> None:
     gate = MotionGate(MotionSettings())
     forced = [n for n in range(700) if gate.judge(STILL, n / FPS).report.forced]

@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from edgeclip.errors import ConfigError, SourceError
 from edgeclip_device.camera_settings import CameraSettings
+from edgeclip_device.capture.faults import CameraFaultError
 from edgeclip_device.credentials import Credentials
+from edgeclip_device.frames import Frame
+from edgeclip_device.sources.base import Source
 from edgeclip_device.sources.opening import Opening, open_source
 from edgeclip_device.sources.stills import StillsSource
 from edgeclip_device.sources.video import VideoSource
@@ -15,7 +19,8 @@ from support.drawn_clips import ground, write_image
 
 
 def _opening(source: str | None) -> Opening:
-    return Opening(CameraSettings(source=source), Credentials(), StandingClock(), NOON)
+    camera = CameraSettings(source=source)
+    return Opening(camera, Credentials(), StandingClock(), Path("state"), start=NOON)
 
 
 def test_a_folder_and_an_image_are_stills(tmp_path: Path) -> None:
@@ -33,9 +38,10 @@ def test_another_file_is_a_video(crossing_clip: Path) -> None:
 
 def test_a_files_time_of_change_is_its_start_where_none_is_given(tmp_path: Path) -> None:
     path = write_image(tmp_path / "a.png", ground())
-    opening = Opening(CameraSettings(source=str(path)), Credentials(), StandingClock())
+    camera = CameraSettings(source=str(path))
+    opening = Opening(camera, Credentials(), StandingClock(), tmp_path)
     frame = open_source(opening).read()
-    assert frame is not None
+    assert isinstance(frame, Frame)
     assert frame.captured_at is not None
     assert frame.captured_at.timestamp() == pytest.approx(path.stat().st_mtime)
 
@@ -45,14 +51,32 @@ def test_a_files_time_of_change_is_its_start_where_none_is_given(tmp_path: Path)
     [
         ("no/such/clip.mp4", "there is no no/such/clip.mp4: name an image"),
         ("http://camera/stream", "http:// is no source"),
-        ("99", "/dev/video99 cannot be opened"),
-        ("/dev/none", "/dev/none cannot be opened"),
         ("videotestsrc ! fakesink", "must end in"),
     ],
 )
 def test_what_cannot_be_opened_says_what_to_do(text: str, words: str) -> None:
     with pytest.raises(SourceError, match=words):
         open_source(_opening(text))
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("99", "/dev/video99"),
+        ("/dev/none", "/dev/none"),
+        ("rtsp://127.0.0.1:1/stream", "rtsp://127.0.0.1:1/stream"),
+    ],
+)
+def test_a_camera_that_is_missing_now_says_so_when_it_is_read(text: str, name: str) -> None:
+    with closing(open_source(_opening(text))) as source:
+        assert source.is_live
+        with pytest.raises(CameraFaultError, match=f"{name} cannot be opened"):
+            _read_on(source)
+
+
+def _read_on(source: Source) -> None:
+    while source.read() is not None:
+        pass
 
 
 def test_without_a_source_it_says_where_to_name_one() -> None:

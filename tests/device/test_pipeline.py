@@ -284,3 +284,14 @@ def test_the_hook_hears_each_commit_with_its_row(make_settings: Make) -> None:
         assert [news.detection.seq for news in rig.commits] == [row.seq for row in rig.rows()]
         assert rig.commits[0].detection.epoch == rig.outbox.epoch
         assert 3 <= rig.commits[0].at_s <= 4.5
+
+
+def test_a_visit_ends_also_while_no_frames_come(make_settings: Make) -> None:
+    with _rig(make_settings()) as rig:
+        rig.feed(crossing()[:60])
+        last_s = (rig.number - 1) / FPS
+        rig.pipeline.rest(last_s + 1)
+        assert rig.rows()[-1].phase != "end"
+        rig.pipeline.rest(last_s + 100)
+        last = rig.rows()[-1]
+    assert (last.phase, last.end_reason) == ("end", "quiet")

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import json
 import sys
+import tempfile
+import time
+from pathlib import Path
 
 from edgeclip.errors import SourceError, run_command_line
 from edgeclip_device.camera_settings import CameraSettings
 from edgeclip_device.clock import SystemClock
 from edgeclip_device.credentials import camera_credentials
+from edgeclip_device.frames import Frame
+from edgeclip_device.sources.base import Source
 from edgeclip_device.sources.opening import Opening, open_source
+
+_PATIENCE_S = 20.0
 
 
 def take() -> None:
@@ -19,13 +26,13 @@ def take() -> None:
         EdgeclipError: There is none.
     """
     settings = CameraSettings.model_validate_json(sys.stdin.read())
-    source = open_source(Opening(settings, camera_credentials(), SystemClock()))
-    try:
-        frame = source.read()
-    finally:
-        source.close()
-    if frame is None:
-        raise SourceError(f"{source.name}: not one frame")
+    camera = settings.model_copy(update={"may_reboot": False})
+    with tempfile.TemporaryDirectory() as state:  # what was done for the camera stays untouched
+        source = open_source(Opening(camera, camera_credentials(), SystemClock(), Path(state)))
+        try:
+            frame = _first(source)
+        finally:
+            source.close()
     height, width = frame.image.shape[:2]
     facts = {
         "width": width,
@@ -34,6 +41,17 @@ def take() -> None:
         "deviation": float(frame.image.std()),
     }
     sys.stdout.write(json.dumps(facts) + "\n")
+
+
+def _first(source: Source) -> Frame:
+    deadline = time.monotonic() + _PATIENCE_S
+    while time.monotonic() < deadline:
+        frame = source.read()
+        if frame is None:
+            break
+        if isinstance(frame, Frame):
+            return frame
+    raise SourceError(f"{source.name}: not one frame")
 
 
 if __name__ == "__main__":

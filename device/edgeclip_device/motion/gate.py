@@ -88,6 +88,7 @@ class MotionGate:
         self._last_at_s: float | None = None
         self._held_frames = 0
         self._last_crop: Box | None = None
+        self._begins_anew = False
 
     def hold(self, frames: int) -> None:
         """Let the next frames through, motion or not: an animal that stands still stays in view.
@@ -98,6 +99,10 @@ class MotionGate:
             frames: How many.
         """
         self._held_frames = frames
+
+    def begin_anew(self) -> None:
+        """Forget the background: the next frame shows another view, and goes through."""
+        self._begins_anew = True
 
     def judge(self, image: NDArray[np.uint8], at_s: float) -> GateResult:
         """Return whether a frame is worth a classification.
@@ -138,12 +143,13 @@ class MotionGate:
         """Return what moved, and whether the light has changed."""
         if self._settings.algorithm == "off":
             return _NOTHING, False
+        told, self._begins_anew = self._begins_anew, False
         level, before = float(gray.mean()), self._level
         self._level = level
         jumped = before is not None and abs(level - before) > self._settings.max_luminance_jump
         mask = np.asarray(self._memory.background.apply(gray) & self._allowed, np.uint8)
         blobs = find_blobs(mask, self._settings.min_blob_pct)
-        relit = jumped or blobs.changed_pct > self._settings.max_changed_pct
+        relit = told or jumped or blobs.changed_pct > self._settings.max_changed_pct
         if relit:
             self.counts.recalibrations += 1
             self._memory = self._new_memory()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from edgeclip_device.frames import Frame
+from edgeclip_device.frames import Frame, NothingYet
 
 
 class Source(Protocol):
@@ -23,12 +23,14 @@ class Source(Protocol):
     def is_live(self) -> bool:
         """Whether time passes at the source while nobody reads."""
 
-    def read(self) -> Frame | None:
-        """Return the next frame, or None at the end.
+    def read(self) -> Frame | NothingYet | None:
+        """Return the next frame, that there is none yet, or None at the end.
+
+        It returns within a second, or nearly so: the watchdog, signals and open visits wait for it.
 
         Raises:
-            SourceError: There is no frame now. Reading again goes on: with the next image of a
-                folder, or by opening the camera again.
+            SourceError: A frame is lost. Reading again goes on: with the next image of a folder, or
+                by helping the camera.
         """
 
     def close(self) -> None:

@@ -5,15 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
+from urllib.parse import quote
 
 from edgeclip.errors import ConfigError, SourceError
 from edgeclip_device.camera_settings import CameraSettings
+from edgeclip_device.capture.opening import captured
 from edgeclip_device.clock import WallClock
 from edgeclip_device.credentials import Credentials
 from edgeclip_device.sources.base import Source
-from edgeclip_device.sources.live import (
+from edgeclip_device.sources.cameras import (
     CameraAddress,
-    LiveSource,
     gstreamer_camera,
     rtsp_camera,
     v4l2_camera,
@@ -31,12 +32,16 @@ class Opening:
         camera: The table `[camera]`.
         credentials: Of a network camera.
         clock: The machine's clocks.
+        state: The state folder, which remembers what was done for a camera.
+        strips_px: Rows of burned-in text at top and bottom.
         start: When a file's first frame was taken; None takes the file's time of change.
     """
 
     camera: CameraSettings
     credentials: Credentials
     clock: WallClock
+    state: Path
+    strips_px: tuple[int, int] = (0, 0)
     start: datetime | None = None
 
 
@@ -45,7 +50,8 @@ def open_source(opening: Opening) -> Source:
 
     Raises:
         ConfigError: No source is named.
-        SourceError: It cannot be opened; the message says what to do.
+        SourceError: A file cannot be opened, or a camera never could be; the message says what to
+            do. A camera that is only missing now says so when it is read.
     """
     text = opening.camera.source
     if text is None:
@@ -62,15 +68,15 @@ def open_source(opening: Opening) -> Source:
 
 
 def _live(opening: Opening, address: CameraAddress) -> Source:
-    return LiveSource(address, opening.camera.max_fps, clock=opening.clock)
+    return captured(address, opening.camera, opening.state, opening.strips_px, clock=opening.clock)
 
 
 def _rtsp(opening: Opening, url: str) -> Source:
-    username, password = opening.credentials.username, opening.credentials.password
-    full = url
-    if username:
-        full = with_credentials(url, username, password.get_secret_value() if password else "")
-    return _live(opening, rtsp_camera(url, full, opening.camera.timeout_s))
+    username, secret = opening.credentials.username, opening.credentials.password
+    password = secret.get_secret_value() if secret else ""
+    full = with_credentials(url, username, password) if username else url
+    secrets = (password, quote(password, safe="")) if password else ()
+    return _live(opening, rtsp_camera(url, full, opening.camera.timeout_s, secrets))
 
 
 def _file(opening: Opening, path: Path) -> Source:

@@ -1,22 +1,15 @@
-"""Cameras through OpenCV: a number, a device file, RTSP, or a GStreamer string.
-
-A failed read closes the camera; the next read opens it again. The caller waits in between.
-"""
+"""How OpenCV opens cameras: a number, a device file, RTSP, or a GStreamer string."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
 import cv2
-import numpy as np
 
 from edgeclip.errors import SourceError
-from edgeclip_device.clock import WallClock, believed
-from edgeclip_device.frames import Frame
 from edgeclip_device.urls import masked
 
 
@@ -28,6 +21,9 @@ class Capture(Protocol):
 
     def set(self, propId: int, value: float) -> bool:  # noqa: N803 - OpenCV's name
         """Set a property; False where the camera does not take it."""
+
+    def get(self, propId: int) -> float:  # noqa: N803 - OpenCV's name
+        """Return a property; 0 where the camera does not know it."""
 
     def grab(self) -> bool:
         """Take the next frame without decoding it."""
@@ -50,6 +46,8 @@ class CameraAddress:
         advice: What to do if it cannot be opened.
         parameters: OpenCV's pairs of property and value, given when opening.
         wishes: Properties that are set afterwards; a camera may ignore them.
+        secrets: What no log may show, whoever writes it.
+        has_service: Whether a service of the system stands between us and the camera, as argus.
     """
 
     target: int | str = field(repr=False)
@@ -58,6 +56,8 @@ class CameraAddress:
     advice: str
     parameters: tuple[int, ...] = ()
     wishes: tuple[tuple[int, int], ...] = ()
+    secrets: tuple[str, ...] = field(default=(), repr=False)
+    has_service: bool = False
 
 
 Opener = Callable[[int | str, int, Sequence[int]], Capture]
@@ -68,87 +68,24 @@ def open_capture(target: int | str, api: int, parameters: Sequence[int]) -> Capt
     return cv2.VideoCapture(target, api, list(parameters))
 
 
-class LiveSource:
-    """Reads a camera.
-
-    Args:
-        address: The camera.
-        max_fps: Frames a second to give; those between are taken and not decoded.
-        clock: For the frames' times.
-        opener: Opens it; tests give their own.
+def open_camera(address: CameraAddress, opener: Opener) -> Capture:
+    """Return an opened camera, with its wishes told.
 
     Raises:
-        SourceError: It cannot be opened now.
+        SourceError: It cannot be opened now; the message says what to check.
     """
-
-    is_live = True
-
-    def __init__(
-        self,
-        address: CameraAddress,
-        max_fps: float,
-        *,
-        clock: WallClock,
-        opener: Opener = open_capture,
-    ) -> None:
-        self.name = address.name
-        self._address = address
-        self._interval_s = 1 / max_fps
-        self._clock = clock
-        self._opener = opener
-        self._number = -1
-        self._next_at_s = 0.0
-        self._capture: Capture | None = self._open()
-
-    def read(self) -> Frame | None:
-        """Return the next frame that is due.
-
-        Raises:
-            SourceError: The camera gave none, or cannot be opened again.
-        """
-        if self._capture is None:
-            self._capture = self._open()
-        while True:
-            if not self._capture.grab():
-                self._lose("gives no frame")
-            self._number += 1
-            boot_ns = self._clock.boot_ns()
-            at_s = boot_ns / 1e9
-            if at_s >= self._next_at_s:
-                break
-        self._next_at_s = at_s + self._interval_s * 0.95  # a camera's frames come a little early
-        read_ns = time.monotonic_ns()
-        done, image = self._capture.retrieve()
-        if not done or image is None or image.ndim != 3:
-            self._lose("gives a frame that cannot be decoded")
-        rgb = np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)
-        captured_at = believed(self._clock.now(), None)
-        return Frame(rgb, self._number, at_s, captured_at, read_ns, boot_ns)
-
-    def close(self) -> None:
-        """Give the camera back."""
-        if self._capture is not None:
-            self._capture.release()
-            self._capture = None
-
-    def _open(self) -> Capture:
-        address = self._address
-        try:
-            capture = self._opener(address.target, address.api, address.parameters)
-        except cv2.error as error:
-            raise SourceError(
-                f"{address.name} cannot be opened ({error.err}): {address.advice}"
-            ) from error
-        if not capture.isOpened():
-            capture.release()
-            raise SourceError(f"{address.name} cannot be opened: {address.advice}")
-        for wish, value in address.wishes:
-            capture.set(wish, value)
-        return capture
-
-    def _lose(self, what: str) -> None:
-        self.close()
-        raise SourceError(f"{self.name} {what}: it is opened again")
+    try:
+        capture = opener(address.target, address.api, address.parameters)
+    except cv2.error as error:
+        raise SourceError(
+            f"{address.name} cannot be opened ({error.err}): {address.advice}"
+        ) from error
+    if not capture.isOpened():
+        capture.release()
+        raise SourceError(f"{address.name} cannot be opened: {address.advice}")
+    for wish, value in address.wishes:
+        capture.set(wish, value)
+    return capture
 
 
 def v4l2_camera(number_or_path: str) -> CameraAddress:
@@ -166,13 +103,16 @@ def v4l2_camera(number_or_path: str) -> CameraAddress:
     )
 
 
-def rtsp_camera(url: str, url_with_credentials: str, timeout_s: float) -> CameraAddress:
+def rtsp_camera(
+    url: str, url_with_credentials: str, timeout_s: float, secrets: tuple[str, ...] = ()
+) -> CameraAddress:
     """Return the address of a network camera.
 
     Args:
         url: For logs.
         url_with_credentials: What is opened.
         timeout_s: For opening and for each read; OpenCV takes it only at opening.
+        secrets: What no log may show.
     """
     milliseconds = round(timeout_s * 1000)
     return CameraAddress(
@@ -187,6 +127,7 @@ def rtsp_camera(url: str, url_with_credentials: str, timeout_s: float) -> Camera
             cv2.CAP_PROP_READ_TIMEOUT_MSEC,
             milliseconds,
         ),
+        secrets=secrets,
     )
 
 
@@ -209,4 +150,5 @@ def gstreamer_camera(pipeline: str) -> CameraAddress:
         api=cv2.CAP_GSTREAMER,
         name=f"gstreamer {pipeline.split('!')[0].strip().split()[0]}",
         advice="try the same string with gst-launch-1.0, and look at its message",
+        has_service="nvarguscamerasrc" in pipeline,
     )
