@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 
 from edgeclip.contract.detection import Identifier
@@ -16,7 +18,28 @@ class CameraSettings(Settings):
         None,
         min_length=1,
         description="An image, a folder of images, a video, a camera's number or device file, "
-        "rtsp://HOST/PATH, or a GStreamer string that ends in appsink.",
+        "csi://SENSOR, rtsp://HOST/PATH, or a GStreamer string that ends in appsink.",
+    )
+    via: Literal["opencv", "gstreamer"] = Field(
+        "opencv",
+        description="What reads a USB or network camera; gstreamer decodes on a Jetson's hardware. "
+        "csi:// always uses GStreamer.",
+    )
+    width: int | None = Field(None, ge=16, le=8192, description="Asked of a USB or CSI camera, px.")
+    height: int | None = Field(None, ge=16, le=8192, description="The same.")
+    fps: int | None = Field(
+        None, ge=1, le=240, description="Asked of a USB or CSI camera, and expected of any."
+    )
+    sensor_mode: int | None = Field(None, ge=0, le=64, description="Of argus, for csi://.")
+    flip: int = Field(0, ge=0, le=7, description="nvvidconv's flip-method; 2 turns by 180 degrees.")
+    codec: Literal["h264", "h265"] = Field(
+        "h264", description="Of an RTSP camera that GStreamer reads."
+    )
+    pipeline: str | None = Field(
+        None,
+        min_length=1,
+        description="A GStreamer string in place of the one built from these keys; may hold "
+        "{username} and {password}.",
     )
     max_fps: float = Field(
         5.0, gt=0, le=60, description="Frames a second that are looked at; others are passed over."

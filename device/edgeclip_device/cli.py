@@ -38,7 +38,7 @@ ConfigFile = Annotated[
 ]
 Source = Annotated[
     str | None,
-    typer.Option(help="Image, folder, video, camera number, /dev/..., rtsp://... or GStreamer."),
+    typer.Option(help="Image, folder, video, number, /dev/..., csi://, rtsp://... or GStreamer."),
 ]
 Bundle = Annotated[Path | None, typer.Option(help="Folder made by `edgeclip-export bundle`.")]
 Task = Annotated[str | None, typer.Option(help="Which pack of the bundle.")]
@@ -232,6 +232,8 @@ def check_config(
     """Print the settings as they would be used, without secrets."""
     from edgeclip_device.config import load_settings
     from edgeclip_device.credentials import broker_credentials, camera_credentials
+    from edgeclip_device.sources.pipelines import pipeline_of
+    from edgeclip_device.sources.pipelines import shown as shown_pipeline
 
     settings = load_settings(file, {})
     print(settings.model_dump_json(indent=2))
@@ -239,6 +241,9 @@ def check_config(
         shown = credentials.username or "none"
         password = "set, not shown" if credentials.password else "none"
         print(f"{kind} user name: {shown}; password: {password}")
+    pipeline = pipeline_of(settings.camera, camera_credentials())
+    if pipeline is not None:
+        print(f"camera pipeline: {shown_pipeline(pipeline, camera_credentials())}")
 
 
 def _print_replay(result: Any, as_json: bool) -> None:

@@ -211,8 +211,8 @@ def load_settings(file: Path | None, options: dict[str, Any]) -> DeviceSettings:
     tables = read_toml(file) if file else {}
     _merge(tables, options)
     settings = settings_from(tables, DeviceSettings, source=str(file or "options"))
-    if settings.camera.source:
-        refuse_password(settings.camera.source)
+    for key in ("source", "pipeline"):
+        refuse_password(getattr(settings.camera, key) or "", key)
     _check_certificates(settings.mqtt)
     return settings
 

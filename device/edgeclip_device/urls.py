@@ -37,11 +37,15 @@ def parse_broker_url(url: str) -> BrokerAddress:
     return BrokerAddress(parts.hostname, port, parts.scheme == "mqtts")
 
 
-_SECRET_IN_PIPELINE = re.compile(r"://[^/\s@]*:[^/\s@]*@|\b(user-pw|password)\s*=")
+_SECRET_IN_PIPELINE = re.compile(r"://[^/\s@]*:[^/\s@]*@|\b(user-pw|password)\s*=(?!\{password\})")
 
 
-def refuse_password(source: str) -> None:
-    """Refuse a camera's URL that holds a password: it would end in files and process lists.
+def refuse_password(source: str, key: str) -> None:
+    """Refuse a camera's address that holds a password: it would end in files and process lists.
+
+    Args:
+        source: A URL or a GStreamer string.
+        key: Where it stands in the table `[camera]`.
 
     Raises:
         ConfigError: It does.
@@ -49,8 +53,8 @@ def refuse_password(source: str) -> None:
     in_url = "://" in source and " ! " not in source and urlsplit(source).password is not None
     if in_url or _SECRET_IN_PIPELINE.search(source):
         raise ConfigError(
-            "[camera].source holds a password: take it out of the URL and set"
-            " EDGECLIP_CAMERA_USERNAME and EDGECLIP_CAMERA_PASSWORD"
+            f"[camera].{key} holds a password: take it out and set EDGECLIP_CAMERA_USERNAME and"
+            " EDGECLIP_CAMERA_PASSWORD; a pipeline gets them as {username} and {password}"
         )
 
 

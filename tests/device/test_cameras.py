@@ -13,6 +13,7 @@ from edgeclip_device.sources.cameras import (
     open_camera,
     open_capture,
     rtsp_camera,
+    size_and_rate,
     v4l2_camera,
 )
 
@@ -54,6 +55,15 @@ def test_a_camera_is_asked_for_jpegs_and_the_newest_frame() -> None:
     assert camera.set_to[cv2.CAP_PROP_FOURCC] == cv2.VideoWriter.fourcc(*"MJPG")
 
 
+def test_size_and_rate_are_asked_for_after_the_format() -> None:
+    camera = Recorder()
+    open_camera(v4l2_camera("0", size_and_rate(1280, 720, 15)), camera.open)
+    asked = list(camera.set_to)
+    assert asked.index(cv2.CAP_PROP_FOURCC) < asked.index(cv2.CAP_PROP_FRAME_WIDTH)
+    assert camera.set_to[cv2.CAP_PROP_FRAME_HEIGHT] == 720
+    assert camera.set_to[cv2.CAP_PROP_FPS] == 15
+
+
 def test_what_opencv_says_of_a_camera_is_part_of_the_message() -> None:
     def open_badly(target: int | str, api: int, parameters: Sequence[int]) -> Recorder:
         del target, api, parameters
@@ -78,11 +88,11 @@ def test_a_network_camera_that_is_not_there_says_what_to_check() -> None:
 
 def test_a_gstreamer_string_must_end_in_appsink() -> None:
     with pytest.raises(SourceError, match="must end in `! appsink`"):
-        gstreamer_camera("videotestsrc ! autovideosink")
+        gstreamer_camera("videotestsrc ! autovideosink", "camera")
 
 
 def test_an_opencv_without_gstreamer_is_named() -> None:
     if "GStreamer:                   YES" in cv2.getBuildInformation():
         pytest.skip("this OpenCV has GStreamer")
     with pytest.raises(SourceError, match="was built without GStreamer"):
-        gstreamer_camera("videotestsrc ! videoconvert ! appsink drop=true")
+        gstreamer_camera("videotestsrc ! videoconvert ! appsink drop=true", "camera")

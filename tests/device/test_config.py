@@ -13,6 +13,11 @@ from edgeclip_device.config import DeviceSettings, load_settings
 EXAMPLE = Path(__file__).parents[2] / "device/device.example.toml"
 NO_DEFAULT = {
     "camera.source",
+    "camera.width",
+    "camera.height",
+    "camera.fps",
+    "camera.sensor_mode",
+    "camera.pipeline",
     "clock.gnss_file",
     "camera.strip_top_px",
     "camera.strip_bottom_px",
@@ -115,6 +120,14 @@ def test_a_password_in_a_cameras_url_is_refused_and_not_repeated() -> None:
     with pytest.raises(ConfigError, match="EDGECLIP_CAMERA_PASSWORD") as caught:
         load_settings(None, {"camera": {"source": "rtsp://me:hunter2@camera/1"}})
     assert "hunter2" not in str(caught.value)
+
+
+def test_a_pipeline_takes_its_password_from_the_credentials_alone() -> None:
+    pipeline = "rtspsrc location=rtsp://camera user-id={username} user-pw=%s ! appsink"
+    with pytest.raises(ConfigError, match=r"\[camera\]\.pipeline holds a password"):
+        load_settings(None, {"camera": {"pipeline": pipeline % "hunter2"}})
+    settings = load_settings(None, {"camera": {"pipeline": pipeline % "{password}"}})
+    assert settings.camera.pipeline == pipeline % "{password}"
 
 
 def test_a_certificate_without_its_key_is_refused(tmp_path: Path) -> None:

@@ -52,6 +52,7 @@ def test_a_files_time_of_change_is_its_start_where_none_is_given(tmp_path: Path)
         ("no/such/clip.mp4", "there is no no/such/clip.mp4: name an image"),
         ("http://camera/stream", "http:// is no source"),
         ("videotestsrc ! fakesink", "must end in"),
+        ("csi://0", "was built without GStreamer|csi://0 cannot be opened"),
     ],
 )
 def test_what_cannot_be_opened_says_what_to_do(text: str, words: str) -> None:

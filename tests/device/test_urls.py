@@ -46,8 +46,10 @@ def test_credentials_with_odd_characters_stay_in_their_place() -> None:
     ids=["url", "url in a pipeline", "property of a pipeline"],
 )
 def test_a_source_that_holds_a_password_is_refused(source: str) -> None:
-    with pytest.raises(ConfigError, match="holds a password: take it out") as caught:
-        refuse_password(source)
+    with pytest.raises(
+        ConfigError, match=r"\[camera\]\.source holds a password: take it out"
+    ) as caught:
+        refuse_password(source, "source")
     assert "secret" not in str(caught.value)
 
 
@@ -55,4 +57,4 @@ def test_a_source_that_holds_a_password_is_refused(source: str) -> None:
     "source", ["rtsp://camera/1", "v4l2src device=/dev/video0 ! videoconvert ! appsink", "0"]
 )
 def test_a_source_without_a_password_is_taken(source: str) -> None:
-    refuse_password(source)
+    refuse_password(source, "source")

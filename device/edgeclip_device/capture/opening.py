@@ -44,7 +44,7 @@ def captured(
 
     care = Care(
         timeout_s=camera.timeout_s,
-        expected_fps=None,
+        expected_fps=camera.fps,
         watch=FrameWatch(camera.frozen_s, strips_px),
         escalation=Escalation(Means(address.has_service, rule.is_due)),
         ask=request,

@@ -9,7 +9,9 @@ import subprocess
 import sys
 from collections.abc import Iterable
 
+from edgeclip_device.credentials import camera_credentials
 from edgeclip_device.doctor.base import Finding, Patient, output_of
+from edgeclip_device.sources.pipelines import pipeline_of, shown
 from edgeclip_device.urls import masked
 
 _ARGUS_SOCKET = "/tmp/argus_socket"
@@ -29,7 +31,10 @@ def check_camera(patient: Patient) -> Iterable[Finding]:
     else:
         yield Finding("camera", "ok", masked(source))
         yield Finding("camera modes", "absent", "only device nodes list theirs")
-    yield _argus(patient, source)
+    pipeline = pipeline_of(patient.settings.camera, camera_credentials())
+    if pipeline is not None:
+        yield Finding("pipeline", "ok", shown(pipeline, camera_credentials()))
+    yield _argus(patient, pipeline or "")
     yield _frame(patient)
 
 
@@ -61,8 +66,8 @@ def _modes(node: str) -> Finding:
     return Finding("camera modes", "ok", f"{len(sizes)} sizes: {', '.join(sizes[:6])}")
 
 
-def _argus(patient: Patient, source: str) -> Finding:
-    if "nvarguscamerasrc" not in source:
+def _argus(patient: Patient, pipeline: str) -> Finding:
+    if "nvarguscamerasrc" not in pipeline:
         return Finding("argus", "absent", "the source needs none")
     if not patient.tree.path(_ARGUS_SOCKET).exists():
         step = "sudo systemctl restart nvargus-daemon; if it fails, reboot"

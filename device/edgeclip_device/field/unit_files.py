@@ -60,7 +60,7 @@ def camera_drop_in(source: str | None) -> tuple[str, str] | None:
     if source.startswith(("rtsp://", "rtsps://")):
         text = (units_folder() / "detect-rtsp.conf").read_text()
         return "rtsp.conf", text.replace(_EXAMPLE_ADDRESS, _address(source))
-    if source.lstrip().startswith("nvarguscamerasrc"):
+    if source.lstrip().startswith(("csi://", "nvarguscamerasrc")):
         return "csi.conf", (units_folder() / "detect-csi.conf").read_text()
     return None
 

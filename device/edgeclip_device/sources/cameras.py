@@ -88,8 +88,13 @@ def open_camera(address: CameraAddress, opener: Opener) -> Capture:
     return capture
 
 
-def v4l2_camera(number_or_path: str) -> CameraAddress:
-    """Return the address of a USB camera: `0`, or `/dev/v4l/by-id/...`."""
+def v4l2_camera(number_or_path: str, wishes: tuple[tuple[int, int], ...] = ()) -> CameraAddress:
+    """Return the address of a USB camera: `0`, or `/dev/v4l/by-id/...`.
+
+    Args:
+        number_or_path: Which.
+        wishes: Size and rate, as OpenCV's properties.
+    """
     name = f"/dev/video{number_or_path}" if number_or_path.isdigit() else number_or_path
     return CameraAddress(
         target=name,
@@ -97,10 +102,23 @@ def v4l2_camera(number_or_path: str) -> CameraAddress:
         name=name,
         advice="is it plugged in, used by another program, and is this user in the group video?",
         wishes=(
-            (cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*"MJPG")),
+            (cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*"MJPG")),  # before the size
+            *wishes,
             (cv2.CAP_PROP_BUFFERSIZE, 1),  # the newest frame, not one that has waited
         ),
     )
+
+
+def size_and_rate(
+    width: int | None, height: int | None, fps: int | None
+) -> tuple[tuple[int, int], ...]:
+    """Return what is asked of a camera, as OpenCV's properties; None is not asked."""
+    asked = (
+        (cv2.CAP_PROP_FRAME_WIDTH, width),
+        (cv2.CAP_PROP_FRAME_HEIGHT, height),
+        (cv2.CAP_PROP_FPS, fps),
+    )
+    return tuple((key, value) for key, value in asked if value is not None)
 
 
 def rtsp_camera(
@@ -131,8 +149,13 @@ def rtsp_camera(
     )
 
 
-def gstreamer_camera(pipeline: str) -> CameraAddress:
+def gstreamer_camera(pipeline: str, name: str, secrets: tuple[str, ...] = ()) -> CameraAddress:
     """Return the address of a GStreamer pipeline that ends in appsink.
+
+    Args:
+        pipeline: The string, with credentials in it where there are any.
+        name: For logs.
+        secrets: What no log may show.
 
     Raises:
         SourceError: It does not, or this OpenCV was built without GStreamer.
@@ -148,7 +171,8 @@ def gstreamer_camera(pipeline: str) -> CameraAddress:
     return CameraAddress(
         target=pipeline,
         api=cv2.CAP_GSTREAMER,
-        name=f"gstreamer {pipeline.split('!')[0].strip().split()[0]}",
-        advice="try the same string with gst-launch-1.0, and look at its message",
+        name=name,
+        advice="`edgeclip-device check-config` prints the string: try it with gst-launch-1.0",
+        secrets=secrets,
         has_service="nvarguscamerasrc" in pipeline,
     )

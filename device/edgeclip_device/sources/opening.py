@@ -17,11 +17,13 @@ from edgeclip_device.sources.cameras import (
     CameraAddress,
     gstreamer_camera,
     rtsp_camera,
+    size_and_rate,
     v4l2_camera,
 )
+from edgeclip_device.sources.pipelines import pipeline_of
 from edgeclip_device.sources.stills import IMAGE_SUFFIXES, Pace, StillsSource
 from edgeclip_device.sources.video import VideoSource, VideoTiming
-from edgeclip_device.urls import with_credentials
+from edgeclip_device.urls import masked, with_credentials
 
 
 @dataclass(frozen=True)
@@ -54,16 +56,20 @@ def open_source(opening: Opening) -> Source:
             do. A camera that is only missing now says so when it is read.
     """
     text = opening.camera.source
+    pipeline = pipeline_of(opening.camera, opening.credentials)
+    if pipeline is not None:
+        name = masked(text) if text and " ! " not in text else pipeline.split()[0]
+        return _live(opening, gstreamer_camera(pipeline, name, _secrets(opening.credentials)))
     if text is None:
         raise ConfigError("[camera].source is missing: name it there, or with --source")
-    if " ! " in text:
-        return _live(opening, gstreamer_camera(text))
     if text.startswith(("rtsp://", "rtsps://")):
         return _rtsp(opening, text)
     if "://" in text:
-        raise SourceError(f"{text.split('://')[0]}:// is no source: use rtsp:// or a file")
+        raise SourceError(f"{text.split('://')[0]}:// is no source: use csi://, rtsp:// or a file")
     if text.isdigit() or text.startswith("/dev/"):
-        return _live(opening, v4l2_camera(text))
+        camera = opening.camera
+        wishes = size_and_rate(camera.width, camera.height, camera.fps)
+        return _live(opening, v4l2_camera(text, wishes))
     return _file(opening, Path(text))
 
 
@@ -72,18 +78,24 @@ def _live(opening: Opening, address: CameraAddress) -> Source:
 
 
 def _rtsp(opening: Opening, url: str) -> Source:
-    username, secret = opening.credentials.username, opening.credentials.password
-    password = secret.get_secret_value() if secret else ""
-    full = with_credentials(url, username, password) if username else url
-    secrets = (password, quote(password, safe="")) if password else ()
+    credentials = opening.credentials
+    password = credentials.password.get_secret_value() if credentials.password else ""
+    full = with_credentials(url, credentials.username, password) if credentials.username else url
+    secrets = _secrets(credentials)
     return _live(opening, rtsp_camera(url, full, opening.camera.timeout_s, secrets))
+
+
+def _secrets(credentials: Credentials) -> tuple[str, ...]:
+    """Return the password as it is, and as it stands in a URL."""
+    password = credentials.password.get_secret_value() if credentials.password else ""
+    return (password, quote(password, safe="")) if password else ()
 
 
 def _file(opening: Opening, path: Path) -> Source:
     if not path.exists():
         raise SourceError(
             f"there is no {path}: name an image, a folder, a video, a camera's number, /dev/...,"
-            " rtsp://... or a GStreamer string"
+            " csi://0, rtsp://... or a GStreamer string"
         )
     start = opening.start or datetime.fromtimestamp(path.stat().st_mtime, timezone.utc)
     if path.is_dir() or path.suffix.lower() in IMAGE_SUFFIXES:
