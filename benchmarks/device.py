@@ -32,10 +32,12 @@ from edgeclip.contract.detection import new_id
 from edgeclip_device.backends.choosing import open_backend
 from edgeclip_device.classifier import Classifier
 from edgeclip_device.clock import SystemClock
-from edgeclip_device.config import DeviceSettings, MotionSettings, OutboxSettings, load_settings
+from edgeclip_device.config import DeviceSettings, OutboxSettings, load_settings
 from edgeclip_device.database import open_database, transaction
 from edgeclip_device.motion.gate import MotionGate
+from edgeclip_device.motion.settings import MotionSettings
 from edgeclip_device.outbox import Outbox
+from edgeclip_device.pack_router import PackRouter
 from edgeclip_device.packs import load_pack
 from edgeclip_device.replay import ReplayOptions, replay
 
@@ -85,7 +87,7 @@ def frame_costs(inputs: Inputs) -> dict[str, float]:
     settings = _settings(inputs)
     pack = load_pack(settings.inference)
     backend = open_backend(pack, settings.inference)
-    classifier, frames = Classifier(backend, pack), _frames(20)
+    classifier, frames = Classifier(backend, PackRouter.of_one(pack)), _frames(20)
     gates = {name: _gate(name) for name in ("mog2", "average", "difference")}
     turn = {"n": 0}
 

@@ -1,96 +1,111 @@
-"""The classifier: a frame and the part of it where something moved -> class probabilities."""
+"""The classifier: a frame and the part of it where something moved -> what each pack says.
+
+One pass through the encoder serves all packs of a frame that leave the encoder as it is; a pack
+that reaches into it needs a pass of its own.
+"""
 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeclip.contract.postprocess import class_probabilities
 from edgeclip.contract.preprocess import prepare
 from edgeclip.contract.preprocess_spec import Box
 from edgeclip.errors import BackendError
-from edgeclip_device.backends.base import Backend
-from edgeclip_device.packs import LoadedPack
+from edgeclip_device.backends.base import Backend, Outputs
+from edgeclip_device.heads import Classification, columns_from, read_answer, shares_a_pass
+from edgeclip_device.pack_router import PackRouter
 
-_MOST_TOP = 5  # a detection carries no more
+Array = NDArray[np.float32]
+_NOTHING_KNOWN: Mapping[str, str] = {}
 
 
-@dataclass(frozen=True)
-class Classification:
-    """What the pack says of a frame.
+@dataclass
+class ClassifierCounts:
+    """What a classifier has done so far.
 
     Attributes:
-        probabilities: `(C,)` float32 in [0, 1] in the pack's order, sum 1: of the view, whole frame
-            or crop, that is surer of a target.
-        from_crop: Whether that was the crop.
-        infer_ms: Preprocessing and graph.
-        scene_features: `(E,)` float32 of the whole frame, before the adapters; for drift.
+        passes: Batches through the encoder.
+        answers: Of a pack for a frame.
     """
 
-    class_names: tuple[str, ...]
-    probabilities: NDArray[np.float32]
-    from_crop: bool
-    infer_ms: float
-    scene_features: NDArray[np.float32]
-
-    def probability(self, class_name: str) -> float:
-        """Return the probability of one class, in [0, 1]."""
-        return float(self.probabilities[self.class_names.index(class_name)])
-
-    def margin(self, class_name: str) -> float:
-        """Return its distance to the likeliest other class, in [-1, 1]."""
-        index = self.class_names.index(class_name)
-        others = np.delete(self.probabilities, index)
-        return float(self.probabilities[index] - others.max())
-
-    def top(self) -> list[tuple[str, float]]:
-        """Return the likeliest classes, at most five, the likeliest first."""
-        order = np.argsort(-self.probabilities, kind="stable")[:_MOST_TOP]
-        return [
-            (self.class_names[int(i)], round(float(np.clip(self.probabilities[i], 0, 1)), 4))
-            for i in order
-        ]
+    passes: int = 0
+    answers: int = 0
 
 
 class Classifier:
-    """Classifies frames with one pack.
+    """Classifies frames with the packs of one bundle.
 
     Args:
-        backend: With the pack bound.
-        pack: Its classes and preprocessing.
+        backend: With the router's resident pack bound.
+        router: The packs.
     """
 
-    def __init__(self, backend: Backend, pack: LoadedPack) -> None:
+    def __init__(self, backend: Backend, router: PackRouter) -> None:
+        self.counts = ClassifierCounts()
         self._backend = backend
-        self._manifest = pack.manifest
-        names = pack.manifest.class_names
-        self._class_names = tuple(names)
-        self._targets = [names.index(name) for name in pack.manifest.targets]
+        self._router = router
+        self._shares = [shares_a_pass(pack) for pack in router.packs]
+        self._bound = router.resident
 
-    def classify(self, image: NDArray[np.uint8], crop: Box | None) -> Classification:
-        """Return what the pack says of a frame; both views go as one batch.
+    def classify(
+        self,
+        image: NDArray[np.uint8],
+        crop: Box | None,
+        facts: Mapping[str, str] = _NOTHING_KNOWN,
+    ) -> list[Classification]:
+        """Return what the packs that are asked say of a frame; both views go as one batch.
 
         Args:
             image: `(H, W, 3)` uint8, RGB.
             crop: Where something moved, relative to the image; None for the whole frame alone.
+            facts: Camera, deployment and light, for the router.
 
         Raises:
             BackendError: The engine failed, or its probabilities are not finite.
         """
         began = time.perf_counter()
-        spec = self._manifest.preprocess
+        spec = self._router.packs[0].manifest.preprocess
         views = [prepare(image, spec)]
         if crop is not None:
             views.append(prepare(image, spec, crop))
-        outputs = self._backend.run(np.stack(views))
-        columns = outputs.probabilities
+        answers = self._ask(np.stack(views), facts)
+        infer_ms = (time.perf_counter() - began) * 1000
+        self.counts.answers += len(answers)
+        return [replace(answer, infer_ms=infer_ms) for answer in answers]
+
+    def _ask(self, views: NDArray[np.uint8], facts: Mapping[str, str]) -> list[Classification]:
+        router, chosen = self._router, self._router.by_facts(facts)
+        shared: Outputs | None = None
+        if chosen is None or any(self._shares[p] for p in chosen):
+            shared = self._run(router.resident, views)
+        if chosen is None and shared is not None:
+            chosen = [router.by_prototypes(shared.base_embedding[0], facts)]
+        return [self._answer(p, views, shared) for p in chosen or ()]
+
+    def _answer(
+        self, pack: int, views: NDArray[np.uint8], shared: Outputs | None
+    ) -> Classification:
+        loaded = self._router.packs[pack]
+        if shared is not None and self._shares[pack] and pack != self._router.resident:
+            columns, scene = columns_from(loaded, shared.base_embedding), shared.base_embedding[0]
+        else:
+            is_done = shared is not None and pack == self._router.resident
+            outputs = shared if shared is not None and is_done else self._run(pack, views)
+            columns, scene = outputs.probabilities, outputs.base_embedding[0]
         if not np.isfinite(columns).all():
             raise BackendError(f"{self._backend.name} gave probabilities that are not finite")
-        classes = class_probabilities(columns, self._manifest.column_class, len(self._class_names))
-        surest = int(classes[:, self._targets].max(axis=1).argmax())
-        infer_ms = (time.perf_counter() - began) * 1000
-        scene = outputs.base_embedding[0]
-        return Classification(self._class_names, classes[surest], surest == 1, infer_ms, scene)
+        return read_answer(loaded.manifest, columns, scene)
+
+    def _run(self, pack: int, views: NDArray[np.uint8]) -> Outputs:
+        """Return a pass of the encoder with a pack bound."""
+        if pack != self._bound:
+            self._bound = -1  # should it fail
+            self._backend.bind(self._router.packs[pack].slots)
+            self._bound = pack
+        self.counts.passes += 1
+        return self._backend.run(views)

@@ -11,6 +11,7 @@ import typer
 
 from edgeclip.errors import PublishError, run_command_line
 from edgeclip_device import cli_field
+from edgeclip_device.cli_unseal import unseal
 from edgeclip_device.cli_verify import verify
 from edgeclip_device.options import identity, parse_time, settings_of, watching
 
@@ -23,6 +24,7 @@ app = typer.Typer(
 outbox_app = typer.Typer(help="Look at what waits for the dashboard.", no_args_is_help=True)
 app.add_typer(outbox_app, name="outbox")
 app.command()(verify)
+app.command()(unseal)
 for _command in (
     cli_field.install,
     cli_field.uninstall,
@@ -51,7 +53,7 @@ CameraId = Annotated[str | None, typer.Option(help="The camera's name.")]
 Broker = Annotated[str | None, typer.Option(help="mqtt://HOST[:PORT] or mqtts://HOST[:PORT].")]
 Protocol = Annotated[str | None, typer.Option(help="MQTT version: 5 or 3.1.1.")]
 Motion = Annotated[str | None, typer.Option(help="mog2, average, difference or off.")]
-Votes = Annotated[str | None, typer.Option(help="N/M: N of the last M frames must agree.")]
+Votes = Annotated[str | None, typer.Option(help="N/M: the last M frames vote, at least N.")]
 MaxFps = Annotated[float | None, typer.Option(help="Frames a second that are looked at.")]
 StripTop = Annotated[int | None, typer.Option(help="Strip at the top, px; else the pack's.")]
 StripBottom = Annotated[int | None, typer.Option(help="At the bottom, px; else the pack's.")]

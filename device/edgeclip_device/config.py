@@ -16,48 +16,19 @@ from edgeclip.contract.settings import Settings, read_toml, settings_from
 from edgeclip.errors import ConfigError
 from edgeclip_device.camera_settings import CameraSettings
 from edgeclip_device.field_settings import ClockSettings, HealthSettings, PowerSettings
+from edgeclip_device.motion.settings import MotionSettings
+from edgeclip_device.privacy_settings import LocationSettings, PrivacySettings
+from edgeclip_device.router_settings import RouterSettings
 from edgeclip_device.uplink_settings import UplinkSettings
 from edgeclip_device.urls import parse_broker_url, refuse_password
+from edgeclip_device.visit_settings import LimitSettings, VisitSettings
 
 LaxPath = Annotated[Path, Field(strict=False)]
-Percent = Annotated[float, Field(ge=0, le=100)]
 
 
 def _host_name() -> str:
     """Return this machine's name as an id, for a desk; a fleet sets `device_id`."""
     return re.sub(r"[^a-z0-9-]+", "-", socket.gethostname().lower())[:32].strip("-") or "device"
-
-
-class MotionSettings(Settings):
-    """Table `[motion]`: the gate in front of the classifier."""
-
-    algorithm: Literal["mog2", "average", "difference", "off"] = Field(
-        "mog2", description="How the background is known; off classifies every frame."
-    )
-    min_blob_pct: float = Field(
-        0.02, ge=0, le=100, description="Smallest connected change that counts, % of the frame."
-    )
-    max_changed_pct: Percent = Field(
-        60.0, description="More change than this is a change of light: the gate calibrates anew."
-    )
-    max_luminance_jump: float = Field(
-        25.0, gt=0, le=255, description="A larger jump of the mean grey level is one, too."
-    )
-    forced_every_s: float = Field(
-        60.0, gt=0, description="Classify a frame at least this often, motion or not."
-    )
-    masks: list[list[list[Probability]]] = Field(
-        default_factory=list,
-        max_length=16,
-        description="Polygons [[x, y], ...] in 0..1 in which nothing counts as motion.",
-    )
-
-    @field_validator("masks")
-    @classmethod
-    def _are_polygons(cls, masks: list[list[list[float]]]) -> list[list[list[float]]]:
-        if any(len(mask) < 3 or any(len(point) != 2 for point in mask) for mask in masks):
-            raise ValueError("a mask is a list of at least three points [x, y]")
-        return masks
 
 
 class ThresholdSettings(Settings):
@@ -98,34 +69,6 @@ class InferenceSettings(Settings):
             raise ValueError(
                 f"precision = {self.precision} is no ONNX Runtime's: give fp32, or backend tensorrt"
             )
-        return self
-
-
-class VisitSettings(Settings):
-    """Table `[visits]`: how frames become one detection."""
-
-    frames: int = Field(2, ge=1, le=60, description="N: so many frames must agree ...")
-    of: int = Field(3, ge=1, le=60, description="M: ... among the last M classified ones.")
-    quiet_s: float = Field(
-        10.0, gt=0, le=3600, description="A visit ends after so long without support."
-    )
-    cooldown_s: float = Field(
-        120.0, ge=0, le=86_400, description="A sighting within it extends the last detection."
-    )
-    realert_s: float = Field(
-        1800.0, gt=0, le=86_400, description="A visit that lasts longer raises a new detection."
-    )
-    update_s: float = Field(
-        10.0, ge=0, le=3600, description="Shortest time between two revisions with better media."
-    )
-    routine_classes: list[str] = Field(
-        default_factory=list, description="Classes that are no alert, only routine."
-    )
-
-    @model_validator(mode="after")
-    def _n_of_m(self) -> VisitSettings:
-        if self.frames > self.of:
-            raise ValueError(f"frames = {self.frames} of {self.of} can never agree: lower frames")
         return self
 
 
@@ -188,7 +131,11 @@ class DeviceSettings(Settings):
     camera: CameraSettings = CameraSettings()
     motion: MotionSettings = MotionSettings()
     inference: InferenceSettings = InferenceSettings()
+    router: RouterSettings = RouterSettings()
     visits: VisitSettings = VisitSettings()
+    limits: LimitSettings = LimitSettings()
+    privacy: PrivacySettings = PrivacySettings()
+    location: LocationSettings = LocationSettings()
     media: MediaSettings = MediaSettings()
     outbox: OutboxSettings = OutboxSettings()
     mqtt: MqttSettings = MqttSettings()

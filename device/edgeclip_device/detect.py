@@ -20,7 +20,7 @@ from edgeclip_device.locks import only_process
 from edgeclip_device.motion.gate import MotionGate
 from edgeclip_device.notify import Notifier
 from edgeclip_device.outbox import Outbox
-from edgeclip_device.packs import LoadedPack, load_pack
+from edgeclip_device.pack_router import PackRouter, load_router
 from edgeclip_device.pipeline import Committed, Pipeline, Stages
 from edgeclip_device.running import RUNNING, running
 from edgeclip_device.sources.base import Source
@@ -60,17 +60,18 @@ def opened_detector(
         outbox = Outbox(settings.state, settings.outbox, options.clock)
         stack.callback(outbox.close)
         trust = Trust(settings.inference, settings.state)
-        pack = _load_pack(settings, trust, outbox)
-        source = _open_source(settings, pack, options)
+        router = _load_router(settings, trust, outbox)
+        pack = router.packs[router.resident]
+        source = _open_source(settings, router, options)
         stack.callback(source.close)  # a camera opens while the engine is loaded
         notifier.extend(_WARM_UP_S)
         chosen = choose_backend(pack, settings.inference)
         stack.callback(chosen.backend.close)
         trust.accept(pack.bundle_manifest)
-        _say_what_runs(settings, source, outbox, (pack, chosen), options.clock)
+        _say_what_runs(settings, source, outbox, (router, chosen), options.clock)
         bell = Bell(settings.state)
         stack.callback(bell.close)
-        yield _join(settings, source, (pack, chosen.backend), outbox, (notifier, options, bell))
+        yield _join(settings, source, (router, chosen.backend), outbox, (notifier, options, bell))
 
 
 def detect(settings: DeviceSettings, stop: threading.Event) -> None:
@@ -98,16 +99,16 @@ def detect(settings: DeviceSettings, stop: threading.Event) -> None:
 def _join(
     settings: DeviceSettings,
     source: Source,
-    decides: tuple[LoadedPack, Backend],
+    decides: tuple[PackRouter, Backend],
     outbox: Outbox,
     reports: tuple[Notifier, DetectOptions, Bell],
 ) -> Detector:
-    pack, backend = decides
+    router, backend = decides
     notifier, options, bell = reports
     gate = MotionGate(settings.motion)
     writer = DetectionWriter(
         settings,
-        pack,
+        router,
         (backend.name, backend.precision),
         boot_id=outbox.boot_id,
         clock=options.clock,
@@ -117,45 +118,45 @@ def _join(
         bell.ring()
         options.on_commit(news)
 
-    vitals = open_vitals(settings, pack, outbox, source)
-    stages = Stages(gate, Classifier(backend, pack), writer, outbox, vitals.saw)
-    pipeline = Pipeline(stages, pack, settings.camera, settings.visits, on_commit=committed)
-    return Detector(source, pack, backend, outbox, pipeline, gate, notifier, options, vitals)
+    vitals = open_vitals(settings, router.packs[router.resident], outbox, source)
+    stages = Stages(gate, Classifier(backend, router), writer, outbox, vitals.saw)
+    pipeline = Pipeline(stages, router, settings, on_commit=committed)
+    return Detector(source, router, backend, outbox, pipeline, gate, notifier, options, vitals)
 
 
-def _open_source(settings: DeviceSettings, pack: LoadedPack, options: DetectOptions) -> Source:
+def _open_source(settings: DeviceSettings, router: PackRouter, options: DetectOptions) -> Source:
     """Open the source; a camera begins to."""
     opening = Opening(
         settings.camera,
         camera_credentials(),
         options.clock,
         settings.state,
-        strips_px=strips_of(settings.camera, pack.manifest),
+        strips_px=strips_of(settings.camera, router.packs[0].manifest),
         start=options.start,
     )
     return open_source(opening)
 
 
-def _load_pack(settings: DeviceSettings, trust: Trust, outbox: Outbox) -> LoadedPack:
-    """Load the pack that decides; one that may not is an alarm."""
+def _load_router(settings: DeviceSettings, trust: Trust, outbox: Outbox) -> PackRouter:
+    """Load the packs that decide; one that may not is an alarm."""
     try:
-        pack = load_pack(settings.inference, trust.read)
+        router = load_router(settings.inference, settings.router, trust.read)
     except ArtefactError as error:
         outbox.alarms.raise_alarm("pack_rejected", str(error))
         raise
     outbox.alarms.clear_alarm("pack_rejected")
-    return pack
+    return router
 
 
 def _say_what_runs(
     settings: DeviceSettings,
     source: Source,
     outbox: Outbox,
-    decides: tuple[LoadedPack, Chosen],
+    decides: tuple[PackRouter, Chosen],
     clock: WallClock,
 ) -> None:
     """Log what runs once, and leave it for the uplink's `info`."""
-    pack, chosen = decides
+    router, chosen = decides
     name = masked(source.name)
     log.info("source %s, gate %s, outbox %s", name, settings.motion.algorithm, settings.state)
     if isinstance(source, StillsSource) and (
@@ -166,6 +167,6 @@ def _say_what_runs(
         )
     at = believed(clock.now(), outbox.anchor())
     backend = (chosen.backend.name, chosen.backend.precision)
-    what = running(pack.name, backend, name, at, rung=chosen.rung, alarm=chosen.alarm)
+    what = running(router.names, backend, name, at, rung=chosen.rung, alarm=chosen.alarm)
     outbox.note(RUNNING, what.model_dump_json())
     outbox.alarms.set_alarm("degraded_precision", chosen.alarm)

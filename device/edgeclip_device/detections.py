@@ -3,72 +3,34 @@
 from __future__ import annotations
 
 import time
-from collections import OrderedDict
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
-
-import numpy as np
-from numpy.typing import NDArray
 
 from edgeclip.contract.detection import (
     AppliedThresholds,
     Detection,
-    Gate,
     Latency,
-    MediaRef,
     PackUse,
-    Severity,
+    Place,
     Time,
     Votes,
     new_id,
 )
-from edgeclip.contract.preprocess import crop_square
-from edgeclip.contract.preprocess_spec import Box
-from edgeclip_device.classifier import Classification
+from edgeclip.contract.pack import ObservationType, PackClass
+from edgeclip.contract.places import told_place
+from edgeclip_device.albums import Albums
 from edgeclip_device.clock import WallClock
 from edgeclip_device.config import DeviceSettings
-from edgeclip_device.media import encode
 from edgeclip_device.outbox import Attachment
+from edgeclip_device.pack_router import PackRouter
 from edgeclip_device.packs import LoadedPack
-from edgeclip_device.visits import Revision, Visit
-
-_MOST_MEDIA = 16  # a detection names no more
-_REMEMBERED = 64  # detections whose numbering goes on; far more than can be in their cool-down
+from edgeclip_device.privacy import Privacy
+from edgeclip_device.seen import Seen
+from edgeclip_device.severities import Severities
+from edgeclip_device.visit_records import Revision, Visit
 
 FailureCode = Literal["engine_failed", "camera_failed", "decode_failed"]
-
-
-@dataclass(frozen=True)
-class Seen:
-    """What a detection needs of a classified frame.
-
-    Attributes:
-        image: `(H, W, 3)` uint8, RGB, without burned-in strips.
-        crop: Where something moved, relative to the image.
-        boot_ns: Boot-time clock when it was read.
-        read_ns: Monotonic clock at the same moment.
-        gate_ms: What the motion gate took.
-    """
-
-    image: NDArray[np.uint8] = field(repr=False)
-    crop: Box | None
-    captured_at: datetime | None
-    boot_ns: int
-    read_ns: int
-    gate: Gate
-    gate_ms: float
-    classification: Classification
-
-
-@dataclass
-class _Album:
-    """The media of one detection so far, and what its first revision measured."""
-
-    refs: list[MediaRef] = field(default_factory=list)
-    next_n: int = 0
-    of_at_s: float | None = None
-    latency: Latency | None = None
+UNKNOWN = ""  # in place of a class: something moved that is like none
 
 
 class DetectionWriter:
@@ -76,7 +38,7 @@ class DetectionWriter:
 
     Args:
         settings: Who and where.
-        pack: What decides.
+        router: What decides.
         backend: Its name and precision.
         boot_id: The kernel's id of this boot.
         clock: How far times can be trusted.
@@ -85,27 +47,21 @@ class DetectionWriter:
     def __init__(
         self,
         settings: DeviceSettings,
-        pack: LoadedPack,
+        router: PackRouter,
         backend: tuple[str, str],
         *,
         boot_id: str,
         clock: WallClock,
     ) -> None:
         self._settings = settings
-        self._pack = pack
+        self._packs = {pack.manifest.task: pack for pack in router.packs}
+        self._uses = {task: _use(pack, backend) for task, pack in self._packs.items()}
+        self._first = router.packs[0].manifest
         self._clock = clock
         self._boot_id = boot_id
-        self._albums: OrderedDict[str, _Album] = OrderedDict()
-        manifest = pack.manifest
-        self._use = PackUse(
-            task=manifest.task,
-            version=manifest.version,
-            manifest_sha256=pack.manifest_sha256,
-            base=manifest.base.arch[:64],
-            backend=backend[0],
-            precision=backend[1],
-        )
-        self._classes = {item.name: item for item in manifest.classes}
+        self.privacy = Privacy(settings.privacy, settings.state)
+        self.severities = Severities(settings.visits, self.privacy, settings.limits)
+        self._albums = Albums(settings.media, self.privacy, self._first.preprocess.margin)
 
     def of_visit(
         self, revision: Revision[Seen], newest: Seen, decide_ms: float
@@ -120,29 +76,34 @@ class DetectionWriter:
         Raises:
             DataError: No snapshot of the frame fits into the largest size.
         """
-        visit = revision.visit
-        album = self._album(visit.detection_id)
-        attachments = self._new_media(visit, album)
+        visit, seen = revision.visit, revision.visit.best.what
+        album = self._albums.of(visit.detection_id)
+        attachments = self._albums.take_pictures(visit, album)
+        found, class_ = seen.classification, self._class(visit)
+        kind: ObservationType = class_.observation_type if class_ else "unknown"
+        name = class_.name if class_ else None
         if album.latency is None:
             album.latency = _latency(newest, decide_ms)
-        seen, class_ = visit.best.what, self._classes[visit.class_name]
-        applied = self._pack.thresholds[visit.class_name]
+        if album.severity is None:
+            album.severity = self.severities.of_new(name, kind, visit.last.at_s)
         detection = self._detection(
             detection_id=visit.detection_id,
             rev=visit.rev,
             phase=revision.phase,
-            severity=self._severity(visit.class_name),
-            time=self._time(visit, has_ended=revision.phase == "end"),
-            class_name=visit.class_name,
-            observation_type=class_.observation_type,
-            scientific_name=class_.scientific_name,
-            probability=_unit(visit.best.probability),
-            margin=round(seen.classification.margin(visit.class_name), 4),
-            top=seen.classification.top(),
+            severity=album.severity,
+            time=self._time(visit, has_ended=revision.phase in ("end", "retract")),
+            class_name=name,
+            observation_type=kind,
+            scientific_name=class_.scientific_name if class_ else None,
+            probability=_unit(visit.best.probability) if class_ else None,
+            margin=round(found.margin(name), 4) if name else None,
+            top=found.top(),
             votes=_votes(visit),
-            thresholds=AppliedThresholds(**applied.model_dump()),
+            thresholds=_applied(visit) if class_ else None,
             gate=seen.gate,
+            pack=self._uses[found.task],
             media=album.refs,
+            location=self._place(name),
             latency_ms=album.latency,
             end_reason=revision.end_reason,
             continued_from=visit.continued_from,
@@ -191,35 +152,24 @@ class DetectionWriter:
                 "epoch": self._boot_id,
                 "seq": 1,
                 "boot_id": self._boot_id,
-                "pack": self._use,
+                "pack": self._uses[self._first.task],
                 **fields,
             }
         )
 
-    def _album(self, detection_id: str) -> _Album:
-        album = self._albums.setdefault(detection_id, _Album())
-        self._albums.move_to_end(detection_id)
-        while len(self._albums) > _REMEMBERED:
-            self._albums.popitem(last=False)
-        return album
+    def _class(self, visit: Visit[Seen]) -> PackClass | None:
+        """Return the visit's class as the pack of its best frame has it."""
+        classes = self._packs[visit.best.what.classification.task].manifest.classes
+        return next((item for item in classes if item.name == visit.class_name), None)
 
-    def _new_media(self, visit: Visit[Seen], album: _Album) -> list[Attachment]:
-        """Return snapshots of the best frame, unless it is the one that was sent before."""
-        if album.of_at_s == visit.best.at_s:
-            return []
-        album.of_at_s = visit.best.at_s
-        seen, settings = visit.best.what, self._settings.media
-        snapshots = [encode(seen.image, "full", settings)]
-        if seen.crop is not None:
-            margin = self._pack.manifest.preprocess.margin
-            snapshots.append(encode(crop_square(seen.image, seen.crop, margin), "crop", settings))
-        made = [Attachment(album.next_n + i, item) for i, item in enumerate(snapshots)]
-        album.next_n += len(made)
-        album.refs = [*(item.ref for item in made), *album.refs][:_MOST_MEDIA]
-        return made
-
-    def _severity(self, class_name: str) -> Severity:
-        return "routine" if class_name in self._settings.visits.routine_classes else "alert"
+    def _place(self, class_name: str | None) -> Place:
+        """Return what may be told of where the class was: withheld unless it is said otherwise."""
+        location = self._settings.location
+        rule = location.classes.get(class_name or "")
+        if rule is None or location.latitude is None or location.longitude is None:
+            return Place()
+        position = (location.latitude, location.longitude)
+        return told_place(position, rule.mode, rule.precision_deg, location.uncertainty_m)
 
     def _time(self, visit: Visit[Seen], *, has_ended: bool) -> Time:
         return Time(
@@ -231,33 +181,20 @@ class DetectionWriter:
         )
 
 
-def closed_after_restart(detection: Detection) -> Detection:
-    """Return the end of a visit that was open when the last process ended.
-
-    Args:
-        detection: Its last revision.
-    """
-    times = detection.time.model_copy(update={"ended_at": detection.time.best_at})
-    changes: dict[str, object] = {
-        "rev": detection.rev + 1,
-        "phase": "end",
-        "time": times,
-        "end_reason": "restart",
-    }
-    return detection.model_copy(update=changes)
-
-
-def ended_failure(detection: Detection, at: datetime | None) -> Detection:
-    """Return the end of a failure.
-
-    Args:
-        detection: Its first revision.
-        at: When what failed worked again.
-    """
-    times = detection.time.model_copy(update={"ended_at": at})
-    return detection.model_copy(
-        update={"rev": detection.rev + 1, "phase": "end", "time": times, "end_reason": "quiet"}
+def _use(pack: LoadedPack, backend: tuple[str, str]) -> PackUse:
+    manifest = pack.manifest
+    return PackUse(
+        task=manifest.task,
+        version=manifest.version,
+        manifest_sha256=pack.manifest_sha256,
+        base=manifest.base.arch[:64],
+        backend=backend[0],
+        precision=backend[1],
     )
+
+
+def _applied(visit: Visit[Seen]) -> AppliedThresholds:
+    return AppliedThresholds(**visit.best.thresholds.model_dump())
 
 
 def _latency(newest: Seen, decide_ms: float) -> Latency:

@@ -17,8 +17,9 @@ from edgeclip_device.frames import Frame, NothingYet
 from edgeclip_device.motion.gate import GateCounts, MotionGate
 from edgeclip_device.notify import Notifier
 from edgeclip_device.outbox import Outbox
-from edgeclip_device.packs import LoadedPack
-from edgeclip_device.pipeline import CommitHook, Committed, Pipeline, PipelineCounts
+from edgeclip_device.pack_router import PackRouter
+from edgeclip_device.pipeline import CommitHook, Committed, Pipeline
+from edgeclip_device.pipeline_counts import PipelineCounts
 from edgeclip_device.sources.base import Source
 from edgeclip_device.vitals_book import VitalsBook
 
@@ -55,7 +56,7 @@ class Detector:
     """An opened camera, bundle and outbox, ready to run."""
 
     source: Source
-    pack: LoadedPack
+    router: PackRouter
     backend: Backend
     outbox: Outbox
     pipeline: Pipeline

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from edgeclip.contract.health import Drift
 from edgeclip.contract.pack import Thresholds
-from edgeclip_device.classifier import Classification
+from edgeclip_device.heads import Classification
 
 _FRAMES = 100  # so many make the reference, and so many the present; a judgement
 _SURE = 0.5  # a class without threshold that reaches it is an answer

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,13 +58,17 @@ class LoadedPack:
 
 
 def load_pack(
-    settings: InferenceSettings, read: Callable[[Path], BundleManifest] = read_bundle
+    settings: InferenceSettings,
+    read: Callable[[Path], BundleManifest] = read_bundle,
+    *,
+    alone: bool = True,
 ) -> LoadedPack:
     """Return the pack that the configuration names, with all hashes checked.
 
     Args:
         settings: The table `[inference]`.
         read: Returns a bundle's manifest; `Trust.read` where only signed ones may decide.
+        alone: Refuse thresholds of classes that it does not decide on; another pack may.
 
     Raises:
         ConfigError: No bundle is named, or a threshold cannot be applied.
@@ -79,15 +83,37 @@ def load_pack(
     bundle_manifest = read(settings.bundle)
     manifest = read_bundled_pack(settings.bundle, bundle_manifest, settings.task)
     folder = settings.bundle / find_pack(bundle_manifest, settings.task).path
-    return LoadedPack(
+    pack = LoadedPack(
         bundle=settings.bundle,
         bundle_manifest=bundle_manifest,
         manifest=manifest,
         manifest_sha256=sha256_file(folder / PACK_FILE),
         folder=folder,
         slots=slots_to_bind(bundle_manifest, _read_tensors(folder / TENSORS_FILE)),
-        thresholds=_applied(manifest, settings.thresholds),
+        thresholds={
+            name: _override(name, thresholds, settings.thresholds.get(name))
+            for name, thresholds in manifest.thresholds.items()
+        },
     )
+    if alone:
+        refuse_unknown_classes([pack], settings.thresholds)
+    return pack
+
+
+def refuse_unknown_classes(
+    packs: Sequence[LoadedPack], overrides: Mapping[str, ThresholdSettings]
+) -> None:
+    """Refuse thresholds of classes that no pack decides on.
+
+    Raises:
+        ConfigError: There are such.
+    """
+    targets = list(dict.fromkeys(name for pack in packs for name in pack.manifest.targets))
+    if unknown := sorted(set(overrides) - set(targets)):
+        raise ConfigError(
+            f"[inference.thresholds]: the pack decides on {', '.join(targets)}, not on"
+            f" {', '.join(unknown)}"
+        )
 
 
 def _read_tensors(path: Path) -> Slots:
@@ -99,21 +125,6 @@ def _read_tensors(path: Path) -> Slots:
     if wrong:
         raise PackError(f"{path}: {', '.join(wrong)} are not float32: export the bundle again")
     return tensors
-
-
-def _applied(
-    manifest: PackManifest, overrides: dict[str, ThresholdSettings]
-) -> dict[str, Thresholds]:
-    """Return the pack's thresholds with the configuration's over them, each logged."""
-    if unknown := sorted(set(overrides) - set(manifest.targets)):
-        raise ConfigError(
-            f"[inference.thresholds]: the pack decides on {', '.join(manifest.targets)}, not on"
-            f" {', '.join(unknown)}"
-        )
-    return {
-        name: _override(name, thresholds, overrides.get(name))
-        for name, thresholds in manifest.thresholds.items()
-    }
 
 
 def _override(name: str, ours: Thresholds, override: ThresholdSettings | None) -> Thresholds:

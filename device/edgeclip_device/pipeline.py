@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -13,22 +13,22 @@ from numpy.typing import NDArray
 
 from edgeclip.contract.detection import Detection
 from edgeclip.errors import BackendError, ConfigError
-from edgeclip_device.camera_settings import CameraSettings
-from edgeclip_device.classifier import Classification, Classifier
-from edgeclip_device.config import VisitSettings
-from edgeclip_device.detections import (
-    DetectionWriter,
-    FailureCode,
-    Seen,
-    closed_after_restart,
-    ended_failure,
-)
+from edgeclip_device.classifier import Classifier
+from edgeclip_device.config import DeviceSettings
+from edgeclip_device.deciding import Decider
+from edgeclip_device.detections import DetectionWriter, FailureCode
+from edgeclip_device.endings import closed_after_restart, ended_failure
 from edgeclip_device.frames import Frame
+from edgeclip_device.heads import Classification
+from edgeclip_device.limits import RateLimits
 from edgeclip_device.motion.gate import GateResult, MotionGate
 from edgeclip_device.outbox import Attachment, Outbox
-from edgeclip_device.packs import LoadedPack
+from edgeclip_device.pack_router import PackRouter, light_of
+from edgeclip_device.pipeline_counts import PipelineCounts
+from edgeclip_device.seen import Seen
 from edgeclip_device.strips import strips_of, warn_of_other_strips
-from edgeclip_device.visits import EndReason, Revision, Sighting, VisitTracker
+from edgeclip_device.visit_records import EndReason, Revision
+from edgeclip_device.visits import VisitTracker
 
 log = logging.getLogger(__name__)
 
@@ -50,16 +50,6 @@ class Committed:
     at_s: float
     read_ns: int | None
     committed_ns: int
-
-
-@dataclass
-class PipelineCounts:
-    """What a pipeline has done so far."""
-
-    classified: int = 0
-    failures: int = 0
-    detections: int = 0
-    revisions: int = 0
 
 
 CommitHook = Callable[[Committed], None]
@@ -85,38 +75,41 @@ class Pipeline:
 
     Args:
         stages: What it joins.
-        pack: Thresholds, and the strips where the camera's table has none.
-        camera: Strips.
-        visits: The table `[visits]`.
+        router: The packs: thresholds, and the strips where the camera's table has none.
+        settings: The device's configuration.
         on_commit: Told of every revision that is on disk.
 
     Raises:
-        ConfigError: A routine class is none of the pack's targets.
+        ConfigError: A class of the configuration is none of the packs' targets.
     """
 
     def __init__(
         self,
         stages: Stages,
-        pack: LoadedPack,
-        camera: CameraSettings,
-        visits: VisitSettings,
+        router: PackRouter,
+        settings: DeviceSettings,
         *,
         on_commit: CommitHook,
     ) -> None:
-        targets = pack.manifest.targets
-        if unknown := sorted(set(visits.routine_classes) - set(targets)):
-            raise ConfigError(
-                f"[visits].routine_classes: {', '.join(unknown)}: the pack decides on"
-                f" {', '.join(targets)}"
-            )
+        visits = settings.visits
+        _refuse_unknown(router, "[visits].routine_classes", visits.routine_classes)
+        _refuse_unknown(router, "[location.classes]", settings.location.classes)
         self.counts = PipelineCounts()
         self._stages = stages
-        self._thresholds = pack.thresholds
-        warn_of_other_strips(camera, pack.manifest)
-        self._strips_px = strips_of(camera, pack.manifest)
+        warn_of_other_strips(settings.camera, router.packs[0].manifest)
+        self._strips_px = strips_of(settings.camera, router.packs[0].manifest)
+        self._observed = router.packs[router.resident].manifest.task
         self._hold_frames = visits.of
         self._on_commit = on_commit
-        self._tracker: VisitTracker[Seen] = VisitTracker(pack.thresholds, visits)
+        self._tracker: VisitTracker[Seen] = VisitTracker(visits)
+        self._decider = Decider(router, stages.writer.privacy, visits)
+        self._limits = RateLimits(
+            settings.limits, stages.writer.severities.alerts, stages.outbox.alarms
+        )
+        self._facts = {
+            "camera": settings.camera.camera_id,
+            "deployment": settings.deployment_id,
+        }
         self._failures: dict[FailureCode, Detection] = {}
         self._newest: Seen | None = None
         self._at_s = 0.0
@@ -151,8 +144,9 @@ class Pipeline:
         began = time.perf_counter()
         gate = self._stages.gate.judge(image, frame.at_s)
         gate_ms = (time.perf_counter() - began) * 1000
-        if gate.opens:
+        if gate.opens and self._limits.lets_through(frame.at_s, forced=gate.report.forced):
             self._classify(frame, image, gate, gate_ms)
+        self.counts.rate_limited = self._limits.frames_held_back
         self._commit_all(self._tracker.expire(frame.at_s), 0.0)
 
     def rest(self, at_s: float) -> None:
@@ -210,34 +204,43 @@ class Pipeline:
     def _classify(
         self, frame: Frame, image: NDArray[np.uint8], gate: GateResult, gate_ms: float
     ) -> None:
+        facts = {**self._facts, "light": light_of(gate.report.illumination)}
         try:
-            found = self._stages.classifier.classify(image, gate.crop)
+            answers = self._stages.classifier.classify(image, gate.crop, facts)
         except BackendError as error:
             log.exception("a frame could not be classified")
             self._stages.outbox.alarms.raise_alarm("engine_failed", f"{error}: see detect's log")
             self.fail("engine_failed", frame.captured_at)
             return
         self.recover("engine_failed", frame.captured_at)
-        self.counts.classified += 1
-        self._stages.observe(found)
+        for answer in answers:
+            if answer.task == self._observed:
+                self._stages.observe(answer)
         began = time.perf_counter()
-        seen = Seen(
-            image=image,
-            crop=gate.crop,
-            captured_at=frame.captured_at,
-            boot_ns=frame.boot_ns,
-            read_ns=frame.read_ns,
-            gate=gate.report,
-            gate_ms=gate_ms,
-            classification=found,
-        )
-        self._newest = seen
-        revisions: list[Revision[Seen]] = []
-        for name, thresholds in self._thresholds.items():
-            sighting = Sighting(frame.at_s, found.probability(name), seen)
-            if sighting.probability >= thresholds.off:
-                self._stages.gate.hold(self._hold_frames)
-            revisions += self._tracker.take(name, sighting, self._stages.writer.wall_ms())
+        shows_person = self._stages.writer.privacy.shows_person(answers)
+        seen = [
+            Seen(
+                image=image,
+                crop=gate.crop,
+                captured_at=frame.captured_at,
+                boot_ns=frame.boot_ns,
+                read_ns=frame.read_ns,
+                gate=gate.report,
+                gate_ms=gate_ms,
+                classification=answer,
+                shows_person=shows_person,
+            )
+            for answer in answers
+        ]
+        self._newest = seen[0]
+        decision = self._decider.decide(frame.at_s, seen)
+        self._stages.gate.heed(is_blank=decision.is_blank, is_seen=decision.is_seen)
+        if any(item.supports for item in decision.sightings.values()):
+            self._stages.gate.hold(self._hold_frames)
+        revisions = self._tracker.take(decision.sightings, self._stages.writer.wall_ms())
+        self.counts.classified += 1
+        self.counts.unknown += decision.is_unknown
+        self.counts.people += shows_person
         self._commit_all(revisions, (time.perf_counter() - began) * 1000)
 
     def _without_strips(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -255,6 +258,7 @@ class Pipeline:
             newest = self._newest or revision.visit.last.what
             detection, attachments = self._stages.writer.of_visit(revision, newest, decide_ms)
             self._commit(detection, attachments, newest.read_ns)
+        self.counts.alerts_held = self._stages.writer.severities.alerts.held_back
 
     def _commit(
         self, detection: Detection, attachments: list[Attachment], read_ns: int | None
@@ -263,7 +267,10 @@ class Pipeline:
         seq = outbox.emit(detection, attachments)
         committed_ns = time.monotonic_ns()
         self.counts.revisions += 1
-        self.counts.detections += detection.phase == "new" and detection.failure is None
+        if detection.phase == "new" and detection.failure is None:
+            self.counts.detections += 1
+            self.counts.alerts += detection.severity == "alert"
+        self.counts.retracted += detection.phase == "retract"
         final = detection.model_copy(update={"epoch": outbox.epoch, "seq": seq})
         log.info(
             "%s %s rev %d: %s, row %d",
@@ -274,3 +281,11 @@ class Pipeline:
             seq,
         )
         self._on_commit(Committed(final, self._at_s, read_ns, committed_ns))
+
+
+def _refuse_unknown(router: PackRouter, where: str, names: Iterable[str]) -> None:
+    targets = router.targets
+    if unknown := sorted(set(names) - set(targets)):
+        raise ConfigError(
+            f"{where}: {', '.join(unknown)}: the pack decides on {', '.join(targets)}"
+        )

@@ -20,7 +20,8 @@ from edgeclip_device.detector import DetectOptions, Detector
 from edgeclip_device.drain import DrainCounts
 from edgeclip_device.motion.gate import GateCounts
 from edgeclip_device.notify import Notifier
-from edgeclip_device.pipeline import Committed, PipelineCounts
+from edgeclip_device.pipeline import Committed
+from edgeclip_device.pipeline_counts import PipelineCounts
 from edgeclip_device.rows import Released
 from edgeclip_device.uplink_thread import UplinkThread
 
@@ -193,7 +194,7 @@ def _new_result(settings: DeviceSettings, detector: Detector) -> ReplayResult:
     return ReplayResult(
         clip=detector.source.name,
         backend=f"{detector.backend.name} {detector.backend.precision}",
-        pack=detector.pack.name,
+        pack=detector.router.names,
         state=settings.state,
         broker=settings.mqtt.url,
     )

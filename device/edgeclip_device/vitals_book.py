@@ -18,16 +18,16 @@ from edgeclip.contract.health import (
 )
 from edgeclip_device.capture.health import CameraReport
 from edgeclip_device.capture.source import camera_report
-from edgeclip_device.classifier import Classification
 from edgeclip_device.clock import boot_now_ns
 from edgeclip_device.config import DeviceSettings
 from edgeclip_device.drift import DriftWatch
+from edgeclip_device.heads import Classification
 from edgeclip_device.machine.memory import available_mb, resident_mb
 from edgeclip_device.machine.tree import Tree
 from edgeclip_device.motion.gate import GateCounts
 from edgeclip_device.outbox import Outbox
 from edgeclip_device.packs import LoadedPack
-from edgeclip_device.pipeline import PipelineCounts
+from edgeclip_device.pipeline_counts import PipelineCounts
 from edgeclip_device.sources.base import Source
 from edgeclip_device.vitals import VITALS, Vitals
 
@@ -119,12 +119,17 @@ class VitalsBook:
                 open_pct=None if open_pct is None else round(open_pct, 2),
                 infer_per_min=round(60 * (counts.classified - classified) / span_s, 2),
                 forced=gate.forced,
-                suppressed=gate.gated,
+                suppressed=gate.suppressed,
+                audit_hits=gate.audit_hits,
                 recalibrations=gate.recalibrations,
             ),
             infer=self._infer(counts.classified),
             drift=self._drift.report(),
-            visits=VisitHealth(new=counts.detections),
+            visits=VisitHealth(
+                new=counts.detections,
+                alerts=counts.alerts,
+                rate_limited=counts.rate_limited + counts.alerts_held,
+            ),
             process=ProcessHealth(restarts=self._starts - 1, watchdog_near_misses=near_misses),
             rss_mb=resident_mb(self._tree),
             available_mb=available_mb(self._tree),

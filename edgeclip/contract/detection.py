@@ -102,6 +102,9 @@ class Gate(Message):
     boxes: list[RelativeBox] = Field(max_length=4)
     illumination: Literal["day", "dusk", "ir"]
     forced: bool
+    audited: bool = Field(
+        False, description="Learned noise would have held the frame back; classified as a check."
+    )
 
 
 class PackUse(Message):

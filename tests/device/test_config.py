@@ -29,10 +29,15 @@ NO_DEFAULT = {
     "power.nvpmodel",
     "power.trigger",
     "uplink.daily_mb",
+    "location.latitude",
+    "location.longitude",
+    "privacy.public_key",
+    "router.fallback",
 }
+BY_CLASS = {"inference.thresholds", "location.classes"}
 NOT_THE_DEFAULT = {
     "device_id", "state", "mqtt.ca_file", "mqtt.certificate_file", "mqtt.key_file",
-    "inference.thresholds",
+    "inference.thresholds", "location.classes", "router.packs",
 }  # fmt: skip
 
 
@@ -57,7 +62,7 @@ def _keys(model: type[BaseModel], prefix: str = "") -> dict[str, Any]:
 def _flat(tables: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, value in tables.items():
-        if isinstance(value, dict) and prefix + name != "inference.thresholds":
+        if isinstance(value, dict) and prefix + name not in BY_CLASS:
             found |= _flat(value, f"{prefix}{name}.")
         else:
             found[prefix + name] = value
@@ -101,6 +106,18 @@ def test_an_unknown_key_is_refused_with_the_nearest_known_one(tmp_path: Path) ->
         ('[mqtt]\nurl = "mqtt://me:secret@broker"\n', "no credentials"),
         ('[mqtt]\nurl = "mqtt://broker:99999"\n', "Port out of range"),
         ('[camera]\nsource = ""\n', "source"),
+        ("[motion]\nzones = [[[0.0, 0.0], [1.0, 1.0]]]\n", "three points"),
+        ('[privacy]\nhuman_policy = "keep_encrypted"\n', "needs a public_key"),
+        ('[privacy]\nhuman_policy = "show"\n', "human_policy"),
+        ("[location]\nlatitude = 1.0\n", "belong together"),
+        ('[location.classes.leopard]\nmode = "exact"\n', "there is no latitude"),
+        ('[location.classes.leopard]\nmode = "generalised"\n', "precision_deg and mode"),
+        (
+            '[location.classes.leopard]\nmode = "generalised"\nprecision_deg = 0.5\n',
+            "0.5 is no grid: there are 1.0, 0.1, 0.01, 0.001",
+        ),
+        ('[router]\nfallback = "fox"\n', "none of the packs"),
+        ('[router]\npacks = [{task = "a"}, {task = "a"}]\n', "stands twice"),
         ("camera = 3\n", "camera"),
         ("= 3\n", "not valid TOML"),
     ],

@@ -4,8 +4,8 @@ import numpy as np
 
 from edgeclip.contract.health import Drift
 from edgeclip.contract.pack import Thresholds
-from edgeclip_device.classifier import Classification
 from edgeclip_device.drift import DriftWatch
+from edgeclip_device.heads import Classification
 
 NAMES = ("leopard", "blank")
 THRESHOLDS = {"leopard": Thresholds(on=0.6, off=0.4, peak=0.7)}

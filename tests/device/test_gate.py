@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edgeclip_device.config import MotionSettings
 from edgeclip_device.motion.gate import GateResult, MotionGate
+from edgeclip_device.motion.settings import MotionSettings
 from support.drawn_clips import GREEN, crossing, ground, with_blob
 
 STILL = ground()
@@ -93,6 +93,28 @@ def test_motion_inside_a_mask_does_not_count() -> None:
     masks = [[[0.0, 0.4], [1.0, 0.4], [1.0, 0.8], [0.0, 0.8]]]
     gate = _settled(masks=masks)
     assert not any(result.opens for result in _judge(gate, crossing()[30:90], 20))
+
+
+def test_motion_outside_the_zones_does_not_count_and_inside_it_does() -> None:
+    sky, path = (
+        [[0.0, 0.0], [1.0, 0.0], [1.0, 0.3], [0.0, 0.3]],
+        [[0, 0.3], [1, 0.3], [1, 1], [0, 1]],
+    )
+    assert not any(r.opens for r in _judge(_settled(zones=[sky]), crossing()[30:90], 20))
+    assert any(r.opens for r in _judge(_settled(zones=[path]), crossing()[30:90], 20))
+    masked = _settled(zones=[path], masks=[path])
+    assert not any(result.opens for result in _judge(masked, crossing()[30:90], 20))
+
+
+def test_a_change_of_light_is_told_by_what_no_mask_covers() -> None:
+    masks = [[[0.0, 0.0], [1.0, 0.0], [1.0, 0.5], [0.0, 0.5]]]
+    gate = _settled(masks=masks)
+    other = STILL.copy()
+    other[120::2] = 255 - other[120::2]
+    other[121::2] = np.clip(other[121::2].astype(int) - 60, 0, 255)
+    other[:120] = np.clip(STILL[:120].astype(int) - 20, 0, 255)
+    _judge(gate, [other], 20)
+    assert gate.counts.recalibrations == 1
 
 
 def test_a_held_gate_stays_open_for_the_frames_it_was_asked_for() -> None:

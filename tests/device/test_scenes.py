@@ -10,8 +10,8 @@ import pytest
 from edgeclip.contract.preprocess_spec import Box
 from edgeclip.scenes.clip_truth import ClipTruth
 from edgeclip.scenes.clips import foliage_clip, leopard_night_clip, write_clip
-from edgeclip_device.config import MotionSettings
 from edgeclip_device.motion.gate import GateResult, MotionGate
+from edgeclip_device.motion.settings import MotionSettings
 from edgeclip_device.sources.video import VideoSource, VideoTiming
 
 STRIP_PX = 20

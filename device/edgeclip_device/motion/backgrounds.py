@@ -8,6 +8,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeclip_device.motion.blobs import without_specks
+
 # MOG2: as device page section 5, measured on trail-camera bursts
 _HISTORY = 500
 _VARIANCE_THRESHOLD = 16.0
@@ -15,7 +17,9 @@ _VARIANCE_THRESHOLD = 16.0
 _AVERAGE_THRESHOLD = 30
 _RATE = 0.01
 _CALIBRATION_RATE = 0.2
-_CALIBRATION_FRAMES = 10
+_CALIBRATION_FRAMES = 10  # at the least
+_CALIBRATED_SHARE, _CALIBRATED_BOXES = 0.05, 4  # no more changes in a frame that it is known from
+_LONGEST_CALIBRATION = 100  # frames; in a storm it would never end, and see no animal
 _PAUSE_FRAMES = 10  # of motion, in which an animal is not learned
 _DIFFERENCE_THRESHOLD = 20
 
@@ -60,6 +64,7 @@ class AverageBackground:
         self._mean: NDArray[np.float32] | None = None
         self._frames = 0
         self._moving = 0
+        self._is_calibrating = True
 
     def apply(self, gray: Gray) -> Mask:
         """Return where the frame differs; see `Background`."""
@@ -69,11 +74,18 @@ class AverageBackground:
         differs = cv2.absdiff(frame, self._mean) > _AVERAGE_THRESHOLD
         self._frames += 1
         self._moving = self._moving + 1 if differs.any() else 0
-        is_calibrating = self._frames <= _CALIBRATION_FRAMES
-        if is_calibrating or not 0 < self._moving <= _PAUSE_FRAMES:
-            rate = _CALIBRATION_RATE if is_calibrating else _RATE
+        mask = np.where(differs, 255, 0).astype(np.uint8)
+        self._is_calibrating = self._is_calibrating and not self._is_calibrated(mask)
+        if self._is_calibrating or not 0 < self._moving <= _PAUSE_FRAMES:
+            rate = _CALIBRATION_RATE if self._is_calibrating else _RATE
             cv2.accumulateWeighted(frame, self._mean, rate)
-        return np.where(differs, 255, 0).astype(np.uint8)
+        return mask
+
+    def _is_calibrated(self, mask: Mask) -> bool:
+        if not _CALIBRATION_FRAMES < self._frames <= _LONGEST_CALIBRATION:
+            return self._frames > _LONGEST_CALIBRATION
+        boxes = cv2.connectedComponents(without_specks(mask), connectivity=8)[0] - 1
+        return bool(np.mean(mask > 0) < _CALIBRATED_SHARE and boxes <= _CALIBRATED_BOXES)
 
 
 class DifferenceBackground:
