@@ -1,6 +1,7 @@
 # One word a chore; each makes .venv and installs what it needs by itself.
 PYTHON ?= python3
 VENV := .venv
+WORKERS ?= auto
 BIN := $(VENV)/bin
 TYPINGS := ../shared/typings
 PIP := $(BIN)/python -m pip --disable-pip-version-check
@@ -34,7 +35,7 @@ demo: $(VENV)/.demo
 	$(BIN)/python examples/demo.py $(if $(SERVE),--serve)
 
 test: $(VENV)/.all
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --maxprocesses 4 --dist loadfile $(ARGS)
 
 towers: $(VENV)/.all
 	$(BIN)/python -m pytest -m towers $(ARGS)

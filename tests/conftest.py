@@ -6,6 +6,7 @@ import importlib.util
 import ipaddress
 import os
 import shutil
+import signal
 import socket
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +21,10 @@ REAL_WEIGHTS = ROOT.parent / "shared/weights/bootstrap-clip"
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # a test that needs weights ships or makes them
 os.environ.setdefault("MPLBACKEND", "Agg")
+if "PYTEST_XDIST_WORKER" in os.environ:  # a worker a core: threads would only wait for others
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell starts what ends in `&`
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # else no child could be interrupted
 
 
 def _on_path(*programs: str) -> Callable[[], str]:
