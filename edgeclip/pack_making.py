@@ -41,7 +41,7 @@ from edgeclip.routed_packs import router_bytes
 from edgeclip.run_costs import LearningCosts
 from edgeclip.splits import Split
 
-_GOLDEN_FRAMES = 5  # beside black, white and noise
+_GOLDEN_FRAMES = 13  # beside black, white and noise
 
 
 @dataclass(frozen=True)

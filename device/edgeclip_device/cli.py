@@ -1,4 +1,4 @@
-"""`edgeclip-device`: detect, uplink, run, replay, outbox status, check-config, and the field's."""
+"""`edgeclip-device`: detect, uplink, run, replay, prepare, verify, outbox, and the field's."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import typer
 
 from edgeclip.errors import PublishError, run_command_line
 from edgeclip_device import cli_field
+from edgeclip_device.cli_prepare import prepare
 from edgeclip_device.cli_unseal import unseal
 from edgeclip_device.cli_verify import verify
 from edgeclip_device.options import identity, parse_time, settings_of, watching
@@ -23,6 +24,7 @@ app = typer.Typer(
 )
 outbox_app = typer.Typer(help="Look at what waits for the dashboard.", no_args_is_help=True)
 app.add_typer(outbox_app, name="outbox")
+app.command()(prepare)
 app.command()(verify)
 app.command()(unseal)
 for _command in (

@@ -28,7 +28,9 @@ def verify(
     ] = False,
 ) -> None:
     """Run the pack's golden frames on each backend, and say which one would serve."""
+    from edgeclip_device.backends.ladder import Ladder
     from edgeclip_device.config import load_settings
+    from edgeclip_device.own_engines import OwnEngines
     from edgeclip_device.packs import load_pack
     from edgeclip_device.trust import Trust
     from edgeclip_device.verifying import verify_backends
@@ -37,17 +39,23 @@ def verify(
     inference = {"bundle": bundle, "task": task, "backend": backend}
     settings = load_settings(config, {"inference": inference})
     pack = load_pack(settings.inference, Trust(settings.inference, settings.state).read)
-    found = verify_backends(pack, settings.inference)
+    own = OwnEngines(settings.inference, settings.state)
+    found = verify_backends(pack, settings.inference, Ladder(believes=own.believes))
     if as_json:
-        print(json.dumps(_facts(pack.name, found), indent=2))
+        print(json.dumps(facts_of(pack.name, found), indent=2))
     else:
-        for verdict in found.verdicts:
-            print(_line(verdict))
-        if found.serves is not None:
-            print(f"{pack.name} is served by {found.serves.backend}, rung {found.serves.rung}")
-        if found.alarm:
-            print(f"that is below what was asked for: {found.alarm}")
+        print_verification(pack.name, found)
     found.require_all(pack.bundle)
+
+
+def print_verification(name: str, found: Verification) -> None:
+    """Print a line a backend, and which one serves."""
+    for verdict in found.verdicts:
+        print(_line(verdict))
+    if found.serves is not None:
+        print(f"{name} is served by {found.serves.backend}, rung {found.serves.rung}")
+    if found.alarm:
+        print(f"that is below what was asked for: {found.alarm}")
 
 
 def _line(verdict: Verdict) -> str:
@@ -62,7 +70,8 @@ def _line(verdict: Verdict) -> str:
     return f"{mark} {verdict.backend}, rung {verdict.rung}: {parity.images} images, {found}"
 
 
-def _facts(name: str, found: Verification) -> dict[str, Any]:
+def facts_of(name: str, found: Verification) -> dict[str, Any]:
+    """Return the same as JSON values."""
     serves = found.serves
     return {
         "pack": name,

@@ -10,6 +10,7 @@ from contextlib import ExitStack, contextmanager
 from edgeclip.errors import ArtefactError, OutboxError
 from edgeclip_device.backends.base import Backend
 from edgeclip_device.backends.choosing import Chosen, choose_backend
+from edgeclip_device.backends.ladder import Ladder
 from edgeclip_device.classifier import Classifier
 from edgeclip_device.clock import SystemClock, WallClock, believed
 from edgeclip_device.config import DeviceSettings
@@ -20,6 +21,7 @@ from edgeclip_device.locks import only_process
 from edgeclip_device.motion.gate import MotionGate
 from edgeclip_device.notify import Notifier
 from edgeclip_device.outbox import Outbox
+from edgeclip_device.own_engines import OwnEngines
 from edgeclip_device.pack_router import PackRouter, load_router
 from edgeclip_device.pipeline import Committed, Pipeline, Stages
 from edgeclip_device.running import RUNNING, running
@@ -65,7 +67,8 @@ def opened_detector(
         source = _open_source(settings, router, options)
         stack.callback(source.close)  # a camera opens while the engine is loaded
         notifier.extend(_WARM_UP_S)
-        chosen = choose_backend(pack, settings.inference)
+        own = OwnEngines(settings.inference, settings.state)
+        chosen = choose_backend(pack, settings.inference, Ladder(believes=own.believes))
         stack.callback(chosen.backend.close)
         trust.accept(pack.bundle_manifest)
         _say_what_runs(settings, source, outbox, (router, chosen), options.clock)

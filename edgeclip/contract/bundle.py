@@ -116,7 +116,8 @@ class BundleManifest(Part):
         paths = [*self.files, *self._graph_files(), *(p.path for p in self.packs)]
         for path in paths:
             pure = PurePosixPath(path)
-            if pure.is_absolute() or ".." in pure.parts or "\\" in path or not pure.parts:
+            is_odd = "\\" in path or "\0" in path or not pure.parts
+            if is_odd or pure.is_absolute() or ".." in pure.parts:
                 raise ValueError(f"the path {path!r} leaves the bundle")
         return self
 

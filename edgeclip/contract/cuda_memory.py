@@ -56,6 +56,16 @@ class CudaMemory:
         """Handle of the stream."""
         return int(self._stream.value or 0)
 
+    def free_bytes(self) -> int:
+        """Return what is free of the GPU's memory, whoever took the rest of it.
+
+        Raises:
+            GpuError: The driver does not say.
+        """
+        free, whole = ctypes.c_size_t(), ctypes.c_size_t()
+        self._check("cuMemGetInfo_v2", ctypes.byref(free), ctypes.byref(whole))
+        return free.value
+
     def allocate(self, size_bytes: int) -> int:
         """Return the address of a new buffer on the GPU; `close` frees it.
 

@@ -126,10 +126,14 @@ def _other_decisions(golden: Outputs, found: Outputs, pack: PackManifest, margin
 def _crossed(
     was: Floats, now: Floats, pack: PackManifest, names: Sequence[str], margin: float
 ) -> NDArray[np.bool_]:
-    """Return which images lie on another side of a class's threshold."""
+    """Return which images lie on another side of one of a class's thresholds.
+
+    All three decide of a visit: it opens at `on` with a frame at `peak`, and lasts down to `off`.
+    """
     crossed = np.zeros(len(was), np.bool_)
     for name, thresholds in pack.thresholds.items():
         one, other = was[:, names.index(name)], now[:, names.index(name)]
-        is_far = np.abs(one - thresholds.on) > margin
-        crossed |= is_far & ((one >= thresholds.on) != (other >= thresholds.on))
+        for level in (thresholds.off, thresholds.on, thresholds.peak):
+            is_far = np.abs(one - level) > margin
+            crossed |= is_far & ((one >= level) != (other >= level))
     return crossed

@@ -14,7 +14,6 @@ from typing import Final, Literal
 from pydantic import AwareDatetime, Field, ValidationError
 
 from edgeclip.contract.bundle import ENGINES_FOLDER, BundleManifest, Graph, Profile, Rung
-from edgeclip.contract.files import write_text
 from edgeclip.contract.gpu import Gpu
 from edgeclip.contract.hashing import sha256_bytes, sha256_file
 from edgeclip.contract.pack import Part, Sha256
@@ -91,6 +90,9 @@ class EngineSidecar(Part):
         None, description="Against the golden outputs, measured here; null: not run yet."
     )
     problems: list[str] = Field([], description="What of it was beyond the bundle's tolerance.")
+    benchmark: dict[str, float] | None = Field(
+        None, description="Calls on this machine, ms, as b1_p50_ms by batch; null: not measured."
+    )
 
     @staticmethod
     def from_json(text: str, source: str) -> EngineSidecar:
@@ -164,7 +166,7 @@ def survey_engines(bundle: Path, manifest: BundleManifest, machine: Machine) -> 
         except BundleDamagedError as error:
             refused[engine.name] = str(error)
             continue
-        if reason := _why_not(sidecar, manifest, machine):
+        if reason := _why_not(sidecar.made_from, manifest, machine):
             refused[engine.name] = reason
             if sidecar.made_from.machine.runtime != machine.runtime:
                 others.add(engine.name)
@@ -199,21 +201,8 @@ def checked_sidecar(engine: Path) -> EngineSidecar:
     return sidecar
 
 
-def record_parity(
-    engine: Path, sidecar: EngineSidecar, parity: dict[str, float], problems: list[str]
-) -> None:
-    """Write into an engine's sidecar how far it lies from the golden outputs.
-
-    Raises:
-        OSError: The sidecar cannot be written; it is then as it was.
-    """
-    known = sidecar.model_copy(update={"parity": parity, "problems": problems})
-    write_text(engine.with_suffix(".json"), known.to_json())
-
-
-def _why_not(sidecar: EngineSidecar, manifest: BundleManifest, machine: Machine) -> str:
-    """Return why an engine does not fit, or nothing where it does."""
-    made = sidecar.made_from
+def why_not_of_bundle(made: EngineKey, manifest: BundleManifest) -> str:
+    """Return why an engine is none of a bundle's, on whatever machine; nothing where it is."""
     own = {graph.rung: graph_hashes(manifest, graph) for graph in manifest.graphs}
     if own.get(made.precision) != (made.graph_sha256, made.weights_sha256):
         return f"built from another graph than this bundle's {made.precision} one: build it again"
@@ -222,6 +211,13 @@ def _why_not(sidecar: EngineSidecar, manifest: BundleManifest, machine: Machine)
         return f"built with {flags}, not {FLAGS[0]} alone: build it again"
     if made.profiles != manifest.profiles:
         return "built for other sizes than this bundle's: build it again"
+    return ""
+
+
+def _why_not(made: EngineKey, manifest: BundleManifest, machine: Machine) -> str:
+    """Return why an engine does not fit, or nothing where it does."""
+    if reason := why_not_of_bundle(made, manifest):
+        return reason
     for field in Machine.model_fields:
         here, there = getattr(machine, field), getattr(made.machine, field)
         if here != there:

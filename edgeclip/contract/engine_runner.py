@@ -78,6 +78,14 @@ class EngineRunner:
         """The largest batch of the engine's profile."""
         return _sizes(self._engine.get_tensor_profile_shape(IMAGES, 0)[2])[0]
 
+    def free_gpu_bytes(self) -> int:
+        """Return what is free of the GPU's memory, whoever took the rest of it.
+
+        Raises:
+            GpuError: The driver does not say.
+        """
+        return self._memory.free_bytes()
+
     def bind(self, tensors: Mapping[str, Array]) -> None:
         """Copy inputs that stay until others are bound; nothing is allocated.
 

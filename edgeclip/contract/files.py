@@ -2,14 +2,35 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
+import re
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from edgeclip.errors import ConfigError
+
+_LEFT_AFTER_S = 60.0
+"""So old is what a killed process left; a living one locks its folder in the first second."""
+
+
+def reason_of(error: OSError) -> str:
+    """Return why the system refused, without its number."""
+    return error.strerror or str(error)
+
+
+def remedy_for(error: OSError) -> str:
+    """Return what to do about a file or folder that cannot be written."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return "free some disk"
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return "make it writable, or run as its owner"
+    return "name another place"
 
 
 def sync_folder(folder: Path) -> None:
@@ -105,8 +126,11 @@ def new_folder(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
     """
     refuse_filled(path, overwrite=overwrite)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
+    _remove_left(path, "new")
+    temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.new."))
+    descriptor = os.open(temporary, os.O_RDONLY)
     try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)  # until it ends, nobody takes it for left over
         yield temporary
         temporary.chmod(0o755)
         _sync_tree(temporary)
@@ -114,7 +138,35 @@ def new_folder(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
+    finally:
+        os.close(descriptor)
+    _remove_left(path, "old")  # whole, and the only one, until the new one lay in its place
     sync_folder(path.parent)
+
+
+def _remove_left(path: Path, kind: str) -> None:
+    """Delete temporary folders of `path` whose process was killed."""
+    pattern = re.compile(rf"\.{re.escape(path.name)}\.{kind}\.[a-z0-9_]{{8}}")
+    for left in path.parent.iterdir():
+        if pattern.fullmatch(left.name) and _is_left(left):
+            shutil.rmtree(left, ignore_errors=True)
+
+
+def _is_left(folder: Path) -> bool:
+    """Return whether nobody holds a temporary folder any more."""
+    try:
+        if time.time() - folder.stat().st_mtime < _LEFT_AFTER_S:
+            return False
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    except OSError:
+        return False  # gone by now, or another's
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    finally:
+        os.close(descriptor)
+    return True
 
 
 def _take_the_place_of(temporary: Path, path: Path) -> None:

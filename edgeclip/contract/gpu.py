@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ctypes
 import ctypes.util
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 # Values of CUdevice_attribute in CUDA's driver API; they never change.
 _MULTIPROCESSORS = 16
@@ -30,14 +32,15 @@ class Gpu:
     cuda_version: str = ""
 
 
-def find_gpu(index: int = 0) -> Gpu | None:
+def find_gpu(index: int = 0, *, load: Callable[[], Any] | None = None) -> Gpu | None:
     """Return a GPU of this machine, or None where there is no driver or no such GPU.
 
     Args:
         index: Of the GPU, in the driver's order.
+        load: Loads libcuda, or what stands in for it; None asks the system.
     """
     try:
-        driver = ctypes.CDLL(ctypes.util.find_library("cuda") or "libcuda.so.1")
+        driver = (load or _libcuda)()
     except OSError:
         return None
     device = ctypes.c_int()
@@ -56,13 +59,17 @@ def find_gpu(index: int = 0) -> Gpu | None:
     )
 
 
-def _attribute(driver: ctypes.CDLL, attribute: int, device: ctypes.c_int) -> int:
+def _libcuda() -> ctypes.CDLL:
+    return ctypes.CDLL(ctypes.util.find_library("cuda") or "libcuda.so.1")
+
+
+def _attribute(driver: Any, attribute: int, device: ctypes.c_int) -> int:
     value = ctypes.c_int()
     driver.cuDeviceGetAttribute(ctypes.byref(value), attribute, device)
     return value.value
 
 
-def _cuda_version(driver: ctypes.CDLL) -> str:
+def _cuda_version(driver: Any) -> str:
     value = ctypes.c_int()
     driver.cuDriverGetVersion(ctypes.byref(value))
     return f"{value.value // 1000}.{value.value % 1000 // 10}"

@@ -10,7 +10,8 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Final, Literal
@@ -27,7 +28,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from pydantic import AwareDatetime, ConfigDict, Field, ValidationError
 
-from edgeclip.contract.files import write_bytes
+from edgeclip.contract.files import reason_of, remedy_for, write_bytes
 from edgeclip.contract.hashing import sha256_bytes
 from edgeclip.contract.pack import Part, Sha256
 from edgeclip.contract.validation import explain
@@ -85,14 +86,30 @@ def make_key(path: Path) -> Path:
     key = Ed25519PrivateKey.generate()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
-        with os.fdopen(os.open(path, flags, 0o600), "wb") as file:
-            file.write(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
         form = Encoding.PEM, PublicFormat.SubjectPublicKeyInfo
-        write_bytes(public, key.public_key().public_bytes(*form))
+        private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        with _new_file(path, private):
+            write_bytes(public, key.public_key().public_bytes(*form))
     except OSError as error:
-        raise ConfigError(f"{path} cannot be written ({error}): name another file") from error
+        raise ConfigError(
+            f"{path} cannot be written ({reason_of(error)}): {remedy_for(error)}"
+        ) from error
     return public
+
+
+@contextmanager
+def _new_file(path: Path, data: bytes) -> Iterator[None]:
+    """Write a file for its owner alone, which is not there yet; it goes if the block fails."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        yield
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
 
 
 def read_private_key(path: Path) -> Ed25519PrivateKey:
@@ -233,10 +250,14 @@ def _read(path: Path) -> tuple[SignedStatement, Statement, bytes]:
         raise SignatureError(f"{path} is no signature, it is too large: sign again")
     try:
         signed = SignedStatement.model_validate_json(text)
-        own = _decoded(path, signed.statement)
-        return signed, Statement.model_validate_json(own), own
     except ValidationError as error:
         raise SignatureError(explain(error, SignedStatement, str(path))) from error
+    own = _decoded(path, signed.statement)
+    try:
+        return signed, Statement.model_validate_json(own), own
+    except ValidationError as error:
+        where = f"{path}, its statement"
+        raise SignatureError(explain(error, Statement, where)) from error
 
 
 def _decoded(path: Path, text: str) -> bytes:

@@ -18,7 +18,7 @@ from edgeclip.contract.bundle import (
     read_bundle,
     read_bundled_pack,
 )
-from edgeclip.contract.files import new_folder, staged_bytes
+from edgeclip.contract.files import new_folder, reason_of, remedy_for, staged_bytes
 from edgeclip.contract.hashing import sha256_file
 from edgeclip.contract.locks import drop_lock, lock_owner, take_lock
 from edgeclip.contract.pack import PACK_FILE, PackManifest, filled_for, version_numbers
@@ -90,8 +90,12 @@ def _alone(bundle: Path) -> Iterator[None]:
             f"process {lock_owner(path)} adds a pack to {bundle}: wait for it, and try again"
         ) from error
     except OSError as error:
-        raise SetupError(f"{bundle} cannot be written ({error}): free space or rights") from error
+        raise SetupError(
+            f"{bundle} cannot be written ({reason_of(error)}): {remedy_for(error)}"
+        ) from error
     try:
+        for left in bundle.glob(f".{MANIFEST_FILE}.*"):  # of a process that was killed
+            left.unlink(missing_ok=True)
         yield
     finally:
         drop_lock(path, descriptor)
@@ -112,7 +116,9 @@ def _added(bundle: Path, folder: Path, pack: Pack, on_check: Callable[[Check], N
         with staged_bytes(bundle / MANIFEST_FILE, text.encode()):
             signature.unlink(missing_ok=True)  # last but one: it never stands beside a change
     except OSError as error:
-        raise SetupError(f"{bundle} cannot be written ({error}): free space or rights") from error
+        raise SetupError(
+            f"{bundle} cannot be written ({reason_of(error)}): {remedy_for(error)}"
+        ) from error
     return AddedPack(
         reference=own,
         size_bytes=sum(record.size_bytes for record in records.values()),

@@ -18,7 +18,10 @@ class BenchmarkResult:
     Attributes:
         latencies: By variant and batch.
         absent: Variant -> why it is not there.
-        memory_mb: Resident memory that the bundle took when it was loaded and first run.
+        memory_mb: By variant that is the bundle: resident memory that loading it and its first
+            run took, MiB.
+        gpu_memory_mb: By variant that is an engine: what was less free of the GPU's memory in the
+            end than before it was loaded, MiB; other programs count too.
         weights_bytes: That one call reads at least.
         pack: `task@version` of the pack that was bound.
         floors_ms: By variant, where the board is known: reading its weights once from memory.
@@ -26,7 +29,8 @@ class BenchmarkResult:
 
     latencies: Mapping[tuple[str, int], Latency]
     absent: Mapping[str, str]
-    memory_mb: float
+    memory_mb: Mapping[str, float]
+    gpu_memory_mb: Mapping[str, float]
     weights_bytes: int
     pack: str
     floors_ms: Mapping[str, float] = field(default_factory=dict)
@@ -41,9 +45,20 @@ class BenchmarkResult:
         rows = [self._row(variant, batch) for variant, batch in self.latencies]
         return {
             "pack": self.pack, "rows": rows, "absent": dict(self.absent),
-            "memory_mb": round(self.memory_mb, 1), "weights_bytes": self.weights_bytes,
+            "memory_mb": {name: round(mb, 1) for name, mb in self.memory_mb.items()},
+            "gpu_memory_mb": {name: round(mb, 1) for name, mb in self.gpu_memory_mb.items()},
+            "weights_bytes": self.weights_bytes,
             "memory_floor_ms": {name: round(ms, 3) for name, ms in self.floors_ms.items()},
         }  # fmt: skip
+
+    def figures(self, variant: str) -> dict[str, float]:
+        """Return what an engine's sidecar keeps of a variant: `b1_p50_ms` and the like."""
+        return {
+            f"b{batch}_p{p}_ms": round(item.percentile(p / 100), 3)
+            for (name, batch), item in self.latencies.items()
+            if name == variant
+            for p in (50, 95, 99)
+        }
 
     def _row(self, variant: str, batch: int) -> dict[str, Any]:
         item = self.latencies[variant, batch]

@@ -10,6 +10,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import numpy as np
+from numpy.typing import NDArray
+
 from edgeclip.adapters.changed_encoder import changed_encoder
 from edgeclip.clip import Backbone
 from edgeclip.contract.bundle import (
@@ -22,7 +25,13 @@ from edgeclip.contract.bundle import (
     Tolerance,
     read_bundle,
 )
-from edgeclip.contract.files import new_folder, refuse_filled, write_text
+from edgeclip.contract.files import (
+    new_folder,
+    reason_of,
+    refuse_filled,
+    remedy_for,
+    write_text,
+)
 from edgeclip.contract.hashing import sha256_file
 from edgeclip.contract.pack import PACK_FILE, PackManifest, filled_for
 from edgeclip.contract.profiles import check_pack_fits, default_profiles
@@ -36,7 +45,9 @@ from edgeclip_export.encoder import load_encoder
 from edgeclip_export.fuse import FusedModel, TorchPrecision
 from edgeclip_export.gates import encoder_gates, graph_gates, storage_gate, weight_checks
 from edgeclip_export.graph_files import GraphWriter, builder_check
+from edgeclip_export.kept_engines import held_engines, keep_engines
 from edgeclip_export.ort_graph import OrtGraph, load_onnxruntime
+from edgeclip_export.real_frames import real_frames
 
 _TOLERANCE = Tolerance(one_minus_cosine=1e-3, mean_one_minus_cosine=2e-4, probability=0.02)
 _TOOLS = (
@@ -75,7 +86,8 @@ def write_bundle(config: BundleConfig, on_check: Callable[[Check], None]) -> Bun
     Raises:
         ConfigError: An option is wrong, or `out` is there and is not to be replaced.
         PackError: The pack is damaged, too large, or for another encoder.
-        SetupError: ONNX Runtime or the encoder's weights are missing, or the disk is full.
+        SetupError: ONNX Runtime or the encoder's weights are missing, the bundle cannot be
+            written, or an engine is being built in the one that it replaces.
         GateError: A graph is not as it must be.
         ParityError: A computation differs beyond tolerance.
     """
@@ -85,12 +97,17 @@ def write_bundle(config: BundleConfig, on_check: Callable[[Check], None]) -> Bun
     source = _Source.load(config)
     checklist = Checklist(on_check)
     try:
-        with new_folder(config.out, overwrite=config.overwrite) as folder:
+        with held_engines(config.out), new_folder(config.out, overwrite=config.overwrite) as folder:
             manifest = _fill(folder, config, source, checklist)
+            checklist.add(*keep_engines(config.out, folder, manifest))
+    except BlockingIOError as error:
+        raise SetupError(
+            f"an engine is being built in {config.out}: wait for it, or stop it"
+        ) from error
     except OSError as error:
         raise SetupError(
-            f"{config.out} cannot be written ({error.strerror or error}): free some disk; nothing"
-            " was left there"
+            f"{config.out} cannot be written ({reason_of(error)}): {remedy_for(error)}; nothing was"
+            " left there"
         ) from error
     return BundleResult(config.out, manifest, tuple(checklist.checks))
 
@@ -105,6 +122,7 @@ class _Source:
         slots: The pack's tensors, and neutral ones for the slots that it lacks.
         profiles: Sizes of the free dimensions.
         baked: Whether the pack becomes part of the graphs.
+        frames: `(n, S, S, 3)` uint8, compared beside the golden ones; None for none.
     """
 
     pack: Pack
@@ -112,6 +130,7 @@ class _Source:
     slots: Slots
     profiles: dict[str, Profile]
     baked: bool
+    frames: NDArray[np.uint8] | None
 
     @staticmethod
     def load(config: BundleConfig) -> _Source:
@@ -128,7 +147,9 @@ class _Source:
         if config.bake:
             profiles = {"B": profiles["B"]}  # no other size is free
         check_pack_fits(slots, profiles)
-        return _Source(pack, backbone, slots, profiles, config.bake)
+        folder, spec = config.verify_images, pack.manifest.preprocess
+        frames = real_frames(folder, spec) if folder else None
+        return _Source(pack, backbone, slots, profiles, config.bake, frames)
 
     def fused(self, precision: TorchPrecision) -> FusedModel:
         """Return what becomes a graph."""
@@ -146,7 +167,7 @@ def _fill(
     checklist.add(*weight_checks(backbone))
     checklist.require(GateError, "nothing was written; name sound weights with --pretrained")
     half = source.fused("fp16")
-    reference = encoder_gates(backbone, slots, half, pack.golden, checklist)
+    reference = encoder_gates(backbone, slots, half, pack.golden, source.frames, checklist)
     checklist.require(ParityError, "nothing was written; train the pack again")
     sha256 = pack.manifest.base.weights_sha256
     writer = GraphWriter(folder, sha256, source.fused, checklist)

@@ -26,6 +26,10 @@ class Check:
     limit: float | None = None
     note: str = ""
 
+    def __post_init__(self) -> None:
+        if self.passed is not None:  # NumPy's own truth values are never `is False`
+            object.__setattr__(self, "passed", bool(self.passed))
+
     @staticmethod
     def at_most(name: str, value: float, limit: float, note: str = "") -> Check:
         """Return a check that passes where `value <= limit`; NaN does not pass."""
@@ -39,7 +43,7 @@ class Check:
         """Return the check as a line with tick, cross or dash."""
         mark = {True: "✓", False: "✗", None: "-"}[self.passed]
         number = "" if self.value is None else f"  {self.value:.2e}"
-        limit = "" if self.limit is None else f" (at most {self.limit:.0e})"
+        limit = "" if self.limit is None else f" (at most {self.limit:g})"
         note = f"  {self.note}" if self.note else ""
         return f"{mark} {self.name}{number}{limit}{note}"
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Optional
 
@@ -25,9 +28,15 @@ app = typer.Typer(
 
 _COLUMNS = (
     *("file", "rung", "runtime", "nodes", "task", "version", "classes"),
-    *("precision", "device", "built_at", "size_bytes", "problem"),
+    *("precision", "device", "built_at", "size_bytes", "judged", "problem", "reason"),
 )
 """What a table shows; `--json` has the rest."""
+
+
+VerifyImages = Annotated[
+    Optional[Path],  # noqa: UP045  # typer evaluates it on Python 3.10 too
+    typer.Option(help="Folder of real frames that are compared as well; 32 of them are taken."),
+]
 
 
 @app.command()
@@ -52,13 +61,16 @@ def bundle(
             "--bake/--no-bake", help="Make the pack part of the graphs: one bundle, one pack."
         ),
     ] = False,
+    verify_images: VerifyImages = None,
     as_json: AsJson = False,
 ) -> None:
     """Fuse encoder and pack into ONNX, check it against torch, and write the bundle."""
     from edgeclip_export.bundle_writer import write_bundle
     from edgeclip_export.config import BundleConfig
 
-    config = BundleConfig(pack, out, backbone, pretrained, overwrite, max_batch, bake)
+    config = BundleConfig(
+        pack, out, backbone, pretrained, overwrite, max_batch, bake, verify_images
+    )
     result = write_bundle(config, show_check(as_json))
     size = sum(record.size_bytes for record in result.manifest.files.values())
     if as_json:
@@ -83,6 +95,7 @@ def verify(
         Optional[list[Path]],  # noqa: UP045
         typer.Option(help="Public key's file: the bundle must be signed with it; repeat."),
     ] = None,
+    verify_images: VerifyImages = None,
     as_json: AsJson = False,
 ) -> None:
     """Check signature and hashes, and the golden frames against the golden outputs."""
@@ -90,7 +103,9 @@ def verify(
 
     if backend not in (None, *BACKENDS):
         raise ConfigError(f"--backend is {backend!r}: give {', '.join(BACKENDS)}")
-    checks = verify_bundle(bundle, show_check(as_json), key or (), backend=backend)
+    checks = verify_bundle(
+        bundle, show_check(as_json), key or (), backend=backend, frames=verify_images
+    )
     if as_json:
         print_json({"bundle": str(bundle), "checks": [check.to_dict() for check in checks]})
         return
@@ -108,9 +123,20 @@ def inspect(bundle: Bundle, as_json: AsJson = False) -> None:
         return
     console = Console()
     console.print(_table(facts))
-    for name in ("graphs", "packs", "engines"):
+    facts["engines"] = [{**each, "judged": _judged(each)} for each in facts["engines"]]
+    for name in ("graphs", "packs", "engines", "aside"):
         if facts[name]:
             console.print(_items(name, facts[name]))
+
+
+def _judged(engine: dict[str, Any]) -> str:
+    """Return what is known of what an engine computes."""
+    if engine.get("problems"):
+        return f"refused: {'; '.join(engine['problems'])}"
+    if parity := engine.get("parity"):
+        figures = (f"{name} {parity[name]:.1e}" for name in ("one_minus_cosine", "probability"))
+        return f"right on {parity['images']:.0f} images: {', '.join(figures)}"
+    return "not verified yet"
 
 
 def _table(facts: dict[str, Any]) -> Table:
@@ -120,7 +146,7 @@ def _table(facts: dict[str, Any]) -> Table:
         "bundle": f"{facts['bundle']} ({megabytes(facts['size_bytes'])}, {facts['created_at']})",
         "encoder": f"{base['arch']}, {base['pretrained']}, {base['params']:,} parameters",
         "packs": "baked into the graphs" if facts["baked"] else "bound as inputs",
-        "signed": f"by key {facts['signed_by']}" if facts["signed_by"] else "no",
+        "signed": _signed(facts),
         "input": f"{base['image_size']} px, RGB, uint8",
         "sizes": ", ".join(f"{k} {p['min']}-{p['max']}" for k, p in facts["profiles"].items()),
         "parity": ", ".join(f"{name} {value:.3g}" for name, value in facts["parity"].items()),
@@ -128,6 +154,15 @@ def _table(facts: dict[str, Any]) -> Table:
     for name, text in rows.items():
         table.add_row(name, escape(text))
     return table
+
+
+def _signed(facts: dict[str, Any]) -> str:
+    """Return what the signature claims: whether to believe it takes the signer's public key."""
+    if not facts["signed_by"]:
+        return "no"
+    if not facts["signature_is_of_this"]:
+        return f"void: key {facts['signed_by']} signed another manifest"
+    return f"key {facts['signed_by']}, it says, unchecked: verify --key checks it"
 
 
 def _items(title: str, items: list[dict[str, Any]]) -> Table:
@@ -147,8 +182,26 @@ app.command()(cli_trust.keygen)
 
 
 def main() -> None:
-    """Run the command line."""
-    run_command_line(app)
+    """Run the command line; SIGTERM and a closed terminal end it as Ctrl-C does."""
+    with _ended_as_by_ctrl_c():
+        run_command_line(app)
+
+
+@contextmanager
+def _ended_as_by_ctrl_c() -> Iterator[None]:
+    usual = [sign for sign in (signal.SIGTERM, signal.SIGHUP) if not _is_handled(sign)]
+    for sign in usual:
+        signal.signal(sign, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        for sign in usual:
+            signal.signal(sign, signal.SIG_DFL)
+
+
+def _is_handled(sign: signal.Signals) -> bool:
+    """Return whether someone decided what a signal does, as nohup does."""
+    return signal.getsignal(sign) is not signal.SIG_DFL
 
 
 if __name__ == "__main__":

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import tempfile
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Optional
+from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from edgeclip.errors import ConfigError
+from edgeclip.errors import ConfigError, SetupError
 from edgeclip_export.showing import AsJson, Bundle, print_json
 
 if TYPE_CHECKING:
@@ -58,16 +61,16 @@ def benchmark(
     as_json: AsJson = False,
 ) -> None:
     """Measure latency, throughput and memory, side by side with other ways to run the encoder."""
-    import json
-
-    from edgeclip.contract.files import write_text
-    from edgeclip_export.benchmark import BenchmarkConfig, run_benchmark
+    from edgeclip_export.benchmark import run_benchmark
     from edgeclip_export.benchmark_result import require_fast
+    from edgeclip_export.config import BenchmarkConfig
     from edgeclip_export.verify import BACKENDS
 
     if backend not in (None, *BACKENDS):
         raise ConfigError(f"--backend is {backend!r}: give {', '.join(BACKENDS)}")
     batches, limits = _batches(batch), _limits(fail_below or [])
+    if out:
+        _refuse_unwritable(out)
     config = BenchmarkConfig(
         bundle, batches, rounds, threads, compare, compiled, backbone, pretrained, backend
     )
@@ -76,13 +79,40 @@ def benchmark(
         task = progress.add_task("measuring", total=rounds * len(batches))
         result = run_benchmark(config, lambda: progress.advance(task))
     facts = {"bundle": str(bundle), "threads": threads, "rounds": rounds, **result.to_dict()}
-    if out:
-        write_text(out, json.dumps(facts, indent=2) + "\n")
     if as_json:
         print_json(facts)
     else:
         _show(result)
+    if out:
+        _write(out, facts)
     require_fast(result, limits)
+
+
+def _refuse_unwritable(out: Path) -> None:
+    """Stop before minutes of measuring that could not be kept."""
+    from edgeclip.contract.files import reason_of, remedy_for
+
+    if out.is_dir():
+        raise ConfigError(f"--out {out} is a folder: name a file in it")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=out.parent):
+            pass
+    except OSError as error:
+        raise ConfigError(
+            f"--out {out} cannot be written ({reason_of(error)}): {remedy_for(error)}"
+        ) from error
+
+
+def _write(out: Path, facts: Mapping[str, Any]) -> None:
+    from edgeclip.contract.files import reason_of, remedy_for, write_text
+
+    try:
+        write_text(out, json.dumps(facts, indent=2) + "\n")
+    except OSError as error:
+        raise SetupError(
+            f"--out {out} cannot be written ({reason_of(error)}): {remedy_for(error)}"
+        ) from error
 
 
 def _show(result: BenchmarkResult) -> None:
@@ -96,7 +126,11 @@ def _show(result: BenchmarkResult) -> None:
         table.add_row(row["variant"], str(row["batch"]), *times, rate, ratio)
     console = Console()
     console.print(table)
-    console.print(f"loading the bundle and its first run took {content['memory_mb']} MiB of memory")
+    for name, mb in content["memory_mb"].items():
+        gpu = content["gpu_memory_mb"].get(name)
+        line = f"{name}: loading it and its first run took {mb} MiB of memory"
+        line += "" if gpu is None else f", all of it {gpu} MiB of the GPU's"
+        console.print(line, markup=False, soft_wrap=True)
     for name, ms in content["memory_floor_ms"].items():
         share = next(row for row in content["rows"] if row["variant"] == name)
         line = f"{name}: reading its weights once takes this board {ms:.2f} ms, which is"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -22,6 +23,7 @@ class BundleConfig:
         overwrite: Replace a bundle that lies at `out`.
         max_batch: Images that an engine takes in one call, 2 to 64.
         bake: Put the pack into the graphs, as constants.
+        verify_images: Folder of real frames that are compared as well; None for none.
     """
 
     pack: Path
@@ -31,6 +33,7 @@ class BundleConfig:
     overwrite: bool = False
     max_batch: int = 4
     bake: bool = False
+    verify_images: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,33 @@ class EngineConfig:
     fast: bool = False
     rebuild: bool = False
     preflight: bool = True
+
+
+@dataclass(frozen=True)
+class BenchmarkConfig:
+    """What is measured.
+
+    Attributes:
+        bundle: The folder.
+        batches: Images a call, one or more sizes.
+        rounds: Calls of each variant and size.
+        threads: Of one operator; 0 leaves it to each library.
+        compare: Whether torch and plain ONNX Runtime run beside it.
+        compiled: Whether `torch.compile` does too, which compiles for minutes on a CPU.
+        backbone: The encoder, where the bundle's name for it is not known here.
+        pretrained: Its weights.
+        backend: `ort`, `trt` or `rtx`; None for every one that is here.
+    """
+
+    bundle: Path
+    batches: Sequence[int] = (1, 4)
+    rounds: int = 50
+    threads: int = 0
+    compare: bool = True
+    compiled: bool = True
+    backbone: str | None = None
+    pretrained: str | None = None
+    backend: str | None = None
 
 
 _SMALL_WORKSPACE_MB = 512  # larger ones were reported to end out of memory on 4 to 8 GB

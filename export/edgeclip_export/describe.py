@@ -7,12 +7,16 @@ from typing import Any
 
 from edgeclip.contract.bundle import (
     ENGINES_FOLDER,
+    MANIFEST_FILE,
     SIGNATURE_FILE,
     BundleManifest,
     read_bundle,
     read_pack_at,
 )
+from edgeclip.contract.engine_faults import ASIDE_FOLDER, REASON_SUFFIX
 from edgeclip.contract.engine_key import EngineSidecar, checked_sidecar
+from edgeclip.contract.files import reason_of
+from edgeclip.contract.hashing import sha256_file
 from edgeclip.contract.pack import PackManifest
 from edgeclip.contract.signing import read_statement
 from edgeclip.errors import BundleDamagedError
@@ -36,7 +40,7 @@ def describe_bundle(bundle: Path) -> dict[str, Any]:
         "bundle": str(bundle),
         "created_at": manifest.created_at.isoformat(),
         "size_bytes": sum(record.size_bytes for record in manifest.files.values()),
-        "signed_by": _signer(bundle),
+        **_signer(bundle),
         "base": manifest.base.model_dump(),
         "baked": manifest.baked,
         "profiles": {name: item.model_dump() for name, item in manifest.profiles.items()},
@@ -44,13 +48,31 @@ def describe_bundle(bundle: Path) -> dict[str, Any]:
         "graphs": [_graph(graph.file, manifest) for graph in manifest.graphs],
         "packs": [_pack(read_pack_at(bundle, manifest, p)) for p in manifest.packs],
         "engines": [_engine(path) for path in sorted((bundle / ENGINES_FOLDER).glob("*.engine"))],
+        "aside": [
+            {"file": path.with_suffix(".engine").name, "reason": _first_line(path)}
+            for path in sorted((bundle / ENGINES_FOLDER / ASIDE_FOLDER).glob(f"*{REASON_SUFFIX}"))
+        ],
     }
 
 
-def _signer(bundle: Path) -> str | None:
-    """Return the key that the bundle names; nothing here says that it is to be believed."""
+def _signer(bundle: Path) -> dict[str, Any]:
+    """Return the key that the signature names, and whether it is of this manifest.
+
+    Nothing here says that the key is to be believed: that takes its public half.
+    """
     path = bundle / SIGNATURE_FILE
-    return read_statement(path).key_id if path.exists() else None
+    if not path.exists():
+        return {"signed_by": None, "signature_is_of_this": None}
+    statement = read_statement(path)
+    is_of_this = statement.sha256 == sha256_file(bundle / MANIFEST_FILE)
+    return {"signed_by": statement.key_id, "signature_is_of_this": is_of_this}
+
+
+def _first_line(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace").split("\n", 1)[0]
+    except OSError as error:
+        return f"cannot be read ({reason_of(error)})"
 
 
 def _graph(file: str, manifest: BundleManifest) -> dict[str, Any]:
@@ -98,4 +120,7 @@ def engine_facts(sidecar: EngineSidecar) -> dict[str, Any]:
         "peak_rss_mb": round(sidecar.peak_rss_mb),
         "built_at": sidecar.built_at.isoformat(),
         "power_mode": sidecar.power_mode,
+        "parity": sidecar.parity,
+        "problems": sidecar.problems,
+        "benchmark": sidecar.benchmark,
     }

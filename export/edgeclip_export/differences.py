@@ -15,7 +15,8 @@ from edgeclip_export.checks import Check
 Outputs = Mapping[str, NDArray[np.float32]]
 """A graph's outputs by name: `contract.slots.GRAPH_OUTPUTS`, or all that it has."""
 
-PATCH_LIMIT = 1e-4
+ATTENTION = "attention"
+PATCH_LIMIT = 1e-4  # of cells, and of the attention over them
 STORED_PATCH_LIMIT = 1e-2
 _TINY = 1e-12
 
@@ -110,6 +111,22 @@ def patch_difference(
     lengths = np.linalg.norm(_double(slots["class_weights"]), axis=0)
     apart = np.abs(_double(found) - _double(reference))
     return float((apart / np.maximum(lengths, _TINY)).max())
+
+
+def attention_checks(subject: str, reference: Outputs, found: Outputs, limit: float) -> list[Check]:
+    """Return the check of where each class looked; none of a graph that does not give it.
+
+    Args:
+        subject: What was compared, for the start of the line.
+        reference: Outputs by name.
+        found: The same of another; the last images are compared where it has fewer.
+        limit: How far an attention, in 0..1, may lie apart.
+    """
+    if ATTENTION not in reference or ATTENTION not in found:
+        return []
+    wanted, given = _double(reference[ATTENTION]), _double(found[ATTENTION])
+    apart = float(np.abs(given - wanted[-len(given) :]).max())
+    return [Check.at_most(f"{subject}: attention", apart, limit)]
 
 
 def golden_checks(

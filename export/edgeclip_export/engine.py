@@ -63,10 +63,10 @@ def build_engine(
     watch = _Watch(progress)
     cache = TimingCache(timing_cache)
     with ThreadPoolExecutor(1, thread_name_prefix="engine") as pool:
-        future = pool.submit(_Build(graph, profiles, settings, cache).run, watch)
-        try:
+        try:  # from here on: a signal may come while the thread is being started
+            future = pool.submit(_Build(graph, profiles, settings, cache).run, watch)
             engine = _wait_for(future, progress)
-        except KeyboardInterrupt:
+        except BaseException:  # a progress that cannot be shown ends it, too
             watch.cancelled.set()
             raise  # leaving the block waits for the builder's next step
     cache.write()

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import platform
 import resource
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError, version
@@ -23,10 +22,11 @@ from edgeclip.contract.engine_key import (
     Machine,
     survey_engines,
 )
-from edgeclip.contract.files import write_bytes, write_text
+from edgeclip.contract.engine_lock import LOCK_FILE, engines_held
+from edgeclip.contract.files import reason_of, remedy_for, write_bytes, write_text
 from edgeclip.contract.gpu import find_gpu
 from edgeclip.contract.hashing import sha256_bytes
-from edgeclip.contract.locks import drop_lock, lock_owner, take_lock
+from edgeclip.contract.locks import lock_owner
 from edgeclip.errors import ParityError, SetupError
 from edgeclip_export.board import read_board
 from edgeclip_export.checks import Check
@@ -36,7 +36,8 @@ from edgeclip_export.engine_plan import EnginePlan, plan_engines
 from edgeclip_export.preflight import preflight_checks, require
 from edgeclip_export.tensorrt_runtime import this_machine
 
-_LOCK_FILE = ".lock"
+_LEFT = (".*.engine.*", ".*.json.*", ".*.timing.*")
+"""Files that were being written when their process was killed."""
 
 Tell = Callable[[Check], None]
 
@@ -148,26 +149,25 @@ def _build(
 def _alone(bundle: Path) -> Iterator[None]:
     """Hold the bundle's engines: two builds at once would take the memory of both."""
     folder = bundle / ENGINES_FOLDER
-    path = folder / _LOCK_FILE
-    try:
-        descriptor = take_lock(path)
-    except BlockingIOError as error:
-        raise SetupError(
-            f"process {lock_owner(path)} builds an engine in {bundle}: wait for it, or stop it"
-        ) from error
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            path.unlink(missing_ok=True)
-            folder.rmdir()
-        raise SetupError(f"{folder} cannot be written ({error.strerror}): make it so") from error
-    try:
-        for left in folder.glob(".*.engine.*"):  # of a build whose process was killed
-            left.unlink(missing_ok=True)
+    with ExitStack() as held:
+        try:
+            held.enter_context(engines_held(folder))
+            for pattern in _LEFT:  # of a process that was killed: who writes here holds the lock
+                for left in folder.glob(pattern):
+                    left.unlink(missing_ok=True)
+        except BlockingIOError as error:
+            owner = lock_owner(folder / LOCK_FILE)
+            raise SetupError(
+                f"process {owner} builds an engine in {bundle}: wait for it, or stop it"
+            ) from error
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                (folder / LOCK_FILE).unlink(missing_ok=True)
+                folder.rmdir()
+            raise SetupError(
+                f"{folder} cannot be written ({reason_of(error)}): {remedy_for(error)}"
+            ) from error
         yield
-    finally:
-        drop_lock(path, descriptor)
-        with contextlib.suppress(OSError):  # it stays where something is in it
-            folder.rmdir()
 
 
 def _set_aside(bundle: Path, survey: EngineSurvey, tell: Tell) -> None:
@@ -175,10 +175,10 @@ def _set_aside(bundle: Path, survey: EngineSurvey, tell: Tell) -> None:
     for name, reason in survey.never_usable.items():
         engine = bundle / ENGINES_FOLDER / name
         try:
-            set_aside(engine)
+            set_aside(engine, reason)
         except OSError as error:
             raise SetupError(
-                f"{engine} cannot be moved to aside/ ({error.strerror}): run as its owner"
+                f"{engine} cannot be moved to aside/ ({reason_of(error)}): run as its owner"
             ) from error
         tell(Check(f"set aside {name}", None, note=reason))
 
@@ -200,8 +200,8 @@ def _write(path: Path, engine: bytes, sidecar: EngineSidecar) -> None:
         if not isinstance(error, OSError):
             raise
         raise SetupError(
-            f"{path} cannot be written ({os.strerror(error.errno or 0)}; {len(engine) >> 20} MiB):"
-            " free some disk; nothing of it was left"
+            f"{path} cannot be written ({reason_of(error)}; {len(engine) >> 20} MiB):"
+            f" {remedy_for(error)}; nothing of it was left"
         ) from error
 
 

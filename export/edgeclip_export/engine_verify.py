@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -64,11 +64,19 @@ class EngineHost:
 
 @dataclass(frozen=True)
 class OpenedEngine:
-    """An engine that is loaded, with its file and what is known of it; `runner.close` ends it."""
+    """An engine that is loaded; `runner.close` ends it.
+
+    Attributes:
+        path: Its file.
+        sidecar: What is known of it.
+        runner: Runs it.
+        free_gpu_bytes: What was free of the GPU's memory before it was loaded.
+    """
 
     path: Path
     sidecar: EngineSidecar
     runner: EngineRunner
+    free_gpu_bytes: int
 
 
 def open_engine(bundle: Path, manifest: BundleManifest, host: EngineHost) -> OpenedEngine:
@@ -96,7 +104,9 @@ def open_engine(bundle: Path, manifest: BundleManifest, host: EngineHost) -> Ope
     engine, sidecar = survey.fitting[0]
     data, memory = engine.read_bytes(), host.memory()
     try:
-        return OpenedEngine(engine, sidecar, EngineRunner(data, str(engine), host.api, memory))
+        free = memory.free_bytes()
+        runner = EngineRunner(data, str(engine), host.api, memory)
+        return OpenedEngine(engine, sidecar, runner, free)
     except BaseException as error:
         memory.close()
         if isinstance(error, BackendError):
@@ -104,13 +114,29 @@ def open_engine(bundle: Path, manifest: BundleManifest, host: EngineHost) -> Ope
         raise
 
 
-def engine_checks(bundle: Path, manifest: BundleManifest, host: EngineHost) -> list[Check]:
+@dataclass(frozen=True)
+class Further:
+    """Frames beside the golden ones, and what ONNX Runtime computes of them.
+
+    Attributes:
+        images: `(n, S, S, 3)` uint8, RGB.
+        outputs: By the path of the pack that is bound.
+    """
+
+    images: NDArray[np.uint8]
+    outputs: Mapping[str, Outputs]
+
+
+def engine_checks(
+    bundle: Path, manifest: BundleManifest, host: EngineHost, further: Further | None = None
+) -> list[Check]:
     """Return whether this machine's engine computes the golden outputs; its sidecar keeps it.
 
     Args:
         bundle: The folder.
         manifest: What `read_bundle` gave.
         host: The runtime that runs it.
+        further: Frames that are compared as well; None for none.
 
     Raises:
         SetupError: Runtime, driver or GPU is missing.
@@ -121,7 +147,11 @@ def engine_checks(bundle: Path, manifest: BundleManifest, host: EngineHost) -> l
     opened = open_engine(bundle, manifest, host)
     runner, sidecar = opened.runner, opened.sidecar
     try:
-        found = [(pack, _parity(bundle, manifest, pack, runner)) for pack in manifest.packs]
+        found = [
+            parity
+            for pack in manifest.packs
+            for parity in _parities(bundle, manifest, pack, runner, further)
+        ]
     except BackendError as error:
         keep_failure(opened.path, sidecar, error)
         raise
@@ -131,7 +161,7 @@ def engine_checks(bundle: Path, manifest: BundleManifest, host: EngineHost) -> l
     problems = [problem for _, parity in found for problem in parity.problems(manifest.tolerance)]
     worst = max((parity for _, parity in found), key=lambda p: (p.one_minus_cosine, p.probability))
     keep_parity(opened.path, sidecar, worst.figures(), problems)
-    return [_check(f"{pack.task} {pack.version}, {rung}", p, manifest) for pack, p in found]
+    return [_check(f"{pack}, {rung}{against}", p, manifest) for (pack, against), p in found]
 
 
 def _check(name: str, parity: EngineParity, manifest: BundleManifest) -> Check:
@@ -141,14 +171,24 @@ def _check(name: str, parity: EngineParity, manifest: BundleManifest) -> Check:
     return Check(name, not problems, note=note)
 
 
-def _parity(
-    bundle: Path, manifest: BundleManifest, reference: PackRef, runner: EngineRunner
-) -> EngineParity:
+def _parities(
+    bundle: Path,
+    manifest: BundleManifest,
+    reference: PackRef,
+    runner: EngineRunner,
+    further: Further | None,
+) -> Iterator[tuple[tuple[str, str], EngineParity]]:
+    """Yield each comparison of a pack: the pack, against what, and how far apart it was."""
     pack = load_pack(bundle / reference.path)
     runner.bind(slots_to_bind(manifest, pack.tensors))
+    name = f"{reference.task} {reference.version}"
     golden = Outputs(pack.golden.image_features, pack.golden.probabilities)
     found = _run(runner, pack.golden.images)
-    return engine_parity(golden, found, pack.manifest, manifest.tolerance)
+    yield (name, ""), engine_parity(golden, found, pack.manifest, manifest.tolerance)
+    if further:
+        wanted, found = further.outputs[reference.path], _run(runner, further.images)
+        parity = engine_parity(wanted, found, pack.manifest, manifest.tolerance)
+        yield (name, ", ONNX Runtime on frames of yours"), parity
 
 
 def _run(runner: EngineRunner, images: NDArray[np.uint8]) -> Outputs:

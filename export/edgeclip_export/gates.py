@@ -18,6 +18,7 @@ from edgeclip_export.differences import (
     STORED_PATCH_LIMIT,
     Differences,
     Outputs,
+    attention_checks,
     compare,
     difference_checks,
     golden_checks,
@@ -34,6 +35,7 @@ from edgeclip_export.parity import (
     other_slots,
     torch_outputs,
 )
+from edgeclip_export.real_frames import enough_note
 
 FEW = 6
 """Of the frames that are compared, where computing them all would take long: four are synthetic."""
@@ -47,7 +49,7 @@ class Reference:
     """What a graph is held against.
 
     Attributes:
-        images: `(n, S, S, 3)` uint8: the golden frames and four synthetic ones.
+        images: `(n, S, S, 3)` uint8: the golden frames, further ones, and four synthetic ones.
         outputs: What torch computes for them with the pack's tensors.
         cells: `patch_scores` of the last `FEW` by the fused module; training has none.
         parity: What was measured so far, for the manifest.
@@ -60,7 +62,12 @@ class Reference:
 
 
 def encoder_gates(
-    backbone: Backbone, slots: Outputs, fused: FusedModel, golden: Golden, checklist: Checklist
+    backbone: Backbone,
+    slots: Outputs,
+    fused: FusedModel,
+    golden: Golden,
+    frames: NDArray[np.uint8] | None,
+    checklist: Checklist,
 ) -> Reference:
     """Compare stored outputs, torch, and torch with the FP16 tower: all that needs no graph.
 
@@ -69,11 +76,14 @@ def encoder_gates(
         slots: The pack's tensors: what `contract.pack.filled_for` gave.
         fused: What becomes the FP16 graph.
         golden: The pack's golden frames and outputs.
+        frames: `(n, S, S, 3)` uint8: further ones; None for none.
         checklist: Takes the checks.
     """
-    images = check_images(golden.images)
+    more = golden.images[:0] if frames is None else frames
+    images = check_images(np.concatenate([golden.images, more]))
     outputs = torch_outputs(backbone, images, slots)
     checklist.add(*golden_checks("golden outputs, torch", golden, outputs, GOLDEN))
+    checklist.add(Check("frames", None, note=enough_note(len(golden.images), len(more))))
     few, kind = images[-FEW:], graph_of(slots)
     exact = fused_outputs(FusedModel(backbone, "fp32", kind).eval(), few, slots)
     half = compare(_last(outputs), fused_outputs(fused, few, slots))
@@ -103,9 +113,11 @@ def graph_gates(
     images = reference.images
     outputs = graph.run(images, slots)
     found = compare(reference.outputs, outputs)
-    checklist.add(*difference_checks("ONNX Runtime, torch", found, len(images)))
+    subject = "ONNX Runtime, torch"
+    checklist.add(*difference_checks(subject, found, len(images)))
+    checklist.add(*attention_checks(subject, reference.outputs, outputs, PATCH_LIMIT))
     cells = patch_difference(reference.cells, outputs["patch_scores"][-FEW:], slots)
-    checklist.add(Check.at_most("ONNX Runtime, torch: patch scores", cells, PATCH_LIMIT))
+    checklist.add(Check.at_most(f"{subject}: patch scores", cells, PATCH_LIMIT))
     parity = reference.parity | {
         "one_minus_cosine": found.one_minus_cosine,
         "logits": found.logits,
@@ -136,6 +148,7 @@ def storage_gate(
     found = compare(reference.outputs, outputs)
     subject = "FP16 weights in ONNX Runtime, torch"
     checklist.add(*difference_checks(subject, found, len(reference.images), STORED))
+    checklist.add(*attention_checks(subject, reference.outputs, outputs, STORED_PATCH_LIMIT))
     cells = patch_difference(reference.cells, outputs["patch_scores"][-FEW:], slots)
     checklist.add(Check.at_most(f"{subject}: patch scores", cells, STORED_PATCH_LIMIT))
     return {
@@ -182,8 +195,12 @@ def _other_sizes(
     base = backbone.base
     slots = other_slots(base.width, base.embed_dim, base.blocks if kind == "deep" else 0)
     few = images[-SYNTHETIC:]
-    found = compare(torch_outputs(backbone, few, slots), graph.run(few, slots))
-    return difference_checks("other sizes, all adapters", found, len(few))
+    wanted, given = torch_outputs(backbone, few, slots), graph.run(few, slots)
+    subject = "other sizes, all adapters"
+    return [
+        *difference_checks(subject, compare(wanted, given), len(few)),
+        *attention_checks(subject, wanted, given, PATCH_LIMIT),
+    ]
 
 
 def _half_checks(found: Differences) -> list[Check]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeclip.contract.bundle import BundleManifest
+from edgeclip.contract.engine_key import EngineSidecar
 from edgeclip.contract.requires import require_runtime
 from edgeclip.contract.slots import GRAPH_OUTPUTS
 from edgeclip.errors import BundleMismatchError, SetupError
@@ -35,12 +36,18 @@ class OwnBackend:
         close: Gives its memory back.
         weights_bytes: What one call reads of the encoder's weights at least, where a GPU does;
             None for a CPU.
+        engine: Its file and sidecar; None for ONNX Runtime.
+        gpu_bytes: What it took of the GPU's memory until now; None for a CPU.
+        memory_mb: Resident memory that loading it and its first run took, MiB.
     """
 
     name: str
     call: Callable[[Images], object]
     close: Callable[[], object]
     weights_bytes: int | None = None
+    engine: tuple[Path, EngineSidecar] | None = None
+    gpu_bytes: Callable[[], int] | None = None
+    memory_mb: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -51,6 +58,7 @@ class OwnSettings:
         bundle: The folder.
         backend: `ort`, or one of `hosts`; None for every one that is here, engines first.
         threads: CPU threads of one operator; 0 lets ONNX Runtime choose.
+        first: `(1, S, S, 3)` uint8, for each one's first run.
         most_images: Of one call.
         hosts: The runtimes of engines, by backend.
     """
@@ -58,6 +66,7 @@ class OwnSettings:
     bundle: Path
     backend: str | None
     threads: int
+    first: Images
     most_images: int
     hosts: Mapping[str, EngineHost]
 
@@ -82,8 +91,11 @@ def open_backends(
     with ExitStack() as opened:
         for backend in (settings.backend,) if settings.backend else (*settings.hosts, "ort"):
             try:
-                own.append(_open(backend, manifest, slots, settings))
-                opened.callback(own[-1].close)
+                before = resident_mb()
+                found = _open(backend, manifest, slots, settings)
+                opened.callback(found.close)
+                found.call(settings.first)
+                own.append(replace(found, memory_mb=resident_mb() - before))
             except (SetupError, BundleMismatchError) as error:
                 if settings.backend:
                     raise
@@ -92,6 +104,15 @@ def open_backends(
     if not own:
         raise SetupError("no backend is here to compute anything: pip install 'edgeclip[cpu]'")
     return tuple(own), absent
+
+
+def resident_mb() -> float:
+    """Return this process's resident memory, MiB; 0 where the system does not say."""
+    try:
+        lines = Path("/proc/self/status").read_text().splitlines()
+    except OSError:
+        return 0.0
+    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("VmRSS")), 0.0)
 
 
 def _open(
@@ -122,4 +143,6 @@ def _engine(manifest: BundleManifest, slots: Slots, bundle: Path, host: EngineHo
         partial(opened.runner.run, wanted=GRAPH_OUTPUTS),
         opened.runner.close,
         weights_bytes=manifest.base.params * (4 if precision == "fp32" else 2),
+        engine=(opened.path, opened.sidecar),
+        gpu_bytes=lambda: opened.free_gpu_bytes - opened.runner.free_gpu_bytes(),
     )

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from edgeclip.adapters.head_graph import HeadGraph
-from edgeclip.adapters.pack_outputs import outputs_of
+from edgeclip.adapters.head_graph import HeadGraph, HeadOutputs
+from edgeclip.adapters.pack_outputs import deep_outputs_of
 from edgeclip.clip import Backbone
 from edgeclip.contract.slots import (
     GRAPH_OUTPUTS,
@@ -20,7 +20,7 @@ from edgeclip.contract.slots import (
     filled_slots,
     graph_of,
 )
-from edgeclip_export.differences import Outputs
+from edgeclip_export.differences import ATTENTION, Outputs
 from edgeclip_export.fuse import FusedModel
 
 NEUTRAL_LIMIT = 1e-5
@@ -53,13 +53,19 @@ def torch_outputs(backbone: Backbone, images: NDArray[np.uint8], slots: Outputs)
         backbone: The frozen encoder.
         images: `(B, S, S, 3)` uint8, RGB.
         slots: A tensor for every slot of the graph.
+
+    Returns:
+        `contract.slots.GRAPH_OUTPUTS`, and of a `deep` graph the attention.
     """
     if graph_of(slots) == "deep":
-        outputs = outputs_of(images, backbone, slots)
-    else:
-        z, f = backbone.embed_images(images)
-        with torch.inference_mode():
-            outputs = HeadGraph()(z, f, *_tensors(slots))
+        outputs, attention = deep_outputs_of(images, backbone, slots)
+        return {**_named(outputs), ATTENTION: attention.numpy()}
+    z, f = backbone.embed_images(images)
+    with torch.inference_mode():
+        return _named(HeadGraph()(z, f, *_tensors(slots)))
+
+
+def _named(outputs: HeadOutputs) -> Outputs:
     return {name: value.numpy() for name, value in zip(GRAPH_OUTPUTS, outputs, strict=True)}
 
 

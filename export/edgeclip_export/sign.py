@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from edgeclip.contract.bundle import SIGNATURE_FILE, BundleManifest, read_bundle
-from edgeclip.contract.files import write_text
+from edgeclip.contract.files import reason_of, remedy_for, write_text
 from edgeclip.contract.signing import (
     Statement,
     key_id_of,
@@ -41,7 +41,9 @@ def sign_bundle(bundle: Path, key: Path, *, allow_downgrade: bool = False) -> St
     try:
         write_text(path, text)
     except OSError as error:
-        raise SetupError(f"{path} cannot be written ({error}): free space or rights") from error
+        raise SetupError(
+            f"{path} cannot be written ({reason_of(error)}): {remedy_for(error)}"
+        ) from error
     public = private.public_key()
     return verified(path, seen[0], "bundle", {key_id_of(public): public})
 

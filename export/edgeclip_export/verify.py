@@ -7,13 +7,15 @@ from pathlib import Path
 
 from edgeclip.contract.binding import slots_to_bind
 from edgeclip.contract.bundle import BundleManifest, read_bundle, read_pack_at
+from edgeclip.contract.engine_gate import Outputs
 from edgeclip.contract.requires import require_runtime
 from edgeclip.errors import BackendError, BundleMismatchError, ParityError, SetupError
 from edgeclip.packs import load_pack
 from edgeclip_export.checks import Check, Checklist
 from edgeclip_export.differences import golden_checks
-from edgeclip_export.engine_verify import EngineHost, engine_checks
+from edgeclip_export.engine_verify import EngineHost, Further, engine_checks
 from edgeclip_export.ort_graph import OrtGraph, load_onnxruntime
+from edgeclip_export.real_frames import real_frames
 from edgeclip_export.sign import read_signed_bundle
 
 BACKENDS = ("ort", "trt", "rtx")
@@ -27,19 +29,22 @@ def verify_bundle(
     *,
     backend: str | None = None,
     hosts: Mapping[str, EngineHost] = HOSTS,
+    frames: Path | None = None,
 ) -> tuple[Check, ...]:
     """Return the checks of a bundle, all passed.
 
     Args:
         bundle: The folder.
         on_check: Called with each check as it is made.
-        keys: Public keys' files; with any, one of them must have signed the bundle.
+        keys: Public keys' files; with any, one of them must have signed the bundle, and an engine,
+            over which no signature stands, is loaded only where `backend` names it.
         backend: One of `BACKENDS`, which must be here; None takes those that are, and says why the
             others are not.
         hosts: The runtimes of engines, by backend.
+        frames: Folder of real frames: engines are held against ONNX Runtime on them too.
 
     Raises:
-        ConfigError: One of `keys` is no public key.
+        ConfigError: One of `keys` is no public key, or `frames` holds no image.
         SignatureError: None of them signed the bundle as it is.
         BundleMissingError: There is no bundle.
         BundleDamagedError: A file was altered or is missing.
@@ -51,10 +56,13 @@ def verify_bundle(
     """
     checklist = Checklist(on_check)
     manifest = _whole(bundle, keys, checklist)
+    further = _further(bundle, manifest, frames) if frames else None
     absent, failures = 0, list[BackendError]()
     for name in (backend,) if backend else BACKENDS:
         try:
-            checks = _checks(name, bundle, manifest, hosts)
+            if keys and name in hosts and not backend:
+                raise SetupError(f"no signature stands over engines: --backend {name} runs it")
+            checks = _checks(name, bundle, manifest, hosts, further)
         except (SetupError, BundleMismatchError) as error:
             if backend:
                 raise
@@ -90,13 +98,33 @@ def _whole(bundle: Path, keys: Sequence[Path], checklist: Checklist) -> BundleMa
     return manifest
 
 
+def _graph(bundle: Path, manifest: BundleManifest) -> OrtGraph:
+    require_runtime(manifest.requires, "onnxruntime", load_onnxruntime().__version__)
+    return OrtGraph(bundle / manifest.graph_for("onnxruntime").file)
+
+
+def _further(bundle: Path, manifest: BundleManifest, folder: Path) -> Further:
+    """Return a folder's frames with ONNX Runtime's outputs: it was proved against torch."""
+    images = real_frames(folder, manifest.preprocess)
+    graph = _graph(bundle, manifest)
+    outputs = {}
+    for reference in manifest.packs:
+        tensors = load_pack(bundle / reference.path).tensors
+        found = graph.run(images, slots_to_bind(manifest, tensors))
+        outputs[reference.path] = Outputs(found["image_features"], found["probabilities"])
+    return Further(images, outputs)
+
+
 def _checks(
-    backend: str, bundle: Path, manifest: BundleManifest, hosts: Mapping[str, EngineHost]
+    backend: str,
+    bundle: Path,
+    manifest: BundleManifest,
+    hosts: Mapping[str, EngineHost],
+    further: Further | None,
 ) -> list[Check]:
     if backend in hosts:
-        return engine_checks(bundle, manifest, hosts[backend])
-    require_runtime(manifest.requires, "onnxruntime", load_onnxruntime().__version__)
-    graph = OrtGraph(bundle / manifest.graph_for("onnxruntime").file)
+        return engine_checks(bundle, manifest, hosts[backend], further)
+    graph = _graph(bundle, manifest)
     checks = []
     for reference in manifest.packs:
         pack = load_pack(bundle / reference.path)

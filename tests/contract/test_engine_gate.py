@@ -67,7 +67,10 @@ def test_a_probability_that_is_off_is_found() -> None:
 @pytest.mark.parametrize(
     ("golden", "found", "others"),
     [
-        (0.825, 0.795, 1),  # across the threshold of 0.8
+        (0.825, 0.795, 1),  # across the threshold `on` of 0.8
+        (0.725, 0.69, 1),  # across `off`, 0.7
+        (0.94, 0.89, 1),  # across `peak`, 0.9
+        (0.71, 0.695, 0),  # golden lies within 0.02 of `off`
         (0.81, 0.795, 0),  # golden lies within 0.02 of it
         (0.55, 0.45, 1),  # another class is best
         (0.505, 0.495, 0),  # both classes lie within 0.02 of each other

@@ -19,9 +19,9 @@ from edgeclip.contract.engine_key import (
     EngineKey,
     Machine,
     checked_sidecar,
-    record_parity,
     survey_engines,
 )
+from edgeclip.contract.engine_record import record_parity
 from edgeclip.contract.gpu import Gpu
 from support.engines import write_engine
 from support.samples import AT, HASH, base, preprocess_spec

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -115,3 +118,61 @@ def test_an_old_folder_comes_back_when_the_new_one_cannot_take_its_place(
         write()
     assert (target / "old").read_text() == "old"
     assert [path.name for path in tmp_path.iterdir()] == ["pack"]
+
+
+def _left(folder: Path, kind: str, *, age_s: float = 3600) -> Path:
+    """Make what a process left that was killed so long ago."""
+    left = folder / f".pack.{kind}.a1b2c3d4"
+    left.mkdir()
+    (left / "weights").write_text("half")
+    at = time.time() - age_s
+    os.utime(left, (at, at))
+    return left
+
+
+def _write(target: Path, *, overwrite: bool = False) -> None:
+    with files.new_folder(target, overwrite=overwrite) as folder:
+        (folder / "a").write_text("x")
+
+
+def test_what_a_killed_process_left_goes_with_the_next_one(tmp_path: Path) -> None:
+    half, old = _left(tmp_path, "new"), _left(tmp_path, "old")
+    _write(tmp_path / "pack")
+    assert not half.exists()
+    assert not old.exists()
+
+
+def test_what_a_living_process_fills_or_someone_else_made_stays(tmp_path: Path) -> None:
+    young, held = _left(tmp_path, "new", age_s=1), tmp_path / ".pack.new.zzzzzzzz"
+    others = tmp_path / ".pack.newer.a1b2c3d4"
+    held.mkdir()
+    others.mkdir()
+    os.utime(held, (0, 0))
+    descriptor = os.open(held, os.O_RDONLY)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    _write(tmp_path / "pack")
+    os.close(descriptor)
+    assert young.exists()
+    assert held.exists()
+    assert others.exists()
+
+
+def test_the_only_whole_copy_stays_until_the_new_one_lies_in_its_place(tmp_path: Path) -> None:
+    old = _left(tmp_path, "old")
+    with pytest.raises(RuntimeError, match="half-way"), files.new_folder(tmp_path / "pack"):
+        raise RuntimeError("half-way")
+    assert old.exists()
+
+
+@pytest.mark.parametrize(
+    ("number", "remedy"),
+    [
+        (errno.ENOSPC, "free some disk"),
+        (errno.EFBIG, "free some disk"),
+        (errno.EROFS, "make it writable, or run as its owner"),
+        (errno.EACCES, "make it writable, or run as its owner"),
+        (errno.ENAMETOOLONG, "name another place"),
+    ],
+)
+def test_each_refusal_of_the_system_has_its_remedy(number: int, remedy: str) -> None:
+    assert files.remedy_for(OSError(number, os.strerror(number))) == remedy

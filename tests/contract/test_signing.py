@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -157,3 +158,24 @@ def test_a_private_key_or_no_key_is_no_public_one(key: Path, tmp_path: Path) -> 
     for path in (key, tmp_path / "nowhere"):
         with pytest.raises(ConfigError, match="is no public Ed25519 key in PEM"):
             signing.read_public_keys([path])
+
+
+def test_a_full_disk_leaves_no_half_of_a_pair(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full_disk(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full_disk)
+    with pytest.raises(ConfigError, match=r"\(No space left on device\): free some disk"):
+        signing.make_key(tmp_path / "team")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_statement_that_lacks_a_field_is_explained_as_a_statement(
+    signature: Path, keys: signing.PublicKeys
+) -> None:
+    content = json.loads(signature.read_text())
+    signature.write_text(json.dumps(_with(content, allow_downgrad=True)))
+    with pytest.raises(SignatureError, match=r"its statement: .* did you mean allow_downgrade"):
+        signing.verified(signature, DATA, "bundle", keys)

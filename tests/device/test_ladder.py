@@ -201,7 +201,7 @@ def _opened(built: Path, error: BackendError) -> Chosen:
 def test_an_engine_that_tensorrt_does_not_take_is_set_aside(built: Path) -> None:
     assert _opened(built, EngineRefusedError("TensorRT: could not load it")).rung == 2
     assert sorted(path.suffix for path in (built / "engines/aside").iterdir()) == [
-        ".engine", ".json"
+        ".engine", ".json", ".txt"
     ]  # fmt: skip
     assert _choose(built).alarm.startswith("no fp16 engine is built")
 

@@ -57,7 +57,7 @@ def test_a_written_pack_is_read_bit_for_bit(
 def test_golden_outputs_are_computed_again(pack: Path, backbone: Backbone) -> None:
     loaded = load_pack(pack)
     assert check_golden(loaded, backbone) < 1e-5
-    assert len(loaded.golden.images) == 8
+    assert len(loaded.golden.images) == 16
     for value, image in zip((0, 255), loaded.golden.images, strict=False):
         assert (image == value).all()
 

@@ -16,17 +16,12 @@ from edgeclip.contract.pack import filled_for
 from edgeclip.errors import BundleMissingError, ConfigError, GateError, SetupError
 from edgeclip.packs import load_pack
 from edgeclip_export import rivals
-from edgeclip_export.benchmark import (
-    COMPILED,
-    EAGER,
-    PLAIN,
-    BenchmarkConfig,
-    resident_mb,
-    run_benchmark,
-)
+from edgeclip_export.benchmark import run_benchmark
 from edgeclip_export.benchmark_result import BenchmarkResult, require_fast
+from edgeclip_export.config import BenchmarkConfig
 from edgeclip_export.latency import WARM_UP, Latency, measure
-from edgeclip_export.own_backends import BUNDLE
+from edgeclip_export.own_backends import BUNDLE, resident_mb
+from edgeclip_export.rival_calls import COMPILED, EAGER, PLAIN
 from support.export_commands import Run
 from support.tiny_packs import TinyEncoder
 
@@ -36,7 +31,8 @@ FAST = {ONNX_RUNTIME: 8.0, EAGER: 20.0}
 
 def _result(batch: int = 1) -> BenchmarkResult:
     latencies = {(name, batch): Latency([ms] * 10, batch) for name, ms in FAST.items()}
-    return BenchmarkResult(latencies, {}, 12.3, 1000, "leopard@1.0.0")
+    memory, gpu_memory = {ONNX_RUNTIME: 12.34}, {ONNX_RUNTIME: 200.0}
+    return BenchmarkResult(latencies, {}, memory, gpu_memory, 1000, "leopard@1.0.0")
 
 
 def test_percentiles_and_rate_of_known_times() -> None:
@@ -116,6 +112,22 @@ def test_where_the_encoder_is_not_known_the_bundle_is_measured_alone(bundle: Pat
     assert "--backbone" in result.absent[EAGER]
 
 
+def test_each_rival_has_a_reason_of_its_own(
+    bundle: Path, encoder: TinyEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def missing() -> None:
+        raise SetupError("onnxruntime is not installed")
+
+    monkeypatch.setattr(rivals, "load_onnxruntime", missing)
+    config = BenchmarkConfig(
+        bundle, (1,), rounds=5, compiled=False, backend="ort",
+        backbone=str(encoder.config), pretrained=str(encoder.weights),
+    )  # fmt: skip
+    result = run_benchmark(config)
+    assert {name for name, _ in result.latencies} == {ONNX_RUNTIME, EAGER}
+    assert result.absent == {PLAIN: "onnxruntime is not installed"}
+
+
 def test_a_batch_beyond_the_bundles_is_refused(bundle: Path) -> None:
     with pytest.raises(ConfigError, match="--batch 8: the bundle was made for 1 to 4"):
         run_benchmark(BenchmarkConfig(bundle, (1, 8), compare=False))
@@ -150,7 +162,9 @@ def test_resident_memory_is_read() -> None:
 
 
 def test_the_result_is_json() -> None:
-    assert json.loads(json.dumps(_result().to_dict()))["memory_mb"] == 12.3
+    facts = json.loads(json.dumps(_result().to_dict()))
+    assert facts["memory_mb"] == {ONNX_RUNTIME: 12.3}
+    assert facts["gpu_memory_mb"] == {ONNX_RUNTIME: 200.0}
 
 
 @pytest.mark.parametrize(
@@ -180,6 +194,24 @@ def test_the_command_shows_a_table_and_says_what_is_not_there(run: Run, bundle: 
     assert done.code == 0
     assert "this bundle" in done.out
     assert "MiB of memory" in done.out
+
+
+@pytest.mark.parametrize(
+    ("out", "words"),
+    [
+        ("", "is a folder: name a file in it"),
+        ("file/b.json", "cannot be written (File exists)"),
+    ],
+    ids=["a folder", "in a file"],
+)
+def test_a_place_that_cannot_be_written_is_refused_before_anything_is_measured(
+    run: Run, bundle: Path, tmp_path: Path, out: str, words: str
+) -> None:
+    (tmp_path / "file").write_text("")
+    done = run("benchmark", bundle, "--out", tmp_path / out)
+    assert (done.code, done.out) == (2, "")
+    assert words in done.err
+    assert done.err.count("\n") == 1
 
 
 def test_json_goes_out_and_into_a_file_also_where_a_floor_is_missed(

@@ -10,15 +10,17 @@ from typing import Any
 import pytest
 
 from edgeclip.contract.bundle import read_bundle
-from edgeclip.contract.engine_key import Machine, Precision
+from edgeclip.contract.engine_key import Machine, Precision, checked_sidecar
 from edgeclip.contract.gpu import Gpu
 from edgeclip.contract.tensorrt_api import TensorRtApi
 from edgeclip.errors import BackendError, BundleMismatchError, ConfigError, SetupError
 from edgeclip_export.bandwidth import floor_ms, memory_gb_s
-from edgeclip_export.benchmark import BenchmarkConfig, run_benchmark
+from edgeclip_export.benchmark import run_benchmark
 from edgeclip_export.benchmark_result import BenchmarkResult
 from edgeclip_export.board import Board
+from edgeclip_export.config import BenchmarkConfig
 from edgeclip_export.engine_verify import EngineHost
+from edgeclip_export.latency import Latency
 from edgeclip_export.own_backends import BUNDLE
 from support.cuda_stand_in import FakeDriver, memory
 from support.engines import key_of, write_engine
@@ -124,7 +126,37 @@ def test_the_engine_is_held_against_what_the_boards_memory_gives(tmp_path: Path)
     assert result.floors_ms == {ENGINE_NAME: floor_ms(2 * params, 68.3)}
     shares = {row["variant"]: row["share_of_memory_floor"] for row in result.to_dict()["rows"]}
     assert shares[ONNX_RUNTIME] is None
-    assert shares[ENGINE_NAME] >= 0
+    (floor,) = result.floors_ms.values()
+    rows = [row for row in result.to_dict()["rows"] if row["variant"] == ENGINE_NAME]
+    for row in rows:
+        median = result.latencies[ENGINE_NAME, row["batch"]].percentile(0.5)
+        assert row["share_of_memory_floor"] == pytest.approx(floor / median, abs=5e-4)
+
+
+def test_a_share_is_floor_over_median() -> None:
+    result = BenchmarkResult(
+        {(ENGINE_NAME, 1): Latency([5.0] * 5, 1)}, {}, {}, {}, 1000, "leopard@1.0.0",
+        {ENGINE_NAME: 2.5},
+    )  # fmt: skip
+    assert result.to_dict()["rows"][0]["share_of_memory_floor"] == 0.5
+
+
+def test_each_backend_has_its_own_memory_and_an_engine_that_of_the_gpu(tmp_path: Path) -> None:
+    driver = FakeDriver()
+    result = _measured(_built(tmp_path / "bundle"), driver=driver)
+    assert set(result.memory_mb) == {ENGINE_NAME, ONNX_RUNTIME}
+    assert set(result.gpu_memory_mb) == {ENGINE_NAME}
+    images = 32 * 32 * 3 / 2**20  # one frame at least lies on the GPU
+    assert images < result.gpu_memory_mb[ENGINE_NAME] < 100
+
+
+def test_what_was_measured_of_an_engine_stands_in_its_sidecar(tmp_path: Path) -> None:
+    bundle = _built(tmp_path / "bundle")
+    result = _measured(bundle)
+    (engine,) = (bundle / "engines").glob("*.engine")
+    known = checked_sidecar(engine).benchmark
+    assert known == result.figures(ENGINE_NAME)
+    assert set(known) == {f"b{batch}_p{p}_ms" for batch in (1, 2) for p in (50, 95, 99)}
 
 
 def test_an_engine_in_single_precision_reads_twice_as_much(tmp_path: Path) -> None:

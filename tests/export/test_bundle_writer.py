@@ -112,7 +112,7 @@ def test_golden_outputs_beyond_tolerance_write_nothing(
     seen: list[Check] = []
     with pytest.raises(ParityError) as caught:
         write_bundle(_config(tmp_path / "pack", tmp_path / "out", encoder), seen.append)
-    assert "golden outputs, torch: logits  2.00e-02 (at most 5e-03)" in str(caught.value)
+    assert "golden outputs, torch: logits  2.00e-02 (at most 0.005)" in str(caught.value)
     assert "worst logits in image 0" in str(caught.value)
     assert [path.name for path in tmp_path.iterdir()] == ["pack"]
     assert [check.name for check in seen if not check.passed][:1] == [

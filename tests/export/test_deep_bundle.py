@@ -21,6 +21,7 @@ from edgeclip_device.backends.onnxruntime_backend import OnnxRuntimeBackend
 from edgeclip_device.backends.tensorrt_backend import TensorRtBackend
 from edgeclip_export.bundle_writer import BundleResult, write_bundle
 from edgeclip_export.config import BundleConfig
+from edgeclip_export.differences import PATCH_LIMIT, attention_checks
 from edgeclip_export.fuse import FusedModel
 from edgeclip_export.graph_checks import MOST_NODES, graph_checks
 from edgeclip_export.graph_rules import node_histogram
@@ -251,3 +252,23 @@ def test_a_pack_larger_than_the_profile_is_refused_by_name(deep_backbone: Backbo
     filled = filled_for("deep", deep_backbone.base, tensors)
     with pytest.raises(PackError, match=r"ba_down has 65 block_hidden \(h\).* takes 1 to 64"):
         check_pack_fits(filled, default_profiles(4, "deep"))
+
+
+def test_where_each_class_looked_is_compared_as_well(deep_export: BundleResult) -> None:
+    checks = {check.name: check for check in deep_export.checks if "attention" in check.name}
+    assert [name.split(":")[0] for name in checks] == [
+        "ONNX Runtime, torch",
+        "other sizes, all adapters",
+        "FP16 weights in ONNX Runtime, torch",
+    ]
+    assert all(check.passed for check in checks.values())
+
+
+@pytest.mark.parametrize(("off", "passed"), [(0.0, True), (2e-4, False), (np.nan, False)])
+def test_an_attention_elsewhere_fails(off: float, passed: bool) -> None:
+    reference = {"attention": np.full((3, 4, 2), 0.25, np.float32)}
+    found = {"attention": reference["attention"][1:].copy()}
+    found["attention"][1, 0, 0] += np.float32(off)
+    (check,) = attention_checks("a, b", reference, found, PATCH_LIMIT)
+    assert check.passed is passed
+    assert attention_checks("a, b", reference, {}, PATCH_LIMIT) == []

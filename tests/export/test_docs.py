@@ -31,11 +31,46 @@ def _options() -> list[tuple[str, str]]:
     ]
 
 
+def _flags() -> list[tuple[str, str]]:
+    """Return every spelling of every option, those that switch off too."""
+    group = get_command(app)
+    assert isinstance(group, typer.core.TyperGroup)
+    return [
+        (name, flag)
+        for name, command in group.commands.items()
+        for option in command.params
+        for flag in (*option.opts, *option.secondary_opts)
+    ]
+
+
 @pytest.mark.parametrize(("command", "option"), _options())
 def test_every_option_of_every_command_is_documented(command: str, option: str) -> None:
     usage = re.search(rf"^edgeclip-export {command} .*$", TEXT, re.MULTILINE)
     assert usage is not None
     assert option in usage.group()
+
+
+@pytest.mark.parametrize(
+    "line", re.findall(r"^edgeclip-export .*$", TEXT + ENGINE_TEXT, re.MULTILINE)
+)
+def test_every_option_that_is_documented_exists(line: str) -> None:
+    command = line.split()[1]
+    known = {option for name, option in _flags() if name == command}
+    assert set(re.findall(r"--[a-z][a-z-]*", line.split("#")[0])) <= known, command
+
+
+def test_every_field_in_the_tables_of_sidecar_and_manifest_exists() -> None:
+    sidecar = {*EngineSidecar.model_fields, *EngineKey.model_fields, *Machine.model_fields}
+    assert _first_column(ENGINE_TEXT, "| field of the sidecar |") <= sidecar
+    manifest = {name.rstrip("_") for name in BundleManifest.model_fields}
+    assert _first_column(TEXT, "| field | content |") == manifest
+
+
+def _first_column(text: str, head: str) -> set[str]:
+    """Return the words in backticks in the first column of the table that begins so."""
+    table = text[text.index(head) :].split("\n\n")[0].splitlines()[2:]
+    words = {word for row in table for word in re.findall(r"`([a-z0-9_.]+)`", row.split("|")[1])}
+    return {word.split(".")[-1] for word in words}
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,9 @@ from __future__ import annotations
 import os
 import signal
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import onnx
 import pytest
@@ -18,6 +20,7 @@ from edgeclip_export.engine import build_engine
 from edgeclip_export.tensorrt_runtime import module_name, this_machine
 
 pytestmark = pytest.mark.rtx
+SUBMIT = ThreadPoolExecutor.submit
 
 
 class _Recorder:
@@ -25,7 +28,7 @@ class _Recorder:
 
     def __init__(self) -> None:
         self.started: list[tuple[str, str | None, int]] = []
-        self.steps = 0
+        self.done: list[tuple[str, int]] = []
         self.waits = 0
         self.finished: list[str] = []
 
@@ -33,8 +36,7 @@ class _Recorder:
         self.started.append((name, parent, steps))
 
     def step_done(self, name: str, step: int) -> None:
-        assert name, step
-        self.steps += 1
+        self.done.append((name, step))  # judged by the test: an error here would end the process
 
     def phase_finished(self, name: str) -> None:
         self.finished.append(name)
@@ -48,7 +50,7 @@ class _Interrupting(_Recorder):
 
     def step_done(self, name: str, step: int) -> None:
         super().step_done(name, step)
-        if self.steps == 3:
+        if len(self.done) == 3:
             os.kill(os.getpid(), signal.SIGINT)
             time.sleep(0.5)
 
@@ -62,7 +64,9 @@ def test_a_half_precision_graph_becomes_an_engine_with_progress(
     name, parent, steps = recorder.started[0]
     assert (name, parent) == ("Building engine", None)
     assert steps > 0
-    assert recorder.steps >= steps
+    assert len(recorder.done) >= steps
+    sizes = {name: count for name, _, count in recorder.started}
+    assert all(0 <= step < sizes[name] for name, step in recorder.done)
     assert recorder.waits > 0
     assert sorted(recorder.finished) == sorted(name for name, _, _ in recorder.started)
 
@@ -73,7 +77,7 @@ def test_ctrl_c_ends_the_build_at_its_next_step(
     recorder = _Interrupting()
     with pytest.raises(KeyboardInterrupt):
         build_engine(tensorrt_graph, manifest.profiles, BuilderSettings(), recorder)
-    assert recorder.steps <= 5
+    assert len(recorder.done) <= 5
     assert "Building engine" in recorder.finished  # the builder's thread has ended, too
 
 
@@ -132,3 +136,19 @@ def test_the_machine_is_named_by_runtime_version_and_gpu() -> None:
     assert machine.runtime_version.count(".") >= 2
     gpu = find_gpu()
     assert machine.device_name == (gpu.name if gpu else NO_GPU)
+
+
+def test_a_signal_while_the_builder_is_started_ends_it_as_well(
+    tensorrt_graph: Path, manifest: BundleManifest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The thread runs already when `submit` is interrupted: it must hear of it."""
+    recorder = _Recorder()
+
+    def interrupted(pool: ThreadPoolExecutor, *arguments: Any) -> None:
+        SUBMIT(pool, *arguments)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(ThreadPoolExecutor, "submit", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        build_engine(tensorrt_graph, manifest.profiles, BuilderSettings(), recorder)
+    assert len(recorder.done) <= 5

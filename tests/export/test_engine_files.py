@@ -13,9 +13,9 @@ from edgeclip.contract.engine_key import (
     Machine,
     checked_sidecar,
     engine_file,
-    record_parity,
     survey_engines,
 )
+from edgeclip.contract.engine_record import record_parity
 from edgeclip.contract.gpu import Gpu
 from edgeclip.contract.hashing import sha256_file
 from edgeclip.contract.locks import drop_lock, take_lock
@@ -139,7 +139,9 @@ def test_an_engine_that_is_damaged_is_set_aside_and_built_again(
     assert not second.was_there
     assert checked_sidecar(second.path) == second.sidecar
     assert told[0].line().startswith(f"- set aside {first.path.name}  ")
-    assert (built / "engines/aside" / first.path.name).read_bytes() == damaged
+    aside = built / "engines/aside" / first.path.name
+    assert aside.read_bytes() == damaged
+    assert aside.with_suffix(".txt").read_text() == f"{told[0].note}\n"
 
 
 @pytest.mark.rtx
@@ -225,10 +227,12 @@ def test_auto_goes_down_the_ladder_after_a_rung_that_failed_its_check(built: Pat
 
 @pytest.mark.rtx
 def test_what_a_killed_build_left_half_written_is_removed(built: Path) -> None:
-    half = built / "engines" / ".0123456789abcdef.engine.x7f2"
-    half.write_bytes(b"half an engine")
+    names = ("0123456789abcdef.engine", "0123456789abcdef.json", "orin-8sm.timing")
+    halves = [built / "engines" / f".{name}.x7f2abcd" for name in names]
+    for half in halves:
+        half.write_bytes(b"half of it")
     _prepare(built)
-    assert not half.exists()
+    assert not any(half.exists() for half in halves)
 
 
 def test_no_bundle_says_how_to_make_one(tmp_path: Path) -> None:

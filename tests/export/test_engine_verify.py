@@ -4,11 +4,14 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import cv2
+import numpy as np
 import pytest
 
 from edgeclip.contract.bundle import read_bundle
 from edgeclip.contract.engine_key import Machine, checked_sidecar
 from edgeclip.contract.gpu import Gpu
+from edgeclip.contract.signing import make_key
 from edgeclip.contract.tensorrt_api import TensorRtApi
 from edgeclip.errors import (
     BackendError,
@@ -19,6 +22,7 @@ from edgeclip.errors import (
 )
 from edgeclip_export.checks import Check
 from edgeclip_export.engine_verify import EngineHost
+from edgeclip_export.sign import sign_bundle
 from edgeclip_export.verify import verify_bundle
 from support.cuda_stand_in import FakeDriver, memory
 from support.engines import key_of, write_engine
@@ -90,6 +94,37 @@ def test_a_backend_that_is_named_must_be_here(
     assert words in line
 
 
+def test_an_engine_is_held_against_onnx_runtime_on_frames_of_a_folder(
+    own: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "images").mkdir()
+    for red in (30, 200):
+        image = np.full((40, 60, 3), (40, 40, red), np.uint8)
+        cv2.imwrite(str(tmp_path / f"images/{red}.png"), image)
+    shown: list[Check] = []
+    hosts = _hosts(own)
+    verify_bundle(own, shown.append, backend="trt", hosts=hosts, frames=tmp_path / "images")
+    lines = [check.line() for check in shown if "frames of yours" in check.name]
+    assert len(lines) == 2  # of each pack
+    assert all(line.startswith("✓") and line.endswith("on 2 images") for line in lines)
+    wrong = _hosts(own, api=TensorRtApi(StandIn(own / GRAPH_FILE, fails={"values"}).module))
+    with pytest.raises(ParityError):
+        verify_bundle(own, shown.append, backend="trt", hosts=wrong, frames=tmp_path / "images")
+    assert [check.passed for check in shown[-4:]] == [False] * 4
+
+
+def test_with_a_key_an_engine_is_loaded_only_where_it_is_named(own: Path, tmp_path: Path) -> None:
+    public = make_key(tmp_path / "team")
+    sign_bundle(own, tmp_path / "team")
+    shown: list[Check] = []
+    verify_bundle(own, shown.append, [public], hosts=_hosts(own))
+    assert shown[-2].line() == (
+        "- backend trt  absent: no signature stands over engines: --backend trt runs it"
+    )
+    verify_bundle(own, shown.append, [public], backend="trt", hosts=_hosts(own))
+    assert shown[-1].line().startswith("✓ trio 1.0.0, tensorrt, rung fp16")
+
+
 def test_an_engine_that_decides_otherwise_is_refused_and_remembered(own: Path) -> None:
     with pytest.raises(ParityError, match="tensorrt, rung fp16"):
         _lines(own, "trt", api=TensorRtApi(StandIn(own / GRAPH_FILE, fails={"values"}).module))
@@ -115,7 +150,8 @@ def test_an_engine_that_is_none_gives_the_memory_back_and_is_set_aside(own: Path
     with pytest.raises(EngineRefusedError, match="could not load"):
         _lines(own, "trt", api=api, memory=lambda: memory(driver))
     assert (driver.buffers, driver.released) == ({}, 1)
-    assert len(list((own / "engines/aside").iterdir())) == 2
+    (reason,) = (own / "engines/aside").glob("*.txt")
+    assert "could not load" in reason.read_text()
 
 
 def test_a_sidecar_that_cannot_be_written_is_said_and_judges_nothing(

@@ -202,8 +202,10 @@ def test_bytes_that_are_transposed_before_the_cast_become_no_engine(run: Run, bu
     assert not (bundle / "engines").exists()
 
 
-def _interrupted(*arguments: object, first: Path | None, at: str) -> Finished:
-    """Press Ctrl-C as soon as a command prints a line that begins so."""
+def _interrupted(
+    *arguments: object, first: Path | None, at: str, sign: signal.Signals = signal.SIGINT
+) -> Finished:
+    """Press Ctrl-C, or send another signal, as soon as a command prints a line that begins so."""
     process = subprocess.Popen(
         command_line(*arguments),
         env=environment(first, PYTHONUNBUFFERED="1"),
@@ -214,25 +216,32 @@ def _interrupted(*arguments: object, first: Path | None, at: str) -> Finished:
     with process:
         assert process.stdout is not None
         assert any(line.startswith(at) for line in iter(process.stdout.readline, ""))
-        process.send_signal(signal.SIGINT)
-        out, errors = process.communicate(timeout=60)
+        process.send_signal(sign)
+        try:
+            out, errors = process.communicate(timeout=60)
+        finally:
+            process.kill()  # one that did not end would be waited for without end
     return Finished(process.returncode, out, errors)
 
 
-def test_ctrl_c_ends_a_build_and_leaves_nothing_of_an_engine(bundle: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_a_build_and_leaves_nothing_of_an_engine(
+    bundle: Path, tmp_path: Path, sign: signal.Signals
+) -> None:
     shutil.copyfile(stand_in_tensorrt.__file__, tmp_path / "tensorrt.py")
-    done = _interrupted("engine", bundle, first=tmp_path, at="building")
+    done = _interrupted("engine", bundle, first=tmp_path, at="building", sign=sign)
     assert (done.code, done.err.splitlines()[-1]) == (130, "interrupted")
     assert "Traceback" not in done.err
     assert not (bundle / "engines").exists()
 
 
-def test_ctrl_c_ends_an_export_and_leaves_nothing_of_a_bundle(
-    pack_folder: Path, encoder: TinyEncoder, tmp_path: Path
+@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_an_export_and_leaves_nothing_of_a_bundle(
+    pack_folder: Path, encoder: TinyEncoder, tmp_path: Path, sign: signal.Signals
 ) -> None:
     out = tmp_path / "bundle"
     arguments = ("bundle", "--pack", pack_folder, "--out", out, *_named(encoder))
-    done = _interrupted(*arguments, first=None, at="✓ FP16 tower in torch: outputs")
+    done = _interrupted(*arguments, first=None, at="✓ FP16 tower in torch: outputs", sign=sign)
     assert (done.code, done.err) == (130, "interrupted\n")
     assert list(tmp_path.iterdir()) == []
 

@@ -66,6 +66,11 @@ def _path_outside(bundle: Path) -> None:
     change_json(bundle / "manifest.json", files={"../secret": record})
 
 
+def _path_with_a_null(bundle: Path) -> None:
+    record = {"sha256": "a" * 64, "size_bytes": 1}
+    change_json(bundle / "manifest.json", files={"a\0b": record})
+
+
 def _binary_manifest(bundle: Path) -> None:
     (bundle / "manifest.json").write_bytes(b"\xff\xfe\x00")
 
@@ -100,6 +105,7 @@ def _pack_of_another_encoder(bundle: Path) -> None:
         (_later_version, BundleMismatchError, "update edgeclip on this machine"),
         (_older_version, BundleMismatchError, "edgeclip.bundle/1, this software reads"),
         (_path_outside, BundleDamagedError, "leaves the bundle"),
+        (_path_with_a_null, BundleDamagedError, "leaves the bundle"),
         (_no_golden, BundleDamagedError, "golden.npz is missing"),
         (_altered_pack, BundleDamagedError, "adapter.safetensors was altered"),
         (_garbage_golden, PackError, "holds no golden outputs"),

@@ -64,6 +64,13 @@ class FakeDriver:
         stream._obj.value = self.stream
         return 0
 
+    def cuMemGetInfo_v2(self, free: Any, whole: Any) -> int:  # noqa: N802
+        """Give what is free of 8 GiB, and these."""
+        taken = sum(len(buffer) for buffer in self.buffers.values())
+        whole._obj.value = 8 << 30
+        free._obj.value = whole._obj.value - taken
+        return 0
+
     def cuMemAlloc_v2(self, address: Any, size: Any) -> int:  # noqa: N802
         """Give memory."""
         buffer = ctypes.create_string_buffer(size.value)

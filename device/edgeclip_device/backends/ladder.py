@@ -37,10 +37,13 @@ class Ladder:
     Attributes:
         machine: Says what an engine must have been built for; None asks TensorRT and the driver.
         open_engine: Loads an engine; None takes TensorRT.
+        believes: Whether an engine may be loaded where `[inference].public_keys` is set; None
+            believes none there. Without keys it is not asked.
     """
 
     machine: Callable[[], Machine] | None = None
     open_engine: OpenEngine | None = None
+    believes: Callable[[EngineSidecar], bool] | None = None
 
     def this_machine(self) -> Machine:
         """Return what an engine must have been built for to run here.
@@ -61,7 +64,10 @@ class Ladder:
         """
         from edgeclip_device.backends.tensorrt_backend import TensorRtBackend
 
-        return (self.open_engine or TensorRtBackend)(path, sidecar.made_from.precision)
+        precision = sidecar.made_from.precision
+        if self.open_engine:
+            return self.open_engine(path, precision)
+        return TensorRtBackend(path, precision, sha256=sidecar.engine_sha256)
 
 
 @dataclass(frozen=True)
@@ -201,12 +207,14 @@ def _engines(
     machine = ladder.this_machine()
     require_runtime(pack.bundle_manifest.requires, machine.runtime, machine.runtime_version)
     survey = survey_engines(pack.bundle, pack.bundle_manifest, machine)
-    refused = _refused(survey)
+    unseen = _unseen(survey, settings, ladder)
+    refused = (*_refused(survey), *unseen.values())
     wanted = [
         Candidate("tensorrt", sidecar.made_from.precision, partial(ladder.engine, path, sidecar),
                   (path, sidecar))
         for path, sidecar in survey.fitting
         if settings.precision in ("auto", sidecar.made_from.precision)
+        and path.name not in unseen
     ]  # fmt: skip
     build = f"`edgeclip-export engine {pack.bundle} --precision {settings.precision}`"
     if not wanted:
@@ -218,6 +226,18 @@ def _engines(
     if wanted[0].rung > _asked_rung(settings) and not refused:
         refused = (f"no {_RUNGS[0]} engine is built: run {build} here",)
     return wanted, refused
+
+
+def _unseen(survey: EngineSurvey, settings: InferenceSettings, ladder: Ladder) -> dict[str, str]:
+    """Return engines that fit, and that this device did not see built, where it has keys."""
+    if not settings.public_keys:
+        return {}
+    return {
+        path.name: f"engine {path.name}: a key is configured, and this device did not see it built:"
+        " run `edgeclip-device prepare` here"
+        for path, sidecar in survey.fitting
+        if ladder.believes is None or not ladder.believes(sidecar)
+    }
 
 
 def _refused(survey: EngineSurvey) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from edgeclip.contract.cuda_memory import CudaMemory
 from edgeclip.contract.engine_key import Machine
 from edgeclip.contract.engine_runner import IMAGES, EngineRunner
 from edgeclip.contract.gpu import Gpu, find_gpu
+from edgeclip.contract.hashing import sha256_bytes
 from edgeclip.contract.slots import GRAPH_OUTPUTS, outputs_of, slots_of
 from edgeclip.contract.tensorrt_api import TensorRtApi, load_tensorrt
 from edgeclip.errors import BackendError, EngineRefusedError, SetupError
@@ -48,6 +49,7 @@ class TensorRtBackend:
         precision: Of its sidecar.
         api: TensorRT, or what stands in for it.
         memory: The GPU's memory.
+        sha256: Of its bytes, as they were checked; None looks at nothing.
 
     Raises:
         SetupError: TensorRT or the GPU is missing.
@@ -58,12 +60,21 @@ class TensorRtBackend:
     name = "tensorrt"
 
     def __init__(
-        self, engine: Path, precision: str, *, api: Any = TENSORRT, memory: CudaMemory | None = None
+        self,
+        engine: Path,
+        precision: str,
+        *,
+        api: Any = TENSORRT,
+        memory: CudaMemory | None = None,
+        sha256: str | None = None,
     ) -> None:
         self.precision = precision
+        data = engine.read_bytes()
+        if sha256 is not None and sha256_bytes(data) != sha256:
+            raise BackendError(f"{engine} was altered after it was checked: build it again")
         self._memory = memory if memory is not None else CudaMemory()
         try:
-            self._runner = EngineRunner(engine.read_bytes(), str(engine), api, self._memory)
+            self._runner = EngineRunner(data, str(engine), api, self._memory)
             self._slots = slots_of(self._runner.inputs)
             self._check_names(engine)
         except BaseException:
