@@ -18,6 +18,7 @@ from edgeclip_device.clock import SystemClock, WallClock
 from edgeclip_device.database import ACKNOWLEDGED, IN_FLIGHT, QUEUED
 from edgeclip_device.health import OutboxFacts
 from edgeclip_device.parts import Part
+from edgeclip_device.power.schedule import REST, Rest
 from edgeclip_device.rows import LAST_SEQ, MediaRow, Released, Row
 from edgeclip_device.running import RUNNING, Running
 
@@ -189,6 +190,10 @@ class Backlog:
         """Keep a value in `meta`."""
         with database.transaction(self._connection) as connection:
             database.write_meta(connection, key, value)
+
+    def rest(self) -> Rest | None:
+        """Return why the camera rests; None while it works."""
+        return Rest.from_json(self.noted(REST))
 
     def noted(self, key: str) -> str | None:
         """Return a value of `meta`."""

@@ -24,6 +24,8 @@ from edgeclip_device.outbox import Outbox
 from edgeclip_device.own_engines import OwnEngines
 from edgeclip_device.pack_router import PackRouter, load_router
 from edgeclip_device.pipeline import Committed, Pipeline, Stages
+from edgeclip_device.power.resting import Resting
+from edgeclip_device.power.schedule import Schedule
 from edgeclip_device.running import RUNNING, running
 from edgeclip_device.sources.base import Source
 from edgeclip_device.sources.opening import Opening, open_source
@@ -74,7 +76,11 @@ def opened_detector(
         _say_what_runs(settings, source, outbox, (router, chosen), options.clock)
         bell = Bell(settings.state)
         stack.callback(bell.close)
-        yield _join(settings, source, (router, chosen.backend), outbox, (notifier, options, bell))
+        joined = _join(
+            settings, source, (router, chosen.backend), outbox, (notifier, options, bell)
+        )
+        stack.callback(joined.resting.schedule.close)
+        yield joined
 
 
 def detect(settings: DeviceSettings, stop: threading.Event) -> None:
@@ -124,7 +130,10 @@ def _join(
     vitals = open_vitals(settings, router.packs[router.resident], outbox, source)
     stages = Stages(gate, Classifier(backend, router), writer, outbox, vitals.saw)
     pipeline = Pipeline(stages, router, settings, on_commit=committed)
-    return Detector(source, router, backend, outbox, pipeline, gate, notifier, options, vitals)
+    resting = Resting(Schedule(settings.power, options.clock), source, outbox, bell)
+    return Detector(
+        source, router, backend, outbox, pipeline, gate, notifier, options, vitals, resting
+    )
 
 
 def _open_source(settings: DeviceSettings, router: PackRouter, options: DetectOptions) -> Source:

@@ -20,6 +20,7 @@ from edgeclip_device.outbox import Outbox
 from edgeclip_device.pack_router import PackRouter
 from edgeclip_device.pipeline import CommitHook, Committed, Pipeline
 from edgeclip_device.pipeline_counts import PipelineCounts
+from edgeclip_device.power.resting import Resting
 from edgeclip_device.sources.base import Source
 from edgeclip_device.vitals_book import VitalsBook
 
@@ -64,6 +65,7 @@ class Detector:
     notifier: Notifier
     options: DetectOptions
     vitals: VitalsBook
+    resting: Resting
     _beaten_at: float = field(default=-float("inf"))
     _said_at: float = field(default=-float("inf"))
     _origin: float | None = None
@@ -93,6 +95,10 @@ class Detector:
         self.pipeline.close_journal()
         backoff = Backoff(_LONGEST_RETRY_S)
         while not stop.is_set():
+            if self.resting.naps(self.pipeline):
+                self._ready()
+                self._beat()
+                continue
             try:
                 frame = self.source.read()
             except SourceError as error:
@@ -161,6 +167,7 @@ class Detector:
 
     def _beat(self) -> None:
         """Feed the watchdog, if frames or declared failures come and the outbox can be written."""
+        self.vitals.is_asleep = self.resting.is_asleep
         self.vitals.write_if_due(self.gate_counts, self.counts, self.notifier.near_misses)
         interval_s = self.notifier.interval_s
         now = time.monotonic()

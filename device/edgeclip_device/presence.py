@@ -9,6 +9,7 @@ from edgeclip.contract.reports import Status
 from edgeclip.contract.topics import DeviceTopics
 from edgeclip_device.config import DeviceSettings
 from edgeclip_device.mqtt import Will
+from edgeclip_device.power.schedule import Rest
 from edgeclip_device.publisher import Publisher
 from edgeclip_device.running import Running, info
 
@@ -27,6 +28,7 @@ class Presence:
         self._boot_id = boot_id
         self._bdseq = 0
         self._told: bytes | None = None
+        self._rest: Rest | None = None
 
     def will(self, bdseq: int) -> Will:
         """Return what the broker says of us when we are gone without a word.
@@ -37,15 +39,31 @@ class Presence:
         self._bdseq = bdseq
         return Will(self._topics.status, self._status("offline"))
 
-    def birth(self, link: Publisher, running: Running | None) -> None:
+    def birth(self, link: Publisher, running: Running | None, rest: Rest | None = None) -> None:
         """Publish status and info, retained.
+
+        Args:
+            link: A connection that stands.
+            running: What detect runs.
+            rest: Why its camera rests, if it does.
 
         Raises:
             PublishError: The connection broke.
         """
-        link.publish(self._topics.status, self._status("online"), retain=True)
+        self._rest = rest
+        self._tell_status(link)
         self._told = None
         self.tell_info(link, running)
+
+    def tell_rest(self, link: Publisher, rest: Rest | None) -> None:
+        """Publish status, where the camera went to sleep or woke up.
+
+        Raises:
+            PublishError: The connection broke.
+        """
+        if rest != self._rest:
+            self._rest = rest
+            self._tell_status(link)
 
     def tell_info(self, link: Publisher, running: Running | None) -> None:
         """Publish info, where it is not what the broker was told.
@@ -62,7 +80,19 @@ class Presence:
         """Return topic and payload of the last message."""
         return self._topics.status, self._status("stopped")
 
-    def _status(self, state: Literal["online", "stopped", "offline"]) -> bytes:
+    def _tell_status(self, link: Publisher) -> None:
+        state: Literal["online", "sleeping"] = "sleeping" if self._rest else "online"
+        link.publish(self._topics.status, self._status(state), retain=True)
+
+    def _status(self, state: Literal["online", "sleeping", "stopped", "offline"]) -> bytes:
         since = None if state == "offline" else datetime.now(timezone.utc)
-        status = Status(state=state, since=since, bdseq=self._bdseq, boot_id=self._boot_id)
+        rest = self._rest if state == "sleeping" else None
+        status = Status(
+            state=state,
+            since=since,
+            bdseq=self._bdseq,
+            boot_id=self._boot_id,
+            reason=rest.reason if rest else None,
+            next_wake_at=rest.next_wake_at if rest else None,
+        )
         return status.to_json()

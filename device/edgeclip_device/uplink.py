@@ -189,6 +189,7 @@ class Uplink:
         try:
             link = Metered(self._link, self._budget)
             self._presence.tell_info(link, self._backlog.running())
+            self._presence.tell_rest(link, self._backlog.rest())
             self._announcer.tell(link, self._backlog.alarms.retained())
             self._health.tell(link, self._backlog, self._drain.counts)
             is_proven = self._online_s() >= self._options.timing.stable_s
@@ -231,7 +232,8 @@ class Uplink:
         if not event.session_present:
             self._backlog.dashboard_is_back()  # the broker forgot us, and what it had taken
         try:
-            self._presence.birth(Metered(self._link, self._budget), self._backlog.running())
+            link = Metered(self._link, self._budget)
+            self._presence.birth(link, self._backlog.running(), self._backlog.rest())
         except PublishError as error:
             self._on_disconnected(ev.Disconnected(str(error)))
 

@@ -68,6 +68,7 @@ class VitalsBook:
         self._frame_ns: int | None = None
         self._infer_ms: deque[float] = deque(maxlen=_RECENT)
         self._anchor_due_at = 0.0
+        self.is_asleep = False
         self._before = (time.monotonic(), 0, 0, 0)  # when, frames, let through, classified
 
     def saw_frame(self, boot_ns: int) -> None:
@@ -133,6 +134,7 @@ class VitalsBook:
             process=ProcessHealth(restarts=self._starts - 1, watchdog_near_misses=near_misses),
             rss_mb=resident_mb(self._tree),
             available_mb=available_mb(self._tree),
+            is_asleep=self.is_asleep,
         )
 
     def _camera(self, looked_at_fps: float) -> CameraHealth:

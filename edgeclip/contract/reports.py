@@ -21,6 +21,9 @@ class Status(Message):
     bdseq: int = Field(ge=0, description="Pairs a will with its birth.")
     boot_id: Epoch | None = None
     reason: str | None = None
+    next_wake_at: AwareDatetime | None = Field(
+        None, description="While sleeping: when work begins again; null where a trigger decides."
+    )
 
     def to_json(self) -> bytes:
         """Return the status as compact UTF-8 JSON."""

@@ -79,6 +79,7 @@ class CapturedSource:
         self._said_fps: float | None = None
         self._number = self._base = -1
         self._dark_pause_s, self._dark_step_at_s = _DARK_REOPEN_S, -math.inf
+        self._is_resting = False
         self._process = self._begin()
 
     def read(self) -> Frame | NothingYet | None:
@@ -122,9 +123,21 @@ class CapturedSource:
             left_behind=left_behind(),
         )
 
+    def rest(self) -> None:
+        """Give the camera back until `wake`; what was wrong with it is forgotten."""
+        self._process.end()
+        self._is_resting = True
+        self._fault = self._step = None
+
+    def wake(self) -> None:
+        """Open the camera again after `rest`."""
+        self._is_resting = False
+        self._process = self._begin()
+
     def close(self) -> None:
         """Give the camera back."""
-        self._process.end()
+        if not self._is_resting:
+            self._process.end()
 
     def _begin(self) -> CaptureProcess:
         self._base = self._number + 1

@@ -1,0 +1,1 @@
+"""When the device works: always, in hours of the day or of the sun, or after a trigger."""
