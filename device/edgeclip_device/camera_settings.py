@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from edgeclip.contract.detection import Identifier
 from edgeclip.contract.settings import Settings
+from edgeclip_device.time_zones import zone_of
 
 
 class CameraSettings(Settings):
@@ -55,6 +56,15 @@ class CameraSettings(Settings):
     still_interval_s: float = Field(
         1.0, gt=0, le=3600, description="Time between two images of a folder."
     )
+    watch: bool = Field(
+        default=False,
+        description="Whether the source is a folder into which a camera's files come, without end.",
+    )
+    time_zone: str | None = Field(
+        None,
+        description="Of the clock that writes EXIF times, as Africa/Nairobi or +03:00; with it, "
+        "images have these times.",
+    )
     timeout_s: float = Field(
         10.0, ge=1, le=45, description="A camera without a frame for so long has stalled."
     )
@@ -68,3 +78,10 @@ class CameraSettings(Settings):
         default=False,
         description="Whether a camera that nothing else helps may reboot the machine, once in 6 h.",
     )
+
+    @field_validator("time_zone")
+    @classmethod
+    def _is_a_zone(cls, value: str | None) -> str | None:
+        if value is not None:
+            zone_of(value)
+        return value

@@ -30,6 +30,7 @@ from edgeclip_device.running import RUNNING, running
 from edgeclip_device.sources.base import Source
 from edgeclip_device.sources.opening import Opening, open_source
 from edgeclip_device.sources.stills import StillsSource
+from edgeclip_device.sources.watched import WatchedFolder
 from edgeclip_device.strips import strips_of
 from edgeclip_device.trust import Trust
 from edgeclip_device.urls import masked
@@ -171,7 +172,7 @@ def _say_what_runs(
     router, chosen = decides
     name = masked(source.name)
     log.info("source %s, gate %s, outbox %s", name, settings.motion.algorithm, settings.state)
-    if isinstance(source, StillsSource) and (
+    if isinstance(source, StillsSource | WatchedFolder) and (
         settings.motion.algorithm != "off" or settings.visits.of > 1
     ):
         log.warning(

@@ -140,6 +140,8 @@ class Detector:
         self.pipeline.rest(nothing.at_s)
         if not self.source.is_live:  # an empty folder is watched as well as a full one
             self._ready()
+            self.pipeline.recover("camera_failed", believed(self.options.clock.now(), None))
+            self._end_alarms()
         self._beat()
 
     def _ready(self) -> None:
@@ -152,10 +154,7 @@ class Detector:
         if counts.frames == 1:
             log.info("the first frame is here")
             self._ready()
-        if self._has_alarms:
-            self._has_alarms = False
-            for code in FAULT_CODES:
-                self.outbox.alarms.clear_alarm(code)
+        self._end_alarms()
         now = time.monotonic()
         if now - self._said_at >= _SAY_EVERY_S:
             self._said_at = now
@@ -164,6 +163,12 @@ class Detector:
                 f" classified, {self.counts.detections} detections"
             )
         self._beat()
+
+    def _end_alarms(self) -> None:
+        if self._has_alarms:
+            self._has_alarms = False
+            for code in FAULT_CODES:
+                self.outbox.alarms.clear_alarm(code)
 
     def _beat(self) -> None:
         """Feed the watchdog, if frames or declared failures come and the outbox can be written."""

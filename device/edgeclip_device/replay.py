@@ -135,6 +135,8 @@ def replay(settings: DeviceSettings, options: ReplayOptions) -> ReplayResult:
     Raises:
         EdgeclipError: Clip, bundle, outbox or broker cannot be used.
     """
+    camera = settings.camera.model_copy(update={"watch": False})  # a replay has an end
+    settings = settings.model_copy(update={"camera": camera})
     ledger = _Ledger()
     detect_options = DetectOptions(
         start=options.start, speed=options.speed, on_commit=ledger.committed

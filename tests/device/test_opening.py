@@ -14,8 +14,10 @@ from edgeclip_device.sources.base import Source
 from edgeclip_device.sources.opening import Opening, open_source
 from edgeclip_device.sources.stills import StillsSource
 from edgeclip_device.sources.video import VideoSource
+from edgeclip_device.sources.watched import WatchedFolder
 from support.clocks import NOON, StandingClock
 from support.drawn_clips import ground, write_image
+from support.exif import write_jpeg
 
 
 def _opening(source: str | None) -> Opening:
@@ -83,3 +85,29 @@ def _read_on(source: Source) -> None:
 def test_without_a_source_it_says_where_to_name_one() -> None:
     with pytest.raises(ConfigError, match=r"\[camera\]\.source is missing"):
         open_source(_opening(None))
+
+
+def _watching(folder: Path, **fields: object) -> Opening:
+    camera = CameraSettings.model_validate({"source": str(folder), "watch": True, **fields})
+    return Opening(camera, Credentials(), StandingClock(), folder.parent / "state")
+
+
+def test_a_watched_folder_may_be_missing_and_needs_a_time_zone(tmp_path: Path) -> None:
+    with closing(open_source(_watching(tmp_path / "card", time_zone="+03:00"))) as source:
+        assert isinstance(source, WatchedFolder)
+    with pytest.raises(ConfigError, match=r"\[camera\]\.time_zone is missing"):
+        open_source(_watching(tmp_path / "card"))
+
+
+def test_a_file_cannot_be_watched(tmp_path: Path) -> None:
+    path = write_image(tmp_path / "a.png", ground())
+    with pytest.raises(SourceError, match="wants a folder"):
+        open_source(_watching(path, time_zone="UTC"))
+
+
+def test_with_a_time_zone_a_folders_images_have_the_times_of_their_exif(tmp_path: Path) -> None:
+    write_jpeg(tmp_path / "a.jpg", ground(), "2026:05:01 15:00:00")
+    camera = CameraSettings(source=str(tmp_path), time_zone="+03:00")
+    frame = open_source(Opening(camera, Credentials(), StandingClock(), tmp_path)).read()
+    assert isinstance(frame, Frame)
+    assert frame.captured_at == NOON

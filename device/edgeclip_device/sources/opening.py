@@ -20,9 +20,13 @@ from edgeclip_device.sources.cameras import (
     size_and_rate,
     v4l2_camera,
 )
+from edgeclip_device.sources.done_files import DoneFiles
+from edgeclip_device.sources.image_files import IMAGE_SUFFIXES
 from edgeclip_device.sources.pipelines import pipeline_of
-from edgeclip_device.sources.stills import IMAGE_SUFFIXES, Pace, StillsSource
+from edgeclip_device.sources.stills import Pace, StillsSource
 from edgeclip_device.sources.video import VideoSource, VideoTiming
+from edgeclip_device.sources.watched import WatchedFolder, Watching
+from edgeclip_device.time_zones import zone_of
 from edgeclip_device.urls import masked, with_credentials
 
 
@@ -51,7 +55,7 @@ def open_source(opening: Opening) -> Source:
     """Return the opened source.
 
     Raises:
-        ConfigError: No source is named.
+        ConfigError: No source is named, or no time zone where one is needed.
         SourceError: A file cannot be opened, or a camera never could be; the message says what to
             do. A camera that is only missing now says so when it is read.
     """
@@ -92,6 +96,8 @@ def _secrets(credentials: Credentials) -> tuple[str, ...]:
 
 
 def _file(opening: Opening, path: Path) -> Source:
+    if opening.camera.watch:
+        return _watched(opening, path)
     if not path.exists():
         raise SourceError(
             f"there is no {path}: name an image, a folder, a video, a camera's number, /dev/...,"
@@ -99,5 +105,21 @@ def _file(opening: Opening, path: Path) -> Source:
         )
     start = opening.start or datetime.fromtimestamp(path.stat().st_mtime, timezone.utc)
     if path.is_dir() or path.suffix.lower() in IMAGE_SUFFIXES:
-        return StillsSource(path, Pace(start, opening.camera.still_interval_s))
+        zone = zone_of(opening.camera.time_zone) if opening.camera.time_zone else None
+        return StillsSource(path, Pace(start, opening.camera.still_interval_s), zone)
     return VideoSource(path, VideoTiming(start, opening.camera.max_fps))
+
+
+def _watched(opening: Opening, folder: Path) -> Source:
+    """Return a folder that is watched; one that is missing now says so when it is read."""
+    camera = opening.camera
+    if camera.time_zone is None:
+        raise ConfigError(
+            "[camera].time_zone is missing: a watched folder's EXIF times have none; give that of"
+            ' the camera\'s clock, for example "Africa/Nairobi" or "+03:00"'
+        )
+    if folder.is_file():
+        raise SourceError(f"{folder} is a file: [camera].watch wants a folder")
+    done = DoneFiles(opening.state / f"watched-{camera.camera_id}.sqlite")
+    watching = Watching(zone_of(camera.time_zone), camera.still_interval_s, camera.max_fps)
+    return WatchedFolder(folder, done, watching)

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
 
-from edgeclip.contract.preprocess import decode_image
-from edgeclip.errors import DataError, SourceError
+from edgeclip.errors import SourceError
 from edgeclip_device.clock import boot_now_ns
 from edgeclip_device.frames import Frame
-
-IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"}
-_LARGEST_BYTES = 100_000_000  # no camera writes a larger image
+from edgeclip_device.sources.image_files import IMAGE_SUFFIXES, read_image
 
 
 @dataclass(frozen=True)
@@ -40,6 +37,7 @@ class StillsSource:
     Args:
         path: An image file, or a folder; files in it that are named like no image are passed over.
         pace: When they were taken.
+        zone: Of the camera's clock; with it, EXIF says when each was taken.
 
     Raises:
         SourceError: There is no image.
@@ -47,8 +45,9 @@ class StillsSource:
 
     is_live = False
 
-    def __init__(self, path: Path, pace: Pace) -> None:
+    def __init__(self, path: Path, pace: Pace, zone: tzinfo | None = None) -> None:
         self.name = str(path)
+        self._zone = zone
         self._pace = pace
         self._paths = list_images(path)
         self._next = 0
@@ -65,15 +64,9 @@ class StillsSource:
         path = self._paths[index]
         read_ns = time.monotonic_ns()
         at_s, captured_at = self._pace.frame_time(index)
-        try:
-            if path.stat().st_size > _LARGEST_BYTES:
-                raise SourceError(f"{path} is larger than 100 MB: that is no camera's image")
-            image = decode_image(path.read_bytes())
-        except OSError as error:
-            raise SourceError(f"{path} cannot be read ({error.strerror}): check it") from error
-        except DataError as error:
-            raise SourceError(f"{path}: {error}: remove or replace it") from error
-        return Frame(image, index, at_s, captured_at, read_ns, boot_now_ns())
+        file = read_image(path, self._zone)
+        taken_at = file.taken_at or captured_at
+        return Frame(file.image, index, at_s, taken_at, read_ns, boot_now_ns())
 
     def close(self) -> None:
         """Nothing is open between two images."""

@@ -1,0 +1,66 @@
+"""detect over a watched folder, as a process of its own."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+from edgeclip.contract.detection import Detection
+from edgeclip_device.config import DeviceSettings
+from edgeclip_device.database import DATABASE_FILE
+from support.drawn_clips import ground
+from support.exif import write_jpeg
+from support.processes import end, running
+from support.receivers import eventually
+
+Make = Callable[..., DeviceSettings]
+
+
+def _rows(state: Path) -> list[Detection]:
+    try:
+        with closing(sqlite3.connect(state / DATABASE_FILE)) as connection:
+            rows = connection.execute("SELECT payload FROM outbox ORDER BY seq").fetchall()
+    except sqlite3.OperationalError:  # the tables are being made
+        return []
+    return [Detection.model_validate_json(row[0]) for row in rows]
+
+
+def _failures(state: Path) -> list[str]:
+    return [item.phase for item in _rows(state) if item.failure == "camera_failed"]
+
+
+def test_a_card_that_is_pulled_and_put_back_is_told_and_read_on(
+    make_settings: Make, bundle: Path, tmp_path: Path
+) -> None:
+    state, card = make_settings().state, tmp_path / "card"
+    card.mkdir()
+    red = ground()
+    red[:] = (250, 110, 110)
+    file = tmp_path / "device.toml"
+    file.write_text(
+        f'[camera]\nsource = "{card}"\nwatch = true\ntime_zone = "+03:00"\n'
+        '[motion]\nalgorithm = "off"\n[visits]\nframes = 1\nof = 1\nquiet_s = 1.0\n'
+    )
+    arguments = ("detect", "--config", file, "--bundle", bundle, "--state", state)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.bind(str(tmp_path / "notify"))
+        systemd.settimeout(30)
+        environment = {"NOTIFY_SOCKET": str(tmp_path / "notify")}
+        with running(*arguments, log=tmp_path / "log", environment=environment) as process:
+            while systemd.recv(500) != b"READY=1":  # an empty folder is watched, too
+                pass
+            shutil.rmtree(card)
+            eventually(lambda: _failures(state) == ["new"], "the failure")
+            write_jpeg(card / "a.jpg", red, "2026:05:01 15:00:00")
+            eventually(lambda: _failures(state) == ["new", "end"], "its end")
+            eventually(
+                lambda: [item.phase for item in _rows(state) if item.class_name][-1:] == ["end"],
+                "the visit and its end, without a further image",
+            )
+            assert end(process) == 0
+    seen = next(item for item in _rows(state) if item.class_name)
+    assert str(seen.time.started_at) == "2026-05-01 12:00:00+00:00"
