@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 TYPINGS := ../shared/typings
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: help demo test towers check format bench constraints clean
+.PHONY: help demo test towers check format bench deb constraints clean
 
 help:
 	@echo "make demo     train, export, watch two clips, see the alert on a page (SERVE=1 leaves it open)"
@@ -15,6 +15,7 @@ help:
 	@echo "make check    format, ruff, mypy strict, import-linter"
 	@echo "make format   let ruff rewrite the sources"
 	@echo "make bench    measure: ratios side by side, written to benchmarks/results/"
+	@echo "make deb      the device as a Debian package in dist/ (WHEELS=folder packs wheels along)"
 	@echo "make clean    remove .venv and everything that was made"
 
 $(BIN)/python:
@@ -61,6 +62,9 @@ format: $(VENV)/.all
 
 bench: $(VENV)/.all
 	$(BIN)/python -m benchmarks $(ARGS)
+
+deb: $(VENV)/.all
+	$(BIN)/python scripts/build_deb.py $(if $(WHEELS),--wheels $(WHEELS))
 
 constraints: $(VENV)/.all
 	$(BIN)/python scripts/write_constraints.py python3.10 python3.11 python3.12

@@ -46,6 +46,7 @@ def _folder(path: Path) -> Callable[[], str]:
 NEEDS: dict[str, Callable[[], str]] = {
     "broker": _on_path("mosquitto"),
     "browser": _on_path("chromium", "chromedriver"),
+    "deb": _on_path("dpkg-deb"),
     "gpu": _on_path("nvidia-smi"),
     "real_data": _folder(REAL_DATA),
     "real_weights": _folder(REAL_WEIGHTS),
