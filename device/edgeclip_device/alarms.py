@@ -18,6 +18,7 @@ from edgeclip.contract.alarms import LONGEST_DETAIL, Alarm, AlarmCode
 from edgeclip.errors import OutboxError
 from edgeclip_device import database
 from edgeclip_device.clock import WallClock, believed, boot_id
+from edgeclip_device.letters import note_entry
 
 log = logging.getLogger(__name__)
 
@@ -95,11 +96,15 @@ class Alarms:
         return {**database.read_retained(self._connection), **unkept}
 
     def _keep(self, code: AlarmCode, alarm: Alarm | None) -> None:
+        was_standing = code in self.standing()
         self._unkept.pop(code, None)
         payload = alarm.to_json() if alarm else b""
         try:
             with database.transaction(self._connection) as connection:
                 database.keep_retained(connection, _PREFIX + code, payload)
+                said = f"{code}: {alarm.detail}" if alarm else f"{code} is over"
+                if alarm is None or not was_standing:  # not each new detail
+                    note_entry(connection, self._clock, "alarm", said)
         except OutboxError as error:
             log.error("alarm %s cannot be kept: %s", code, error)
             if alarm is not None:

@@ -50,6 +50,11 @@ class Backlog:
             # boot that may be over.
             _set_all_due(connection, (QUEUED, IN_FLIGHT, ACKNOWLEDGED))
 
+    @property
+    def connection(self) -> sqlite3.Connection:
+        """For those who keep tables of their own; used by the thread that opened it."""
+        return self._connection
+
     def is_replaced(self) -> bool:
         """Say whether detect has set the file aside since it was opened here."""
         try:

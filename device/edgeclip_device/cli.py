@@ -11,6 +11,7 @@ import typer
 
 from edgeclip.errors import PublishError, run_command_line
 from edgeclip_device import cli_field
+from edgeclip_device.cli_command import command, desired
 from edgeclip_device.cli_prepare import prepare
 from edgeclip_device.cli_unseal import unseal
 from edgeclip_device.cli_verify import verify
@@ -27,6 +28,8 @@ app.add_typer(outbox_app, name="outbox")
 app.command()(prepare)
 app.command()(verify)
 app.command()(unseal)
+app.command()(command)
+app.command()(desired)
 for _command in (
     cli_field.install,
     cli_field.uninstall,

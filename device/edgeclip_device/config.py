@@ -15,6 +15,7 @@ from edgeclip.contract.pack import Probability, TaskName
 from edgeclip.contract.settings import Settings, read_toml, settings_from
 from edgeclip.errors import ConfigError
 from edgeclip_device.camera_settings import CameraSettings
+from edgeclip_device.command_settings import CommandSettings
 from edgeclip_device.field_settings import ClockSettings, HealthSettings, PowerSettings
 from edgeclip_device.motion.settings import MotionSettings
 from edgeclip_device.privacy_settings import LocationSettings, PrivacySettings
@@ -140,6 +141,7 @@ class DeviceSettings(Settings):
     outbox: OutboxSettings = OutboxSettings()
     mqtt: MqttSettings = MqttSettings()
     uplink: UplinkSettings = UplinkSettings()
+    commands: CommandSettings = CommandSettings()
     health: HealthSettings = HealthSettings()
     clock: ClockSettings = ClockSettings()
     power: PowerSettings = PowerSettings()

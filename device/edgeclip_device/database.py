@@ -21,6 +21,7 @@ log = logging.getLogger(__name__)
 DATABASE_FILE = "outbox.sqlite"
 MEDIA_FOLDER = "media"
 _BUSY_S = 5.0
+_LOG_PAGES = 128  # 0.5 MB: on a full disk SQLite must find room to work its log off
 
 # state of a row: 0 queued, 1 in flight, 2 acknowledged by the broker. A receipt deletes the row.
 QUEUED, IN_FLIGHT, ACKNOWLEDGED = 0, 1, 2
@@ -163,6 +164,12 @@ def read_retained(connection: sqlite3.Connection) -> dict[str, bytes]:
     return {name: bytes(data) for name, data in query(connection, "SELECT * FROM retained")}
 
 
+def is_full(error: OutboxError) -> bool:
+    """Say whether an error is for want of space."""
+    cause = error.__cause__
+    return isinstance(cause, sqlite3.OperationalError) and "full" in str(cause)
+
+
 def shrink_log(connection: sqlite3.Connection) -> None:
     """Move what is committed from SQLite's log into the file, so that the log gives space back."""
     query(connection, "PRAGMA wal_checkpoint(TRUNCATE)")
@@ -180,6 +187,7 @@ def _connect(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None)
     try:
         connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute(f"PRAGMA wal_autocheckpoint = {_LOG_PAGES}")
         connection.execute("PRAGMA synchronous = FULL")  # a commit survives a power cut
         if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'meta'").fetchone():
             _create(connection)

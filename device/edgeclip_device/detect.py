@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
-from edgeclip.errors import ArtefactError, OutboxError
+from edgeclip.errors import ArtefactError, ConfigError, OutboxError
 from edgeclip_device.backends.base import Backend
 from edgeclip_device.backends.choosing import Chosen, choose_backend
 from edgeclip_device.backends.ladder import Ladder
@@ -15,8 +15,10 @@ from edgeclip_device.classifier import Classifier
 from edgeclip_device.clock import SystemClock, WallClock, believed
 from edgeclip_device.config import DeviceSettings
 from edgeclip_device.credentials import camera_credentials
+from edgeclip_device.desired import DesiredFile, with_desired
 from edgeclip_device.detections import DetectionWriter
 from edgeclip_device.detector import DetectOptions, Detector
+from edgeclip_device.errands import Errands, Reach, take_back
 from edgeclip_device.locks import only_process
 from edgeclip_device.motion.gate import MotionGate
 from edgeclip_device.notify import Notifier
@@ -27,6 +29,7 @@ from edgeclip_device.pipeline import Committed, Pipeline, Stages
 from edgeclip_device.power.resting import Resting
 from edgeclip_device.power.schedule import Schedule
 from edgeclip_device.running import RUNNING, running
+from edgeclip_device.snapshot_view import SnapshotView
 from edgeclip_device.sources.base import Source
 from edgeclip_device.sources.opening import Opening, open_source
 from edgeclip_device.sources.stills import StillsSource
@@ -44,12 +47,12 @@ _WARM_UP_S = 120.0  # systemd waits so much longer while an engine is loaded
 
 @contextmanager
 def opened_detector(
-    settings: DeviceSettings, notifier: Notifier, options: DetectOptions
+    base: DeviceSettings, notifier: Notifier, options: DetectOptions
 ) -> Iterator[Detector]:
     """Yield a detector with everything open, and close it all at the end.
 
     Args:
-        settings: The device's configuration.
+        base: The device's configuration; the desired state goes over it.
         notifier: To systemd.
         options: Clock, start, speed, hook.
 
@@ -61,7 +64,8 @@ def opened_detector(
         OutboxError: The outbox cannot be opened.
     """
     with ExitStack() as stack:
-        stack.enter_context(only_process(settings.state, "detect"))
+        stack.enter_context(only_process(base.state, "detect"))
+        settings = with_desired(base, DesiredFile(base.state).read())
         outbox = Outbox(settings.state, settings.outbox, options.clock)
         stack.callback(outbox.close)
         trust = Trust(settings.inference, settings.state)
@@ -77,9 +81,8 @@ def opened_detector(
         _say_what_runs(settings, source, outbox, (router, chosen), options.clock)
         bell = Bell(settings.state)
         stack.callback(bell.close)
-        joined = _join(
-            settings, source, (router, chosen.backend), outbox, (notifier, options, bell)
-        )
+        reports = (notifier, options, bell, base)
+        joined = _join(settings, source, (router, chosen.backend), outbox, reports)
         stack.callback(joined.resting.schedule.close)
         yield joined
 
@@ -96,9 +99,8 @@ def detect(settings: DeviceSettings, stop: threading.Event) -> None:
     """
     notifier = Notifier()
     try:
-        options = DetectOptions(clock=SystemClock(settings.clock))
-        with opened_detector(settings, notifier, options) as detector:
-            detector.run(stop)
+        while _watch_once(settings, notifier, stop):
+            log.info("the detector begins anew, with other settings")
     except OutboxError:
         log.error("the outbox fails: the process ends, so that systemd starts it anew")
         raise
@@ -106,15 +108,29 @@ def detect(settings: DeviceSettings, stop: threading.Event) -> None:
         notifier.close()
 
 
+def _watch_once(settings: DeviceSettings, notifier: Notifier, stop: threading.Event) -> bool:
+    """Run one detector to its end; say whether another one is to begin."""
+    try:
+        options = DetectOptions(clock=SystemClock(settings.clock))
+        with opened_detector(settings, notifier, options) as detector:
+            detector.run(stop)
+            return detector.errands.begins_anew and not stop.is_set()
+    except ConfigError as error:
+        if not take_back(settings.state, str(error)):
+            raise
+        log.error("the desired state cannot be applied and is taken back: %s", error)
+        return not stop.is_set()
+
+
 def _join(
     settings: DeviceSettings,
     source: Source,
     decides: tuple[PackRouter, Backend],
     outbox: Outbox,
-    reports: tuple[Notifier, DetectOptions, Bell],
+    reports: tuple[Notifier, DetectOptions, Bell, DeviceSettings],
 ) -> Detector:
     router, backend = decides
-    notifier, options, bell = reports
+    notifier, options, bell, base = reports
     gate = MotionGate(settings.motion)
     writer = DetectionWriter(
         settings,
@@ -129,11 +145,14 @@ def _join(
         options.on_commit(news)
 
     vitals = open_vitals(settings, router.packs[router.resident], outbox, source)
-    stages = Stages(gate, Classifier(backend, router), writer, outbox, vitals.saw)
+    classifier = Classifier(backend, router)
+    stages = Stages(gate, classifier, writer, outbox, vitals.saw)
     pipeline = Pipeline(stages, router, settings, on_commit=committed)
+    view = SnapshotView(settings, router, classifier, writer.privacy)
+    errands = Errands(base, outbox, options.clock, Reach(pipeline.arm, view.visible))
     resting = Resting(Schedule(settings.power, options.clock), source, outbox, bell)
     return Detector(
-        source, router, backend, outbox, pipeline, gate, notifier, options, vitals, resting
+        source, router, backend, outbox, pipeline, gate, notifier, options, vitals, resting, errands
     )
 
 

@@ -13,6 +13,7 @@ from edgeclip_device.backends.base import Backend
 from edgeclip_device.backoff import Backoff
 from edgeclip_device.capture.faults import FAULT_CODES, CameraFaultError
 from edgeclip_device.clock import SystemClock, WallClock, believed, boot_now_ns
+from edgeclip_device.errands import Errands
 from edgeclip_device.frames import Frame, NothingYet
 from edgeclip_device.motion.gate import GateCounts, MotionGate
 from edgeclip_device.notify import Notifier
@@ -66,6 +67,7 @@ class Detector:
     options: DetectOptions
     vitals: VitalsBook
     resting: Resting
+    errands: Errands
     _beaten_at: float = field(default=-float("inf"))
     _said_at: float = field(default=-float("inf"))
     _origin: float | None = None
@@ -94,27 +96,32 @@ class Detector:
         """
         self.pipeline.close_journal()
         backoff = Backoff(_LONGEST_RETRY_S)
-        while not stop.is_set():
+        while not stop.is_set() and not (self.errands.begins_anew or self.errands.ends):
             if self.resting.naps(self.pipeline):
                 self._ready()
                 self._beat()
+                self.errands.tick(None)
                 continue
             try:
                 frame = self.source.read()
             except SourceError as error:
                 self._on_failure(error, stop, backoff)
+                self.errands.tick(None)
                 continue
             if frame is None:
                 break
             if isinstance(frame, NothingYet):
                 self._on_nothing(frame)
+                self.errands.tick(None)
                 continue
             backoff.reset()
             self._pace(frame.at_s, stop)
             self.pipeline.process(_as_if_just_read(frame) if self.options.speed > 0 else frame)
             self.vitals.saw_frame(frame.boot_ns)
             self._on_frame()
-        self.notifier.stopping()
+            self.errands.tick(frame.image)
+        if not self.errands.begins_anew:
+            self.notifier.stopping()
         self.pipeline.close("shutdown")
         self.vitals.write(self.gate_counts, self.counts, self.notifier.near_misses)
         if not self.source.is_live and self.gate_counts.frames == 0 and not stop.is_set():

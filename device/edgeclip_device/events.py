@@ -73,7 +73,7 @@ class Arrived:
     """A message on a topic that we subscribed to.
 
     Attributes:
-        retained: Whether it was there before we subscribed.
+        retained: Whether the broker keeps it; with MQTT 3.1.1, whether it was there before us.
     """
 
     topic: str

@@ -26,6 +26,7 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersi
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
+from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from edgeclip.errors import ConfigError, PublishError
 from edgeclip_device.config import MqttSettings
@@ -98,22 +99,34 @@ class Link:
         self._events = events
         _attach(self._client, self._report)
 
-    def connect(self, will: Will) -> None:
+    def connect(self, will: Will | None) -> None:
         """Begin to connect; `Connected` or `Disconnected` follows in the queue.
 
         Args:
-            will: Published by the broker, retained, `will_delay_s` after a lost connection.
+            will: Published by the broker, retained, `will_delay_s` after a lost connection; None
+                for those whom nobody would miss.
         """
+        if will is not None:
+            self._set_will(will)
+        threading.Thread(target=self._dial, name="dial", daemon=True).start()
+
+    def _set_will(self, will: Will) -> None:
         properties = None
         if self._is_version_5:
             properties = _properties(PacketTypes.WILLMESSAGE)
             properties.WillDelayInterval = self._settings.will_delay_s
         self._client.will_set(will.topic, will.payload, qos=1, retain=True, properties=properties)
-        threading.Thread(target=self._dial, name="dial", daemon=True).start()
 
     def subscribe(self, *topics: str) -> None:
-        """Subscribe at QoS 1; a refusal comes as an event."""
-        self._client.subscribe([(topic, 1) for topic in topics])
+        """Subscribe at QoS 1; a refusal comes as an event.
+
+        With MQTT 5 `Arrived.retained` says of every message how it was published.
+        """
+        if not self._is_version_5:
+            self._client.subscribe([(topic, 1) for topic in topics])
+            return
+        options = SubscribeOptions(qos=1, retainAsPublished=True)
+        self._client.subscribe([(topic, options) for topic in topics])
 
     def publish(
         self, topic: str, payload: bytes, *, retain: bool = False, expiry_s: int | None = None

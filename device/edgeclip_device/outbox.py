@@ -103,7 +103,7 @@ class Outbox:
             try:
                 return self._commit(detection, kept, lost)
             except OutboxError as error:
-                if not (_is_full(error) and self._free_space(str(error))):
+                if not (database.is_full(error) and self._free_space(str(error))):
                     raise
 
     def beat(self) -> None:
@@ -135,7 +135,7 @@ class Outbox:
 
     def anchor(self) -> datetime | None:
         """Return the last wall time that was believed, or None."""
-        text = database.read_meta(self._connection, "anchor")
+        text = self.noted("anchor")
         return datetime.fromisoformat(text) if text else None
 
     def keep_anchor(self) -> None:
@@ -159,6 +159,11 @@ class Outbox:
     def noted(self, key: str) -> str | None:
         """Return a word that was left in `meta`, or None."""
         return database.read_meta(self._connection, key)
+
+    @property
+    def connection(self) -> sqlite3.Connection:
+        """For those who keep tables of their own, in the thread that opened it."""
+        return self._connection
 
     def waiting(self) -> tuple[int, int]:
         """Return how many detections and how many snapshots have no receipt yet."""
@@ -251,9 +256,9 @@ class Outbox:
         try:
             database.shrink_log(self._connection)
         except OutboxError as error:
-            if not _is_full(error):
-                raise
-            return False
+            if database.is_full(error):
+                return False
+            raise
         return True
 
 
@@ -289,8 +294,3 @@ def _keep_journal(connection: sqlite3.Connection, detection: Detection, payload:
         connection.execute(
             "INSERT OR REPLACE INTO visits VALUES (?, ?)", (detection.detection_id, payload)
         )
-
-
-def _is_full(error: OutboxError) -> bool:
-    cause = error.__cause__
-    return isinstance(cause, sqlite3.OperationalError) and "full" in str(cause)

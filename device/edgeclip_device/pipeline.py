@@ -95,6 +95,7 @@ class Pipeline:
         _refuse_unknown(router, "[visits].routine_classes", visits.routine_classes)
         _refuse_unknown(router, "[location.classes]", settings.location.classes)
         self.counts = PipelineCounts()
+        self.is_armed = True  # else the gate alone goes on
         self._stages = stages
         warn_of_other_strips(settings.camera, router.packs[0].manifest)
         self._strips_px = strips_of(settings.camera, router.packs[0].manifest)
@@ -144,7 +145,8 @@ class Pipeline:
         began = time.perf_counter()
         gate = self._stages.gate.judge(image, frame.at_s)
         gate_ms = (time.perf_counter() - began) * 1000
-        if gate.opens and self._limits.lets_through(frame.at_s, forced=gate.report.forced):
+        opens = gate.opens and self.is_armed
+        if opens and self._limits.lets_through(frame.at_s, forced=gate.report.forced):
             self._classify(frame, image, gate, gate_ms)
         self.counts.rate_limited = self._limits.frames_held_back
         self._commit_all(self._tracker.expire(frame.at_s), 0.0)
@@ -192,6 +194,12 @@ class Pipeline:
             if code == "engine_failed":
                 self._stages.outbox.alarms.clear_alarm(code)
             self._commit(ended_failure(failure, at), [], None)
+
+    def arm(self, is_armed: bool) -> None:
+        """Classify frames, or end the open visits and do not; raises as `close` does."""
+        if self.is_armed and not is_armed:
+            self.close("shutdown")
+        self.is_armed = is_armed
 
     def close(self, reason: EndReason) -> None:
         """End all open visits.

@@ -8,10 +8,10 @@ from typing import Literal
 from edgeclip.contract.reports import Status
 from edgeclip.contract.topics import DeviceTopics
 from edgeclip_device.config import DeviceSettings
+from edgeclip_device.facts import DeviceFacts, info
 from edgeclip_device.mqtt import Will
 from edgeclip_device.power.schedule import Rest
 from edgeclip_device.publisher import Publisher
-from edgeclip_device.running import Running, info
 
 
 class Presence:
@@ -27,7 +27,7 @@ class Presence:
         self._topics = DeviceTopics(settings.project, settings.device_id)
         self._boot_id = boot_id
         self._bdseq = 0
-        self._told: bytes | None = None
+        self._told: DeviceFacts | None = None
         self._rest: Rest | None = None
 
     def will(self, bdseq: int) -> Will:
@@ -39,12 +39,12 @@ class Presence:
         self._bdseq = bdseq
         return Will(self._topics.status, self._status("offline"))
 
-    def birth(self, link: Publisher, running: Running | None, rest: Rest | None = None) -> None:
+    def birth(self, link: Publisher, facts: DeviceFacts, rest: Rest | None = None) -> None:
         """Publish status and info, retained.
 
         Args:
             link: A connection that stands.
-            running: What detect runs.
+            facts: What stands in info.
             rest: Why its camera rests, if it does.
 
         Raises:
@@ -53,7 +53,7 @@ class Presence:
         self._rest = rest
         self._tell_status(link)
         self._told = None
-        self.tell_info(link, running)
+        self.tell_info(link, facts)
 
     def tell_rest(self, link: Publisher, rest: Rest | None) -> None:
         """Publish status, where the camera went to sleep or woke up.
@@ -65,16 +65,15 @@ class Presence:
             self._rest = rest
             self._tell_status(link)
 
-    def tell_info(self, link: Publisher, running: Running | None) -> None:
+    def tell_info(self, link: Publisher, facts: DeviceFacts) -> None:
         """Publish info, where it is not what the broker was told.
 
         Raises:
             PublishError: The connection broke.
         """
-        said = info(self._settings, running).to_json()
-        if said != self._told:
-            link.publish(self._topics.info, said, retain=True)
-            self._told = said
+        if facts != self._told:
+            link.publish(self._topics.info, info(self._settings, facts).to_json(), retain=True)
+            self._told = facts
 
     def farewell(self) -> tuple[str, bytes]:
         """Return topic and payload of the last message."""

@@ -13,6 +13,7 @@ from edgeclip_device.credentials import broker_credentials
 from edgeclip_device.detect import detect
 from edgeclip_device.events import StopAsked, Woken
 from edgeclip_device.locks import only_process
+from edgeclip_device.log_ring import attached_ring
 from edgeclip_device.mqtt import broker_address
 from edgeclip_device.notify import Notifier
 from edgeclip_device.uplink import Uplink
@@ -26,6 +27,7 @@ def run_detect(settings: DeviceSettings) -> None:
     Raises:
         EdgeclipError: It cannot begin or go on.
     """
+    attached_ring()
     stop = threading.Event()
     _on_signals(stop.set)
     detect(settings, stop)
@@ -38,6 +40,7 @@ def run_uplink(settings: DeviceSettings) -> None:
         EdgeclipError: It cannot begin or go on.
     """
     broker_address(settings.mqtt)
+    attached_ring()
     notifier = Notifier()
     with only_process(settings.state, "uplink"):
         clock = SystemClock(settings.clock)

@@ -29,6 +29,16 @@ TABLES: Final = (
 """Of version 1, made together with the file."""
 
 ADDED_TABLES: Final = {
+    "commands": """CREATE TABLE commands (
+  command_id TEXT PRIMARY KEY, key_id TEXT NOT NULL, counter INTEGER NOT NULL, name TEXT NOT NULL,
+  verdict TEXT NOT NULL, args TEXT NOT NULL, target TEXT NOT NULL, not_after TEXT NOT NULL,
+  reply BLOB NOT NULL)""",
+    "letters": """CREATE TABLE letters (
+  id INTEGER PRIMARY KEY AUTOINCREMENT, topic TEXT NOT NULL, payload BLOB NOT NULL,
+  expiry_s INTEGER)""",
+    "logbook": """CREATE TABLE logbook (
+  n INTEGER PRIMARY KEY AUTOINCREMENT, at TEXT, boot_id TEXT NOT NULL, boot_ns INTEGER NOT NULL,
+  kind TEXT NOT NULL, text TEXT NOT NULL)""",
     "media_parts": """CREATE TABLE media_parts (
   sha256 TEXT NOT NULL, parts INTEGER NOT NULL, part INTEGER NOT NULL,
   PRIMARY KEY (sha256, parts, part)) WITHOUT ROWID""",

@@ -16,16 +16,19 @@ from edgeclip_device.backlog import Backlog
 from edgeclip_device.backoff import RetryPolicy, login_was_refused
 from edgeclip_device.budget import CONNECTION_BYTES, Budget, Metered
 from edgeclip_device.clock import WallClock, boot_id
+from edgeclip_device.clock_fix import ClockFixer
 from edgeclip_device.config import DeviceSettings
 from edgeclip_device.credentials import Credentials
 from edgeclip_device.drain import Drain, DrainCounts, DrainLimits
 from edgeclip_device.health_desk import HealthDesk
+from edgeclip_device.letters import Postman
 from edgeclip_device.link_alarms import LinkAlarms
 from edgeclip_device.link_report import LinkReport, UplinkOptions
 from edgeclip_device.mqtt import EventQueue, Link, LinkConfig, broker_address, tls_context
 from edgeclip_device.notify import Notifier
 from edgeclip_device.presence import Presence
 from edgeclip_device.retained import Announcer
+from edgeclip_device.uplink_acts import command_desk, device_facts
 
 log = logging.getLogger(__name__)
 
@@ -77,6 +80,7 @@ class Uplink:
         self._connected_at = 0.0
         self._alert_at_try = 0
         self._counted_at = 0.0
+        self._clock_fixer = ClockFixer(clock, self._topics, self._boot_id)
         self._presence = Presence(settings, self._boot_id)
         self._announcer = Announcer(self._topics)
         self._dashboard: Status | None = None
@@ -109,6 +113,8 @@ class Uplink:
         limits = DrainLimits(uplink.resend_s, self._settings.mqtt.max_in_flight, uplink.part_bytes)
         self._budget = Budget(uplink, self._backlog, self._clock, self._boot_id)
         self._drain = Drain(self._backlog, self._topics, limits, self._budget)
+        self._postman = Postman(self._backlog.connection, self._backlog.epoch, self._topics)
+        self._desk = command_desk(self._settings, self._backlog, self._clock, self.events)
         self._link_alarms = LinkAlarms(self._backlog, device_id, self._options.timing)
 
     def _take_events(self) -> bool:
@@ -128,6 +134,7 @@ class Uplink:
         if isinstance(event, ev.Answered):
             self._drain.on_answer(event, self._clock.boot_ns())
             self._announcer.on_answer(event)
+            self._postman.on_answer(event)
             self._health.on_answer(event)
         elif isinstance(event, ev.Arrived):
             self._on_message(event)
@@ -136,7 +143,6 @@ class Uplink:
         elif isinstance(event, ev.Disconnected):
             self._on_disconnected(event)
         elif isinstance(event, ev.SubscriptionRefused):
-            log.error("the broker refuses a subscription: %s: check its ACL", event.reason)
             self._link_alarms.subscription(event.reason)
         elif isinstance(event, ev.Subscribed):
             self._link_alarms.subscription(None)
@@ -166,6 +172,7 @@ class Uplink:
         self._link_alarms.link(online_s, self._drain.refusals, is_twin=is_twin)
         self._link_alarms.bytes_of_the_day(self._budget)
         self._link_alarms.losses()
+        self._clock_fixer.look(self._backlog)
 
     def _online_s(self) -> float:
         return time.monotonic() - self._connected_at if self.report.state == "online" else 0.0
@@ -188,8 +195,9 @@ class Uplink:
             return
         try:
             link = Metered(self._link, self._budget)
-            self._presence.tell_info(link, self._backlog.running())
+            self._presence.tell_info(link, device_facts(self._backlog, self._desk))
             self._presence.tell_rest(link, self._backlog.rest())
+            self._postman.fill(link)
             self._announcer.tell(link, self._backlog.alarms.retained())
             self._health.tell(link, self._backlog, self._drain.counts)
             is_proven = self._online_s() >= self._options.timing.stable_s
@@ -225,15 +233,18 @@ class Uplink:
         self.report.connections += 1
         self.report.login_refused = False
         self._announcer.on_connect()
+        self._postman.on_connect()
         self._health.on_connected()
         self._drain.on_connect(event.maximum_packet)
         self._connected_at = time.monotonic()
-        self._link.subscribe(self._topics.receipt, dashboard_status(self._settings.project))
+        topics = (self._topics.receipt, dashboard_status(self._settings.project))
+        self._link.subscribe(*topics, *self._desk.subscriptions)
         if not event.session_present:
             self._backlog.dashboard_is_back()  # the broker forgot us, and what it had taken
         try:
             link = Metered(self._link, self._budget)
-            self._presence.birth(link, self._backlog.running(), self._backlog.rest())
+            facts, rest = device_facts(self._backlog, self._desk), self._backlog.rest()
+            self._presence.birth(link, facts, rest)
         except PublishError as error:
             self._on_disconnected(ev.Disconnected(str(error)))
 
@@ -268,6 +279,8 @@ class Uplink:
                 self._options.on_released(released)
         elif message.topic == dashboard_status(self._settings.project):
             self._on_dashboard(message.payload)
+        else:
+            self._desk.on_message(message)
 
     def _on_dashboard(self, payload: bytes) -> None:
         """A dashboard that came back gets at once what has no receipt yet."""

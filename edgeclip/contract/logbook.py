@@ -54,7 +54,9 @@ class ClockFix(Message):
     boot_id: Epoch
     at_boot_ns: int = Field(ge=0, description="CLOCK_BOOTTIME when trust arrived.")
     true_at: AwareDatetime = Field(description="The wall time of that moment.")
-    offset_ms: int = Field(description="To be added to times of that boot from before.")
+    offset_ms: int | None = Field(
+        description="To be added to wall times of that boot from before; null where none was seen."
+    )
     source: Literal["ntp", "gnss", "rtc", "anchor"]
     error_ms: int | None = None
 

@@ -7,6 +7,7 @@ from typing import Annotated, Final, Literal
 from pydantic import AwareDatetime, Field
 
 from edgeclip.contract.detection import Epoch, Identifier, Message, Name
+from edgeclip.contract.pack import Sha256
 
 STATUS_SCHEMA: Final = "edgeclip.status/1"
 INFO_SCHEMA: Final = "edgeclip.info/1"
@@ -51,6 +52,13 @@ class Info(Message):
     source: Name | None
     machine: Name
     started_at: AwareDatetime | None
+    armed: bool = Field(True, description="Whether frames are classified; see the commands.")
+    desired_sha256: Sha256 | None = Field(
+        None, description="Of the desired state that detect runs with; null: it has none."
+    )
+    command_counters: dict[str, int] = Field(
+        default_factory=dict, description="Highest counter of a command, by key id."
+    )
 
     def to_json(self) -> bytes:
         """Return the info as compact UTF-8 JSON."""

@@ -17,6 +17,7 @@ from edgeclip_device.clock import SystemClock
 from edgeclip_device.config import DeviceSettings
 from edgeclip_device.detect import opened_detector
 from edgeclip_device.detector import DetectOptions, Detector
+from edgeclip_device.facts import DeviceFacts
 from edgeclip_device.notify import Notifier
 from edgeclip_device.outbox import Outbox
 from edgeclip_device.power.resting import Resting
@@ -120,7 +121,7 @@ class Wire:
 def test_a_sleeping_device_says_when_it_wakes(make_settings: Make) -> None:
     presence, wire = Presence(make_settings(), "018bcfe5-6800-79d7-baa4-4201ea1b234f"), Wire()
     rest = Rest(reason="outside its hours", next_wake_at=NOON)
-    presence.birth(wire, None, rest)
+    presence.birth(wire, DeviceFacts(), rest)
     presence.tell_rest(wire, rest)
     presence.tell_rest(wire, None)
     first, second = wire.statuses

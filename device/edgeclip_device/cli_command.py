@@ -1,0 +1,144 @@
+"""`edgeclip-device command` and `desired`: ask something of a device, from any workstation."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from edgeclip.errors import ConfigError, PublishError
+
+if TYPE_CHECKING:
+    from edgeclip_device.sender import Sender
+
+Device = Annotated[str, typer.Option("--device", help="The device's name.")]
+Project = Annotated[str, typer.Option(help="The project that it belongs to.")]
+Key = Annotated[Path, typer.Option(help="Private key of `edgeclip-export keygen`.")]
+Broker = Annotated[str, typer.Option(help="mqtt://HOST[:PORT] or mqtts://HOST[:PORT].")]
+CaFile = Annotated[Path | None, typer.Option(help="CA certificates for mqtts.")]
+Counter = Annotated[
+    int | None, typer.Option(min=1, help="In place of the next one of the key's file.")
+]
+ValidS = Annotated[float, typer.Option(min=1, help="How long the device may take, s.")]
+
+
+def command(
+    name: Annotated[
+        str,
+        typer.Argument(
+            help="ping, snapshot, arm, disarm, thresholds, restart, logs, pack_add, pack_promote"
+            " or pack_rollback."
+        ),
+    ],
+    device_id: Device,
+    key: Key,
+    broker: Broker,
+    args: Annotated[
+        list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="What it takes.")
+    ] = None,
+    project: Project = "demo",
+    ca_file: CaFile = None,
+    valid_s: ValidS = 3600.0,
+    wait_s: Annotated[float, typer.Option(min=0, help="How long to wait for the end, s.")] = 60.0,
+    counter: Counter = None,
+    out: Annotated[Path | None, typer.Option(help="Where a snapshot is written.")] = None,
+) -> None:
+    """Sign a command, send it, and print each reply.
+
+    The broker's user name and password come from EDGECLIP_MQTT_USERNAME and
+    EDGECLIP_MQTT_PASSWORD.
+    """
+    sender = _sender(key, device_id, project, (broker, ca_file))
+    made = sender.command(_known(name), _arguments(args or []), valid_s, counter)
+    final = sender.send(made, lambda reply: _show(reply.model_dump(mode="json"), out), wait_s)
+    if final is None:
+        raise PublishError(
+            f"{device_id} has not finished within {wait_s:g} s; it has until {made.not_after:%H:%M}"
+            f" UTC: its replies come on {sender.topics.reply(made.command_id)}"
+        )
+    if final.state != "done":
+        raise PublishError(f"{device_id}: {name} {final.state}: {final.reason}")
+
+
+def desired(
+    file: Annotated[Path, typer.Argument(help="TOML: tables that go over the device's own.")],
+    device_id: Device,
+    key: Key,
+    broker: Broker,
+    project: Project = "demo",
+    ca_file: CaFile = None,
+    counter: Counter = None,
+) -> None:
+    """Sign a desired state and leave it with the broker; the device takes it when it connects."""
+    from edgeclip.contract.settings import read_toml
+
+    sender = _sender(key, device_id, project, (broker, ca_file))
+    made = sender.command(
+        "configure", {"tables": read_toml(file)}, valid_s=10 * 366 * 86_400.0, counter=counter
+    )
+    sender.keep_desired(made)
+    print(f"retained on {sender.topics.desired}")
+    print(f"its reply comes on {sender.topics.reply(made.command_id)}, its hash in up/info")
+
+
+def _sender(key: Path, device_id: str, project: str, broker: tuple[str, Path | None]) -> Sender:
+    from edgeclip.contract.settings import settings_from
+    from edgeclip.contract.topics import DeviceTopics
+    from edgeclip_device.config import MqttSettings
+    from edgeclip_device.credentials import broker_credentials
+    from edgeclip_device.sender import Sender
+
+    url, ca_file = broker
+    mqtt = settings_from(
+        {"url": url, "ca_file": ca_file, "session_expiry_s": 60}, MqttSettings, source="options"
+    )
+    try:
+        topics = DeviceTopics(project, device_id)
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
+    return Sender(key, topics, mqtt, broker_credentials())
+
+
+def _known(name: str) -> Any:
+    from typing import get_args
+
+    from edgeclip.contract.commands import CommandName
+
+    names = sorted(set(get_args(CommandName)) - {"configure"})
+    if name not in names:
+        raise ConfigError(f"no command {name!r}: there are {', '.join(names)}")
+    return name
+
+
+def _arguments(pairs: list[str]) -> dict[str, Any]:
+    """Return KEY=VALUE pairs; a value that is JSON is that, any other is text."""
+    found: dict[str, Any] = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals:
+            raise ConfigError(f"{pair!r} is not KEY=VALUE")
+        try:
+            found[key] = json.loads(value)
+        except ValueError:
+            found[key] = value
+    return found
+
+
+def _show(reply: dict[str, Any], out: Path | None) -> None:
+    """Print a reply; a picture goes to its file."""
+    import base64
+
+    from edgeclip.contract.files import write_bytes
+
+    data = dict(reply["data"])
+    if "jpeg" in data and out is not None:
+        write_bytes(out, base64.b64decode(data.pop("jpeg")))
+        data["file"] = str(out)
+    elif "jpeg" in data:
+        data["jpeg"] = f"{len(data['jpeg'])} characters: --out FILE writes it"
+    reason = f": {reply['reason']}" if reply["reason"] else ""
+    print(f"{reply['state']}{reason}")
+    if data:
+        print(json.dumps(data, indent=2, ensure_ascii=False))

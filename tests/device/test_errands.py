@@ -1,0 +1,178 @@
+from __future__ import annotations
+
+import base64
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from edgeclip.contract.commands import CommandKind, Reply
+from edgeclip.contract.hashing import sha256_bytes
+from edgeclip.contract.topics import DeviceTopics
+from edgeclip_device.backlog import Backlog
+from edgeclip_device.clock import SystemClock
+from edgeclip_device.config import DeviceSettings
+from edgeclip_device.desired import DesiredFile
+from edgeclip_device.detect import detect
+from edgeclip_device.events import Arrived
+from edgeclip_device.facts import APPLIED
+from edgeclip_device.log_ring import attached_ring
+from edgeclip_device.mqtt import EventQueue
+from edgeclip_device.uplink_acts import command_desk
+from support.commanders import Commander
+from support.drawn_clips import crossing, write_video
+from support.receivers import eventually
+
+Make = Callable[..., DeviceSettings]
+TOPICS = DeviceTopics("demo", "jetson-1")
+
+
+@dataclass
+class Field:
+    """A detect that runs over a long clip at its own speed, and an uplink's desk without a link."""
+
+    settings: DeviceSettings
+    admin: Commander
+    thread: threading.Thread
+    stop: threading.Event
+
+    def ask(self, name: str, **args: Any) -> Reply:
+        """Ask something and return the final reply."""
+        command = self.admin.command(name, args=args)
+        kind: CommandKind = "desired" if name == "configure" else "command"
+        topic = TOPICS.desired if name == "configure" else TOPICS.command(name)
+        with closing(Backlog(self.settings.state)) as backlog:
+            desk = command_desk(self.settings, backlog, SystemClock(), EventQueue())
+            desk.on_message(Arrived(topic, self.admin.seal(command, kind), name == "configure"))
+            eventually(lambda: self._last(backlog, command.command_id).is_final, f"end of {name}")
+            return self._last(backlog, command.command_id)
+
+    def _last(self, backlog: Backlog, command_id: str) -> Reply:
+        rows = backlog.connection.execute("SELECT payload FROM letters ORDER BY id").fetchall()
+        replies = [Reply.model_validate_json(row[0]) for row in rows]
+        return [item for item in replies if item.command_id == command_id][-1]
+
+    def noted(self, key: str) -> str | None:
+        with closing(Backlog(self.settings.state)) as backlog:
+            return backlog.noted(key)
+
+
+@contextmanager
+def _watching(settings: DeviceSettings, admin: Commander) -> Iterator[Field]:
+    stop = threading.Event()
+    thread = threading.Thread(target=detect, args=(settings, stop))
+    thread.start()
+    try:
+        yield Field(settings, admin, thread, stop)
+    finally:
+        stop.set()
+        thread.join(30)
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Thousands of small frames: detect is busy with them for longer than a test takes."""
+    path = tmp_path_factory.mktemp("long") / "long.mp4"
+    return write_video(path, crossing() * 60)
+
+
+@pytest.fixture
+def field(make_settings: Make, images: Path, tmp_path: Path) -> Iterator[Field]:
+    admin = Commander(tmp_path / "admin")
+    settings = make_settings(camera={"source": str(images)}, commands={"admins": [admin.public]})
+    with _watching(settings, admin) as running:
+        yield running
+
+
+def test_a_snapshot_is_a_small_jpeg_of_the_newest_frame(field: Field) -> None:
+    reply = field.ask("snapshot", max_bytes=10_000)
+    assert reply.state == "done"
+    data = base64.b64decode(reply.data["jpeg"])
+    assert len(data) <= 10_000
+    assert sha256_bytes(data) == reply.data["sha256"]
+    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    assert image is not None
+    assert image.shape[:2] == (reply.data["height"], reply.data["width"])
+
+
+def test_disarmed_it_stays_over_a_restart_and_armed_it_goes_on(field: Field) -> None:
+    assert field.ask("disarm").state == "done"
+    assert field.noted("armed") == "0"
+    field.stop.set()
+    field.thread.join(30)
+    with _watching(field.settings, field.admin) as again:
+        assert again.ask("arm").state == "done"
+        assert again.noted("armed") == "1"
+
+
+def test_thresholds_are_set_on_disk_and_in_the_running_detector(field: Field) -> None:
+    reply = field.ask("thresholds", class_name="leopard", on=0.7, peak=0.9)
+    assert reply.state == "done"
+    desired = DesiredFile(field.settings.state).read()
+    assert desired is not None
+    assert desired.thresholds == {"leopard": {"on": 0.7, "peak": 0.9}}
+    assert reply.data == {"sha256": desired.sha256}
+    assert field.noted(APPLIED) == desired.sha256
+
+
+@pytest.mark.parametrize(
+    ("args", "reason"),
+    [
+        ({"class_name": "unicorn", "on": 0.5}, "not on unicorn"),
+        ({"class_name": "leopard", "on": 0.9, "peak": 0.6}, "does not hold"),
+        ({"class_name": "leopard", "on": 0.999}, "is not within 0.05 to 0.99"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_thresholds_that_cannot_be_are_taken_back_and_detect_goes_on(
+    field: Field, args: dict[str, Any], reason: str
+) -> None:
+    reply = field.ask("thresholds", **args)
+    assert reply.state == "failed"
+    assert reason in reply.reason
+    assert field.ask("snapshot").state == "done"
+
+
+def test_a_desired_state_is_applied_and_another_that_cannot_be_leaves_it(field: Field) -> None:
+    good = {"inference": {"thresholds": {"leopard": {"on": 0.7, "peak": 0.9}}}}
+    reply = field.ask("configure", tables=good)
+    assert reply.state == "done"
+    bad = {"inference": {"thresholds": {"unicorn": {"on": 0.7}}}}
+    refused = field.ask("configure", tables=bad)
+    assert refused.state == "failed"
+    assert "not on unicorn" in refused.reason
+    assert field.noted(APPLIED) == reply.data["sha256"]
+
+
+def test_a_restart_ends_the_process_after_its_reply(field: Field) -> None:
+    assert field.ask("restart").state == "done"
+    field.thread.join(30)
+    assert not field.thread.is_alive()
+
+
+def test_its_log_is_sent(field: Field) -> None:
+    ring = attached_ring()
+    try:
+        logging.getLogger("edgeclip_device.camera").warning("the lens is dirty")
+        lines = field.ask("logs", lines=300).data["lines"]
+    finally:
+        logging.getLogger().removeHandler(ring)
+    assert any(line.endswith("WARNING edgeclip_device.camera: the lens is dirty") for line in lines)
+
+
+def test_what_this_version_cannot_do_fails(field: Field) -> None:
+    with closing(Backlog(field.settings.state)) as backlog:
+        backlog.connection.execute(
+            "INSERT INTO commands VALUES ('018bcfe5-6800-79d7-baa4-4201ea1b234f', 'k', 1, 'dance',"
+            " 'accepted', '{}', 'detect', '2099-01-01T00:00:00+00:00', x'')"
+        )
+        query = "SELECT verdict FROM commands WHERE name = 'dance'"
+        verdict = backlog.connection.execute
+        eventually(lambda: verdict(query).fetchone() == ("failed",), "the verdict")
