@@ -8,12 +8,13 @@ import threading
 from pathlib import Path
 
 from edgeclip_device.capture.opening import captured
+from edgeclip_device.capture.source import CapturedSource
 from edgeclip_device.clock import SystemClock
 from edgeclip_device.config import load_settings
 from edgeclip_device.detect import opened_detector
 from edgeclip_device.detector import DetectOptions
 from edgeclip_device.notify import Notifier
-from edgeclip_device.power.resting import Resting
+from edgeclip_device.sources.opening import Opening
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))  # the scripted camera is the tests'
 
@@ -25,17 +26,16 @@ def main(config: Path, folder: Path) -> None:
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda _number, _frame: stop.set())
     settings = load_settings(config, {})
-    options = DetectOptions(clock=SystemClock(settings.clock))
-    with opened_detector(settings, Notifier(), options) as detector:
-        detector.source.close()
-        address = camera(folder, "frames 100000000")
-        detector.source = captured(
-            address, settings.camera, settings.state, (0, 0), clock=options.clock, opener=OPENER
+    address = camera(folder, "frames 100000000")
+
+    def open_scripted(opening: Opening) -> CapturedSource:
+        return captured(
+            address, opening.camera, opening.state, (0, 0), clock=opening.clock, opener=OPENER
         )
-        old = detector.resting
-        detector.resting = Resting(old.schedule, detector.source, detector.outbox, old.bell)
+
+    options = DetectOptions(clock=SystemClock(settings.clock), open_source=open_scripted)
+    with opened_detector(settings, Notifier(), options) as detector:
         detector.run(stop)
-        detector.source.close()
 
 
 if __name__ == "__main__":

@@ -94,7 +94,7 @@ def detect(
         (max_fps, strip_top_px, strip_bottom_px),
     )
     _log_to_stderr(logging.INFO)
-    from edgeclip_device.services import run_detect
+    from edgeclip_device.detect import run_detect
 
     run_detect(settings)
 

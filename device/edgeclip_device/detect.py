@@ -20,6 +20,7 @@ from edgeclip_device.detections import DetectionWriter
 from edgeclip_device.detector import DetectOptions, Detector
 from edgeclip_device.errands import Errands, Reach, take_back
 from edgeclip_device.locks import only_process
+from edgeclip_device.log_ring import attached_ring
 from edgeclip_device.motion.gate import MotionGate
 from edgeclip_device.notify import Notifier
 from edgeclip_device.outbox import Outbox
@@ -29,9 +30,10 @@ from edgeclip_device.pipeline import Committed, Pipeline, Stages
 from edgeclip_device.power.resting import Resting
 from edgeclip_device.power.schedule import Schedule
 from edgeclip_device.running import RUNNING, running
+from edgeclip_device.signals import on_signals
 from edgeclip_device.snapshot_view import SnapshotView
 from edgeclip_device.sources.base import Source
-from edgeclip_device.sources.opening import Opening, open_source
+from edgeclip_device.sources.opening import Opening
 from edgeclip_device.sources.stills import StillsSource
 from edgeclip_device.sources.watched import WatchedFolder
 from edgeclip_device.strips import strips_of
@@ -108,6 +110,18 @@ def detect(settings: DeviceSettings, stop: threading.Event) -> None:
         notifier.close()
 
 
+def run_detect(settings: DeviceSettings) -> None:
+    """Run detect until the source ends, SIGTERM or SIGINT.
+
+    Raises:
+        EdgeclipError: It cannot begin or go on.
+    """
+    attached_ring()
+    stop = threading.Event()
+    on_signals(stop.set)
+    detect(settings, stop)
+
+
 def _watch_once(settings: DeviceSettings, notifier: Notifier, stop: threading.Event) -> bool:
     """Run one detector to its end; say whether another one is to begin."""
     try:
@@ -166,7 +180,7 @@ def _open_source(settings: DeviceSettings, router: PackRouter, options: DetectOp
         strips_px=strips_of(settings.camera, router.packs[0].manifest),
         start=options.start,
     )
-    return open_source(opening)
+    return options.open_source(opening)
 
 
 def _load_router(settings: DeviceSettings, trust: Trust, outbox: Outbox) -> PackRouter:

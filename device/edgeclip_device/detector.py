@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -23,6 +24,7 @@ from edgeclip_device.pipeline import CommitHook, Committed, Pipeline
 from edgeclip_device.pipeline_counts import PipelineCounts
 from edgeclip_device.power.resting import Resting
 from edgeclip_device.sources.base import Source
+from edgeclip_device.sources.opening import Opening, open_source
 from edgeclip_device.vitals_book import VitalsBook
 
 log = logging.getLogger(__name__)
@@ -45,12 +47,14 @@ class DetectOptions:
         start: When a file's first frame was taken; None takes the file's time of change.
         speed: Of a file's frames against their times; 0 is as fast as possible.
         on_commit: Told of every revision that is on disk.
+        open_source: Opens what is watched.
     """
 
     clock: WallClock = field(default_factory=SystemClock)
     start: datetime | None = None
     speed: float = 0.0
     on_commit: CommitHook = _nothing
+    open_source: Callable[[Opening], Source] = open_source
 
 
 @dataclass

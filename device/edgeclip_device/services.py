@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import threading
-from collections.abc import Callable
 
 from edgeclip_device.clock import SystemClock
 from edgeclip_device.config import DeviceSettings
@@ -16,21 +13,10 @@ from edgeclip_device.locks import only_process
 from edgeclip_device.log_ring import attached_ring
 from edgeclip_device.mqtt import broker_address
 from edgeclip_device.notify import Notifier
+from edgeclip_device.signals import on_signals
 from edgeclip_device.uplink import Uplink
 from edgeclip_device.uplink_thread import UplinkThread
 from edgeclip_device.wakeup import Listener
-
-
-def run_detect(settings: DeviceSettings) -> None:
-    """Run detect until the source ends, SIGTERM or SIGINT.
-
-    Raises:
-        EdgeclipError: It cannot begin or go on.
-    """
-    attached_ring()
-    stop = threading.Event()
-    _on_signals(stop.set)
-    detect(settings, stop)
 
 
 def run_uplink(settings: DeviceSettings) -> None:
@@ -45,7 +31,7 @@ def run_uplink(settings: DeviceSettings) -> None:
     with only_process(settings.state, "uplink"):
         clock = SystemClock(settings.clock)
         uplink = Uplink(settings, broker_credentials(), clock=clock, notifier=notifier)
-        _on_signals(lambda: uplink.events.put(StopAsked()))
+        on_signals(lambda: uplink.events.put(StopAsked()))
         listener = Listener(settings.state, lambda: uplink.events.put(Woken()))
         try:
             uplink.run()
@@ -62,7 +48,7 @@ def run_both(settings: DeviceSettings) -> None:
     """
     broker_address(settings.mqtt)
     stop = threading.Event()
-    _on_signals(stop.set)
+    on_signals(stop.set)
     uplink = UplinkThread(settings, broker_credentials(), on_failed=stop.set)
     uplink.start()
     try:
@@ -70,23 +56,3 @@ def run_both(settings: DeviceSettings) -> None:
     finally:
         uplink.stop()
     uplink.raise_failure()
-
-
-def _on_signals(react: Callable[[], None]) -> None:
-    """Call `react` at SIGTERM and SIGINT, in a thread.
-
-    Not in the handler: it may interrupt the main thread while that holds the very lock that
-    `react` takes, of an Event or a Queue, and then neither goes on. The thread also hears a signal
-    while the main thread is inside a driver or an engine.
-    """
-    heard, told = os.pipe()
-    os.set_blocking(told, False)
-    signal.set_wakeup_fd(told, warn_on_full_buffer=False)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda _number, _frame: None)
-
-    def listen() -> None:
-        while os.read(heard, 1):
-            react()
-
-    threading.Thread(target=listen, name="signals", daemon=True).start()

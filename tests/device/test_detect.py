@@ -15,7 +15,7 @@ import pytest
 from edgeclip.contract.detection import Detection
 from edgeclip.errors import OutboxError, SetupError, SourceError
 from edgeclip_device.capture.opening import captured
-from edgeclip_device.clock import SystemClock
+from edgeclip_device.capture.source import CapturedSource
 from edgeclip_device.config import DeviceSettings
 from edgeclip_device.database import DATABASE_FILE, read_meta
 from edgeclip_device.detect import detect, opened_detector
@@ -23,6 +23,7 @@ from edgeclip_device.detector import DetectOptions, Detector
 from edgeclip_device.locks import only_process
 from edgeclip_device.notify import Notifier
 from edgeclip_device.running import RUNNING, Running
+from edgeclip_device.sources.opening import Opening
 from support.capture_drivers import OPENER, camera, openings
 from support.clocks import NOON
 from support.drawn_clips import ground, with_blob, write_image
@@ -133,13 +134,15 @@ def live(make_settings: Make, still_clip: Path, tmp_path: Path) -> Iterator[Dete
     """A detector whose camera gives 20 frames, fails, and comes back at the third opening."""
     settings = make_settings(camera={"source": str(still_clip)})
     address = camera(tmp_path, "frames 20", "absent", "frames 100000")
-    with opened_detector(settings, Notifier(), DetectOptions()) as detector:
-        detector.source.close()
-        detector.source = captured(
-            address, settings.camera, settings.state, (0, 0), clock=SystemClock(), opener=OPENER
+
+    def open_scripted(opening: Opening) -> CapturedSource:
+        return captured(
+            address, opening.camera, opening.state, (0, 0), clock=opening.clock, opener=OPENER
         )
+
+    options = DetectOptions(open_source=open_scripted)
+    with opened_detector(settings, Notifier(), options) as detector:
         yield detector
-        detector.source.close()
 
 
 def test_a_camera_that_fails_is_told_and_opened_again(

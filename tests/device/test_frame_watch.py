@@ -49,6 +49,15 @@ def test_a_moment_of_black_is_no_fault() -> None:
     assert {item.fault for item in found} == {None}
 
 
+def test_what_was_while_the_camera_rested_does_not_count() -> None:
+    watch = FrameWatch(30.0)
+    watch.look(ground(), 0.0)
+    watch.begin_anew()
+    assert watch.look(ground(), 1000.0).fault is None
+    watch.begin_anew()
+    assert watch.look(BLACK, 2000.0).fault is None
+
+
 def test_infrared_shows_in_the_colours_after_three_frames_and_goes_again() -> None:
     watch = FrameWatch(30.0)
     light = [ground(0), _infrared(1), _infrared(2), _infrared(3), _infrared(4)]

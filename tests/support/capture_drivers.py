@@ -10,6 +10,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator, Sequence
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from support.drawn_clips import ground
 
 OPENER = "support.capture_drivers:open_scripted"
 _PERIOD_S = 0.02
+_FRAMES = {"frames", "frozen", "black", "infrared", "small", "full_hd"}
 
 
 def camera(folder: Path, *scripts: str) -> CameraAddress:
@@ -28,7 +30,8 @@ def camera(folder: Path, *scripts: str) -> CameraAddress:
     Args:
         folder: Where it counts its openings.
         scripts: Of the first opening, the second, ...; the last one counts for all that follow.
-            Steps are `frames N`, `frozen N`, `black N`, `infrared N`, `small N`, `hang`, `die`,
+            Steps are `frames N`, `frozen N`, `black N`, `infrared N`, `small N`, `full_hd N`
+            (1080 rows), `hang`, `die`,
             `say TEXT`, `deaf` (to SIGTERM); or `absent`, for one that cannot be opened, or
             `stuck`, for one whose opening never returns.
     """
@@ -91,7 +94,7 @@ def open_scripted(target: int | str, api: int, parameters: Sequence[int]) -> Scr
 def _images(script: str) -> Iterator[NDArray[np.uint8]]:
     for step in script.split(", "):
         kind, _, rest = step.partition(" ")
-        if kind in ("frames", "frozen", "black", "infrared", "small"):
+        if kind in _FRAMES:
             for n in range(int(rest)):
                 yield _image(kind, n)
         else:
@@ -116,5 +119,13 @@ def _image(kind: str, n: int) -> NDArray[np.uint8]:
     if kind == "infrared":
         gray = ground(n, (48, 64))[:, :, :1]
         return np.repeat(gray, 3, axis=2)
+    if kind == "full_hd":
+        return _large(n % 4)
     size = (24, 32) if kind == "small" else (48, 64)
     return np.ascontiguousarray(ground(0 if kind == "frozen" else n, size)[:, :, ::-1])
+
+
+@cache
+def _large(n: int) -> NDArray[np.uint8]:
+    """Return one of a few large frames: to draw each anew would take longer than a camera does."""
+    return np.ascontiguousarray(ground(n, (1080, 1920))[:, :, ::-1])

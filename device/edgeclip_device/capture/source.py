@@ -80,6 +80,7 @@ class CapturedSource:
         self._number = self._base = -1
         self._dark_pause_s, self._dark_step_at_s = _DARK_REOPEN_S, -math.inf
         self._is_resting = False
+        self._care.watch.begin_anew()
         self._process = self._begin()
 
     def read(self) -> Frame | NothingYet | None:
@@ -132,6 +133,7 @@ class CapturedSource:
     def wake(self) -> None:
         """Open the camera again after `rest`."""
         self._is_resting = False
+        self._care.watch.begin_anew()
         self._process = self._begin()
 
     def close(self) -> None:

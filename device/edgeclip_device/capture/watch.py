@@ -61,6 +61,10 @@ class FrameWatch:
         """Height and width of the newest frame, px; None before the first."""
         return self._size
 
+    def begin_anew(self) -> None:
+        """Forget for how long it has been frozen or black: the camera was away on purpose."""
+        self._digest = self._lit_at_s = None
+
     def look(self, image: NDArray[np.uint8], at_s: float) -> Finding:
         """Return what is to be said of the newest frame.
 
