@@ -17,6 +17,7 @@ from edgeclip.errors import ConfigError
 from edgeclip_device.camera_settings import CameraSettings
 from edgeclip_device.command_settings import CommandSettings
 from edgeclip_device.field_settings import ClockSettings, HealthSettings, PowerSettings
+from edgeclip_device.integrations_settings import IntegrationsSettings
 from edgeclip_device.motion.settings import MotionSettings
 from edgeclip_device.privacy_settings import LocationSettings, PrivacySettings
 from edgeclip_device.router_settings import RouterSettings
@@ -145,6 +146,7 @@ class DeviceSettings(Settings):
     health: HealthSettings = HealthSettings()
     clock: ClockSettings = ClockSettings()
     power: PowerSettings = PowerSettings()
+    integrations: IntegrationsSettings = IntegrationsSettings()
 
 
 def load_settings(file: Path | None, options: dict[str, Any]) -> DeviceSettings:

@@ -213,6 +213,9 @@ def _say_what_runs(
         )
     at = believed(clock.now(), outbox.anchor())
     backend = (chosen.backend.name, chosen.backend.precision)
+    bundled = router.packs[0].bundle_manifest.packs
+    packs = [f"{pack.task}@{pack.version}" for pack in bundled]
     what = running(router.names, backend, name, at, rung=chosen.rung, alarm=chosen.alarm)
+    what = what.model_copy(update={"packs_available": packs})
     outbox.note(RUNNING, what.model_dump_json())
     outbox.alarms.set_alarm("degraded_precision", chosen.alarm)

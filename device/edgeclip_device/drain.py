@@ -13,9 +13,11 @@ from edgeclip.contract.receipts import Receipt
 from edgeclip.contract.topics import DeviceTopics
 from edgeclip_device.backlog import Backlog
 from edgeclip_device.budget import Budget
+from edgeclip_device.config import DeviceSettings
 from edgeclip_device.events import Answered
 from edgeclip_device.media_drain import MediaDrain
 from edgeclip_device.parts import Part
+from edgeclip_device.plain_events import most_detections
 from edgeclip_device.publisher import Publisher
 from edgeclip_device.rows import Released, Row
 
@@ -229,3 +231,12 @@ def _as_historical(payload: bytes) -> bytes:
     document = json.loads(payload)
     document["historical"] = True
     return json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def open_drain(
+    settings: DeviceSettings, backlog: Backlog, topics: DeviceTopics, budget: Budget
+) -> Drain:
+    """Return the drain of an outbox that was opened, as the configuration wants it."""
+    uplink = settings.uplink
+    limits = DrainLimits(uplink.resend_s, most_detections(settings), uplink.part_bytes)
+    return Drain(backlog, topics, limits, budget)

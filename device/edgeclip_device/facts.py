@@ -9,6 +9,7 @@ from importlib.metadata import version
 
 from edgeclip.contract.reports import Info
 from edgeclip_device.config import DeviceSettings
+from edgeclip_device.machine.identity import Identity
 from edgeclip_device.running import Running
 
 ARMED = "armed"  # keys in `meta`
@@ -34,14 +35,17 @@ class DeviceFacts:
     command_counters: dict[str, int] = field(default_factory=dict)
 
 
-def info(settings: DeviceSettings, facts: DeviceFacts) -> Info:
+def info(settings: DeviceSettings, facts: DeviceFacts, identity: Identity) -> Info:
     """Return the birth certificate.
 
     Args:
         settings: Who the device is.
         facts: What an uplink knows of it.
+        identity: Board, system and configuration.
     """
     running = facts.running
+    packs = running.packs_available if running else []
+    versions = running.libraries if running else {}
     return Info(
         device_id=settings.device_id,
         project=settings.project,
@@ -61,6 +65,13 @@ def info(settings: DeviceSettings, facts: DeviceFacts) -> Info:
         armed=facts.is_armed,
         desired_sha256=facts.desired_sha256,
         command_counters=facts.command_counters,
+        module=_short(identity.module) if identity.module else None,
+        l4t=identity.l4t,
+        serial_sha256=identity.serial_sha256,
+        libraries={name: _short(number) for name, number in versions.items()},
+        packs_available=[_short(pack) for pack in packs],
+        config_sha256=identity.config_sha256,
+        capabilities=["alarm", "health", "log"],
     )
 
 

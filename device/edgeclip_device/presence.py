@@ -9,6 +9,9 @@ from edgeclip.contract.reports import Status
 from edgeclip.contract.topics import DeviceTopics
 from edgeclip_device.config import DeviceSettings
 from edgeclip_device.facts import DeviceFacts, info
+from edgeclip_device.home_assistant import discovery_message, discovery_topic
+from edgeclip_device.machine.identity import identify
+from edgeclip_device.machine.tree import Tree
 from edgeclip_device.mqtt import Will
 from edgeclip_device.power.schedule import Rest
 from edgeclip_device.publisher import Publisher
@@ -27,6 +30,7 @@ class Presence:
         self._topics = DeviceTopics(settings.project, settings.device_id)
         self._boot_id = boot_id
         self._bdseq = 0
+        self._identity = identify(Tree(), settings)
         self._told: DeviceFacts | None = None
         self._rest: Rest | None = None
 
@@ -52,8 +56,17 @@ class Presence:
         """
         self._rest = rest
         self._tell_status(link)
+        self._describe(link)
         self._told = None
         self.tell_info(link, facts)
+
+    def _describe(self, link: Publisher) -> None:
+        """Describe the device to Home Assistant, where that is asked for."""
+        wanted = self._settings.integrations
+        if wanted.home_assistant:
+            topic = discovery_topic(wanted.discovery_prefix, self._settings.device_id)
+            message = discovery_message(self._topics, self._identity.module)
+            link.publish(topic, message, retain=True)
 
     def tell_rest(self, link: Publisher, rest: Rest | None) -> None:
         """Publish status, where the camera went to sleep or woke up.
@@ -72,7 +85,8 @@ class Presence:
             PublishError: The connection broke.
         """
         if facts != self._told:
-            link.publish(self._topics.info, info(self._settings, facts).to_json(), retain=True)
+            said = info(self._settings, facts, self._identity).to_json()
+            link.publish(self._topics.info, said, retain=True)
             self._told = facts
 
     def farewell(self) -> tuple[str, bytes]:

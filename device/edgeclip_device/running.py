@@ -6,6 +6,8 @@ from datetime import datetime
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
+from edgeclip_device.machine.identity import libraries
+
 RUNNING = "running"  # key in `meta`
 
 
@@ -21,6 +23,8 @@ class Running(BaseModel):
     alarm: str = ""
     source: str
     started_at: AwareDatetime | None
+    packs_available: list[str] = []
+    libraries: dict[str, str] = {}
 
     @staticmethod
     def from_json(text: str | None) -> Running | None:
@@ -61,4 +65,5 @@ def running(
         alarm=alarm,
         source=source,
         started_at=at,
+        libraries=libraries(),
     )

@@ -6,9 +6,6 @@ import logging
 import queue
 import time
 
-from pydantic import ValidationError
-
-from edgeclip.contract.reports import Status
 from edgeclip.contract.topics import DeviceTopics, dashboard_status
 from edgeclip.errors import PublishError
 from edgeclip_device import events as ev
@@ -19,13 +16,15 @@ from edgeclip_device.clock import WallClock, boot_id
 from edgeclip_device.clock_fix import ClockFixer
 from edgeclip_device.config import DeviceSettings
 from edgeclip_device.credentials import Credentials
-from edgeclip_device.drain import Drain, DrainCounts, DrainLimits
+from edgeclip_device.dashboard_watch import DashboardWatch
+from edgeclip_device.drain import DrainCounts, open_drain
 from edgeclip_device.health_desk import HealthDesk
 from edgeclip_device.letters import Postman
 from edgeclip_device.link_alarms import LinkAlarms
 from edgeclip_device.link_report import LinkReport, UplinkOptions
 from edgeclip_device.mqtt import EventQueue, Link, LinkConfig, broker_address, tls_context
 from edgeclip_device.notify import Notifier
+from edgeclip_device.plain_events import with_events
 from edgeclip_device.presence import Presence
 from edgeclip_device.retained import Announcer
 from edgeclip_device.uplink_acts import command_desk, device_facts
@@ -83,7 +82,7 @@ class Uplink:
         self._clock_fixer = ClockFixer(clock, self._topics, self._boot_id)
         self._presence = Presence(settings, self._boot_id)
         self._announcer = Announcer(self._topics)
-        self._dashboard: Status | None = None
+        self._dashboard = DashboardWatch()
         self._health = HealthDesk(settings, clock, self._boot_id)
         self._open()
 
@@ -109,10 +108,9 @@ class Uplink:
 
     def _open(self) -> None:
         self._backlog = Backlog(self._settings.state, self._clock)
-        uplink, device_id = self._settings.uplink, self._settings.device_id
-        limits = DrainLimits(uplink.resend_s, self._settings.mqtt.max_in_flight, uplink.part_bytes)
-        self._budget = Budget(uplink, self._backlog, self._clock, self._boot_id)
-        self._drain = Drain(self._backlog, self._topics, limits, self._budget)
+        device_id = self._settings.device_id
+        self._budget = Budget(self._settings.uplink, self._backlog, self._clock, self._boot_id)
+        self._drain = open_drain(self._settings, self._backlog, self._topics, self._budget)
         self._postman = Postman(self._backlog.connection, self._backlog.epoch, self._topics)
         self._desk = command_desk(self._settings, self._backlog, self._clock, self.events)
         self._link_alarms = LinkAlarms(self._backlog, device_id, self._options.timing)
@@ -202,7 +200,8 @@ class Uplink:
             self._health.tell(link, self._backlog, self._drain.counts)
             is_proven = self._online_s() >= self._options.timing.stable_s
             media = is_proven or not self._retry.was_away_long
-            self._drain.fill(self._link, self._clock.boot_ns(), self._boot_id, with_media=media)
+            out = with_events(self._settings, self._link, link)
+            self._drain.fill(out, self._clock.boot_ns(), self._boot_id, with_media=media)
         except PublishError as error:
             self._on_disconnected(ev.Disconnected(str(error)))
 
@@ -278,20 +277,10 @@ class Uplink:
             if self._options.on_released is not None:
                 self._options.on_released(released)
         elif message.topic == dashboard_status(self._settings.project):
-            self._on_dashboard(message.payload)
+            if self._dashboard.is_back(message.payload):
+                self._backlog.dashboard_is_back()
         else:
             self._desk.on_message(message)
-
-    def _on_dashboard(self, payload: bytes) -> None:
-        """A dashboard that came back gets at once what has no receipt yet."""
-        try:
-            status = Status.model_validate_json(payload)
-        except ValidationError:
-            log.warning("the dashboard's status cannot be read")
-            return
-        known, self._dashboard = self._dashboard, status
-        if status.state == "online" and known is not None and known.bdseq != status.bdseq:
-            self._backlog.dashboard_is_back()
 
     def _say_goodbye(self) -> None:
         self._notifier.stopping()

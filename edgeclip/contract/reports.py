@@ -59,6 +59,23 @@ class Info(Message):
     command_counters: dict[str, int] = Field(
         default_factory=dict, description="Highest counter of a command, by key id."
     )
+    module: Name | None = Field(None, description="The board, by its device tree.")
+    l4t: Name | None = Field(None, description="NVIDIA's system below JetPack, as 36.4.3.")
+    serial_sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")] | None = Field(
+        None, description="First digits of the hash of the board's serial number."
+    )
+    libraries: dict[str, Name] = Field(
+        default_factory=dict, description="Versions of what may run a graph, and of CUDA."
+    )
+    packs_available: list[Name] = Field(
+        default_factory=list, description="All of the bundle's, as task@version."
+    )
+    config_sha256: Sha256 | None = Field(
+        None, description="Of the settings in use, without coordinates."
+    )
+    capabilities: list[Name] = Field(
+        default_factory=list, description="Optional kinds of messages that it sends."
+    )
 
     def to_json(self) -> bytes:
         """Return the info as compact UTF-8 JSON."""

@@ -45,6 +45,11 @@ class DeviceTopics:
         return f"{self.prefix}/up/reply/{command_id}"
 
     @property
+    def event(self) -> str:
+        """Detections once more, flat; off by default."""
+        return f"{self.prefix}/up/event"
+
+    @property
     def log(self) -> str:
         """Entries of the log book, and older health rows, grouped."""
         return f"{self.prefix}/up/log"

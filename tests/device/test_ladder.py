@@ -30,6 +30,8 @@ from edgeclip_device.backends.ladder import Ladder
 from edgeclip_device.backends.tensorrt_backend import TensorRtBackend
 from edgeclip_device.config import InferenceSettings, load_settings
 from edgeclip_device.facts import DeviceFacts, info
+from edgeclip_device.machine.identity import identify
+from edgeclip_device.machine.tree import Tree
 from edgeclip_device.packs import load_pack
 from edgeclip_device.running import Running, running
 from support.cuda_stand_in import memory
@@ -238,6 +240,8 @@ def test_half_precision_of_onnx_runtime_is_no_configuration() -> None:
 def test_the_rung_and_its_alarm_stand_in_info(alarm: str, told: int | None) -> None:
     settings = load_settings(None, {"device_id": "jetson-1"})
     what = running("leopard@1.0.0", ("tensorrt", "fp32"), "/dev/video0", None, rung=3, alarm=alarm)
-    birth = info(settings, DeviceFacts(Running.from_json(what.model_dump_json())))
+    birth = info(
+        settings, DeviceFacts(Running.from_json(what.model_dump_json())), identify(Tree(), settings)
+    )
     assert (birth.precision, birth.rung) == ("fp32", 3)
     assert (len(birth.degraded_precision) if birth.degraded_precision else None) == told
