@@ -138,6 +138,8 @@ class Detector:
             self._beat()
             log.error("%s", error)
             return
+        if stop.is_set():  # the camera ends with us
+            return
         self.pipeline.fail("camera_failed", now)
         self._beat()
         self.outbox.alarms.raise_alarm(error.code, str(error))  # which logs it, once

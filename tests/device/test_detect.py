@@ -24,6 +24,7 @@ from edgeclip_device.locks import only_process
 from edgeclip_device.notify import Notifier
 from edgeclip_device.running import RUNNING, Running
 from edgeclip_device.sources.opening import Opening
+from edgeclip_device.vitals import VITALS, Vitals
 from support.capture_drivers import OPENER, camera, openings
 from support.clocks import NOON
 from support.drawn_clips import ground, with_blob, write_image
@@ -159,6 +160,11 @@ def test_a_camera_that_fails_is_told_and_opened_again(
     assert "alarm camera_stalled: camera cannot be opened: plug it in" in caplog.text
     assert "alarm camera_stalled is over" in caplog.text
     assert live.outbox.alarms.standing() == {}
+    vitals = Vitals.from_json(live.outbox.noted(VITALS))
+    assert vitals is not None
+    assert vitals.camera.expected_fps == pytest.approx(50)
+    assert vitals.camera.reopens_1h == openings(tmp_path) - 1
+    assert vitals.camera.quality in {"fair", "poor"}
 
 
 def test_a_camera_that_is_missing_at_the_start_is_told_and_waited_for(

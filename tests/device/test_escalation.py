@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
 from edgeclip_device.capture.escalation import Escalation, Means, RebootRule
+from edgeclip_device.capture.opening import ask_for
 
 HOUR_NS = 3600 * 10**9
 ALL = Means(has_service=True, reboot_is_due=lambda: True)
@@ -104,3 +106,16 @@ def test_without_a_note_there_is_no_reboot(
     (tmp_path / "file").write_text("")
     assert not Machine(tmp_path / "file/state").rule().note()
     assert "could not be noted" in caplog.text
+
+
+def test_what_detect_may_not_do_is_laid_down_for_root(machine: Machine, tmp_path: Path) -> None:
+    rule = machine.rule()
+    assert ask_for(rule, "service", "no frame for 40 s", tmp_path)
+    assert rule.is_due()
+    assert ask_for(rule, "reboot", "no frame for 400 s", tmp_path)
+    assert not rule.is_due()
+    reasons = [json.loads((tmp_path / n).read_text()) for n in ("restart-nvargus", "reboot")]
+    assert reasons == [
+        {"reason": "camera: no frame for 40 s"},
+        {"reason": "camera: no frame for 400 s"},
+    ]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import signal
 import threading
 import time
 from io import RawIOBase
@@ -126,7 +127,13 @@ class Child:
 
 
 def main() -> None:
-    """Follow the order on stdin."""
+    """Follow the order on stdin.
+
+    systemd tells SIGTERM to a unit's every process: this one waits for its parent, which then gives
+    the camera back in order and takes the silence for no failure.
+    """
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)
     orders = os.fdopen(0, "rb", buffering=0)
     order = Order.from_line(orders.readline())
     os.set_blocking(order.words, False)

@@ -12,7 +12,7 @@ from edgeclip_device.capture.process import CaptureProcess
 from edgeclip_device.capture.source import CapturedSource, Care
 from edgeclip_device.capture.watch import FrameWatch
 from edgeclip_device.clock import WallClock
-from edgeclip_device.field.requests import ask
+from edgeclip_device.field.requests import FOLDER, ask
 from edgeclip_device.sources.cameras import CameraAddress
 
 
@@ -36,18 +36,26 @@ def captured(
         opener: Which function opens it; tests name a driver of theirs.
     """
     rule = RebootRule(state, is_allowed=camera.may_reboot)
-
-    def request(step: Step, reason: str) -> bool:
-        if step == "reboot":
-            return rule.note() and ask("reboot", f"camera: {reason}")
-        return ask("restart-nvargus", f"camera: {reason}")
-
     care = Care(
         timeout_s=camera.timeout_s,
         expected_fps=camera.fps,
         watch=FrameWatch(camera.frozen_s, strips_px),
         escalation=Escalation(Means(address.has_service, rule.is_due)),
-        ask=request,
+        ask=partial(ask_for, rule),
     )
     start = partial(CaptureProcess, address, 1 / camera.max_fps, opener=opener)
     return CapturedSource(address.name, start, care, clock=clock)
+
+
+def ask_for(rule: RebootRule, step: Step, reason: str, folder: Path = FOLDER) -> bool:
+    """Ask root for the step that detect may not take itself; say whether that was heard.
+
+    Args:
+        rule: Remembers a reboot before it is asked for; else a broken camera could ask for ever.
+        step: `service` or `reboot`.
+        reason: Why.
+        folder: Where requests lie.
+    """
+    if step == "reboot":
+        return rule.note() and ask("reboot", f"camera: {reason}", folder)
+    return ask("restart-nvargus", f"camera: {reason}", folder)

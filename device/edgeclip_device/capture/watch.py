@@ -5,6 +5,7 @@ from __future__ import annotations
 import zlib
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -13,6 +14,7 @@ from edgeclip_device.capture.faults import FaultCode
 _DARK_LEVEL = 4.0  # mean of 255
 _DARK_TEXTURE = 1.0  # standard deviation: a lens cap; a moonless forest has noise
 _COLOURED = 4  # channels of an infrared frame differ less; levels of 255
+_HOT_SHARE = 0.01  # a hot pixel is no colour
 _SWITCH_FRAMES = 3  # so many frames agree before the light counts as switched
 _THINNED = 8  # every eighth row and column: a sensor's noise shows there, too
 
@@ -77,7 +79,7 @@ class FrameWatch:
         self._size = (height, width)
         self.size_changes += resized
         top, bottom = self._strips_px
-        pixels = np.ascontiguousarray(image[top : height - bottom : _THINNED, ::_THINNED])
+        pixels = _thinned(image[top : height - bottom])
         is_dark = _is_dark(pixels)
         switched = not is_dark and self._light_switched(pixels)
         frozen_for = self._unchanged_s(pixels, at_s)
@@ -114,10 +116,19 @@ class FrameWatch:
         return True
 
 
+def _thinned(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    height, width = image.shape[:2]
+    size = (max(1, width // _THINNED), max(1, height // _THINNED))
+    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_NEAREST), np.uint8)
+
+
 def _is_dark(pixels: NDArray[np.uint8]) -> bool:
-    return bool(pixels.mean() < _DARK_LEVEL and pixels.std() < _DARK_TEXTURE)
+    mean, deviation = cv2.meanStdDev(pixels)
+    return bool(mean.mean() < _DARK_LEVEL and deviation.max() < _DARK_TEXTURE)
 
 
 def _is_colourless(pixels: NDArray[np.uint8]) -> bool:
-    spread = pixels.max(axis=2) - pixels.min(axis=2)
-    return bool(np.percentile(spread, 99) < _COLOURED)  # not the maximum: a hot pixel is no colour
+    red, green, blue = cv2.split(pixels)
+    spread = cv2.max(cv2.max(red, green), blue) - cv2.min(cv2.min(red, green), blue)
+    coloured = np.count_nonzero(spread >= _COLOURED)
+    return bool(coloured <= _HOT_SHARE * spread.size)
