@@ -1,9 +1,11 @@
-"""Measure the device side by side in one run: gate against classifier, commits, a replay, a bind.
+"""Measure the device side by side in one run: a frame's budget, gates, commits, a replay, a bind.
 
-    python -m benchmarks.device [--bundle BUNDLE --clip CLIP] [--quick]
+    python -m benchmarks.device [--bundle BUNDLE --clip CLIP] [--clips FOLDER] [--quick]
 
-Without a bundle the tests' tiny one and a drawn clip are used: ratios of the gate to the classifier
-then say little about a real encoder, and the table says so. All figures are of one machine.
+Rendered clips are kept in the folder of `--clips`, where one is named; real bursts are used where
+the real images are. Without a bundle the tests' tiny one and a drawn clip are used: ratios of the
+gate to the classifier then say little about a real encoder, and the table says so. All figures are
+of one machine.
 """
 
 from __future__ import annotations
@@ -28,6 +30,9 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.device_case.budget import FULL_HD, frame_budget
+from benchmarks.device_case.bursts import gates_on_bursts, real_data
+from benchmarks.device_case.gates import gates_on_clips
 from edgeclip.contract.detection import new_id
 from edgeclip_device.backends.choosing import open_backend
 from edgeclip_device.classifier import Classifier
@@ -49,7 +54,6 @@ from support.samples import detection  # noqa: E402 - likewise
 from support.tiny_bundle import write_tiny_bundle  # noqa: E402 - likewise
 
 RESULTS = ROOT / "benchmarks/results/device.json"
-FULL_HD = (1080, 1920)
 BATCH = 20
 CROP = (0.4, 0.4, 0.2, 0.2)
 
@@ -69,17 +73,29 @@ def main() -> None:
     options = _options()
     with tempfile.TemporaryDirectory() as folder:
         inputs = _inputs(options, Path(folder))
-        results = {
+        seconds = 30.0 if options.quick else 45.0
+        clips = gates_on_clips(options.clips or Path(folder), seconds)
+        bursts = gates_on_bursts(real) if (real := real_data()) else {}
+        results: dict[str, Any] = {
             "machine": f"{platform.machine()}, {platform.python_version()}",
             "bundle": "tiny" if inputs.is_tiny else load_pack(_settings(inputs).inference).name,
+            "budget": frame_budget(
+                load_pack(_settings(inputs).inference),
+                _settings(inputs).model_copy(update={"state": Path(folder) / "budget"}),
+                max(3, inputs.rounds // 4),
+            ),
             "frame": frame_costs(inputs),
             "commits": commit_rates(Path(folder), inputs.rounds),
             "pack": pack_costs(inputs),
             "replay": replay_rate(inputs, Path(folder)),
+            "gates_on_clips": clips,
+            "gates_on_bursts": bursts,
         }
     RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text(json.dumps(results, indent=2) + "\n")
     Console().print(_table(results))
+    for name, gates in {**clips, **bursts}.items():
+        Console().print(_gates_table(name, gates))
 
 
 def frame_costs(inputs: Inputs) -> dict[str, float]:
@@ -166,6 +182,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--bundle", type=Path, help="a real bundle; without it the tests' tiny one")
     parser.add_argument("--clip", type=Path, help="what to replay; without it a drawn clip")
+    parser.add_argument("--clips", type=Path, help="where rendered clips are kept")
     parser.add_argument("--quick", action="store_true", help="few rounds: to see that it runs")
     return parser.parse_args()
 
@@ -226,9 +243,19 @@ def _table(results: dict[str, Any]) -> Table:
     table = Table(title=f"Device, bundle {results['bundle']}", title_justify="left")
     table.add_column("what")
     table.add_column("measured", justify="right")
-    for part in ("frame", "commits", "pack", "replay"):
+    for part in ("budget", "frame", "commits", "pack", "replay"):
         for name, value in results[part].items():
             table.add_row(f"{part}: {name}", f"{value:,.3g}" if value < 100 else f"{value:,.0f}")
+    return table
+
+
+def _gates_table(name: str, gates: dict[str, dict[str, float]]) -> Table:
+    table = Table(title=name, title_justify="left")
+    table.add_column("gate")
+    for column in next(iter(gates.values())):
+        table.add_column(column.replace("_", " "), justify="right")
+    for gate, figures in gates.items():
+        table.add_row(gate, *(f"{value:.3g}" for value in figures.values()))
     return table
 
 

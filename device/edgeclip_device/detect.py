@@ -7,6 +7,8 @@ import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
+import cv2
+
 from edgeclip.errors import ArtefactError, ConfigError, OutboxError
 from edgeclip_device.backends.base import Backend
 from edgeclip_device.backends.choosing import Chosen, choose_backend
@@ -99,6 +101,7 @@ def detect(settings: DeviceSettings, stop: threading.Event) -> None:
     Raises:
         EdgeclipError: As `opened_detector` and `Detector.run` say.
     """
+    cv2.setNumThreads(1)  # its pool burns more of a small board's cores than it saves
     notifier = Notifier()
     try:
         while _watch_once(settings, notifier, stop):

@@ -20,6 +20,7 @@ MediaKind = Literal["full", "crop"]
 _SMALLEST_QUALITY = 35
 _QUALITY_STEP = 15
 _SHRINK = 0.75
+_HALF = 0.5
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,9 @@ def _scaled(image: NDArray[np.uint8], ratio: float) -> NDArray[np.uint8]:
         return image
     height, width = image.shape[:2]
     size = (max(1, round(width * ratio)), max(1, round(height * ratio)))
-    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
+    # linear is as good down to half the size, for a quarter of the time
+    method = cv2.INTER_LINEAR if ratio >= _HALF else cv2.INTER_AREA
+    return np.asarray(cv2.resize(image, size, interpolation=method), np.uint8)
 
 
 def _jpeg(image: NDArray[np.uint8], quality: int) -> bytes:

@@ -10,11 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeclip_device.capture.faults import FaultCode
+from edgeclip_device.colours import is_colourless
 
 _DARK_LEVEL = 4.0  # mean of 255
 _DARK_TEXTURE = 1.0  # standard deviation: a lens cap; a moonless forest has noise
-_COLOURED = 4  # channels of an infrared frame differ less; levels of 255
-_HOT_SHARE = 0.01  # a hot pixel is no colour
 _SWITCH_FRAMES = 3  # so many frames agree before the light counts as switched
 _THINNED = 8  # every eighth row and column: a sensor's noise shows there, too
 
@@ -105,7 +104,7 @@ class FrameWatch:
 
     def _light_switched(self, pixels: NDArray[np.uint8]) -> bool:
         """Say whether the light is another one than before, for some frames now."""
-        is_infrared = _is_colourless(pixels)
+        is_infrared = is_colourless(pixels)
         if self.is_infrared is None:
             self.is_infrared = is_infrared
         self._against = self._against + 1 if is_infrared != self.is_infrared else 0
@@ -125,10 +124,3 @@ def _thinned(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
 def _is_dark(pixels: NDArray[np.uint8]) -> bool:
     mean, deviation = cv2.meanStdDev(pixels)
     return bool(mean.mean() < _DARK_LEVEL and deviation.max() < _DARK_TEXTURE)
-
-
-def _is_colourless(pixels: NDArray[np.uint8]) -> bool:
-    red, green, blue = cv2.split(pixels)
-    spread = cv2.max(cv2.max(red, green), blue) - cv2.min(cv2.min(red, green), blue)
-    coloured = np.count_nonzero(spread >= _COLOURED)
-    return bool(coloured <= _HOT_SHARE * spread.size)

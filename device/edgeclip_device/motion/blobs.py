@@ -30,6 +30,9 @@ class Blobs:
     crop: Box | None
 
 
+NOTHING = Blobs(0.0, (), None)
+
+
 def without_specks(mask: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Return a mask after an opening by 3 x 3: what is thinner than 3 px is gone."""
     return np.asarray(cv2.morphologyEx(mask, cv2.MORPH_OPEN, _OPENING), np.uint8)
@@ -42,12 +45,14 @@ def find_blobs(opened: NDArray[np.uint8], min_blob_pct: float) -> Blobs:
         opened: `(H, W)` uint8, 255 where something changed, without specks.
         min_blob_pct: % of the frame.
     """
+    if not cv2.countNonZero(opened):
+        return NOTHING
     _, _, stats, _ = cv2.connectedComponentsWithStats(opened, connectivity=8)
     found = sorted(stats[1:], key=lambda row: -int(row[cv2.CC_STAT_AREA]))  # row 0 is the rest
     smallest_px = min_blob_pct / 100 * opened.size
     large = [row for row in found if row[cv2.CC_STAT_AREA] >= smallest_px]
     return Blobs(
-        blob_pct=100 * float(found[0][cv2.CC_STAT_AREA]) / opened.size if found else 0.0,
+        blob_pct=100 * float(found[0][cv2.CC_STAT_AREA]) / opened.size,
         boxes=tuple(_box(row, opened.shape) for row in large[:_MOST_BOXES]),
         crop=_largest_group(opened) if large else None,
     )

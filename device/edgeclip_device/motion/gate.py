@@ -16,16 +16,15 @@ from numpy.typing import NDArray
 
 from edgeclip.contract.detection import Gate as GateReport
 from edgeclip.contract.preprocess_spec import Box
+from edgeclip_device.colours import is_colourless
 from edgeclip_device.motion.backgrounds import Background, new_background
-from edgeclip_device.motion.blobs import Blobs, find_blobs, without_specks
+from edgeclip_device.motion.blobs import NOTHING, Blobs, find_blobs, without_specks
 from edgeclip_device.motion.learned_noise import Audit, NoiseMap
 from edgeclip_device.motion.settings import MotionSettings, Polygon
 
 _SIZE = (320, 180)
 _KEPT, _OF = 2, 3  # motion in 2 of 3 frames
-_COLOURED = 4  # channels of an infrared frame differ less; in levels of 255
 _DARK = 60.0  # mean level below which a coloured frame is dusk; a judgement
-_NOTHING = Blobs(0.0, (), None)
 
 Illumination = Literal["day", "dusk", "ir"]
 Verdict = Literal["gated", "opened", "moved", "held", "audited", "forced"]
@@ -92,8 +91,8 @@ class _Look:
         relit: The light has changed.
     """
 
-    blobs: Blobs = _NOTHING
-    noise: Blobs = _NOTHING
+    blobs: Blobs = NOTHING
+    noise: Blobs = NOTHING
     changed_pct: float = 0.0
     relit: bool = False
 
@@ -211,7 +210,7 @@ class MotionGate:
         self._level = level
         jumped = before is not None and abs(level - before) > self._settings.max_luminance_jump
         mask = np.asarray(self._memory.background.apply(gray) & self._allowed, np.uint8)
-        changed_pct = 100 * float(np.count_nonzero(mask)) / self._allowed_px
+        changed_pct = 100 * cv2.countNonZero(mask) / self._allowed_px
         opened = without_specks(mask)
         noise = find_blobs(opened, self._settings.min_blob_pct)
         relit = told or jumped or changed_pct > self._settings.max_changed_pct
@@ -265,9 +264,7 @@ def _allowed(masks: list[Polygon], zones: list[Polygon]) -> NDArray[np.uint8]:
 
 def _illumination(small: NDArray[np.uint8], level: float) -> Illumination:
     """Return the light: an infrared frame has no colours, however bright it is."""
-    thinned = small[::4, ::4].astype(np.int16)
-    spread = thinned.max(axis=2) - thinned.min(axis=2)
-    if np.percentile(spread, 99) < _COLOURED:  # not the maximum: a hot pixel is no colour
+    if is_colourless(small[::4, ::4]):
         return "ir"
     return "dusk" if level < _DARK else "day"
 

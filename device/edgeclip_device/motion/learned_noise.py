@@ -64,10 +64,12 @@ class NoiseMap:
         )
 
     def teach(self) -> None:
-        """Learn from the newest frame: it was called blank."""
-        apart = self._newest - self._mean
-        self._mean += _TEACH_RATE * apart
-        self._variance = (1 - _TEACH_RATE) * (self._variance + _TEACH_RATE * apart**2)
+        """Learn from the newest frame, which was called blank, where more moved than before."""
+        more = self._newest > self._mean
+        apart = (self._newest - self._mean)[more]
+        self._mean[more] += _TEACH_RATE * apart
+        spread = self._variance[more] + _TEACH_RATE * apart**2
+        self._variance[more] = (1 - _TEACH_RATE) * spread
 
     def forget_newest(self) -> None:
         """Allow nothing any more where the newest frame changed: something was hidden there."""
