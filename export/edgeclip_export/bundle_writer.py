@@ -17,6 +17,7 @@ from edgeclip.adapters.changed_encoder import changed_encoder
 from edgeclip.clip import Backbone
 from edgeclip.contract.bundle import (
     MANIFEST_FILE,
+    SIGNATURE_FILE,
     BundleManifest,
     FileRecord,
     Graph,
@@ -99,7 +100,7 @@ def write_bundle(config: BundleConfig, on_check: Callable[[Check], None]) -> Bun
     try:
         with held_engines(config.out), new_folder(config.out, overwrite=config.overwrite) as folder:
             manifest = _fill(folder, config, source, checklist)
-            checklist.add(*keep_engines(config.out, folder, manifest))
+            checklist.add(*keep_engines(config.out, folder, manifest), *_void(config.out))
     except BlockingIOError as error:
         raise SetupError(
             f"an engine is being built in {config.out}: wait for it, or stop it"
@@ -210,6 +211,12 @@ def _refuse_to_replace(config: BundleConfig) -> None:
     refuse_filled(out, overwrite=config.overwrite, marker=MANIFEST_FILE)
     if out.resolve() in [config.pack.resolve(), *config.pack.resolve().parents]:
         raise ConfigError(f"--out {out} holds the pack: choose another folder")
+
+
+def _void(out: Path) -> list[Check]:
+    """Return the line for a signature that is not the new bundle's."""
+    note = "it was of the bundle before: `edgeclip-export sign` signs this one"
+    return [Check("the signature is gone", None, note=note)] * (out / SIGNATURE_FILE).is_file()
 
 
 def _pack_path(pack: PackManifest) -> str:

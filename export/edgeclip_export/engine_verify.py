@@ -25,6 +25,9 @@ from edgeclip.errors import BackendError, BundleMismatchError, SetupError
 from edgeclip.packs import load_pack
 from edgeclip_export.checks import Check
 
+YOURS = "frames of yours"
+"""What checks on a user's own frames are called."""
+
 _COMPARED = ("image_features", "probabilities")
 
 
@@ -188,7 +191,7 @@ def _parities(
     if further:
         wanted, found = further.outputs[reference.path], _run(runner, further.images)
         parity = engine_parity(wanted, found, pack.manifest, manifest.tolerance)
-        yield (name, ", ONNX Runtime on frames of yours"), parity
+        yield (name, f", ONNX Runtime on {YOURS}"), parity
 
 
 def _run(runner: EngineRunner, images: NDArray[np.uint8]) -> Outputs:

@@ -13,7 +13,7 @@ from edgeclip.errors import BackendError, BundleMismatchError, ParityError, Setu
 from edgeclip.packs import load_pack
 from edgeclip_export.checks import Check, Checklist
 from edgeclip_export.differences import golden_checks
-from edgeclip_export.engine_verify import EngineHost, Further, engine_checks
+from edgeclip_export.engine_verify import YOURS, EngineHost, Further, engine_checks
 from edgeclip_export.ort_graph import OrtGraph, load_onnxruntime
 from edgeclip_export.real_frames import real_frames
 from edgeclip_export.sign import read_signed_bundle
@@ -76,6 +76,7 @@ def verify_bundle(
         checklist.add(*checks)
         if name not in hosts and not failures:
             checklist.require(ParityError, "do not ship this bundle; export it again")
+    checklist.add(*_unused(further, checklist.checks))
     if failures:
         raise failures[0]
     checklist.require(ParityError, f"`edgeclip-export engine {bundle}` builds the next rung")
@@ -113,6 +114,14 @@ def _further(bundle: Path, manifest: BundleManifest, folder: Path) -> Further:
         found = graph.run(images, slots_to_bind(manifest, tensors))
         outputs[reference.path] = Outputs(found["image_features"], found["probabilities"])
     return Further(images, outputs)
+
+
+def _unused(further: Further | None, checks: Sequence[Check]) -> list[Check]:
+    """Return the line that says so where no engine was run on a user's own frames."""
+    if further is None or any(check.name.endswith(YOURS) for check in checks):
+        return []
+    note = "no engine here to hold against ONNX Runtime: `edgeclip-export bundle` compares it with"
+    return [Check(f"{len(further.images)} {YOURS}", None, note=f"{note} torch on such frames")]
 
 
 def _checks(

@@ -111,6 +111,8 @@ def test_an_engine_is_held_against_onnx_runtime_on_frames_of_a_folder(
     with pytest.raises(ParityError):
         verify_bundle(own, shown.append, backend="trt", hosts=wrong, frames=tmp_path / "images")
     assert [check.passed for check in shown[-4:]] == [False] * 4
+    verify_bundle(own, shown.append, backend="ort", hosts=hosts, frames=tmp_path / "images")
+    assert shown[-1].line().startswith("- 2 frames of yours  no engine here to hold against")
 
 
 def test_with_a_key_an_engine_is_loaded_only_where_it_is_named(own: Path, tmp_path: Path) -> None:

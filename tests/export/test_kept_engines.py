@@ -87,6 +87,8 @@ def test_overwrite_keeps_an_engine_and_none_may_be_built_meanwhile(
     config = BundleConfig(pack_folder, bundle, *files, overwrite=True)
     with engines_held(bundle / "engines"), pytest.raises(SetupError, match="is being built in"):
         write_bundle(config, shown.append)
+    (bundle / "manifest.sig").write_text("of the bundle before")
     write_bundle(config, shown.append)
     assert engine.read_bytes() == b"engine"
-    assert shown[-1].line() == f"✓ {engine.name} is kept  it is of the same graph"
+    assert shown[-2].line() == f"✓ {engine.name} is kept  it is of the same graph"
+    assert shown[-1].line().startswith("- the signature is gone  it was of the bundle before")
