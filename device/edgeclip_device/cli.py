@@ -12,6 +12,7 @@ import typer
 from edgeclip.errors import PublishError, run_command_line
 from edgeclip_device import cli_field
 from edgeclip_device.cli_command import command, desired
+from edgeclip_device.cli_pack import pack_app
 from edgeclip_device.cli_prepare import prepare
 from edgeclip_device.cli_unseal import unseal
 from edgeclip_device.cli_verify import verify
@@ -25,6 +26,7 @@ app = typer.Typer(
 )
 outbox_app = typer.Typer(help="Look at what waits for the dashboard.", no_args_is_help=True)
 app.add_typer(outbox_app, name="outbox")
+app.add_typer(pack_app, name="pack")
 app.command()(prepare)
 app.command()(verify)
 app.command()(unseal)

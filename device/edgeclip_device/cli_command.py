@@ -50,7 +50,7 @@ def command(
     The broker's user name and password come from EDGECLIP_MQTT_USERNAME and
     EDGECLIP_MQTT_PASSWORD.
     """
-    sender = _sender(key, device_id, project, (broker, ca_file))
+    sender = sender_of(key, device_id, project, (broker, ca_file))
     made = sender.command(_known(name), _arguments(args or []), valid_s, counter)
     final = sender.send(made, lambda reply: _show(reply.model_dump(mode="json"), out), wait_s)
     if final is None:
@@ -74,7 +74,7 @@ def desired(
     """Sign a desired state and leave it with the broker; the device takes it when it connects."""
     from edgeclip.contract.settings import read_toml
 
-    sender = _sender(key, device_id, project, (broker, ca_file))
+    sender = sender_of(key, device_id, project, (broker, ca_file))
     made = sender.command(
         "configure", {"tables": read_toml(file)}, valid_s=10 * 366 * 86_400.0, counter=counter
     )
@@ -83,7 +83,8 @@ def desired(
     print(f"its reply comes on {sender.topics.reply(made.command_id)}, its hash in up/info")
 
 
-def _sender(key: Path, device_id: str, project: str, broker: tuple[str, Path | None]) -> Sender:
+def sender_of(key: Path, device_id: str, project: str, broker: tuple[str, Path | None]) -> Sender:
+    """Return who sends, from the options of the command line."""
     from edgeclip.contract.settings import settings_from
     from edgeclip.contract.topics import DeviceTopics
     from edgeclip_device.config import MqttSettings

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import uuid
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
@@ -139,6 +140,22 @@ class CommandBook:
                 (verdict.state, reply.to_json(), pending.command_id),
             )
             self._say(connection, reply, "")
+
+    def progress(self, pending: Pending, data: dict[str, Any]) -> None:
+        """Reply how far a command is; the log book is not filled with that."""
+        reply = self._reply(pending.command_id, pending.name, Verdict("receiving"), data)
+        with database.transaction(self._connection) as connection:
+            topic = self._topics.reply(pending.command_id)
+            post(connection, topic, reply.to_json(), REPLY_EXPIRY_S)
+
+    def take_local(self, name: str, args: dict[str, Any], not_after: datetime) -> str:
+        """Write down what a person at the device itself asks of detect; return its id."""
+        command_id = str(uuid.uuid4())
+        row = (command_id, "local", 0, name, "accepted", json.dumps(args), "detect",
+               not_after.isoformat(), b"")  # fmt: skip
+        with database.transaction(self._connection) as connection:
+            connection.execute("INSERT INTO commands VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+        return command_id
 
     def hand_over(self, pending: Pending, args: dict[str, Any], target: Target) -> None:
         """Leave the rest of a command to the other process."""

@@ -24,6 +24,7 @@ from edgeclip_device.command_book import CommandBook, Pending, Verdict
 from edgeclip_device.config import DeviceSettings
 from edgeclip_device.desired import Desired, DesiredFile, with_desired
 from edgeclip_device.events import Arrived
+from edgeclip_device.rollout.fetching import Fetching
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +39,7 @@ class CommandDesk:
         settings: Who the device is, and whose commands are obeyed.
         book: What became of every command.
         acts: What the uplink itself does, by name.
+        fetching: Takes deliveries in.
         monotonic: Seconds that only grow.
 
     Raises:
@@ -49,12 +51,14 @@ class CommandDesk:
         settings: DeviceSettings,
         book: CommandBook,
         acts: dict[str, Act],
+        fetching: Fetching,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._settings = settings
         self._topics = DeviceTopics(settings.project, settings.device_id)
         self._book = book
         self._acts = acts
+        self._fetching = fetching
         self._monotonic = monotonic
         self._desired = DesiredFile(settings.state)
         admins = read_public_keys(settings.commands.admins)
@@ -66,7 +70,7 @@ class CommandDesk:
     @property
     def subscriptions(self) -> tuple[str, ...]:
         """The topics on which commands come."""
-        return self._topics.command("+"), self._topics.desired
+        return self._topics.command("+"), self._topics.desired, self._fetching.subscription
 
     def counters(self) -> dict[str, int]:
         """Return the highest counter of each key, by key id."""
@@ -86,7 +90,11 @@ class CommandDesk:
         if message.topic.startswith(prefix):
             self._take("command", message.topic.removeprefix(prefix), message)
             return True
-        return False
+        return self._fetching.on_message(message)
+
+    def tick(self) -> None:
+        """Take in what has come by URL."""
+        self._fetching.tick()
 
     def _take(self, kind: CommandKind, name: str, message: Arrived) -> None:
         try:

@@ -20,6 +20,7 @@ from edgeclip_device.field_settings import ClockSettings, HealthSettings, PowerS
 from edgeclip_device.integrations_settings import IntegrationsSettings
 from edgeclip_device.motion.settings import MotionSettings
 from edgeclip_device.privacy_settings import LocationSettings, PrivacySettings
+from edgeclip_device.rollout.settings import PackSettings
 from edgeclip_device.router_settings import RouterSettings
 from edgeclip_device.uplink_settings import UplinkSettings
 from edgeclip_device.urls import parse_broker_url, refuse_password
@@ -143,6 +144,7 @@ class DeviceSettings(Settings):
     mqtt: MqttSettings = MqttSettings()
     uplink: UplinkSettings = UplinkSettings()
     commands: CommandSettings = CommandSettings()
+    packs: PackSettings = PackSettings()
     health: HealthSettings = HealthSettings()
     clock: ClockSettings = ClockSettings()
     power: PowerSettings = PowerSettings()

@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 
 import cv2
 
-from edgeclip.errors import ArtefactError, ConfigError, OutboxError
+from edgeclip.errors import ArtefactError, BackendError, ConfigError, OutboxError
 from edgeclip_device.backends.base import Backend
 from edgeclip_device.backends.choosing import Chosen, choose_backend
 from edgeclip_device.backends.ladder import Ladder
@@ -31,6 +31,10 @@ from edgeclip_device.pack_router import PackRouter, load_router
 from edgeclip_device.pipeline import Committed, Pipeline, Stages
 from edgeclip_device.power.resting import Resting
 from edgeclip_device.power.schedule import Schedule
+from edgeclip_device.rollout.falling_back import fall_back
+from edgeclip_device.rollout.rollout import Rollout
+from edgeclip_device.rollout.shadow import Shadowed
+from edgeclip_device.rollout.shelf import Shelf
 from edgeclip_device.running import RUNNING, running
 from edgeclip_device.signals import on_signals
 from edgeclip_device.snapshot_view import SnapshotView
@@ -72,7 +76,11 @@ def opened_detector(
         settings = with_desired(base, DesiredFile(base.state).read())
         outbox = Outbox(settings.state, settings.outbox, options.clock)
         stack.callback(outbox.close)
-        trust = Trust(settings.inference, settings.state)
+        shelf = Shelf(settings)
+        if shelf.count_start():
+            raise BackendError("it ended again and again after its promotion")
+        settings = shelf.applied(shelf.read().serving)
+        trust = Trust(settings.inference, settings.state, shelf.ran_here())
         router = _load_router(settings, trust, outbox)
         pack = router.packs[router.resident]
         source = _open_source(settings, router, options)
@@ -85,9 +93,10 @@ def opened_detector(
         _say_what_runs(settings, source, outbox, (router, chosen), options.clock)
         bell = Bell(settings.state)
         stack.callback(bell.close)
-        reports = (notifier, options, bell, base)
+        reports = (notifier, options, bell, base, shelf)
         joined = _join(settings, source, (router, chosen.backend), outbox, reports)
         stack.callback(joined.resting.schedule.close)
+        stack.callback(joined.errands.close)
         yield joined
 
 
@@ -127,15 +136,21 @@ def run_detect(settings: DeviceSettings) -> None:
 
 def _watch_once(settings: DeviceSettings, notifier: Notifier, stop: threading.Event) -> bool:
     """Run one detector to its end; say whether another one is to begin."""
+    options = DetectOptions(clock=SystemClock(settings.clock))
     try:
-        options = DetectOptions(clock=SystemClock(settings.clock))
         with opened_detector(settings, notifier, options) as detector:
             detector.run(stop)
+            Shelf(settings).ended_well()
             return detector.errands.begins_anew and not stop.is_set()
     except ConfigError as error:
         if not take_back(settings.state, str(error)):
             raise
         log.error("the desired state cannot be applied and is taken back: %s", error)
+        return not stop.is_set()
+    except (ArtefactError, BackendError) as error:
+        if not fall_back(settings, options.clock, str(error)):
+            raise
+        log.error("the promoted pack cannot serve, the one before does: %s", error)
         return not stop.is_set()
 
 
@@ -144,10 +159,10 @@ def _join(
     source: Source,
     decides: tuple[PackRouter, Backend],
     outbox: Outbox,
-    reports: tuple[Notifier, DetectOptions, Bell, DeviceSettings],
+    reports: tuple[Notifier, DetectOptions, Bell, DeviceSettings, Shelf],
 ) -> Detector:
     router, backend = decides
-    notifier, options, bell, base = reports
+    notifier, options, bell, base, shelf = reports
     gate = MotionGate(settings.motion)
     writer = DetectionWriter(
         settings,
@@ -159,14 +174,17 @@ def _join(
 
     def committed(news: Committed) -> None:
         bell.ring()
+        rollout.saw(news.detection)
         options.on_commit(news)
 
     vitals = open_vitals(settings, router.packs[router.resident], outbox, source)
     classifier = Classifier(backend, router)
-    stages = Stages(gate, classifier, writer, outbox, vitals.saw)
+    shadowed = Shadowed(classifier, router)
+    rollout = Rollout(settings, shelf, outbox, options.clock, shadowed)
+    stages = Stages(gate, shadowed, writer, outbox, vitals.saw)
     pipeline = Pipeline(stages, router, settings, on_commit=committed)
     view = SnapshotView(settings, router, classifier, writer.privacy)
-    errands = Errands(base, outbox, options.clock, Reach(pipeline.arm, view.visible))
+    errands = Errands(base, outbox, options.clock, Reach(pipeline.arm, view.visible, rollout))
     resting = Resting(Schedule(settings.power, options.clock), source, outbox, bell)
     return Detector(
         source, router, backend, outbox, pipeline, gate, notifier, options, vitals, resting, errands

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from edgeclip_device.facts import APPLIED, ARMED
 from edgeclip_device.log_ring import attached_ring
 from edgeclip_device.media import encode
 from edgeclip_device.outbox import Outbox
+from edgeclip_device.rollout.rollout import Rollout
 
 log = logging.getLogger(__name__)
 
@@ -43,10 +45,12 @@ class Reach:
     Attributes:
         arm: Told whether frames are to be classified.
         visible: Returns what of a frame may leave the device, or None for nothing.
+        rollout: Brings packs in, and takes them back.
     """
 
     arm: Callable[[bool], None]
     visible: Callable[[Image], Image | None]
+    rollout: Rollout
 
 
 class Errands:
@@ -73,6 +77,7 @@ class Errands:
         topics = DeviceTopics(settings.project, settings.device_id)
         self.book = CommandBook(outbox.connection, clock, topics)
         self._reach = reach
+        self._rollout = reach.rollout
         self._monotonic = monotonic
         self._looked_at = -float("inf")
         self._desired = DesiredFile(settings.state)
@@ -89,6 +94,8 @@ class Errands:
             "snapshot": self._snapshot,
             "thresholds": lambda pending, _: self._thresholds(pending),
         }
+        for name, act in reach.rollout.acts(self.book).items():
+            self._acts[name] = partial(_without_image, act)
         reach.arm(outbox.noted(ARMED) != "0")
         self._report_state()
 
@@ -116,6 +123,12 @@ class Errands:
             act(pending, image)
             if self.begins_anew or self.ends:
                 return
+        self._rollout.tick()
+        self.begins_anew = self._rollout.begins_anew
+
+    def close(self) -> None:
+        """Give back what a candidate holds."""
+        self._rollout.close()
 
     def _arm(self, pending: Pending, *, is_armed: bool) -> None:
         self._outbox.note(ARMED, str(int(is_armed)))
@@ -189,6 +202,10 @@ class Errands:
                 why = refused or "another one came after it"
                 self.book.finish(pending, Verdict("failed", why))
         self._outbox.note(REFUSED, "")
+
+
+def _without_image(act: Callable[[Pending], None], pending: Pending, _: Image | None) -> None:
+    act(pending)
 
 
 def take_back(state: Path, reason: str) -> bool:

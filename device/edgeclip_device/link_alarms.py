@@ -68,6 +68,11 @@ class LinkAlarms:
         elif online_s >= self._timing.twin_s:
             self._backlog.alarms.clear_alarm("duplicate_client_id")
 
+    def outbox(self, budget: Budget) -> None:
+        """Set the alarms of the day's bytes and of losses."""
+        self.bytes_of_the_day(budget)
+        self.losses()
+
     def bytes_of_the_day(self, budget: Budget) -> None:
         """Set the alarm of the day's bytes."""
         held = "the bytes of [uplink].daily_mb are spent: only alerts go, as far as their reserve"

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from edgeclip.contract.detection import Detection
 from edgeclip.errors import BackendError, ConfigError
-from edgeclip_device.classifier import Classifier
 from edgeclip_device.config import DeviceSettings
 from edgeclip_device.deciding import Decider
 from edgeclip_device.detections import DetectionWriter, FailureCode
@@ -25,6 +24,7 @@ from edgeclip_device.motion.gate import GateResult, MotionGate
 from edgeclip_device.outbox import Attachment, Outbox
 from edgeclip_device.pack_router import PackRouter, light_of
 from edgeclip_device.pipeline_counts import PipelineCounts
+from edgeclip_device.rollout.shadow import Classifies
 from edgeclip_device.seen import Seen
 from edgeclip_device.strips import strips_of, warn_of_other_strips
 from edgeclip_device.visit_records import EndReason, Revision
@@ -64,7 +64,7 @@ class Stages:
     """What a pipeline joins."""
 
     gate: MotionGate
-    classifier: Classifier
+    classifier: Classifies
     writer: DetectionWriter
     outbox: Outbox
     observe: Callable[[Classification], None] = _unobserved

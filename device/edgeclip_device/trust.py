@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from pydantic import AwareDatetime, Field, ValidationError
@@ -39,12 +39,16 @@ class Trust:
     Args:
         settings: The table `[inference]`: whose signatures are believed.
         state: Folder in which the newest is remembered.
+        may_return: Hashes of manifests that ran here, and may though something newer did.
 
     Raises:
         ConfigError: A key's file is no public key.
     """
 
-    def __init__(self, settings: InferenceSettings, state: Path) -> None:
+    def __init__(
+        self, settings: InferenceSettings, state: Path, may_return: Collection[str] = ()
+    ) -> None:
+        self._may_return = may_return
         self._keys = read_public_keys(settings.public_keys)
         self._file = state / ACCEPTED_FILE
         self._believed: list[tuple[BundleManifest, Statement]] = []
@@ -67,7 +71,12 @@ class Trust:
             folder,
             believed=lambda data: said.append(verified(signature, data, "bundle", self._keys)),
         )
-        self._refuse_older(folder, manifest, said[0])
+        try:
+            self._refuse_older(folder, manifest, said[0])
+        except SignatureError:
+            if said[0].sha256 not in self._may_return:
+                raise
+            return manifest  # what is remembered stays
         self._believed.append((manifest, said[0]))
         return manifest
 
@@ -77,7 +86,7 @@ class Trust:
         Raises:
             OutboxError: The state folder cannot be written.
         """
-        if not self._keys:
+        if not self._keys or manifest not in [read for read, _ in self._believed]:
             return
         newest = self._newest()
         before = newest.packs if newest else {}

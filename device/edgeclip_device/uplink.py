@@ -166,11 +166,11 @@ class Uplink:
         online_s = self._online_s()
         if online_s >= self._options.timing.stable_s:
             self._retry.connection_is_stable()
-        is_twin = self._retry.looks_like_a_twin
-        self._link_alarms.link(online_s, self._drain.refusals, is_twin=is_twin)
-        self._link_alarms.bytes_of_the_day(self._budget)
-        self._link_alarms.losses()
+        twin, refusals = self._retry.looks_like_a_twin, self._drain.refusals
+        self._link_alarms.link(online_s, refusals, is_twin=twin)
+        self._link_alarms.outbox(self._budget)
         self._clock_fixer.look(self._backlog)
+        self._desk.tick()
 
     def _online_s(self) -> float:
         return time.monotonic() - self._connected_at if self.report.state == "online" else 0.0

@@ -8,11 +8,12 @@ from edgeclip_device.backlog import Backlog
 from edgeclip_device.clock import WallClock
 from edgeclip_device.command_args import LogsArgs
 from edgeclip_device.command_book import CommandBook, Pending, Verdict
-from edgeclip_device.command_desk import CommandDesk
+from edgeclip_device.command_desk import Act, CommandDesk
 from edgeclip_device.config import DeviceSettings
 from edgeclip_device.facts import APPLIED, ARMED, DeviceFacts
 from edgeclip_device.log_ring import attached_ring
 from edgeclip_device.mqtt import EventQueue
+from edgeclip_device.rollout.fetching import Fetching
 
 _DONE = Verdict("done")
 
@@ -68,9 +69,14 @@ def command_desk(
     topics = DeviceTopics(settings.project, settings.device_id)
     book = CommandBook(backlog.connection, clock, topics)
     acts = UplinkActs(backlog, book, clock, events)
-    return CommandDesk(
-        settings, book, {"ping": acts.ping, "logs": acts.logs, "restart": acts.restart}
-    )
+    fetching = Fetching(settings.state, book, topics, events)
+    known: dict[str, Act] = {
+        "logs": acts.logs,
+        "pack_add": fetching.begin,
+        "ping": acts.ping,
+        "restart": acts.restart,
+    }
+    return CommandDesk(settings, book, known, fetching)
 
 
 def device_facts(backlog: Backlog, desk: CommandDesk) -> DeviceFacts:

@@ -2,10 +2,8 @@ from __future__ import annotations
 
 import base64
 import logging
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -13,67 +11,20 @@ import cv2
 import numpy as np
 import pytest
 
-from edgeclip.contract.commands import CommandKind, Reply
 from edgeclip.contract.hashing import sha256_bytes
 from edgeclip.contract.topics import DeviceTopics
 from edgeclip_device.backlog import Backlog
-from edgeclip_device.clock import SystemClock
 from edgeclip_device.config import DeviceSettings
 from edgeclip_device.desired import DesiredFile
-from edgeclip_device.detect import detect
-from edgeclip_device.events import Arrived
 from edgeclip_device.facts import APPLIED
 from edgeclip_device.log_ring import attached_ring
-from edgeclip_device.mqtt import EventQueue
-from edgeclip_device.uplink_acts import command_desk
 from support.commanders import Commander
 from support.drawn_clips import crossing, write_video
+from support.fields import Field, watching
 from support.receivers import eventually
 
 Make = Callable[..., DeviceSettings]
 TOPICS = DeviceTopics("demo", "jetson-1")
-
-
-@dataclass
-class Field:
-    """A detect that runs over a long clip at its own speed, and an uplink's desk without a link."""
-
-    settings: DeviceSettings
-    admin: Commander
-    thread: threading.Thread
-    stop: threading.Event
-
-    def ask(self, name: str, **args: Any) -> Reply:
-        """Ask something and return the final reply."""
-        command = self.admin.command(name, args=args)
-        kind: CommandKind = "desired" if name == "configure" else "command"
-        topic = TOPICS.desired if name == "configure" else TOPICS.command(name)
-        with closing(Backlog(self.settings.state)) as backlog:
-            desk = command_desk(self.settings, backlog, SystemClock(), EventQueue())
-            desk.on_message(Arrived(topic, self.admin.seal(command, kind), name == "configure"))
-            eventually(lambda: self._last(backlog, command.command_id).is_final, f"end of {name}")
-            return self._last(backlog, command.command_id)
-
-    def _last(self, backlog: Backlog, command_id: str) -> Reply:
-        rows = backlog.connection.execute("SELECT payload FROM letters ORDER BY id").fetchall()
-        replies = [Reply.model_validate_json(row[0]) for row in rows]
-        return [item for item in replies if item.command_id == command_id][-1]
-
-    def noted(self, key: str) -> str | None:
-        with closing(Backlog(self.settings.state)) as backlog:
-            return backlog.noted(key)
-
-
-@contextmanager
-def _watching(settings: DeviceSettings, admin: Commander) -> Iterator[Field]:
-    stop = threading.Event()
-    thread = threading.Thread(target=detect, args=(settings, stop))
-    thread.start()
-    try:
-        yield Field(settings, admin, thread, stop)
-    finally:
-        stop.set()
-        thread.join(30)
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +38,7 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def field(make_settings: Make, images: Path, tmp_path: Path) -> Iterator[Field]:
     admin = Commander(tmp_path / "admin")
     settings = make_settings(camera={"source": str(images)}, commands={"admins": [admin.public]})
-    with _watching(settings, admin) as running:
+    with watching(settings, admin) as running:
         yield running
 
 
@@ -107,7 +58,7 @@ def test_disarmed_it_stays_over_a_restart_and_armed_it_goes_on(field: Field) -> 
     assert field.noted("armed") == "0"
     field.stop.set()
     field.thread.join(30)
-    with _watching(field.settings, field.admin) as again:
+    with watching(field.settings, field.admin) as again:
         assert again.ask("arm").state == "done"
         assert again.noted("armed") == "1"
 
