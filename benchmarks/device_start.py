@@ -19,16 +19,21 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from statistics import median
 
 from rich.console import Console
 from rich.table import Table
 
+from edgeclip_device.capture.ring import RingReader, RingWriter
+from edgeclip_device.capture.watch import FrameWatch
+
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "tests"))  # the tiny bundle and the drawn clip are the tests' own
 
-from support.drawn_clips import crossing, write_video  # noqa: E402 - after the path
+from support.drawn_clips import crossing, ground, write_video  # noqa: E402 - after the path
 from support.tiny_bundle import write_tiny_bundle  # noqa: E402 - likewise
 
 RESULTS = ROOT / "benchmarks/results/device_start.json"
@@ -50,6 +55,7 @@ def main() -> None:
             "first_frame_of_a_video_s": _median_start(folder, _command(folder), rounds),
             "first_frame_of_a_camera_s": _median_start(folder, _script(folder, "whole"), rounds),
             **_memory(folder),
+            **_frame_ms(),
         }
     RESULTS.write_text(json.dumps(results, indent=2) + "\n")
     Console().print(_table(results))
@@ -111,6 +117,27 @@ def _memory(folder: Path) -> dict[str, float]:
         "capture_process_mb": round(capture, 1),
         "detect_with_the_tiny_engine_mb": whole,
     }
+
+
+def _frame_ms() -> dict[str, float]:
+    """Return ms of this thread for one 1080p frame: taken out of the ring, and looked at."""
+    frames = [ground(n, (1080, 1920)) for n in range(3)]
+    descriptor = os.memfd_create("ring", os.MFD_ALLOW_SEALING)
+    writer = RingWriter(descriptor, 1080, 1920)
+    reader, watch = RingReader(descriptor, 1080, 1920), FrameWatch(30.0)
+    read, looked = [], []
+    for n in range(40):
+        writer.write(frames[n % 3], n, 0, 0)
+        read.append(_thread_ms(reader.read))
+        looked.append(_thread_ms(partial(watch.look, frames[n % 3], float(n))))
+    os.close(descriptor)
+    return {"ring_read_ms": round(min(read), 2), "frame_watch_ms": round(min(looked), 2)}
+
+
+def _thread_ms(work: Callable[[], object]) -> float:
+    began = time.thread_time()
+    work()
+    return (time.thread_time() - began) * 1000
 
 
 def _started(command: list[str]) -> subprocess.Popen[bytes]:

@@ -47,7 +47,7 @@ def open_camera(tmp_path: Path, asked: list[Step]) -> Iterator[Open]:
         ) -> CapturedSource:
             kill = options.pop("kill", capture_process._kill)
             care = Care(
-                timeout_s=options.pop("timeout_s", 1.0),
+                timeout_s=options.pop("timeout_s", 10.0),
                 expected_fps=None,
                 watch=FrameWatch(options.pop("frozen_s", 30.0), dark_s=0.4),
                 escalation=options.pop("escalation", Escalation(Means(False, lambda: False))),
@@ -151,7 +151,7 @@ def test_a_camera_that_vanishes_is_opened_again_by_the_same_process(open_camera:
 def test_a_read_that_hangs_ends_the_process_and_another_takes_its_place(
     open_camera: Open, script: str
 ) -> None:
-    source = open_camera(script, FOREVER, timeout_s=0.3)
+    source = open_camera(script, FOREVER, timeout_s=1.0)
     _next(source)
     pid = source._process.pid
     fault = _fault(source)
@@ -165,7 +165,7 @@ def test_a_read_that_hangs_ends_the_process_and_another_takes_its_place(
 
 
 def test_an_opening_that_hangs_is_seen(open_camera: Open) -> None:
-    source = open_camera("stuck", timeout_s=0.5, start_s=0.0)
+    source = open_camera("stuck", timeout_s=1.0, start_s=0.0)
     assert "has given no frame for" in str(_fault(source))
 
 
@@ -184,7 +184,7 @@ def test_a_process_that_is_stuck_in_the_kernel_is_left_behind(
         process.send_signal(signal.SIGSTOP)  # as deaf as one that waits for a driver
         stuck.append(process)
 
-    source = open_camera("frames 3, hang", FOREVER, timeout_s=0.3, kill=stop)
+    source = open_camera("frames 3, hang", FOREVER, timeout_s=1.0, kill=stop)
     _fault(source)
     _recovered(source)
     assert "does not end: it is left behind" in caplog.text

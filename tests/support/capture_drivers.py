@@ -122,7 +122,7 @@ def _image(kind: str, n: int) -> NDArray[np.uint8]:
     if kind == "full_hd":
         return _large(n % 4)
     size = (24, 32) if kind == "small" else (48, 64)
-    return np.ascontiguousarray(ground(0 if kind == "frozen" else n, size)[:, :, ::-1])
+    return np.ascontiguousarray(ground(99 if kind == "frozen" else n, size)[:, :, ::-1])
 
 
 @cache
