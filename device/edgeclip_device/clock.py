@@ -6,6 +6,8 @@ time is only written down.
 
 from __future__ import annotations
 
+import functools
+import os
 import time
 import uuid
 from datetime import datetime, timezone
@@ -17,6 +19,7 @@ from edgeclip_device.clock_trust import BELIEVED_FROM, TrustJudge, find_evidence
 from edgeclip_device.field_settings import ClockSettings
 from edgeclip_device.machine.tree import Tree
 
+BOOT_ID_VARIABLE = "EDGECLIP_BOOT_ID"
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -83,9 +86,22 @@ def believed(now: datetime, anchor: datetime | None) -> datetime | None:
     return None if now < max(BELIEVED_FROM, anchor or BELIEVED_FROM) else now
 
 
+@functools.cache
 def boot_id() -> str:
-    """Return the kernel's id of this boot; of its own making where /proc does not tell."""
+    """Return the kernel's id of this boot.
+
+    A sandbox without /proc/sys gets it from its unit (`EDGECLIP_BOOT_ID=%b`); where nobody tells,
+    this process makes one of its own.
+    """
     try:
         return _BOOT_ID.read_text().strip()
     except OSError:
-        return str(uuid.uuid4())
+        return told_boot_id(os.environ.get(BOOT_ID_VARIABLE, "")) or str(uuid.uuid4())
+
+
+def told_boot_id(text: str) -> str | None:
+    """Return systemd's boot id, which has no dashes, in the kernel's form; None of what is none."""
+    try:
+        return str(uuid.UUID(text))
+    except ValueError:
+        return None

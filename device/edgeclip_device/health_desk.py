@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import deque
+from collections.abc import Callable
 from typing import Literal
 
 from pydantic import ValidationError
@@ -40,11 +41,19 @@ class HealthDesk:
         clock: The machine's clocks.
         boot_id: Of this boot.
         tree: The machine's files.
+        sent_bytes: Tells what left today, where that is counted.
     """
 
     def __init__(
-        self, settings: DeviceSettings, clock: WallClock, boot_id: str, tree: Tree | None = None
+        self,
+        settings: DeviceSettings,
+        clock: WallClock,
+        boot_id: str,
+        tree: Tree | None = None,
+        *,
+        sent_bytes: Callable[[], int | None] = lambda: None,
     ) -> None:
+        self._sent_bytes = sent_bytes
         self._settings = settings
         self._clock = clock
         self._boot_id = boot_id
@@ -94,7 +103,9 @@ class HealthDesk:
         if now >= self._due_at:
             health = self._compose(backlog, "online", counts)
             self._due_at = now + self._interval_s(backlog)
-            mid = link.publish(self._topics.health, health.to_json(), retain=True)
+            expiry_s = round(2 * self._settings.health.interval_s)
+            data = health.to_json()
+            mid = link.publish(self._topics.health, data, retain=True, expiry_s=expiry_s)
             self._asked = (mid, time.monotonic())
         if self._has_kept and self._logged is None:
             self._tell_kept(link)
@@ -112,7 +123,7 @@ class HealthDesk:
             self._kept_due_at = now + self._settings.health.interval_s
         elif now >= self._kept_due_at:
             self._kept_due_at = now + self._settings.health.interval_s
-            health = self._compose(backlog, state, DrainCounts())
+            health = self._compose(backlog, state, None)
             hour = f"{self._boot_id}/{int(health.uptime_s // _HOUR_S)}"
             self._store.keep(hour, health.to_json())
 
@@ -120,7 +131,7 @@ class HealthDesk:
         self,
         backlog: Backlog,
         state: Literal["offline", "connecting", "online"],
-        counts: DrainCounts,
+        counts: DrainCounts | None,
     ) -> Health:
         now = time.monotonic()
         since = self._receipt_at
@@ -128,8 +139,9 @@ class HealthDesk:
             state=state,
             rtt_ms=self._rtt_ms,
             reconnects_1h=sum(now - at < _HOUR_S for at in self._connects),
-            refused=counts.refused_by_broker,
-            resent=counts.resent,
+            tx_bytes_day=self._sent_bytes(),
+            refused=counts.refused_by_broker if counts else None,
+            resent=counts.resent if counts else None,
             last_receipt_age_s=None if since is None else round(now - since, 1),
         )
         machine = read_telemetry(self._tree, self._settings.state, self._settings.health)

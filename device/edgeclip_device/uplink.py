@@ -83,7 +83,9 @@ class Uplink:
         self._presence = Presence(settings, self._boot_id)
         self._announcer = Announcer(self._topics)
         self._dashboard = DashboardWatch()
-        self._health = HealthDesk(settings, clock, self._boot_id)
+        self._health = HealthDesk(
+            settings, clock, self._boot_id, sent_bytes=lambda: self._budget.sent_bytes
+        )
         self._open()
 
     @property

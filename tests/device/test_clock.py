@@ -3,7 +3,7 @@ from __future__ import annotations
 import uuid
 from datetime import datetime, timedelta, timezone
 
-from edgeclip_device.clock import SystemClock, believed, boot_id
+from edgeclip_device.clock import SystemClock, believed, boot_id, told_boot_id
 from support.clocks import NOON
 
 
@@ -26,6 +26,12 @@ def test_a_time_before_this_software_is_not_believed() -> None:
 def test_a_time_before_the_last_anchor_is_not_believed() -> None:
     assert believed(NOON, NOON + timedelta(seconds=1)) is None
     assert believed(NOON, NOON - timedelta(seconds=1)) == NOON
+
+
+def test_a_boot_id_of_systemd_is_the_kernels() -> None:
+    assert told_boot_id(boot_id().replace("-", "")) == boot_id()
+    assert told_boot_id("") is None
+    assert told_boot_id("%b") is None
 
 
 def test_the_boot_id_is_a_uuid_and_stays() -> None:

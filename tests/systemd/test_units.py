@@ -10,6 +10,7 @@ import pytest
 from typer.main import get_command
 
 from edgeclip_device.cli import app
+from edgeclip_device.clock import BOOT_ID_VARIABLE
 from edgeclip_device.field.requests import FOLDER
 from edgeclip_device.field.unit_files import UNITS as UNIT_FILES
 
@@ -90,6 +91,12 @@ def test_a_unit_may_ask_the_kernel_for_the_clock_and_not_set_it(unit: str) -> No
     assert filters[-1] == "SystemCallFilter=adjtimex clock_adjtime"
     assert "CapabilityBoundingSet=" in settings
     assert "ProtectClock=yes" not in settings  # it would forbid the question, too
+
+
+@pytest.mark.parametrize("unit", [*SERVICES, APPLY])
+def test_a_unit_that_hides_proc_is_told_the_boot_id(unit: str) -> None:
+    settings = _settings(unit)
+    assert ("ProcSubset=pid" in settings) is (f"Environment={BOOT_ID_VARIABLE}=%b" in settings)
 
 
 def test_apply_watches_where_requests_are_laid() -> None:
