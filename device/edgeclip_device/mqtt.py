@@ -184,7 +184,8 @@ class Link:
                 self._address.host, self._address.port, keepalive_s, **self._arguments()
             )
         except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
-            self._report(Disconnected(f"cannot connect: {error}"))
+            hint = ": is our clock wrong?" if "not yet valid" in str(error) else ""
+            self._report(Disconnected(f"cannot connect: {error}{hint}"))
             return
         self._client.loop_start()
         if self._closed.is_set():  # given up in the meantime: it must not take over the session
