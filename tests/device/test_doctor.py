@@ -17,7 +17,7 @@ from edgeclip_device.doctor.camera import check_camera, judge_frame
 from edgeclip_device.doctor.engine import check_bundle
 from edgeclip_device.doctor.report import examine, require_all
 from edgeclip_device.doctor.services import check_services
-from edgeclip_device.doctor.storage import check_disk, check_outbox
+from edgeclip_device.doctor.storage import check_disk, check_outbox, judge_writes
 from edgeclip_device.doctor.vision import check_opencv, numpy_pair
 from edgeclip_device.machine.tree import Tree
 from edgeclip_device.outbox import Outbox
@@ -30,8 +30,8 @@ Make = Callable[..., DeviceSettings]
 EXPECTED = [
     "opencv", "gstreamer", "numpy", "gstreamer watchdog", "bundle", "tensorrt", "onnxruntime",
     "camera", "camera modes", "argus", "test frame", "clock", "rtc", "power mode", "over-current",
-    "heat", "power rails", "disk", "file system", "card wear", "state folder", "outbox", "identity",
-    "broker", "edgeclip-detect", "edgeclip-uplink", "journal",
+    "heat", "power rails", "disk", "file system", "card wear", "disk writes", "state folder", "outbox",
+    "identity", "broker", "edgeclip-detect", "edgeclip-uplink", "journal",
 ]  # fmt: skip
 
 
@@ -209,6 +209,19 @@ def test_a_worn_card_is_doubtful(make_settings: Make, tmp_path: Path) -> None:
     assert (found["card wear"].verdict, found["card wear"].next_step) == (
         "warn", "replace the card",
     )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("up_s", "gigabytes", "verdict"), [(86_400.0, 1, "ok"), (86_400.0, 50, "warn"), (60.0, 1, "ok")]
+)
+def test_a_disk_that_is_written_to_too_much_is_doubtful(
+    make_settings: Make, tmp_path: Path, up_s: float, gigabytes: int, verdict: str
+) -> None:
+    device = tmp_path.stat().st_dev
+    name = f"/sys/dev/block/{os.major(device)}:{os.minor(device)}/stat"
+    put(tmp_path, name, f"0 0 0 0 0 0 {gigabytes * 10**9 // 512} 0 0 0 0\n")
+    patient = Patient(make_settings(), Tree(tmp_path))
+    assert judge_writes(patient, tmp_path, up_s).verdict == verdict
 
 
 def test_what_waits_in_the_outbox_is_told(make_settings: Make, tmp_path: Path) -> None:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from collections.abc import Iterable
 from pathlib import Path
 
 from edgeclip.errors import OutboxError
 from edgeclip_device.doctor.base import Finding, Patient
-from edgeclip_device.machine.disks import disk_space, wear_pct
+from edgeclip_device.machine.disks import disk_space, wear_pct, written_bytes
 from edgeclip_device.outbox_status import read_status
 
+_SETTLED_S = 3600.0  # starting writes more than working does
 _FORGETS = {"tmpfs", "ramfs"}
 _NO_RIGHTS = {"vfat", "exfat", "msdos"}
 
@@ -32,6 +34,7 @@ def check_disk(patient: Patient) -> Iterable[Finding]:
             yield Finding("disk", "ok", found)
     yield _file_system(patient, folder)
     yield _wear(patient, folder)
+    yield judge_writes(patient, folder, time.clock_gettime(time.CLOCK_BOOTTIME))
     yield _rights(patient.settings.state)
 
 
@@ -95,6 +98,25 @@ def _wear(patient: Patient, folder: Path) -> Finding:
     if wear >= 80:
         return Finding("card wear", "warn", f"{wear:.0f} % of its life is used", "replace the card")
     return Finding("card wear", "ok", f"{wear:.0f} % of its life is used")
+
+
+def judge_writes(patient: Patient, folder: Path, up_s: float) -> Finding:
+    """Judge what is written to the disk of a folder a day, as the mean since boot.
+
+    Args:
+        patient: Its limit is `[health].write_mb_day`.
+        folder: On that disk.
+        up_s: Seconds since boot.
+    """
+    written = written_bytes(patient.tree, folder)
+    if written is None:
+        return Finding("disk writes", "absent", "this disk does not count them")
+    mb_day, most = written / 1e6 * 86_400 / max(up_s, 1.0), patient.settings.health.write_mb_day
+    found = f"{mb_day:,.0f} MB a day since boot"
+    if up_s >= _SETTLED_S and mb_day > most:
+        step = "sudo iotop -oPa says who writes; a card lasts longer with logs and swap elsewhere"
+        return Finding("disk writes", "warn", f"{found}, more than {most:,.0f}", step)
+    return Finding("disk writes", "ok", found)
 
 
 def _rights(state: Path) -> Finding:
