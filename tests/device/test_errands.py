@@ -22,6 +22,7 @@ from support.commanders import Commander
 from support.drawn_clips import crossing, write_video
 from support.fields import Field, watching
 from support.receivers import eventually
+from support.tiny_bundle import TinyPack, write_tiny_bundle
 
 Make = Callable[..., DeviceSettings]
 TOPICS = DeviceTopics("demo", "jetson-1")
@@ -127,3 +128,20 @@ def test_what_this_version_cannot_do_fails(field: Field) -> None:
         query = "SELECT verdict FROM commands WHERE name = 'dance'"
         verdict = backlog.connection.execute
         eventually(lambda: verdict(query).fetchone() == ("failed",), "the verdict")
+
+
+def test_a_snapshot_of_a_person_is_withheld(
+    make_settings: Make, images: Path, tmp_path: Path
+) -> None:
+    admin = Commander(tmp_path / "admin")
+    people = TinyPack(task="people", classes=(("person", "human"), ("blank", "blank")), scale=0.01)
+    settings = make_settings(
+        inference={"bundle": write_tiny_bundle(tmp_path / "people", [people])},
+        camera={"source": str(images)},
+        privacy={"human_from": 0.3},
+        commands={"admins": [admin.public]},
+    )
+    with watching(settings, admin) as running:
+        reply = running.ask("snapshot")
+    assert (reply.state, reply.reason) == ("failed", "withheld, as [privacy] says")
+    assert reply.data == {}

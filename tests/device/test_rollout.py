@@ -194,3 +194,16 @@ def test_without_keys_nothing_is_taken_over_the_air(
     with watching(settings.model_copy(update={"inference": inference}), admin) as open_one:
         reply = _add(open_one, team.delivery("1.1.0"))
     assert "no pack is taken over the air without keys" in reply.reason
+
+
+def test_a_promoted_pack_that_raises_too_many_alerts_gives_way(
+    settings: DeviceSettings, admin: Commander, team: Team
+) -> None:
+    packs = settings.packs.model_copy(update={"min_agreement": 0.0, "most_alerts": 1})
+    visits = settings.visits.model_copy(update={"realert_s": 1.0, "cooldown_s": 0.0})
+    eager = settings.model_copy(update={"packs": packs, "visits": visits})
+    with watching(eager, admin) as field:
+        assert _add(field, team.delivery("1.1.0", TinyPack(scale=-20.0))).state == "done"
+        eventually(lambda: "rolled_back" in _alarms(field), "the fall-back")
+        _wait_for(field, "leopard@1.0.0")
+        assert "alerts in" in _alarms(field)["rolled_back"]
