@@ -30,8 +30,8 @@ Make = Callable[..., DeviceSettings]
 EXPECTED = [
     "opencv", "gstreamer", "numpy", "gstreamer watchdog", "bundle", "tensorrt", "onnxruntime",
     "camera", "camera modes", "argus", "test frame", "clock", "rtc", "power mode", "over-current",
-    "heat", "power rails", "disk", "file system", "card wear", "disk writes", "state folder", "outbox",
-    "identity", "broker", "edgeclip-detect", "edgeclip-uplink", "journal",
+    "heat", "power rails", "disk", "file system", "card wear", "disk writes", "state folder",
+    "outbox", "identity", "broker", "edgeclip-detect", "edgeclip-uplink", "journal",
 ]  # fmt: skip
 
 
