@@ -162,7 +162,7 @@ def _signed(facts: dict[str, Any]) -> str:
         return "no"
     if not facts["signature_is_of_this"]:
         return f"void: key {facts['signed_by']} signed another manifest"
-    return f"key {facts['signed_by']}, it says, unchecked: verify --key checks it"
+    return f"by key {facts['signed_by']}, unchecked: verify --key does"
 
 
 def _items(title: str, items: list[dict[str, Any]]) -> Table:

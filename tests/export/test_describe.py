@@ -59,7 +59,7 @@ def test_a_signature_is_told_as_a_claim_and_one_of_another_manifest_as_void(
     assert "signed   no" in run("inspect", bundle).out
     run("keygen", tmp_path / "team")
     run("sign", bundle, "--key", tmp_path / "team")
-    assert "it says, unchecked: verify --key checks it" in run("inspect", bundle).out
+    assert "unchecked: verify --key does" in run("inspect", bundle).out
     assert describe_bundle(bundle)["signature_is_of_this"] is True
     change_json(bundle / "manifest.json", tool={})
     assert "signed another manifest" in run("inspect", bundle).out
