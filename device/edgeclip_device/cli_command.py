@@ -18,6 +18,10 @@ Project = Annotated[str, typer.Option(help="The project that it belongs to.")]
 Key = Annotated[Path, typer.Option(help="Private key of `edgeclip-export keygen`.")]
 Broker = Annotated[str, typer.Option(help="mqtt://HOST[:PORT] or mqtts://HOST[:PORT].")]
 CaFile = Annotated[Path | None, typer.Option(help="CA certificates for mqtts.")]
+Certificate = Annotated[
+    Path | None, typer.Option(help="Your certificate for mqtts, where the broker asks for one.")
+]
+CertificateKey = Annotated[Path | None, typer.Option(help="The certificate's private key.")]
 Counter = Annotated[
     int | None, typer.Option(min=1, help="In place of the next one of the key's file.")
 ]
@@ -40,6 +44,8 @@ def command(
     ] = None,
     project: Project = "demo",
     ca_file: CaFile = None,
+    certificate_file: Certificate = None,
+    certificate_key: CertificateKey = None,
     valid_s: ValidS = 3600.0,
     wait_s: Annotated[float, typer.Option(min=0, help="How long to wait for the end, s.")] = 60.0,
     counter: Counter = None,
@@ -50,7 +56,9 @@ def command(
     The broker's user name and password come from EDGECLIP_MQTT_USERNAME and
     EDGECLIP_MQTT_PASSWORD.
     """
-    sender = sender_of(key, device_id, project, (broker, ca_file))
+    sender = sender_of(
+        key, device_id, project, (broker, ca_file, certificate_file, certificate_key)
+    )
     made = sender.command(_known(name), _arguments(args or []), valid_s, counter)
     final = sender.send(made, lambda reply: _show(reply.model_dump(mode="json"), out), wait_s)
     if final is None:
@@ -69,12 +77,16 @@ def desired(
     broker: Broker,
     project: Project = "demo",
     ca_file: CaFile = None,
+    certificate_file: Certificate = None,
+    certificate_key: CertificateKey = None,
     counter: Counter = None,
 ) -> None:
     """Sign a desired state and leave it with the broker; the device takes it when it connects."""
     from edgeclip.contract.settings import read_toml
 
-    sender = sender_of(key, device_id, project, (broker, ca_file))
+    sender = sender_of(
+        key, device_id, project, (broker, ca_file, certificate_file, certificate_key)
+    )
     made = sender.command(
         "configure", {"tables": read_toml(file)}, valid_s=10 * 366 * 86_400.0, counter=counter
     )
@@ -83,18 +95,34 @@ def desired(
     print(f"its reply comes on {sender.topics.reply(made.command_id)}, its hash in up/info")
 
 
-def sender_of(key: Path, device_id: str, project: str, broker: tuple[str, Path | None]) -> Sender:
-    """Return who sends, from the options of the command line."""
+def sender_of(
+    key: Path,
+    device_id: str,
+    project: str,
+    broker: tuple[str, Path | None, Path | None, Path | None],
+) -> Sender:
+    """Return who sends, from the options of the command line.
+
+    Args:
+        key: File of the private key that signs.
+        device_id: To whom.
+        project: Of the device.
+        broker: URL, CA file, certificate and its key.
+
+    Raises:
+        ConfigError: One of them is wrong.
+    """
     from edgeclip.contract.settings import settings_from
     from edgeclip.contract.topics import DeviceTopics
     from edgeclip_device.config import MqttSettings
     from edgeclip_device.credentials import broker_credentials
+    from edgeclip_device.mqtt import tls_context
     from edgeclip_device.sender import Sender
 
-    url, ca_file = broker
-    mqtt = settings_from(
-        {"url": url, "ca_file": ca_file, "session_expiry_s": 60}, MqttSettings, source="options"
-    )
+    names = ("url", "ca_file", "certificate_file", "key_file")
+    keys = {**dict(zip(names, broker, strict=True)), "session_expiry_s": 60}
+    mqtt = settings_from(keys, MqttSettings, source="options")
+    tls_context(mqtt)  # a wrong certificate shows now
     try:
         topics = DeviceTopics(project, device_id)
     except ValueError as error:

@@ -8,7 +8,17 @@ from typing import Annotated, Any
 import typer
 
 from edgeclip.errors import ConfigError, PublishError
-from edgeclip_device.cli_command import Broker, CaFile, Counter, Device, Key, Project, sender_of
+from edgeclip_device.cli_command import (
+    Broker,
+    CaFile,
+    Certificate,
+    CertificateKey,
+    Counter,
+    Device,
+    Key,
+    Project,
+    sender_of,
+)
 
 pack_app = typer.Typer(help="Packs over the air, and their way back.", no_args_is_help=True)
 
@@ -41,6 +51,8 @@ def send(
     broker: Broker,
     project: Project = "demo",
     ca_file: CaFile = None,
+    certificate_file: Certificate = None,
+    certificate_key: CertificateKey = None,
     url: Annotated[
         str | None, typer.Option(help="Where the device finds this file: https, http or file.")
     ] = None,
@@ -50,7 +62,9 @@ def send(
     """Send a delivery in chunks, or by a URL; end when it runs in shadow or is refused."""
     from edgeclip_device.rollout.sending import send_delivery
 
-    sender = sender_of(key, device_id, project, (broker, ca_file))
+    sender = sender_of(
+        key, device_id, project, (broker, ca_file, certificate_file, certificate_key)
+    )
     final = send_delivery(sender, delivery, url, (wait_s, counter), print)
     if final is None:
         raise PublishError(f"{device_id} has not finished within {wait_s:g} s: send it again")

@@ -19,7 +19,8 @@ from edgeclip_device.cli import app
 from edgeclip_device.clock_fix import ClockFixer
 from edgeclip_device.config import DeviceSettings
 from edgeclip_device.uplink_thread import UplinkThread
-from support.brokers import Broker
+from support.brokers import Broker, running_broker
+from support.certificates import Authority
 from support.clocks import NOON, StandingClock
 from support.commanders import Commander
 from support.receivers import Receiver, eventually, receiving
@@ -74,6 +75,31 @@ def test_a_person_pings_a_device_from_a_workstation(
         said = _command(admin, broker, "ping")
         assert said.startswith("accepted\ndone\n")
         assert '"uptime_s"' in said
+
+
+@pytest.mark.broker
+def test_a_broker_that_asks_for_certificates_gets_the_persons_own(
+    make_settings: Make, admin: Commander, tmp_path: Path, start_uplink: StartUplink
+) -> None:
+    (tmp_path / "ca").mkdir()
+    authority = Authority(tmp_path / "ca")
+    server, device, person = (authority.issue(n) for n in ("localhost", "jetson-1", "ranger"))
+    with running_broker(tmp_path / "b", settings=server.mosquitto_lines(authority)) as broker:
+        url = f"mqtts://localhost:{broker.port}"
+        own = {"certificate_file": device.certificate, "key_file": device.key}
+        uplink = start_uplink(
+            make_settings(
+                mqtt={"url": url, "ca_file": authority.certificate, **own},
+                commands={"admins": [admin.public]},
+            )
+        )
+        eventually(lambda: uplink.uplink._presence._told, "the birth")
+        files = ["--ca-file", str(authority.certificate), "--certificate-file"]
+        files += [str(person.certificate), "--certificate-key", str(person.key)]
+        whole = ["command", "ping", "--device", "jetson-1", "--key", str(admin.key), *files]
+        result = CliRunner().invoke(app, [*whole, "--broker", url, "--wait-s", "20"])
+    assert result.exit_code == 0, result.output
+    assert "done" in result.output
 
 
 @pytest.mark.broker
