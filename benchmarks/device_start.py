@@ -52,6 +52,7 @@ def main() -> None:
         _prepare(folder)
         results = {
             "machine": f"{platform.machine()}, {platform.python_version()}",
+            "load": f"{os.getloadavg()[0]:.1f} on {os.cpu_count()} cores",
             "first_frame_of_a_video_s": _median_start(folder, _command(folder), rounds),
             "first_frame_of_a_camera_s": _median_start(folder, _script(folder, "whole"), rounds),
             **_memory(folder),
