@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from statistics import median
 
 import cv2
 import numpy as np
@@ -49,7 +50,7 @@ class Tally:
         opened: Those that went through.
         visits: Crossings.
         kept: Those of which enough frames went through.
-        spent_s: CPU time.
+        spent_s: CPU time of each frame.
     """
 
     blank: int = 0
@@ -58,11 +59,10 @@ class Tally:
     opened: int = 0
     visits: int = 0
     kept: int = 0
-    spent_s: float = 0.0
+    spent_s: list[float] = field(default_factory=list)
 
     def figures(self) -> dict[str, float]:
         """Return shares in % and ms a frame."""
-        frames = max(1, self.blank + self.seen)
         return {
             "blank_frames": self.blank,
             "blank_stopped_pct": 100 * self.stopped / max(1, self.blank),
@@ -70,7 +70,7 @@ class Tally:
             "animal_opened_pct": 100 * self.opened / max(1, self.seen),
             "visits": self.visits,
             "visits_kept": self.kept,
-            "ms_a_frame": 1000 * self.spent_s / frames,
+            "ms_a_frame": 1000 * median(self.spent_s),
         }
 
 
@@ -174,7 +174,7 @@ def _on_clip(opens: Opens, truth: ClipTruth, frames: Sequence[tuple[int, float, 
         boxes = truth.frames[number]
         began = time.thread_time()
         opened = opens(image, at_s, not boxes)
-        tally.spent_s += time.thread_time() - began
+        tally.spent_s.append(time.thread_time() - began)
         if opened:
             through.add(number)
         if at_s < LEARNING_S:
@@ -206,7 +206,7 @@ def on_bursts(
         opens = make()
         began = time.thread_time()
         verdicts = [opens(shot, n / 2, is_blank) for n, shot in enumerate(shots)]
-        tally.spent_s += (time.thread_time() - began) / len(shots)
+        tally.spent_s.append((time.thread_time() - began) / len(shots))
         through = any(verdicts[1:])
         tally.blank += is_blank
         tally.stopped += is_blank and not through
