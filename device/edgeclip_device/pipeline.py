@@ -21,6 +21,7 @@ from edgeclip_device.frames import Frame
 from edgeclip_device.heads import Classification
 from edgeclip_device.limits import RateLimits
 from edgeclip_device.motion.gate import GateResult, MotionGate
+from edgeclip_device.motion.stuck import StuckWatch
 from edgeclip_device.outbox import Attachment, Outbox
 from edgeclip_device.pack_router import PackRouter, light_of
 from edgeclip_device.pipeline_counts import PipelineCounts
@@ -107,10 +108,8 @@ class Pipeline:
         self._limits = RateLimits(
             settings.limits, stages.writer.severities.alerts, stages.outbox.alarms
         )
-        self._facts = {
-            "camera": settings.camera.camera_id,
-            "deployment": settings.deployment_id,
-        }
+        self._stuck = StuckWatch(stages.outbox.alarms)
+        self._facts = {"camera": settings.camera.camera_id, "deployment": settings.deployment_id}
         self._failures: dict[FailureCode, Detection] = {}
         self._newest: Seen | None = None
         self._at_s = 0.0
@@ -243,6 +242,8 @@ class Pipeline:
         self._newest = seen[0]
         decision = self._decider.decide(frame.at_s, seen)
         self._stages.gate.heed(is_blank=decision.is_blank, is_seen=decision.is_seen)
+        report, is_seen = gate.report, decision.is_seen
+        self._stuck.saw(forced=report.forced, moved=bool(report.boxes), is_seen=is_seen)
         if any(item.supports for item in decision.sightings.values()):
             self._stages.gate.hold(self._hold_frames)
         revisions = self._tracker.take(decision.sightings, self._stages.writer.wall_ms())

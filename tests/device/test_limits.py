@@ -2,6 +2,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
+
 from edgeclip_device.config import DeviceSettings
 from edgeclip_device.limits import TokenBucket
 from support.drawn_clips import crossing, ground
@@ -79,3 +81,24 @@ def test_an_alert_beyond_the_limit_comes_as_routine_and_is_counted(make_settings
             severities.setdefault(row.detection_id, set()).add(row.severity)
         assert all(len(found) == 1 for found in severities.values())
         assert "alerts_per_hour = 1" in rig.outbox.alarms.standing()["rate_limited"].detail
+
+
+def test_animals_that_only_forced_frames_find_mean_a_gate_that_is_stuck(
+    make_settings: Make,
+) -> None:
+    everywhere = [[[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]]]
+    motion = {"masks": everywhere, "forced_every_s": 2.0}
+    dull_red = np.full_like(ground(), (180, 45, 45))  # as bright as the ground
+    once = [dull_red] + [ground()] * 29  # ten frames are held, and two seconds on one is forced
+    with opened_rig(make_settings(motion=motion)) as rig:
+        rig.feed(once * 2)
+        assert "gate_stuck" not in rig.outbox.alarms.standing()
+        rig.feed(once)
+        assert "masks, zones" in rig.outbox.alarms.standing()["gate_stuck"].detail
+
+
+def test_a_gate_that_opens_is_not_stuck(make_settings: Make) -> None:
+    with opened_rig(make_settings(motion={"forced_every_s": 2.0})) as rig:
+        for _ in range(3):
+            rig.feed(crossing(frames=130, enter=30, leave=60))
+        assert "gate_stuck" not in rig.outbox.alarms.standing()
