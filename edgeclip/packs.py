@@ -44,7 +44,7 @@ class Golden:
     """Inputs with the outputs that torch computed for them.
 
     Attributes:
-        images: `(n, S, S, 3)` uint8, RGB: black, white, noise and frames of the training part.
+        images: `(n, S, S, 3)` uint8, RGB: synthetic ones, then frames of the training part.
         image_features: `(n, E)` float32.
         base_embedding: `(n, E)` float32.
         logits: `(n, K)` float32.

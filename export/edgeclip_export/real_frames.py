@@ -14,7 +14,8 @@ WANTED = 32
 """So many are taken of a folder, spread over it: each is computed several times."""
 
 _SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"})
-_SYNTHETIC_GOLDEN = 3  # a pack's first ones: black, white, noise
+SYNTHETIC_GOLDEN = 6
+"""A pack's first frames: black, white, noise, grey, saturated colours, a slope of grey."""
 
 
 def real_frames(folder: Path, spec: PreprocessSpec) -> NDArray[np.uint8]:
@@ -55,8 +56,8 @@ def enough_note(golden: int, frames: int) -> str:
         golden: Frames of the pack, synthetic ones too.
         frames: Of a folder.
     """
-    real = max(0, golden - _SYNTHETIC_GOLDEN) + frames
-    note = f"{real} real, {_SYNTHETIC_GOLDEN} synthetic of the pack, and 4 more synthetic"
+    real = max(0, golden - SYNTHETIC_GOLDEN) + frames
+    note = f"{real} real, {SYNTHETIC_GOLDEN} synthetic of the pack, and 4 more synthetic"
     if real < WANTED:
         note += f"; --verify-images FOLDER makes it {WANTED} real ones or more"
     return note

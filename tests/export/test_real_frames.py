@@ -12,7 +12,7 @@ from edgeclip.contract.preprocess import prepare
 from edgeclip.errors import ConfigError
 from edgeclip_export.bundle_writer import write_bundle
 from edgeclip_export.config import BundleConfig
-from edgeclip_export.real_frames import WANTED, enough_note, real_frames
+from edgeclip_export.real_frames import SYNTHETIC_GOLDEN, WANTED, enough_note, real_frames
 from support.samples import preprocess_spec
 from support.tiny_packs import TinyEncoder
 
@@ -58,9 +58,9 @@ def test_a_folder_without_images_is_refused(tmp_path: Path, name: str, words: st
 
 
 def test_it_is_said_how_many_are_compared_and_how_to_have_more() -> None:
-    assert enough_note(16, 0).startswith("13 real, ")
+    assert enough_note(16, 0).startswith("10 real, 6 synthetic")
     assert "--verify-images FOLDER makes it 32" in enough_note(16, 0)
-    assert "--verify-images" not in enough_note(16, 19)
+    assert "--verify-images" not in enough_note(16, 22)
 
 
 def test_an_export_compares_them_in_every_gate(
@@ -70,6 +70,6 @@ def test_an_export_compares_them_in_every_gate(
     images = _folder(tmp_path / "images", 40)
     config = BundleConfig(pack_folder, tmp_path / "bundle", *files, verify_images=images)
     checks = {check.name: check for check in write_bundle(config, lambda _: None).checks}
-    assert checks["frames"].note.startswith(f"{8 - 3 + WANTED} real, ")
+    assert checks["frames"].note.startswith(f"{8 - SYNTHETIC_GOLDEN + WANTED} real, ")
     for subject in ("ONNX Runtime, torch", "FP16 weights in ONNX Runtime, torch"):
         assert checks[f"{subject}: logits"].note.startswith(f"{8 + WANTED + 4} images")

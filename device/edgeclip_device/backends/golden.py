@@ -43,7 +43,7 @@ def golden_frames(
 
     Args:
         pack: The pack.
-        most: How many at most, spread over all of them: the first ones are black, white and noise,
+        most: How many at most, spread over all of them: the first ones are synthetic,
             the last ones real. None for all.
 
     Raises:
