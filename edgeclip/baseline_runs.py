@@ -19,6 +19,7 @@ from edgeclip.baselines.tip_adapter import tip_adapter
 from edgeclip.clip import Backbone
 from edgeclip.contenders import Contender
 from edgeclip.contract.pack import PackManifest
+from edgeclip.devices import device_for
 from edgeclip.errors import ConfigError, DataError
 from edgeclip.folds import Folds, plan_folds
 from edgeclip.parts import PartData
@@ -119,14 +120,17 @@ def _watched(make: Callable[[BaselineRun], Contender], run: BaselineRun) -> Cont
     return replace(found, peak_memory_mb=peak_memory_mb() if is_known else float("nan"))
 
 
-def check_baselines(names: Sequence[str]) -> None:
-    """Check the names.
+def check_baselines(names: Sequence[str], device: str = "cpu") -> None:
+    """Check the names, and that what they need of the machine is there.
 
     Raises:
-        ConfigError: There is no such baseline.
+        ConfigError: There is no such baseline, or device.
+        SetupError: The device is not on this machine.
     """
     if unknown := [name for name in names if name not in BASELINES]:
         raise ConfigError(f"--baseline {unknown[0]} is not known: use {', '.join(BASELINES)}")
+    if "resnet50" in names:
+        device_for(device)
 
 
 def prompts_of(manifest: PackManifest) -> dict[str, list[list[str]]]:
@@ -195,7 +199,7 @@ def _resnet50(run: BaselineRun) -> Contender:
         run.parts.set_apart,
         pixels(run.parts.test, "test"),
     )
-    options = FineTuning(seed=run.seed, device=run.device)
+    options = FineTuning(seed=run.seed, device=device_for(run.device).type)
     advance = run.bars.add("ResNet-50: steps", options.steps_in_all)
     contender = finetune(cnn, parts, task=run.task, options=options, advance=advance)
     note = f"{contender.note}; temperature and thresholds from the validation part alone"

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import re
 import uuid
 import weakref
 from collections.abc import Iterator
@@ -20,7 +21,9 @@ from edgeclip.errors import SetupError
 
 LIMIT_GB = 20.0
 _GB = 1_000_000_000
-_SHARDS = ("*.safetensors", "*.tokens")
+_NAME = "[0-9a-f]{16}"
+_SHARD = re.compile(rf"{_NAME}/{_NAME}\.safetensors|(({_NAME}/)?tokens/)?{_NAME}\.tokens")
+"""As the caches name them: nothing else in the folder is theirs to count or to delete."""
 _LEASES = ".leases"
 
 
@@ -58,7 +61,8 @@ class CacheStore:
     def shards(self) -> list[Shard]:
         """Return all shards, the one unused for longest first."""
         found = []
-        for path in (path for kind in _SHARDS for path in self.root.rglob(kind)):
+        names = {path.relative_to(self.root).as_posix() for path in self.root.rglob("*")}
+        for path in (self.root / name for name in names if _SHARD.fullmatch(name)):
             with contextlib.suppress(FileNotFoundError):  # another process made room
                 facts = path.stat()
                 found.append(Shard(path, facts.st_size, facts.st_mtime))

@@ -59,7 +59,7 @@ class BesideGiven:
         Optional[Path],  # noqa: UP045
         typer.Option(help="Of the ResNet-50: a file or folder; else torch's cache."),
     ] = None
-    device: Annotated[str, typer.Option(help="Of the ResNet-50: cpu or cuda.")] = "cpu"
+    device: Annotated[str, typer.Option(help="Of the ResNet-50: auto, cpu, cuda.")] = "cpu"
 
     def fields(self) -> dict[str, Any]:
         """Return the fields of `EvaluationRequest`."""
@@ -118,4 +118,5 @@ def _show_result(result: ReportData, pack: Path, report: Path | None, *, as_json
         show(f"[bold yellow]{escape(note)}[/]")
     if report:
         show(f"report: {escape(str(report / 'index.html'))}")
-    next_command(f"edgeclip-export bundle --pack {pack} --out bundle/")
+    bake = " --bake" if result.manifest.is_bake_only else ""
+    next_command(f"edgeclip-export bundle --pack {pack} --out bundle/{bake}")

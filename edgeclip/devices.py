@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
-from edgeclip.errors import SetupError
+from edgeclip.errors import ConfigError, SetupError
 
 if TYPE_CHECKING:
     import torch
@@ -21,14 +21,17 @@ def device_label(device: torch.device) -> str:
     return f"{device.type} ({torch.cuda.get_device_name(device)})"
 
 
-def device_for(name: DeviceName) -> torch.device:
-    """Return the device that an option names; `auto` takes CUDA where there is any.
+def device_for(name: str) -> torch.device:
+    """Return the device that an option names, see `DeviceName`; `auto` is CUDA where there is any.
 
     Raises:
+        ConfigError: There is no such name.
         SetupError: CUDA was asked for, and there is none.
     """
     import torch
 
+    if name not in get_args(DeviceName):
+        raise ConfigError(f"--device {name} is not known: use auto, cpu or cuda")
     if name == "cpu" or (name == "auto" and not torch.cuda.is_available()):
         return torch.device("cpu")
     if not torch.cuda.is_available():

@@ -21,7 +21,7 @@ from edgeclip.cache_store import LIMIT_GB, CacheStore
 from edgeclip.changed_features import ChangedFeatureGraph, encode_changed
 from edgeclip.clip import Backbone, load_backbone
 from edgeclip.contenders import Contender
-from edgeclip.contract.files import new_folder, refuse_filled, write_text
+from edgeclip.contract.files import new_folder, write_text
 from edgeclip.contract.postprocess import class_probabilities
 from edgeclip.contract.slots import adapted_blocks, graph_of
 from edgeclip.errors import DataError
@@ -41,7 +41,7 @@ from edgeclip.packs import Pack, check_golden, load_pack
 from edgeclip.parts import PartData
 from edgeclip.progress import Bars
 from edgeclip.regions import regions_of
-from edgeclip.report import METRICS_FILE, report_files
+from edgeclip.report import refuse_report, report_files
 from edgeclip.report_data import ReportData
 from edgeclip.run_costs import read_whole_costs
 from edgeclip.token_cache import TokenCache
@@ -112,11 +112,11 @@ def evaluate_pack(request: EvaluationRequest, *, at: datetime, bars: Bars) -> Re
         SetupError: Weights are not on this machine.
     """
     if request.report:
-        refuse_filled(request.report, overwrite=request.overwrite, marker=METRICS_FILE)
+        refuse_report(request.report, request.pack, overwrite=request.overwrite)
     if request.baselines:
         from edgeclip.baseline_runs import check_baselines  # scikit-learn, torchvision
 
-        check_baselines(request.baselines)
+        check_baselines(request.baselines, request.device)
     run = _Evaluation(request, bars)
     comparison, background = run.judge()
     images = comparison.judged.images
@@ -152,8 +152,9 @@ class _Evaluation:
             allow_shared_places=request.allow_random_split,
         )
         weights = self._backbone.base.weights_sha256
-        store = CacheStore(request.cache, request.cache_gb) if request.cache else None
-        self._cache = FeatureCache(cache_folder(request.cache, weights), store)
+        self._store = CacheStore(request.cache or Path(), request.cache_gb)
+        own = self._store if request.cache else None
+        self._cache = FeatureCache(cache_folder(request.cache, weights), own)
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -269,7 +270,7 @@ class _Evaluation:
         if for_pack and graph_of(self.pack.tensors) == "deep":
             blocks = self._backbone.base.blocks
             cut = blocks - adapted_blocks(blocks)
-            level = TokenLevel(cut, self._cache, TokenCache(None))
+            level = TokenLevel(cut, self._cache, TokenCache(None, self._store))
             features = encode_with_tokens(
                 self._images, regions, self._backbone, level=level, strips=strips, advance=advance
             )

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
+from edgeclip.contract.files import refuse_filled
+from edgeclip.errors import ConfigError
 from edgeclip.evaluation.as_json import comparison_json
 from edgeclip.openings import OPENINGS_FILE, openings_json
 from edgeclip.predictions import predictions_csv
@@ -26,6 +29,22 @@ def report_files(data: ReportData) -> dict[str, str]:
     if data.origin:
         files["split.csv"] = data.origin.split.to_csv(data.origin.images)
     return files
+
+
+def refuse_report(report: Path, pack: Path, *, overwrite: bool) -> None:
+    """Check that the report of an evaluation may be written, before the work that fills it.
+
+    Raises:
+        ConfigError: It would stand in the pack, or the pack in it: what a pack's own report knows
+            of its training must stay. Or the folder is taken.
+    """
+    ours, theirs = report.resolve(), pack.resolve()
+    if ours == theirs or theirs in ours.parents or ours in theirs.parents:
+        raise ConfigError(
+            f"--report {report} and the pack {pack} lie in one another: the pack's own report must"
+            " stay as its training wrote it; choose another folder"
+        )
+    refuse_filled(report, overwrite=overwrite, marker=METRICS_FILE)
 
 
 def report_json(data: ReportData) -> Mapping[str, Any]:

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from edgeclip.cache_store import CacheStore
+from edgeclip.cache_store import LIMIT_GB, CacheStore
 from edgeclip.contract.files import write_bytes
 from edgeclip.contract.hashing import sha256_bytes
 from edgeclip.errors import DataError
@@ -48,12 +48,14 @@ class TokenCache:
         Args:
             folder: Holds the shards; made on the first write. None keeps them in a temporary
                 folder, for as long as this object lives.
-            store: What the folder belongs to; None: it is a store of its own.
+            store: What the folder belongs to, and its limit; None: it is a store of its own. A
+                temporary folder has a store of its own with that limit.
         """
         self._folder = folder or Path(tempfile.mkdtemp(prefix="edgeclip-tokens-"))
         if folder is None:
             weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
-        self._store = store if store and folder else CacheStore(self._folder)
+        limit_gb = store.limit_gb if store else LIMIT_GB
+        self._store = store if store and folder else CacheStore(self._folder, limit_gb)
         self._places: dict[str, tuple[Path, int]] = {}
         self._used: set[Path] = set()
         self._mapped: OrderedDict[Path, Half] = OrderedDict()

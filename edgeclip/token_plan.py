@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from edgeclip.adapters.class_head import ZeroShot
 from edgeclip.adapters.deep_graph import DeepGraph
 from edgeclip.adapters.model import Graph
 from edgeclip.adapters.stages import StageGraph
@@ -102,14 +101,14 @@ def look_inside(config: TrainConfig, method: Method, backbone: Backbone) -> Insi
 
 
 def plan_tokens(
-    config: TrainConfig, backbone: Backbone, start: ZeroShot, earlier: Earlier, kept: RunFolder
+    config: TrainConfig, backbone: Backbone, base: Base, earlier: Earlier, kept: RunFolder
 ) -> TokenPlan:
     """Return the plan of a training.
 
     Args:
         config: Names the method, and what may be spent.
         backbone: The frozen encoder.
-        start: The class matrix of the prompts.
+        base: The class matrix of the prompts, and the prompts.
         earlier: The pack that the training stands on.
         kept: Remembers what was measured, so that a continued run decides alike.
 
@@ -124,8 +123,8 @@ def plan_tokens(
             " the encoder as it was: leave them out"
         )
     if config.method != AUTO:
-        return _named(config, backbone, start, earlier, kept)
-    plan = _auto(config, backbone, start, earlier, kept)
+        return _named(config, backbone, base, earlier, kept)
+    plan = _auto(config, backbone, base, earlier, kept)
     if not config.recipe.text_samples:
         return plan
     without = [m.name for m in map(parse_method, (*AUTO_FIRST, *AUTO_THEN)) if _reads_z(m)]
@@ -134,7 +133,7 @@ def plan_tokens(
 
 
 def _auto(
-    config: TrainConfig, backbone: Backbone, start: ZeroShot, earlier: Earlier, kept: RunFolder
+    config: TrainConfig, backbone: Backbone, base: Base, earlier: Earlier, kept: RunFolder
 ) -> TokenPlan:
     """Return the plan of `auto`: inside the tower too, where that can be paid for."""
     inside = [m for m in map(parse_method, AUTO_THEN) if m.level == "tokens"]
@@ -151,7 +150,7 @@ def _auto(
         return TokenPlan(skipped={m.name: "the image tower has no blocks" for m in inside})
     found = look_inside(config, inside[0], backbone)
     minutes = kept.measured(
-        "minutes", lambda: sum(_minutes(m, config, backbone, start, found) for m in inside)
+        "minutes", lambda: sum(_minutes(m, config, backbone, base, found) for m in inside)
     )
     budget = AUTO_MINUTES if config.budget_minutes is None else config.budget_minutes
     if minutes <= budget:
@@ -161,7 +160,7 @@ def _auto(
 
 
 def _named(
-    config: TrainConfig, backbone: Backbone, start: ZeroShot, earlier: Earlier, kept: RunFolder
+    config: TrainConfig, backbone: Backbone, base: Base, earlier: Earlier, kept: RunFolder
 ) -> TokenPlan:
     method = parse_method(config.method)
     if kind := without_place(method, earlier.parts):
@@ -171,7 +170,7 @@ def _named(
         )
     inside = look_inside(config, method, backbone)
     if earlier.changed is None or (inside is None and "mlp_ln" not in method.kinds):
-        _refuse_beyond_budget(config, method, backbone, start, inside, kept)
+        _refuse_beyond_budget(config, method, backbone, base, inside, kept)
         return TokenPlan(inside, earlier.changed)
     raise ConfigError(
         f"--on {config.on} changes the encoder's own weights, and {method.name} looks into the"
@@ -203,13 +202,13 @@ def _refuse_beyond_budget(
     config: TrainConfig,
     method: Method,
     backbone: Backbone,
-    start: ZeroShot,
+    base: Base,
     inside: Inside | None,
     kept: RunFolder,
 ) -> None:
     if inside is None or config.budget_minutes is None:
         return
-    minutes = kept.measured("minutes", lambda: _minutes(method, config, backbone, start, inside))
+    minutes = kept.measured("minutes", lambda: _minutes(method, config, backbone, base, inside))
     if minutes > config.budget_minutes:
         raise ConfigError(
             f"--method {method.name} takes about {minutes:.0f} minutes here, --budget-minutes"
@@ -222,18 +221,21 @@ def _minutes(
     method: Method,
     config: TrainConfig,
     backbone: Backbone,
-    start: ZeroShot,
+    base: Base,
     inside: Inside | None,
 ) -> float:
     """Return about how long a method takes for all rounds and the last fit, measured on noise."""
     if inside is None:
         raise ValueError("no plan to look into the tower")
-    base = Base(start, inside.graph, tower=tower_sizes(backbone), inside=inside.graph)
+    timed = Base(
+        base.start, inside.graph,
+        text=base.text, tower=tower_sizes(backbone), inside=inside.graph,
+    )  # fmt: skip
     rows = _noise(backbone, inside, config.recipe.token_batch)
     seconds = []
     for steps in (1, 1 + _STEPS):
         recipe = config.recipe.model_copy(update={"steps": steps})
-        model = fresh_model(method, base, rows, recipe)
+        model = fresh_model(method, timed, rows, recipe)
         began = time.perf_counter()
         fit(model, rows, recipe)
         seconds.append(time.perf_counter() - began)

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from edgeclip.adapters.class_head import ZeroShot
 from edgeclip.adapters.meta_files import meta_sha256
+from edgeclip.adapters.model import FeatureGraph
 from edgeclip.adapters.router import row_of_features
 from edgeclip.cache_store import CacheStore
 from edgeclip.clip import Backbone, hash_weights, load_backbone
@@ -87,7 +88,8 @@ class TrainingRun:
         side = TextSide(self.backbone, self._prompts)
         features = self.backbone.embed_prompts(side.columns)
         start = ZeroShot.of(features, self._column_class, self.backbone.logit_scale)
-        plan = plan_tokens(self._config, self.backbone, start, earlier, kept)
+        asked = Base(start, FeatureGraph(), text=side)
+        plan = plan_tokens(self._config, self.backbone, asked, earlier, kept)
         began = time.monotonic()
         lesson, sizes = self._lesson(plan), tower_sizes(self.backbone)
         part, encoded = lesson.part, time.monotonic()

@@ -178,8 +178,9 @@ def _take_the_place_of(temporary: Path, path: Path) -> None:
     path.replace(aside)
     try:
         temporary.replace(path)
-    except OSError:
-        aside.replace(path)
+    except BaseException:  # Ctrl-C too: the old one is the only one
+        if not path.exists():
+            aside.replace(path)
         raise
     shutil.rmtree(aside, ignore_errors=True)
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -47,7 +48,8 @@ print("done", flush=True)
 
 
 def _shard(root: Path, name: str, used_at: int, size: int = 500) -> Path:
-    path = root / name
+    """Write a shard; a digit of its name stands for sixteen of them, as real names have."""
+    path = root / re.sub(r"\b[0-9a-f]\b", lambda digit: digit[0] * 16, name)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(b"x" * size)
     os.utime(path, (used_at, used_at))
@@ -89,7 +91,7 @@ def test_nothing_is_deleted_for_what_finds_no_room_even_so(tmp_path: Path) -> No
 
 
 def test_tokens_without_room_say_how_much_other_trainings_hold(tmp_path: Path) -> None:
-    used = _shard(tmp_path, "tokens/used.tokens", 1000)
+    used = _shard(tmp_path, "tokens/5.tokens", 1000)
     os.truncate(used, 3_000_000_000)  # a hole: it takes no room on the disk
     holder, mine = CacheStore(tmp_path, 4), CacheStore(tmp_path, 3)
     assert holder.claim(used)
@@ -135,13 +137,14 @@ def test_features_that_find_no_room_are_used_and_not_kept(
 
 
 def test_a_row_that_is_asked_for_keeps_its_shard_and_others_age(tmp_path: Path) -> None:
-    first = FeatureCache(tmp_path)
+    folder = tmp_path / ("a" * 16)
+    first = FeatureCache(folder)
     for key in ("one", "two"):
         first.put([key], np.full((1, 4), len(key), np.float32), np.ones((1, 3), np.float32))
         first.put([f"{key}2"], np.zeros((1, 4), np.float32), np.ones((1, 3), np.float32))
-    for shard in tmp_path.glob("*.safetensors"):
+    for shard in folder.glob("*.safetensors"):
         os.utime(shard, (1000, 1000))
-    assert FeatureCache(tmp_path).get("two") is not None
+    assert FeatureCache(folder).get("two") is not None
     assert sorted(s.used_at > 1000 for s in CacheStore(tmp_path).shards())[-2:] == [False, True]
 
 
@@ -201,3 +204,16 @@ def test_a_clearing_is_told_as_json_where_that_is_asked_for(
     _shard(tmp_path, "a/1.safetensors", 1000)
     cleared = CliRunner().invoke(app, ["cache", "--cache", str(tmp_path), *words])
     assert json.loads(cleared.stdout) == {"cache": str(tmp_path), "removed": 1, "in_use": 0}
+
+
+def test_what_is_not_the_caches_is_neither_counted_nor_deleted(tmp_path: Path) -> None:
+    shard = _shard(tmp_path, "a/1.safetensors", 1000)
+    names = ("pack/adapter.safetensors", "a/model.safetensors", "1/2/3.safetensors", "a/1.tokens")
+    others = [_shard(tmp_path, name, 1, size=9000) for name in names]
+    store = CacheStore(tmp_path, ONE_KB)
+    assert [item.path for item in store.shards()] == [shard]
+    with store.turn():
+        assert store.make_room(900)
+    assert store.clear() == (0, 0)
+    assert not shard.exists()
+    assert all(path.exists() for path in others)

@@ -166,6 +166,15 @@ def test_a_folder_that_is_no_report_is_never_replaced(
     assert len(read_openings(pack)) == 1  # refused before anything was looked at
 
 
+@pytest.mark.parametrize("place", ["report", ".", "..", "deeper/report"])
+def test_a_pack_s_own_report_stays_as_its_training_wrote_it(
+    run_evaluation: Evaluate, pack: Path, table: Path, place: str
+) -> None:
+    with pytest.raises(ConfigError, match=r"lie in one another: the pack's own report must stay"):
+        run_evaluation(table, report=pack / place, overwrite=True)
+    assert (pack / "report/split.csv").is_file()
+
+
 def test_the_animals_are_painted_over_where_that_was_asked_for(
     run_evaluation: Evaluate, table: Path, tmp_path: Path
 ) -> None:

@@ -114,6 +114,13 @@ def test_a_baseline_that_does_not_exist_is_refused_before_any_work(
         run_evaluation(tmp_path / "none.csv", baselines=("gpt",))
 
 
+def test_a_device_that_does_not_exist_is_refused_before_any_work(
+    run_evaluation: Evaluate, tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigError, match="--device tpu is not known: use auto, cpu or cuda"):
+        run_evaluation(tmp_path / "none.csv", baselines=("resnet50",), device="tpu")
+
+
 def test_a_resnet_without_weights_says_where_they_belong(
     run_evaluation: Evaluate, table: Path, tmp_path: Path
 ) -> None:

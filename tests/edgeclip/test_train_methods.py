@@ -93,6 +93,14 @@ def test_an_earlier_pack_that_is_none_is_refused(run_training: Trainer, tmp_path
         run_training(tmp_path / "second", recipe=QUICK, method="head", on=tmp_path)
 
 
+@pytest.mark.parametrize("method", ["block_xmodal", "block+xmodal+head", "block+prompt"])
+def test_what_reads_prompts_inside_the_encoder_is_timed_like_the_others(
+    run_training: Trainer, tmp_path: Path, method: str
+) -> None:
+    with pytest.raises(ConfigError, match=r"takes about \d+ minutes here, --budget-minutes 0 are"):
+        run_training(tmp_path / "pack", method=method, recipe=QUICK, budget_minutes=0.0)
+
+
 def test_auto_ends_with_a_ladder_in_the_report(run_training: Trainer, tmp_path: Path) -> None:
     result = run_training(tmp_path / "pack", method="auto", recipe=QUICK, budget_minutes=0)
     tried = [step.entry.name for step in result.learned.ladder.steps]
