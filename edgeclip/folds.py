@@ -69,7 +69,8 @@ def plan_folds(
         DataError: A target stands in one sequence alone.
     """
     if most == 1:
-        one = {region.image: int(region.image in validation) for region in part.regions}
+        apart = set(validation)
+        one = {region.image: int(region.image in apart) for region in part.regions}
         return Folds(_rounds(part, one)[1:], "validation part")
     used = sorted({region.image for region in part.regions})
     images = [part.images[index] for index in used]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -21,12 +21,14 @@ class AlertFigures:
     """One target, as alerts of one camera each.
 
     Attributes:
-        visits: Stays of the target: its images at one place with gaps up to the cooldown.
+        visits: Stays of the target: its images at one camera with gaps up to the cooldown.
         visits_found: Those that raised at least one alert.
-        alerts: Raised: images that were called, at one place with gaps up to the cooldown.
+        alerts: Raised: images that were called, at one camera with gaps up to the cooldown.
         true_alerts: Those in which the target really is in an image that was called.
-        camera_days: Days on which a camera took at least one image, summed over the places.
+        camera_days: Days on which a camera took at least one image, summed over the cameras.
         images: Images with place and time, that these figures rest on.
+        to_alert_s: Of each visit that was found, seconds from its first image to the first that
+            was called.
     """
 
     visits: int
@@ -35,11 +37,20 @@ class AlertFigures:
     true_alerts: int
     camera_days: int
     images: int
+    to_alert_s: tuple[float, ...] = ()
 
     @property
     def false_alarms_per_camera_day(self) -> float:
         """Alerts without the target a camera and day."""
         return (self.alerts - self.true_alerts) / self.camera_days
+
+    def time_to_alert_s(self, share: float) -> float:
+        """Return the seconds within which a share of the found visits was told; nan without any.
+
+        Args:
+            share: 0 to 1; 0.5 is the median.
+        """
+        return float(np.quantile(self.to_alert_s, share)) if self.to_alert_s else float("nan")
 
     @property
     def precision(self) -> float:
@@ -70,10 +81,10 @@ def alert_figures(
         called: `(n,)`: the target's probability reaches its threshold and wins.
         is_target: `(n,)`: it is really there.
     """
-    cameras: dict[str, list[tuple[datetime, int]]] = defaultdict(list)
+    cameras: dict[tuple[str, str | None], list[tuple[datetime, int]]] = defaultdict(list)
     for row, image in enumerate(judged.images):
         if image.location is not None and image.captured_at is not None:
-            cameras[image.location].append((image.captured_at, row))
+            cameras[image.location, image.camera].append((image.captured_at, row))
     timed = sum(map(len, cameras.values()))
     if not timed or timed < _LEAST_TIMED * len(judged.images):
         return None
@@ -89,7 +100,19 @@ def alert_figures(
         true_alerts=sum(bool(is_target[alert].any()) for alert in alerts),
         camera_days=sum(len({at.date() for at, _ in frames}) for frames in cameras.values()),
         images=timed,
+        to_alert_s=tuple(_waits(judged, visits, called)),
     )
+
+
+def _waits(
+    judged: JudgedImages, visits: Sequence[Sequence[int]], called: NDArray[np.bool_]
+) -> Iterator[float]:
+    """Yield of each visit that was found how long it took, in s."""
+    for visit in visits:
+        told = [judged.images[row].captured_at for row in visit if called[row]]
+        began = judged.images[visit[0]].captured_at
+        if told and told[0] is not None and began is not None:
+            yield (told[0] - began).total_seconds()
 
 
 def _stays(frames: Sequence[tuple[datetime, int]]) -> list[list[int]]:

@@ -125,6 +125,10 @@ def _alerts(alerts: AlertFigures | None) -> Json | None:
         "precision": _number(alerts.precision),
         "recall": _number(alerts.recall),
         "alerts_per_found_visit": _number(alerts.alerts_per_found_visit),
+        "time_to_alert_s": {
+            "p50": _number(alerts.time_to_alert_s(0.5)),
+            "p95": _number(alerts.time_to_alert_s(0.95)),
+        },
     }
 
 

@@ -31,6 +31,7 @@ class Row:
     box: Box | None = None
     saturation: float = DAY
     sequence_level: bool = False
+    camera: str | None = None
 
 
 def judged(rows: Sequence[Row], names: Sequence[str] = NAMES) -> JudgedImages:
@@ -88,5 +89,6 @@ def _image(number: int, row: Row) -> LabelledImage:
     sequence = row.sequence or f"{row.place or '?'}/{number}"
     return LabelledImage(
         Path(f"{number}.jpg"), row.class_name, row.place, at, sequence, None, row.box, facts,
+        camera=row.camera,
         sequence_level=row.sequence_level,
     )  # fmt: skip

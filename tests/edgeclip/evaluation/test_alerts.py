@@ -86,3 +86,20 @@ def test_the_counts_always_fit_together(rows: list[tuple[int, str, bool, bool]])
     assert 0 <= found.true_alerts <= found.alerts <= len(rows)
     assert found.camera_days >= 1
     assert (found.visits_found > 0) == (found.true_alerts > 0)
+
+
+def test_two_cameras_at_one_place_have_days_and_alerts_of_their_own() -> None:
+    rows = [Row("leopard", "A", at, camera=name) for name in "LR" for at in (0, 60)]
+    found = _known(rows, [0, 2])
+    assert (found.camera_days, found.visits, found.visits_found, found.alerts) == (2, 2, 2, 2)
+
+
+def test_the_time_to_an_alert_is_from_the_first_image_of_a_visit_to_the_first_that_is_called() -> (
+    None
+):
+    rows = [Row("leopard", place, at) for place in "ABC" for at in (0, 60, 120)]
+    found = _known(rows, [1, 2, 3])  # A after 60 s, B at once, C never
+    assert list(found.to_alert_s) == [60.0, 0.0]
+    assert found.time_to_alert_s(0.5) == 30
+    assert found.time_to_alert_s(0.95) == pytest.approx(57)
+    assert math.isnan(_known(rows, []).time_to_alert_s(0.5))
