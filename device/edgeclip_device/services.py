@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 
-from edgeclip_device.clock import SystemClock
+from edgeclip_device.clock import SystemClock, WallClock
 from edgeclip_device.config import DeviceSettings
 from edgeclip_device.credentials import broker_credentials
 from edgeclip_device.detect import detect
@@ -19,8 +19,12 @@ from edgeclip_device.uplink_thread import UplinkThread
 from edgeclip_device.wakeup import Listener
 
 
-def run_uplink(settings: DeviceSettings) -> None:
+def run_uplink(settings: DeviceSettings, clock: WallClock | None = None) -> None:
     """Run the uplink until SIGTERM or SIGINT.
+
+    Args:
+        settings: The device's configuration.
+        clock: The machine's, unless another is given.
 
     Raises:
         EdgeclipError: It cannot begin or go on.
@@ -29,7 +33,7 @@ def run_uplink(settings: DeviceSettings) -> None:
     attached_ring()
     notifier = Notifier()
     with only_process(settings.state, "uplink"):
-        clock = SystemClock(settings.clock)
+        clock = clock or SystemClock(settings.clock)
         uplink = Uplink(settings, broker_credentials(), clock=clock, notifier=notifier)
         on_signals(lambda: uplink.events.put(StopAsked()))
         listener = Listener(settings.state, lambda: uplink.events.put(Woken()))

@@ -1,0 +1,1 @@
+"""The parts of the chaos run: plan, device, network, services, counting."""
