@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import platform
 import sys
 import tempfile
@@ -52,6 +53,7 @@ class Result:
 
     Attributes:
         faults: How often each struck.
+        not_receipted: Rows and snapshots that still waited when patience was over.
         lost: Detections that `emit` took and the dashboard does not have.
         twice: Detections that it has more than once.
         committed_twice: Rows that were not in the outbox any more though `emit` had returned.
@@ -68,6 +70,7 @@ class Result:
     seed: int
     rate: float
     faults: dict[str, int]
+    not_receipted: int
     lost: int
     twice: int
     committed_twice: int
@@ -85,7 +88,7 @@ class Result:
     def holds(self) -> bool:
         """Whether nothing was lost or doubled, and gaps were shown."""
         bad = (self.lost, self.twice, self.committed_twice, self.snapshots_missing, self.gaps_left)
-        return not any(bad) and self.gap_is_shown
+        return not any((*bad, self.not_receipted)) and self.gap_is_shown
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -98,8 +101,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             result = run(world, options, strikes)
         finally:
             world.stop()
-    machine = f"{platform.machine()}, {platform.python_version()}"
-    document = {"machine": machine} | asdict(result) | {"holds": result.holds}
+    document = _machine() | asdict(result) | {"holds": result.holds}
     options.out.write_text(json.dumps(document, indent=2) + "\n")
     Console().print(_table(result))
     return 0 if result.holds else _MISSED
@@ -110,18 +112,15 @@ def run(world: World, options: argparse.Namespace, strikes: list[Strike]) -> Res
 
     Raises:
         RuntimeError: A process ended of itself.
-        TimeoutError: Not all was receipted in time.
+        TimeoutError: Not all was committed in time, or the dashboard does not answer.
     """
     began = time.monotonic()
     watch = Watch(world.address)
     world.start_all(strikes[0].at)
     watch.start()
-    for strike, following in zip(strikes, [*strikes[1:], None], strict=True):
-        _wait(partial(world.has_committed, strike.at), options.patience, "emitting")
-        world.strike(strike, following.at if following else options.detections)
-    _wait(partial(world.has_committed, options.detections), options.patience, "emitting")
+    _strike_all(world, options, strikes)
     struck = time.monotonic()
-    _wait(world.is_receipted, options.patience, "receipts")
+    waiting = _not_receipted(world, options.patience)
     quiet_s = time.monotonic() - struck
     left = _look(watch, lambda _: True)
     expected = {id_of(options.seed, n) for n in range(1, options.detections + 1)}
@@ -136,6 +135,7 @@ def run(world: World, options: argparse.Namespace, strikes: list[Strike]) -> Res
         seed=options.seed,
         rate=options.rate,
         faults=dict(Counter(strike.fault for strike in strikes)),
+        not_receipted=waiting,
         lost=arrived.lost(expected),
         twice=arrived.twice(expected),
         committed_twice=again,
@@ -145,10 +145,33 @@ def run(world: World, options: argparse.Namespace, strikes: list[Strike]) -> Res
         rows_shown_missing=len(watch.missing - {gap}),
         gaps_left=len(left),
         years=years_of(world.committed),
-        gap_is_shown=shown == [gap],
+        gap_is_shown=set(shown) - set(left) == {gap},
         quiet_after_s=round(quiet_s, 1),
         total_s=round(time.monotonic() - began, 1),
     )
+
+
+def _strike_all(world: World, options: argparse.Namespace, strikes: list[Strike]) -> None:
+    for strike, following in zip(strikes, [*strikes[1:], None], strict=True):
+        _wait(partial(world.has_committed, strike.at), options.patience, "emitting")
+        world.strike(strike, following.at if following else options.detections)
+    _wait(partial(world.has_committed, options.detections), options.patience, "emitting")
+
+
+def _not_receipted(world: World, patience_s: float) -> int:
+    """Wait for the receipts, and return how many are missing when patience is over."""
+    try:
+        _wait(world.is_receipted, patience_s, "receipts")
+    except TimeoutError:
+        return world.count_waiting()
+    return 0
+
+
+def _machine() -> dict[str, str]:
+    return {
+        "machine": f"{platform.machine()}, {platform.python_version()}",
+        "load": f"{os.getloadavg()[0]:.1f} on {os.cpu_count()} cores",
+    }
 
 
 def _wait(condition: Callable[[], bool], patience_s: float, what: str) -> None:
