@@ -68,6 +68,13 @@ def roles_of(
             f" e.g. {images[learned[0]].path.name}: its figures would be too good: leave --split"
             " out, and the pack's own split is used"
         )
+    known = _taught_sequences(own)
+    further = [i for i in judged if (images[i].location, images[i].sequence) in known]
+    if further:
+        raise DataError(
+            f"{split} tests {len(further)} frames of sequences that the pack learned from, e.g."
+            f" {images[further[0]].path.name}: leave --split out, and they are left out"
+        )
     rows = {
         image.facts.sha256: SplitRow(part, image.location)
         for image, part in zip(images, parts, strict=True)
@@ -129,7 +136,7 @@ def _by_pack(images: Sequence[LabelledImage], own: dict[str, SplitRow]) -> Roles
         )
     elif learned := len(images) - len(judged):
         notes.append(f"{learned} images that the pack learned from are left out")
-    judged, said = _without_taught_sequences(images, parts, judged)
+    judged, said = _without_taught_sequences(images, parts, judged, own)
     tested = set(judged)
     kept = [row for row, part in enumerate(parts) if part in LEARNED_FROM or row in tested]
     own_images = [images[row] for row in kept]
@@ -139,15 +146,32 @@ def _by_pack(images: Sequence[LabelledImage], own: dict[str, SplitRow]) -> Roles
 
 
 def _without_taught_sequences(
-    images: Sequence[LabelledImage], parts: Sequence[str | None], judged: list[int]
+    images: Sequence[LabelledImage],
+    parts: Sequence[str | None],
+    judged: list[int],
+    own: dict[str, SplitRow],
 ) -> tuple[list[int], list[str]]:
-    """Leave out frames with the label of a sequence of which other frames taught."""
+    """Leave out further frames of what taught, whether or not the frame that taught is here."""
     groups = sequence_groups(images, location_groups(images))
     taught = {group for group, part in zip(groups, parts, strict=True) if part in LEARNED_FROM}
-    left = [row for row in judged if not (images[row].sequence_level and groups[row] in taught)]
+    known = _taught_sequences(own)
+    left = [
+        row
+        for row in judged
+        if groups[row] not in taught and (images[row].location, images[row].sequence) not in known
+    ]
     count = len(judged) - len(left)
     said = f"{count} frames of sequences that the pack learned from are left out"
     return left, [said] if count else []
+
+
+def _taught_sequences(own: dict[str, SplitRow]) -> set[tuple[str | None, str]]:
+    """Return place and name of each sequence that taught; without a place none is known."""
+    return {
+        (row.location, row.sequence)
+        for row in own.values()
+        if row.part in LEARNED_FROM and row.location and row.sequence
+    }
 
 
 def _roles(

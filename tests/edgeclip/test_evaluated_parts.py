@@ -49,13 +49,35 @@ def test_nothing_but_training_images_is_refused(tmp_path: Path) -> None:
         roles_of(IMAGES[:1], _pack(tmp_path))
 
 
-def test_further_frames_of_a_burst_that_trained_are_refused(tmp_path: Path) -> None:
+def test_further_frames_of_a_burst_that_trained_are_left_out(tmp_path: Path) -> None:
     def of_burst(image: LabelledImage) -> LabelledImage:
         return dataclasses.replace(image, sequence="A/burst")
 
     images = [of_burst(image) if image.location == "A" else image for image in IMAGES]
-    with pytest.raises(DataError, match="the same sequence is in test_seen and train: A/burst"):
-        roles_of(images, _pack(tmp_path))
+    roles = roles_of(images, _pack(tmp_path))
+    assert roles.judged == (4, 5)
+    assert "1 frames of sequences that the pack learned from are left out" in roles.notes
+
+
+def test_a_burst_that_trained_is_known_by_place_and_name_where_its_frame_is_absent(
+    tmp_path: Path,
+) -> None:
+    taught = dataclasses.replace(IMAGES[0], sequence="A/burst")
+    (tmp_path / "report").mkdir()
+    (tmp_path / "report/split.csv").write_text(
+        f"sha256,part,location,sequence\n{taught.facts.sha256},train,A,A/burst\n"
+    )
+    elsewhere = dataclasses.replace(IMAGES[2], sequence="A/burst")  # of the place B
+    images = [_further("A/burst"), _further("A/other", 2), elsewhere]
+    roles = roles_of(images, tmp_path)
+    assert roles.judged == (1, 2)
+    assert roles.notes[-1].startswith("1 frames of sequences that the pack learned from")
+    table = tmp_path / "other.csv"
+    table.write_text(
+        "sha256,part,location\n" + "".join(f"{i.facts.sha256},test,{i.location}\n" for i in images)
+    )
+    with pytest.raises(DataError, match="tests 1 frames of sequences that the pack learned from"):
+        roles_of(images, tmp_path, split=table)
 
 
 def test_a_further_frame_with_the_label_of_a_burst_that_trained_is_left_out(tmp_path: Path) -> None:
