@@ -7,7 +7,7 @@ import os
 import sqlite3
 import uuid
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -226,9 +226,12 @@ def _known(connection: sqlite3.Connection) -> set[str]:
 def _make_file(path: Path) -> None:
     """Make an empty file that the group may write: SQLite gives its own files the same rights.
 
-    detect and uplink run as two users of one group.
+    detect and uplink run as two users of one group. A file that is there is not even opened: to
+    close it would drop the locks of every connection that this process has to it, and another
+    process could then take SQLite's log away under them.
     """
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o660))
+    with suppress(FileExistsError):
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o660))
 
 
 def _check_version(connection: sqlite3.Connection, path: Path) -> None:
