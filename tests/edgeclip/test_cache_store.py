@@ -177,7 +177,9 @@ def test_the_command_shows_sizes_by_encoder_and_clears(tmp_path: Path) -> None:
     shown = CliRunner().invoke(app, ["cache", "--cache", str(tmp_path)], env={"COLUMNS": "200"})
     for text in ("0123456789abcdef", "3.0", "1970-01-02T00:00:00", "edgeclip cache clear"):
         assert text in shown.output
-    cleared = CliRunner().invoke(app, ["cache", "clear", "--cache", str(tmp_path)])
+    cleared = CliRunner().invoke(
+        app, ["cache", "clear", "--cache", str(tmp_path)], env={"COLUMNS": "200"}
+    )
     assert "2 shards removed" in cleared.output
     assert not CacheStore(tmp_path).shards()
 
