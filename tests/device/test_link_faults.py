@@ -84,7 +84,7 @@ def test_a_device_that_was_revoked_does_not_get_in_and_loses_nothing(
 def test_a_dashboard_that_is_away_for_longer_than_the_brokers_queue_gets_all_in_the_end(
     make_settings: Make, tmp_path: Path, start_uplink: StartUplink
 ) -> None:
-    lines = ("max_queued_messages 5", "max_inflight_messages 1")
+    lines = ("max_queued_messages 10", "max_inflight_messages 10")
     with running_broker(tmp_path / "b", settings=lines) as broker:
         settings = make_settings(mqtt={"url": broker.url})
         with closing(Outbox(settings.state, settings.outbox, SystemClock())) as outbox:
@@ -96,5 +96,5 @@ def test_a_dashboard_that_is_away_for_longer_than_the_brokers_queue_gets_all_in_
                 outbox.emit(detection(detection_id=item))
             eventually(lambda: uplink.uplink.counts.sent >= 40, "all of them with the broker")
             with receiving(broker) as receiver:
-                eventually(lambda: outbox.waiting() == (0, 0), "all receipts")
+                eventually(lambda: outbox.waiting() == (0, 0), "all receipts", patience_s=90)
     assert receiver.keys() == {(item, 0) for item in ids}
