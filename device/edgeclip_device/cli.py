@@ -288,3 +288,7 @@ def main() -> None:
         SystemExit: Always; with the exit codes of `edgeclip.errors`.
     """
     run_command_line(app)
+
+
+if __name__ == "__main__":
+    main()
