@@ -13,6 +13,7 @@ from edgeclip.adapters.class_head import ZeroShot
 from edgeclip.adapters.component import Component, FusionClass
 from edgeclip.adapters.meta import MetaWeights
 from edgeclip.adapters.model import AdapterModel, Graph
+from edgeclip.base_watch import BaseWatch
 from edgeclip.config import Recipe
 from edgeclip.errors import ConfigError
 from edgeclip.fit_state import Checkpoint
@@ -142,6 +143,7 @@ class Base:
         tower: Width and blocks of the image tower, for components inside it.
         inside: From the lower part of the image tower to outputs, for components inside it.
         meta: Weights of the meta-adapter.
+        watch: Looks at the encoder's weights after each fit; None: nobody does.
     """
 
     start: ZeroShot
@@ -151,6 +153,7 @@ class Base:
     tower: TowerSizes | None = None
     inside: Graph | None = None
     meta: MetaWeights | None = None
+    watch: BaseWatch | None = None
 
     def graph_of(self, method: Method) -> Graph:
         """Return the graph that a method is trained through.
@@ -217,6 +220,9 @@ def fitted(  # noqa: PLR0913 - each is one thing, and three have defaults
         setting: Of the training-free component.
         advance: Called after each step with its loss.
         checkpoint: Where the state of the fit is kept.
+
+    Raises:
+        ArtefactError: The encoder's weights changed.
     """
     model = fresh_model(method, base, rows, recipe)
     fit(model, rows, recipe, advance=advance, checkpoint=checkpoint)
@@ -225,4 +231,6 @@ def fitted(  # noqa: PLR0913 - each is one thing, and three have defaults
             making = Making(rows, model, recipe, base.text, base.tower, base.meta)
             own = MAKERS[kind].make(making, setting or {})
             model = AdapterModel(base.start, (*model.parts, own), model.graph)
+    if base.watch:
+        base.watch.check(method.name)
     return model.eval()

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from edgeclip.adapters.class_head import ZeroShot
 from edgeclip.adapters.meta_files import meta_sha256
 from edgeclip.adapters.model import FeatureGraph
 from edgeclip.adapters.router import row_of_features
+from edgeclip.base_watch import BaseWatch
 from edgeclip.cache_store import CacheStore
-from edgeclip.clip import Backbone, hash_weights, load_backbone
+from edgeclip.clip import Backbone, load_backbone
 from edgeclip.config import TrainConfig
 from edgeclip.contract.pack import Thresholds
 from edgeclip.contract.slots import reaches_inside
@@ -132,12 +134,15 @@ class TrainingRun:
         return Lesson(part, folds, self._column_class, self._targets)
 
     def _learn(self, lesson: Lesson, base: Base, plan: TokenPlan, kept: RunFolder) -> Learned:
-        frozen = _frozen_sha256(self.backbone)
-        bench = Workbench(base, lesson.part.training_rows(), self._recipe, run=kept)
-        learned = learn(self._config.method, bench, lesson, self._bars, skipped=plan.skipped)
-        if _frozen_sha256(self.backbone) != frozen:
+        watch = BaseWatch(self.backbone)
+        watched = replace(base, watch=watch)
+        bench = Workbench(watched, lesson.part.training_rows(), self._recipe, run=kept)
+        try:
+            learned = learn(self._config.method, bench, lesson, self._bars, skipped=plan.skipped)
+            watch.check_hash()
+        except ArtefactError:
             kept.remove()  # its rounds are of no encoder that can be named
-            raise ArtefactError("the encoder's weights changed in the fit: nothing was written")
+            raise
         return learned
 
     def _thresholds(self, choice: Choice) -> dict[str, dict[str, Thresholds]]:
@@ -204,10 +209,3 @@ class TrainingRun:
 
 def _task(config: TrainConfig, thresholds: Mapping[str, Thresholds]) -> str:
     return config.task or task_name(list(thresholds))
-
-
-def _frozen_sha256(backbone: Backbone) -> str:
-    """Return the hash of both towers, which a fit must not change."""
-    model, _ = backbone.text_model()
-    text = {k: v for k, v in model.state_dict().items() if not k.startswith("visual.")}
-    return hash_weights({**backbone.tower.state_dict(), **text})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -35,20 +36,24 @@ class BakedModel(FusedModel):
     """What becomes the graph of one pack.
 
     What the pack leaves neutral has no node: a pack of fusion class F0 gives the graph of the bare
-    encoder with its class matrix. The exception is a `projection_delta`, which costs a product and
-    a norm, because `base_embedding` is the embedding before it.
+    encoder with its class matrix.
 
     Args:
-        backbone: The encoder, changed where the pack changes its weights.
+        backbone: The encoder, changed where the pack changes its weights or its projection.
         precision: Of the tower.
         graph: Which slots the pack has tensors for.
-        tensors: For every slot of such a graph.
+        tensors: For every slot of such a graph, `projection_delta` folded: see `fold_projection`.
+
+    Raises:
+        ValueError: `projection_delta` is not folded.
     """
 
     def __init__(
         self, backbone: Backbone, precision: TorchPrecision, graph: GraphKind, tensors: Slots
     ) -> None:
         super().__init__(backbone, precision, graph)
+        if tensors["projection_delta"].any():
+            raise ValueError("projection_delta is not folded: call fold_projection first")
         self._head = live_head_slots(tensors)
         self._rows = {kind: live_rows(tensors, kind) for kind in _ROWS}
         self._pooled = graph == "deep" and any(tensors[n].any() for n in ("cp_attend", "cp_score"))
@@ -104,18 +109,33 @@ class BakedModel(FusedModel):
 
     def _scores(self, cells: Tensor, head: Mapping[str, Tensor]) -> Tensor:
         """Return `(B, N - 1, K)` of cells `(B, N - 1, D)` before the projection."""
-        projection: Tensor = self.projection
-        if "projection_delta" in head:
-            projection = projection + head["projection_delta"]
-        return patch_scores(cells @ projection, head["class_weights"])
+        return patch_scores(cells @ self.projection, head["class_weights"])
 
     def _is_live(self, name: str) -> bool:
         kind = name.split("_")[0]
         return self._pooled if kind == "cp" else bool(self._rows[kind])
 
 
+def fold_projection(backbone: Backbone, tensors: Slots) -> tuple[Backbone, Slots]:
+    """Return an encoder that projects by P + dP, and the tensors with dP at zero.
+
+    `base_embedding` is then what that encoder says, as where a pack changes the tower's weights.
+
+    Args:
+        backbone: The encoder; it is not written to. Where dP is zero it comes back as it is.
+        tensors: For every slot of the graph.
+    """
+    delta = tensors["projection_delta"]
+    if not delta.any():
+        return backbone, tensors
+    visual = backbone.tower.visual
+    tower = copy.deepcopy(backbone.tower, {id(visual): visual})  # the tower itself is shared
+    tower.projection.add_(torch.from_numpy(delta).to(tower.projection.device))
+    return replace(backbone, tower=tower), {**tensors, "projection_delta": np.zeros_like(delta)}
+
+
 def live_head_slots(tensors: Slots) -> list[str]:
-    """Return the slots of the head that change what comes out, in their order.
+    """Return the slots of the head that change what comes out, in their order; it has folded dP.
 
     Args:
         tensors: For every slot of the graph.
@@ -126,9 +146,7 @@ def live_head_slots(tensors: Slots) -> list[str]:
         if not (tensors[switch].any() and tensors[_LAST[switch]].any())
         for name in names
     }
-    if not tensors["projection_delta"].any():
-        off.add("projection_delta")
-    return [name for name in HEAD_SLOTS if name not in off]
+    return [name for name in HEAD_SLOTS if name not in {*off, "projection_delta"}]
 
 
 def live_rows(tensors: Slots, kind: str) -> set[int]:

@@ -39,7 +39,7 @@ from edgeclip.contract.profiles import check_pack_fits, default_profiles
 from edgeclip.contract.requires import RUNTIMES
 from edgeclip.errors import ConfigError, GateError, ParityError, SetupError
 from edgeclip.packs import Pack, load_pack
-from edgeclip_export.bake import BakedModel, Slots
+from edgeclip_export.bake import BakedModel, Slots, fold_projection
 from edgeclip_export.checks import Check, Checklist
 from edgeclip_export.config import BundleConfig
 from edgeclip_export.encoder import load_encoder
@@ -119,7 +119,8 @@ class _Source:
 
     Attributes:
         pack: The adapter pack.
-        backbone: Its encoder, changed where the pack changes its weights.
+        backbone: Its encoder, changed where the pack changes its weights; a baked one projects as
+            the pack does.
         slots: The pack's tensors, and neutral ones for the slots that it lacks.
         profiles: Sizes of the free dimensions.
         baked: Whether the pack becomes part of the graphs.
@@ -144,9 +145,10 @@ class _Source:
             )
         backbone, tensors = changed_encoder(load_encoder(pack.manifest, config), pack.tensors)
         profiles = default_profiles(config.max_batch, pack.manifest.graph)
-        slots = filled_for(pack.manifest.graph, backbone.base, tensors)
+        slots: Slots = filled_for(pack.manifest.graph, backbone.base, tensors)
         if config.bake:
             profiles = {"B": profiles["B"]}  # no other size is free
+            backbone, slots = fold_projection(backbone, slots)
         check_pack_fits(slots, profiles)
         folder, spec = config.verify_images, pack.manifest.preprocess
         frames = real_frames(folder, spec) if folder else None
@@ -168,7 +170,7 @@ def _fill(
     checklist.add(*weight_checks(backbone))
     checklist.require(GateError, "nothing was written; name sound weights with --pretrained")
     half = source.fused("fp16")
-    reference = encoder_gates(backbone, slots, half, pack.golden, source.frames, checklist)
+    reference = encoder_gates(backbone, slots, half, pack, source.frames, checklist)
     checklist.require(ParityError, "nothing was written; train the pack again")
     sha256 = pack.manifest.base.weights_sha256
     writer = GraphWriter(folder, sha256, source.fused, checklist)

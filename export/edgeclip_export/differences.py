@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +19,7 @@ ATTENTION = "attention"
 PATCH_LIMIT = 1e-4  # of cells, and of the attention over them
 STORED_PATCH_LIMIT = 1e-2
 _TINY = 1e-12
+_FEATURES = ("image_features", "base_embedding")
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ class Differences:
     """How far outputs lie from a reference, the worst of all images.
 
     Attributes:
-        one_minus_cosine: Of `image_features` and `base_embedding`.
+        one_minus_cosine: Of the features that were compared.
         logits: Absolute.
         probabilities: Absolute, in 0..1.
         is_finite: No NaN and no infinity on either side.
@@ -63,14 +64,20 @@ class Differences:
     worst: int
 
 
-def compare(reference: Outputs, found: Outputs) -> Differences:
-    """Return how far `found` lies from `reference`, both with the same images and columns."""
+def compare(reference: Outputs, found: Outputs, features: Sequence[str] = _FEATURES) -> Differences:
+    """Return how far `found` lies from `reference`, both with the same images and columns.
+
+    Args:
+        reference: Outputs by name.
+        found: The same of another.
+        features: Which of them are compared by their direction.
+    """
     pairs = [(reference[name], found[name]) for name in GRAPH_OUTPUTS]
     logits = np.abs(_double(found["logits"]) - _double(reference["logits"])).max(axis=1)
     probabilities = np.abs(_double(found["probabilities"]) - _double(reference["probabilities"]))
-    features = [_one_minus_cosine(a, b).max() for a, b in pairs[:2]]
+    apart = [_one_minus_cosine(reference[name], found[name]).max() for name in features]
     return Differences(
-        one_minus_cosine=float(np.max(features)),  # np.max keeps a NaN, Python's max may lose it
+        one_minus_cosine=float(np.max(apart)),  # np.max keeps a NaN, Python's max may lose it
         logits=float(logits.max()),
         probabilities=float(probabilities.max()),
         is_finite=all(bool(np.isfinite(array).all()) for pair in pairs for array in pair),
@@ -130,7 +137,12 @@ def attention_checks(subject: str, reference: Outputs, found: Outputs, limit: fl
 
 
 def golden_checks(
-    subject: str, golden: Golden, found: Outputs, limits: Limits = STORED
+    subject: str,
+    golden: Golden,
+    found: Outputs,
+    limits: Limits = STORED,
+    *,
+    features: Sequence[str] = _FEATURES,
 ) -> list[Check]:
     """Return whether a pack's stored outputs are those that are computed here.
 
@@ -139,11 +151,26 @@ def golden_checks(
         golden: The pack's frames and outputs.
         found: Outputs whose first images are the golden ones.
         limits: How far they may lie apart; as of the graph as shipped, where not said.
+        features: See `golden_features`.
     """
     stored: Outputs = {name: getattr(golden, name) for name in GRAPH_OUTPUTS}
     count = len(golden.images)
     first = {name: found[name][:count] for name in GRAPH_OUTPUTS}
-    return difference_checks(subject, compare(stored, first), count, limits)
+    return difference_checks(subject, compare(stored, first, features), count, limits)
+
+
+def golden_features(tensors: Outputs, *, baked: bool) -> tuple[str, ...]:
+    """Return which features a graph has in common with a pack's golden outputs.
+
+    Where a pack moves the projection and is baked in, the graph's `base_embedding` is behind the
+    moved projection: `bake.fold_projection`. The pack's own is before it.
+
+    Args:
+        tensors: Of the pack.
+        baked: Whether the graph is of that pack alone.
+    """
+    moved = baked and "projection_delta" in tensors and tensors["projection_delta"].any()
+    return _FEATURES[:1] if moved else _FEATURES
 
 
 def _one_minus_cosine(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from edgeclip.clip import Backbone
 from edgeclip.contract.slots import GraphKind, graph_of
-from edgeclip.packs import Golden
+from edgeclip.packs import Pack
 from edgeclip_export.checks import Check, Checklist
 from edgeclip_export.differences import (
     GOLDEN,
@@ -22,6 +22,7 @@ from edgeclip_export.differences import (
     compare,
     difference_checks,
     golden_checks,
+    golden_features,
     patch_difference,
 )
 from edgeclip_export.fuse import FusedModel
@@ -65,24 +66,27 @@ def encoder_gates(
     backbone: Backbone,
     slots: Outputs,
     fused: FusedModel,
-    golden: Golden,
+    pack: Pack,
     frames: NDArray[np.uint8] | None,
     checklist: Checklist,
 ) -> Reference:
     """Compare stored outputs, torch, and torch with the FP16 tower: all that needs no graph.
 
     Args:
-        backbone: The encoder, changed where the pack changes its weights.
+        backbone: The encoder, changed where the pack changes its weights or its projection.
         slots: The pack's tensors: what `contract.pack.filled_for` gave.
         fused: What becomes the FP16 graph.
-        golden: The pack's golden frames and outputs.
+        pack: With golden frames and outputs.
         frames: `(n, S, S, 3)` uint8: further ones; None for none.
         checklist: Takes the checks.
     """
+    golden = pack.golden
     more = golden.images[:0] if frames is None else frames
     images = check_images(np.concatenate([golden.images, more]))
     outputs = torch_outputs(backbone, images, slots)
-    checklist.add(*golden_checks("golden outputs, torch", golden, outputs, GOLDEN))
+    features = golden_features(pack.tensors, baked=not fused.slots)
+    subject = "golden outputs, torch"
+    checklist.add(*golden_checks(subject, golden, outputs, GOLDEN, features=features))
     checklist.add(Check("frames", None, note=enough_note(len(golden.images), len(more))))
     few, kind = images[-FEW:], graph_of(slots)
     exact = fused_outputs(FusedModel(backbone, "fp32", kind).eval(), few, slots)

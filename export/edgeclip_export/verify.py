@@ -12,7 +12,7 @@ from edgeclip.contract.requires import require_runtime
 from edgeclip.errors import BackendError, BundleMismatchError, ParityError, SetupError
 from edgeclip.packs import load_pack
 from edgeclip_export.checks import Check, Checklist
-from edgeclip_export.differences import golden_checks
+from edgeclip_export.differences import golden_checks, golden_features
 from edgeclip_export.engine_verify import YOURS, EngineHost, Further, engine_checks
 from edgeclip_export.ort_graph import OrtGraph, load_onnxruntime
 from edgeclip_export.real_frames import real_frames
@@ -139,5 +139,6 @@ def _checks(
         pack = load_pack(bundle / reference.path)
         found = graph.run(pack.golden.images, slots_to_bind(manifest, pack.tensors))
         subject = f"{reference.task} {reference.version}, ONNX Runtime"
-        checks += golden_checks(subject, pack.golden, found)
+        features = golden_features(pack.tensors, baked=manifest.baked)
+        checks += golden_checks(subject, pack.golden, found, features=features)
     return checks
