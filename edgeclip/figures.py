@@ -6,12 +6,13 @@ import base64
 import io
 import warnings
 from collections.abc import Mapping, Sequence
+from datetime import timezone
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image
 
 from edgeclip.calibration import Reliability, reliability
 from edgeclip.contenders import Contender
@@ -19,6 +20,7 @@ from edgeclip.errors import DataError
 from edgeclip.evaluation.comparison import Scope
 from edgeclip.evaluation.judging import Judgement
 from edgeclip.evaluation.metrics import Floats, threshold_counts
+from edgeclip.labels.exif import read_exif, upright
 
 _DPI = 110
 _THUMBNAIL_PX = 360
@@ -155,15 +157,22 @@ def thumbnail(data: bytes) -> str:
         DataError: It cannot be decoded.
     """
     try:
-        with Image.open(io.BytesIO(data)) as image:
-            image.draft("RGB", (2 * _THUMBNAIL_PX, 2 * _THUMBNAIL_PX))
-            small = ImageOps.exif_transpose(image).convert("RGB")
-    except (OSError, SyntaxError, ValueError) as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # odd EXIF warns, and was named when it was read
+            small = _small(data)
+    except Exception as error:  # damaged bytes fail in Pillow in any way
         raise DataError("the image cannot be decoded any more") from error
     small.thumbnail((_THUMBNAIL_PX, _THUMBNAIL_PX))
     out = io.BytesIO()
     small.save(out, "JPEG", quality=75)
     return _uri("image/jpeg", out.getvalue())
+
+
+def _small(data: bytes) -> Image.Image:
+    with Image.open(io.BytesIO(data)) as image:
+        image.draft("RGB", (2 * _THUMBNAIL_PX, 2 * _THUMBNAIL_PX))
+        pixels = image.convert("RGB")
+        return upright(pixels, read_exif(image, timezone.utc).orientation)
 
 
 def _kept_and_removed(

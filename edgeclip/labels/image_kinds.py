@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from PIL import ExifTags, Image
+from PIL import Image
 
 _SUFFIXES: dict[str, tuple[str, ...]] = {
     "JPEG": (".jpg", ".jpeg"),
@@ -16,7 +16,6 @@ _SUFFIXES: dict[str, tuple[str, ...]] = {
     "GIF": (".gif",),
 }
 _BITS_PER_SAMPLE = 258  # TIFF 6.0, section 8
-_SIDEWAYS = (5, 6, 7, 8)  # EXIF orientations that swap width and height
 
 
 def oddities_of(image: Image.Image, data: bytes, path: Path) -> tuple[str, ...]:
@@ -41,13 +40,6 @@ def oddities_of(image: Image.Image, data: bytes, path: Path) -> tuple[str, ...]:
     if "A" in image.getbands() or "transparency" in image.info:
         found.append("transparent: transparency is not looked at")
     return tuple(found)
-
-
-def is_turned(image: Image.Image) -> bool:
-    """Say whether EXIF turns the image by a quarter, so that width and height swap."""
-    if image.format == "TIFF":
-        return False  # Pillow has turned these already
-    return image.getexif().get(ExifTags.Base.Orientation) in _SIDEWAYS
 
 
 def _bits(image: Image.Image, data: bytes) -> int:

@@ -12,14 +12,15 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from edgeclip.contract.hashing import sha256_bytes
 from edgeclip.contract.preprocess import decode_image
 from edgeclip.errors import DataError
-from edgeclip.labels.image_kinds import is_turned, oddities_of
+from edgeclip.labels.exif import read_exif, upright
+from edgeclip.labels.image_kinds import oddities_of
 from edgeclip.labels.similar import CELLS, Thumbnail
-from edgeclip.labels.times import parse_time, time_in_name
+from edgeclip.labels.times import time_in_name
 
 MOST_BYTES = 200_000_000
 MOST_PIXELS = 120_000_000  # 100 megapixels is the largest camera; decoded this is 360 MB
@@ -29,11 +30,7 @@ _DRAFT_PX = 320  # JPEGs are decoded at an eighth for the statistics
 _THREADS = 4
 _FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF")
 _SURE = ("RGB", "L")  # modes of JPEG that OpenCV decodes whenever Pillow does
-_EXIF_TIMES = (
-    (ExifTags.Base.DateTimeOriginal, ExifTags.Base.OffsetTimeOriginal),
-    (ExifTags.Base.DateTimeDigitized, ExifTags.Base.OffsetTimeDigitized),
-)
-
+_DAMAGED_EXIF = "EXIF is damaged: what it says of time and orientation may be missing"
 TimeSource = Literal["EXIF", "file name"]
 
 
@@ -89,14 +86,14 @@ def scan_image(path: Path, zone: tzinfo = timezone.utc) -> ImageFacts:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # odd EXIF and palettes warn; the pixels decide
             with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
-                facts = _facts(image, data, path, zone)
-                if image.format not in ("JPEG", "MPO") or image.mode not in _SURE:
-                    decode_image(data)  # Pillow knows kinds of TIFF and WebP that OpenCV does not
-                return facts
+                return _facts(image, data, path, zone)
+    except DataError:
+        raise
     except UnidentifiedImageError as error:
         raise DataError("no image: the content is not of a known image format") from error
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise DataError(f"damaged or cut short ({' '.join(str(error).split())[:80]})") from error
+    except Exception as error:  # damaged bytes fail in Pillow in any way: struct.error, TypeError
+        said = " ".join(str(error).split())[:80] or type(error).__name__
+        raise DataError(f"damaged or cut short ({said})") from error
 
 
 def scan_images(
@@ -151,51 +148,28 @@ def _facts(image: Image.Image, data: bytes, path: Path, zone: tzinfo) -> ImageFa
         raise DataError(f"{width} x {height} pixels: too large (limit 120 megapixels)")
     if min(width, height) < LEAST_SIDE:
         raise DataError(f"{width} x {height} pixels: too small to show anything")
-    turned = is_turned(image)
-    exif_at, dead_clock = _exif_time(image, zone)
-    named_at = time_in_name(path.name, zone)
     oddities = oddities_of(image, data, path)  # before draft, which changes size and mode
+    is_sure = image.format in ("JPEG", "MPO") and image.mode in _SURE
     image.draft("RGB", (_DRAFT_PX, _DRAFT_PX))
     small = image.convert("RGB")  # decodes all, so that a cut file shows
+    exif = read_exif(image, zone)
+    turned = exif.is_turned
+    if exif.is_damaged or not is_sure:  # kinds that Pillow knows and OpenCV does not; who turns it
+        turned = decode_image(data).shape[:2] != (height, width)
+    named_at = time_in_name(path.name, zone)
     hsv = np.asarray(small.convert("HSV"))
-    upright = ImageOps.exif_transpose(small)
-    grey = upright.convert("L").resize((CELLS, CELLS), Image.Resampling.BOX)
+    grey = upright(small, exif.orientation).convert("L")
+    cells = grey.resize((CELLS, CELLS), Image.Resampling.BOX)
     return ImageFacts(
         sha256=sha256_bytes(data),
         width=height if turned else width,
         height=width if turned else height,
         saturation=float(hsv[..., 1].mean()),
-        taken_at=exif_at or named_at,
-        taken_from="EXIF" if exif_at else "file name" if named_at else None,
-        dead_clock=dead_clock,
+        taken_at=exif.taken_at or named_at,
+        taken_from="EXIF" if exif.taken_at else "file name" if named_at else None,
+        dead_clock=exif.dead_clock,
         changed_at=datetime.fromtimestamp(path.stat().st_mtime, timezone.utc),
-        oddities=oddities,
+        oddities=(*oddities, *([_DAMAGED_EXIF] if exif.is_damaged else [])),
         is_turned=turned,
-        thumbnail=Thumbnail.of(np.asarray(grey)),
+        thumbnail=Thumbnail.of(np.asarray(cells)),
     )
-
-
-def _exif_time(image: Image.Image, zone: tzinfo) -> tuple[datetime | None, str | None]:
-    """Return the first time that can be believed, and the first that cannot, as written."""
-    exif = image.getexif()
-    details = exif.get_ifd(ExifTags.IFD.Exif)
-    pairs = [(details.get(tag), details.get(offset)) for tag, offset in _EXIF_TIMES]
-    pairs.append((exif.get(ExifTags.Base.DateTime), details.get(ExifTags.Base.OffsetTime)))
-    dead = None
-    for text, offset in pairs:
-        if not isinstance(text, str) or not text.strip("\0 :0"):
-            continue  # "0000:00:00 00:00:00" and spaces are how a camera says nothing
-        own = _with_offset(text, offset)
-        found = own or parse_time(text, zone)
-        if found:
-            return found, None
-        dead = dead or text.strip("\0 ")[:40]
-    return None, dead
-
-
-def _with_offset(text: str, offset: object) -> datetime | None:
-    """Return EXIF's time with EXIF's offset, such as `+03:00`, or None where it has none."""
-    if not isinstance(offset, str) or offset[:1] not in ("+", "-"):
-        return None
-    day, _, clock = text.strip("\0 ").partition(" ")
-    return parse_time(f"{day.replace(':', '-')}T{clock}{offset.strip(chr(0)).strip()}")
