@@ -31,7 +31,6 @@ log = logging.getLogger(__name__)
 
 _LONGEST_RETRY_S = 10.0  # below half of the watchdog's 60 s
 _SAY_EVERY_S = 60.0
-_WAIT_FOR_CAMERA_S = 60.0
 
 
 def _nothing(_committed: Committed) -> None:
@@ -144,8 +143,7 @@ class Detector:
         self._beat()
         self.outbox.alarms.raise_alarm(error.code, str(error))  # which logs it, once
         self._has_alarms = True
-        if not self._is_ready:  # a camera that is missing at the start is no reason for a new one
-            self.notifier.extend(_WAIT_FOR_CAMERA_S)
+        self._ready()  # a camera that is missing holds nothing up: neither boot nor installation
         self.notifier.status(f"camera failed: {error}")
         stop.wait(backoff.next_wait_s())
 

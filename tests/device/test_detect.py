@@ -171,11 +171,16 @@ def test_a_camera_that_is_missing_at_the_start_is_told_and_waited_for(
     make_settings: Make, tmp_path: Path
 ) -> None:
     settings = make_settings()
-    with running(
+    heard = tmp_path / "notify"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd, running(
         "detect", "--source", "/dev/none", "--bundle", settings.inference.bundle or "",
-        "--state", settings.state, log=tmp_path / "log",
+        "--state", settings.state, log=tmp_path / "log", environment={"NOTIFY_SOCKET": str(heard)},
     ) as process:  # fmt: skip
+        systemd.bind(str(heard))
+        systemd.settimeout(20)
         eventually(lambda: _has_rows(settings.state), "the failure")
+        while systemd.recv(500) != b"READY=1":  # no boot waits for a camera
+            assert process.poll() is None
         assert process.poll() is None
         assert end(process) == 0
     first = _rows(settings.state)[0]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import shutil
 import stat
 from pathlib import Path
@@ -8,8 +9,9 @@ import pytest
 
 from edgeclip.contract.hashing import sha256_file
 from edgeclip.errors import BundleDamagedError, ConfigError, SetupError
+from edgeclip_device.field import installing
 from edgeclip_device.field.installing import BUNDLE, CONFIG, InstallOptions, install, uninstall
-from edgeclip_device.field.steps import Step
+from edgeclip_device.field.steps import Step, System
 from edgeclip_device.field.unit_files import PROGRAM, UNITS, units_folder
 from support.processes import complete
 
@@ -189,6 +191,32 @@ def test_units_of_a_package_are_left_alone(tmp_path: Path) -> None:
         shutil.copy(units_folder() / f"edgeclip.{name}.conf", target)
     _install(tmp_path)
     assert not (tmp_path / "etc/systemd/system/edgeclip-detect.service").exists()
+
+
+def _stand_in(folder: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> Path:
+    """Put a systemctl before the system's; return where it may write."""
+    folder.mkdir()
+    program = folder / "systemctl"
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+    return folder / "told"
+
+
+def test_a_program_that_hangs_is_an_error_that_names_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _stand_in(tmp_path / "bin", monkeypatch, "exec sleep 30")
+    with pytest.raises(SetupError, match=r"`systemctl start x` failed .*timed out"):
+        System(tmp_path, patience_s=0.2).run("systemctl", "start", "x")
+
+
+def test_the_services_are_started_and_nobody_waits_for_a_camera(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = _stand_in(tmp_path / "bin", monkeypatch, f'echo "$@" >> {tmp_path}/bin/told')
+    installing._start(System(tmp_path), changed=True)
+    assert "restart --no-block edgeclip-detect.service" in told.read_text()
 
 
 @pytest.mark.systemd

@@ -36,6 +36,13 @@ def test_a_request_is_done_once(tmp_path: Path, request_name: requests.Request) 
     assert (again, len(run.ran)) == (f"nobody asks for {request_name}", 1)
 
 
+def test_a_restart_does_not_wait_until_the_service_is_ready(tmp_path: Path) -> None:
+    run = Runner()
+    ask("restart-detect", "test", tmp_path)
+    apply("restart-detect", folder=tmp_path, state=tmp_path / "state", run=run)
+    assert "--no-block" in run.ran[0]
+
+
 def test_without_the_units_nobody_hears_a_request(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

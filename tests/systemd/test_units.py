@@ -84,6 +84,11 @@ def test_a_camera_of_its_own_has_folders_of_its_own(unit: str) -> None:
     assert "/var/lib/edgeclip/%i" in line
 
 
+def test_the_uplink_never_waits_for_detect_whose_camera_may_be_missing() -> None:
+    (after,) = [line for line in _settings(SERVICES[1]) if line.startswith("After=")]
+    assert "edgeclip-detect" not in after
+
+
 @pytest.mark.parametrize("unit", SERVICES)
 def test_a_unit_may_ask_the_kernel_for_the_clock_and_not_set_it(unit: str) -> None:
     settings = _settings(unit)

@@ -182,5 +182,10 @@ def _enable(system: System, options: InstallOptions, settings: DeviceSettings) -
     if settings.camera.source is None or settings.mqtt.url is None:
         system.say("note", f"name camera and broker in {CONFIG}, then install again")
     elif system.is_running and options.start:
-        system.run("systemctl", "start", *PATHS)
-        system.run("systemctl", "restart" if changed else "start", *SERVICES)
+        _start(system, changed=changed)
+
+
+def _start(system: System, *, changed: bool) -> None:
+    """Start the services, and wait for none: an engine takes minutes to load."""
+    system.run("systemctl", "start", *PATHS)
+    system.run("systemctl", "restart" if changed else "start", "--no-block", *SERVICES)

@@ -31,8 +31,8 @@ _ANY_REBOOT_S = 600.0  # a device that only reboots is worse than one that fails
 _PATIENCE_S = 45.0
 _COMMANDS: Final[dict[str, list[str]]] = {
     "restart-nvargus": ["systemctl", "restart", "nvargus-daemon.service"],
-    "restart-detect": ["systemctl", "restart", "edgeclip-detect.service"],
-    "restart-uplink": ["systemctl", "restart", "edgeclip-uplink.service"],
+    "restart-detect": ["systemctl", "restart", "--no-block", "edgeclip-detect.service"],
+    "restart-uplink": ["systemctl", "restart", "--no-block", "edgeclip-uplink.service"],
     "reboot": ["systemctl", "reboot"],
 }
 

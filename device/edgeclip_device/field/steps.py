@@ -13,7 +13,6 @@ from edgeclip.contract.files import write_text
 from edgeclip.errors import SetupError
 
 Did = Literal["made", "changed", "kept", "removed", "absent", "note"]
-_PATIENCE_S = 60.0
 
 
 @dataclass(frozen=True)
@@ -36,10 +35,12 @@ class System:
     Attributes:
         root: What stands for `/`: a folder for an image or a test.
         steps: In order.
+        patience_s: How long a program of systemd may take.
     """
 
     root: Path = Path("/")
     steps: list[Step] = field(default_factory=list)
+    patience_s: float = 60.0
 
     @property
     def is_running(self) -> bool:
@@ -104,7 +105,7 @@ class System:
         """Run one of systemd's programs on this file system.
 
         Raises:
-            SetupError: It failed.
+            SetupError: It failed, or took too long.
         """
         found = shutil.which(program)
         line = " ".join((program, *arguments))
@@ -112,14 +113,17 @@ class System:
             self.say("note", f"{program} is not here: run `{line}` on the device")
             return
         where = [] if self.root == Path("/") else [f"--root={self.root}"]
-        done = subprocess.run(
-            [found, *where, *arguments],
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=_PATIENCE_S,
-            env={**os.environ, "SYSTEMD_LOG_LEVEL": "warning"},
-        )
+        try:
+            done = subprocess.run(
+                [found, *where, *arguments],
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=self.patience_s,
+                env={**os.environ, "SYSTEMD_LOG_LEVEL": "warning"},
+            )
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise SetupError(f"`{line}` failed ({error}): run it by hand, then again") from error
         if done.returncode != 0:
             reason = (done.stderr.strip() or "no reason given").splitlines()[-1]
             raise SetupError(f"`{line}` failed: {reason}")
