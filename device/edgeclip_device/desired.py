@@ -21,13 +21,21 @@ log = logging.getLogger(__name__)
 DESIRED_FILE = "desired.json"
 BEFORE_FILE = "desired.before.json"
 
-_OPERATORS: Final = {"inference.thresholds", "motion.masks", "power"}
+# Nobody sets [power].trigger, a path of this machine, or a coordinate, which the broker would keep.
+_OPERATORS: Final = {
+    "inference.thresholds",
+    "motion.masks",
+    "power.awake_s",
+    "power.mode",
+    "power.windows",
+}
 _ADMINS: Final = _OPERATORS | {
     "camera.max_fps",
     "health",
     "limits",
     "media",
     "motion",
+    "power.nvpmodel",
     "visits",
 }
 

@@ -2,20 +2,24 @@ from __future__ import annotations
 
 import base64
 import logging
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import cv2
 import numpy as np
 import pytest
 
+from edgeclip.contract.commands import Role
 from edgeclip.contract.hashing import sha256_bytes
 from edgeclip.contract.topics import DeviceTopics
+from edgeclip.errors import ConfigError
 from edgeclip_device.backlog import Backlog
 from edgeclip_device.config import DeviceSettings
-from edgeclip_device.desired import DesiredFile
+from edgeclip_device.desired import Desired, DesiredFile, with_desired
+from edgeclip_device.detect import detect
 from edgeclip_device.facts import APPLIED
 from edgeclip_device.log_ring import attached_ring
 from support.commanders import Commander
@@ -101,6 +105,37 @@ def test_a_desired_state_is_applied_and_another_that_cannot_be_leaves_it(field: 
     assert refused.state == "failed"
     assert "not on unicorn" in refused.reason
     assert field.noted(APPLIED) == reply.data["sha256"]
+
+
+@pytest.mark.parametrize(
+    "power",
+    [
+        {"mode": "triggered", "trigger": "socket:/var/lib/edgeclip/outbox.sqlite"},
+        {"latitude": -1.3, "longitude": 36.8},
+    ],
+    ids=["a path", "a place"],
+)
+def test_no_key_sets_a_path_or_a_place_from_afar(
+    make_settings: Make, power: dict[str, object]
+) -> None:
+    wished = Desired(tables={"power": power})
+    for role in get_args(Role):
+        with pytest.raises(ConfigError, match=r"power\.(trigger|latitude) cannot be set from afar"):
+            with_desired(make_settings(), wished, role)
+
+
+def test_a_desired_trigger_that_cannot_be_made_is_taken_back_and_detect_goes_on(
+    make_settings: Make, still_clip: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "trigger").write_text("somebody's")
+    settings = make_settings(
+        camera={"source": str(still_clip)}, power={"trigger": f"socket:{tmp_path}/trigger"}
+    )
+    file = DesiredFile(settings.state)
+    settings.state.mkdir()
+    file.write(Desired(counter=1, tables={"power": {"mode": "triggered"}}))
+    detect(settings, threading.Event())
+    assert file.read() == Desired()
 
 
 def test_a_restart_ends_the_process_after_its_reply(field: Field) -> None:

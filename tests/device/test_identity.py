@@ -40,6 +40,8 @@ def test_the_hash_of_the_settings_says_nothing_of_the_place(
     here = digest(power={"latitude": -1.3, "longitude": 36.8})
     assert digest(power={"latitude": 51.5, "longitude": 0.0}) == here
     assert digest(power={"awake_s": 90.0}) != here
+    at = {"latitude": -1.31234, "longitude": 36.81234, "uncertainty_m": 5.0}
+    assert digest(power={"latitude": 0.0, "longitude": 0.0}, location=at) == here
 
 
 def test_libraries_are_named_with_their_versions() -> None:

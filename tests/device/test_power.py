@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import socket
 import threading
 import time
@@ -9,7 +10,7 @@ from typing import Literal
 
 import pytest
 
-from edgeclip.errors import ConfigError, SetupError
+from edgeclip.errors import ConfigError
 from edgeclip_device.config import load_settings
 from edgeclip_device.field_settings import PowerSettings
 from edgeclip_device.power.schedule import Rest, Schedule
@@ -165,5 +166,29 @@ def test_a_datagram_wakes_at_once_and_many_count_once(tmp_path: Path) -> None:
 
 
 def test_a_socket_that_cannot_be_made_is_named(tmp_path: Path) -> None:
-    with pytest.raises(SetupError, match=r"\[power\].trigger"):
+    with pytest.raises(ConfigError, match=r"\[power\].trigger"):
         open_trigger(f"socket:{tmp_path}/none/trigger")
+
+
+def test_what_lies_where_the_socket_should_be_stays(tmp_path: Path) -> None:
+    outbox = tmp_path / "outbox.sqlite"
+    outbox.write_bytes(b"detections")
+    with pytest.raises(ConfigError, match=r"\[power\].trigger: no socket can be made"):
+        open_trigger(f"socket:{outbox}")
+    assert outbox.read_bytes() == b"detections"
+
+
+def test_a_socket_that_an_earlier_process_left_is_replaced(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as left:
+        left.bind(str(tmp_path / "trigger"))
+    open_trigger(f"socket:{tmp_path}/trigger").close()
+    assert not (tmp_path / "trigger").exists()
+
+
+def test_a_fifo_is_refused_and_one_that_comes_later_holds_nothing_up(tmp_path: Path) -> None:
+    path = tmp_path / "pipe"
+    trigger = open_trigger(str(path))
+    os.mkfifo(path)
+    assert not trigger.wait(0.0)
+    with pytest.raises(ConfigError, match="pipe is no file: name one, or socket:"):
+        open_trigger(str(path))

@@ -13,7 +13,10 @@ from edgeclip_device.machine.tree import Tree
 
 _L4T = re.compile(r"# R(\d+) \(release\), REVISION: ([\d.]+)")
 _SERIAL_DIGITS = 16
-_PLACE = {"power": {"latitude", "longitude"}}  # never leaves the device, not even as a hash
+_PLACE = {  # never leaves the device, not even as a hash: a place is soon guessed from that
+    "location": {"latitude", "longitude", "uncertainty_m"},
+    "power": {"latitude", "longitude"},
+}
 
 
 @dataclass(frozen=True)
@@ -24,7 +27,7 @@ class Identity:
         module: The board by its device tree.
         l4t: NVIDIA's system below JetPack, for example 36.4.3.
         serial_sha256: First digits of the hash of the board's serial number.
-        config_sha256: Of the settings in use.
+        config_sha256: Of the settings in use, but for coordinates.
     """
 
     module: str | None

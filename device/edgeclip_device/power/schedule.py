@@ -48,7 +48,7 @@ class Schedule:
         monotonic: Seconds that only grow.
 
     Raises:
-        SetupError: The trigger's socket cannot be made.
+        ConfigError: The trigger cannot be used.
     """
 
     def __init__(

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import select
 import socket
+import stat
 import time
 from pathlib import Path
 from typing import Protocol
 
-from edgeclip.errors import SetupError
+from edgeclip.errors import ConfigError
 
 _SOCKET = "socket:"
 _POLL_S = 0.1  # of a file: a PIR holds its line for seconds
 _DATAGRAM_BYTES = 64
+_FILE_BYTES = 8
 
 
 class Trigger(Protocol):
@@ -33,7 +36,7 @@ def open_trigger(text: str) -> Trigger:
         text: `[power].trigger`: a file, or socket:/PATH.
 
     Raises:
-        SetupError: The socket cannot be made.
+        ConfigError: The socket cannot be made, or the path is something else.
     """
     if text.startswith(_SOCKET):
         return SocketTrigger(Path(text.removeprefix(_SOCKET)))
@@ -44,9 +47,16 @@ class FileTrigger:
     """Fires while a file says 1 (a GPIO), and once whenever it is written to.
 
     A file that is missing never fires: it may come.
+
+    Raises:
+        ConfigError: It is no file: to read a FIFO is to wait for whoever writes.
     """
 
     def __init__(self, path: Path) -> None:
+        if path.exists() and not path.is_file():
+            raise ConfigError(
+                f"[power].trigger: {path} is no file: name one, or socket:/run/edgeclip/trigger"
+            )
         self._path = path
         self._changed_ns = self._time_of_change()
 
@@ -67,9 +77,8 @@ class FileTrigger:
         changed_ns = self._time_of_change()
         is_new = changed_ns != self._changed_ns and changed_ns is not None
         self._changed_ns = changed_ns
-        try:
-            says = self._path.read_bytes()[:8].strip()
-        except OSError:
+        says = _beginning(self._path)
+        if says is None:
             return False
         return says == b"1" or (is_new and says != b"0")
 
@@ -84,19 +93,19 @@ class SocketTrigger:
     """Fires for every datagram on a Unix socket, which is made anew.
 
     Raises:
-        SetupError: It cannot be made.
+        ConfigError: It cannot be made, or something else lies there.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         try:
-            path.unlink(missing_ok=True)
+            _remove_socket(path)
             self._socket.bind(str(path))
             path.chmod(0o660)
         except OSError as error:
             self._socket.close()
-            raise SetupError(
+            raise ConfigError(
                 f"[power].trigger: no socket can be made at {path} ({error.strerror or error}):"
                 " name a path in /run/edgeclip"
             ) from error
@@ -115,4 +124,24 @@ class SocketTrigger:
     def close(self) -> None:
         """Remove the socket."""
         self._socket.close()
-        self._path.unlink(missing_ok=True)
+        _remove_socket(self._path)
+
+
+def _remove_socket(path: Path) -> None:
+    """Remove a socket; anything else that lies there is somebody's and stays."""
+    with contextlib.suppress(FileNotFoundError):
+        if stat.S_ISSOCK(path.lstat().st_mode):
+            path.unlink()
+
+
+def _beginning(path: Path) -> bytes | None:
+    """Return the first bytes of a file; None of what is none, without waiting for it."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        try:
+            is_file = stat.S_ISREG(os.fstat(descriptor).st_mode)
+            return os.read(descriptor, _FILE_BYTES).strip() if is_file else None
+        finally:
+            os.close(descriptor)
+    except OSError:
+        return None
