@@ -71,7 +71,12 @@ class BesideGiven:
 def evaluate(
     *,
     pack: Annotated[Path, typer.Option(help="The pack's folder.", show_default=False)],
-    data: Annotated[Path, typer.Option(help="A folder of images, or a CSV.", show_default=False)],
+    data: Annotated[
+        Path,
+        typer.Option(
+            help="A folder, CSV, COCO or MegaDetector JSON, or Camtrap DP.", show_default=False
+        ),
+    ],
     report: Annotated[
         Optional[Path],  # noqa: UP045
         typer.Option(help="Folder to be made: a page with pictures, figures, predictions."),
@@ -87,7 +92,8 @@ def evaluate(
 
     from edgeclip.config import default_cache
     from edgeclip.contract.settings import settings_from
-    from edgeclip.evaluating import EvaluationRequest, evaluate_pack
+    from edgeclip.evaluating import evaluate_pack
+    from edgeclip.evaluation_request import EvaluationRequest
     from edgeclip.labels.reading import ReadingOptions
     from edgeclip.progress import Bars
 
@@ -112,7 +118,10 @@ def _show_result(result: ReportData, pack: Path, report: Path | None, *, as_json
         print_json(report_json(result))
         return
     from edgeclip.evaluation_tables import evaluation_tables
+    from edgeclip.tables import reading_tables
 
+    if result.summary:
+        show(reading_tables(result.summary))
     show(evaluation_tables(result.comparison, background=result.background))
     for note in result.notes:
         show(f"[bold yellow]{escape(note)}[/]")

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,22 +15,21 @@ from edgeclip.adapters.changed_encoder import changed_encoder
 from edgeclip.adapters.deep_graph import DeepGraph
 from edgeclip.adapters.pack_outputs import outputs_of
 from edgeclip.background import BackgroundCheck, check_background
-from edgeclip.cache_store import LIMIT_GB, CacheStore
+from edgeclip.cache_store import CacheStore
 from edgeclip.changed_features import ChangedFeatureGraph, encode_changed
 from edgeclip.clip import Backbone, load_backbone
 from edgeclip.contenders import Contender
 from edgeclip.contract.files import new_folder, write_text
 from edgeclip.contract.postprocess import class_probabilities
 from edgeclip.contract.slots import adapted_blocks, graph_of
-from edgeclip.errors import DataError
 from edgeclip.evaluated_parts import Roles, roles_of
 from edgeclip.evaluation.comparison import Comparison, compare
 from edgeclip.evaluation.images import known_places
+from edgeclip.evaluation_images import read_evaluation_images
+from edgeclip.evaluation_request import EvaluationRequest
 from edgeclip.feature_cache import FeatureCache
 from edgeclip.features import cache_folder, encode_regions
 from edgeclip.labels.dataset import LabelledImage
-from edgeclip.labels.reading import ReadingOptions
-from edgeclip.opening import open_dataset
 from edgeclip.openings import Opening, opening_note, record_opening
 from edgeclip.pack_contender import Head, head_contender, judged_images
 from edgeclip.pack_recipe import recipe_of
@@ -49,49 +46,6 @@ from edgeclip.token_features import TokenLevel, encode_with_tokens
 
 if TYPE_CHECKING:
     from edgeclip.baseline_runs import BaselineRun
-
-
-@dataclass(frozen=True)
-class EvaluationRequest:
-    """What to measure on what.
-
-    Attributes:
-        pack: The pack's folder.
-        reading: The labelled images; `classes` empty where labels are the pack's class names.
-        backbone: The encoder's name here, or None for the pack's name for it.
-        pretrained: Its weights, likewise.
-        split: A split's table, or None for the pack's own.
-        allow_random_split: Take a split in which places both teach and test.
-        report: The folder to write, or None.
-        overwrite: Replace an older report.
-        baselines: What to hold the pack against.
-        background_check: Paint the animals over and look again.
-        strip_top_px: Rows of burned-in text; None for as many as the pack was trained without.
-        strip_bottom_px: The same at the bottom.
-        cache: Where features are kept, or None.
-        cache_gb: Its limit, in 10^9 bytes.
-        resnet_weights: For the ResNet-50, or None for torch's cache.
-        device: For the ResNet-50.
-        seed: For the ResNet-50.
-    """
-
-    pack: Path
-    reading: ReadingOptions
-    backbone: str | None = None
-    pretrained: str | None = None
-    split: Path | None = None
-    allow_random_split: bool = False
-    report: Path | None = None
-    overwrite: bool = False
-    baselines: tuple[str, ...] = ()
-    background_check: bool = False
-    strip_top_px: int | None = None
-    strip_bottom_px: int | None = None
-    cache: Path | None = None
-    cache_gb: float = LIMIT_GB
-    resnet_weights: Path | None = None
-    device: str = "cpu"
-    seed: int = 1
 
 
 def evaluate_pack(request: EvaluationRequest, *, at: datetime, bars: Bars) -> ReportData:
@@ -125,7 +79,7 @@ def evaluate_pack(request: EvaluationRequest, *, at: datetime, bars: Bars) -> Re
     notes = [*([looked] if looked else []), *comparison.notes, *run.notes]
     data = ReportData(
         run.pack.manifest, comparison, notes, openings,
-        background=background, left_out=run.left_out,
+        background=background, left_out=run.read.other_classes, read=run.read.summary,
     )  # fmt: skip
     if request.report:
         with new_folder(request.report, overwrite=request.overwrite) as folder:
@@ -144,7 +98,9 @@ class _Evaluation:
         self._strips, self._strip_notes = strips_for(self.pack.manifest, *asked)
         self._backbone = _encoder(self.pack, request)
         self._own_encoder, self._slots = changed_encoder(self._backbone, self.pack.tensors)
-        self._images = self._usable()
+        names = self.pack.manifest.class_names
+        self.read = read_evaluation_images(request.reading, names, bars)
+        self._images = self.read.images
         self._roles: Roles = roles_of(
             self._images,
             request.pack,
@@ -159,7 +115,8 @@ class _Evaluation:
     @property
     def notes(self) -> tuple[str, ...]:
         """What a reader must know."""
-        counted = ", ".join(f"{name} {count}" for name, count in sorted(self.left_out.items()))
+        others = self.read.other_classes
+        counted = ", ".join(f"{name} {count}" for name, count in sorted(others.items()))
         unknown = (
             f"images of classes that the pack does not know are left out: {counted}; to judge on"
             " them, map them by --class"
@@ -182,20 +139,6 @@ class _Evaluation:
         known = known_places(judged.images, self._roles.taught_locations)
         comparison = compare(contenders, judged, targets=manifest.targets, is_known_place=known)
         return comparison, self._background(judged.images)
-
-    def _usable(self) -> list[LabelledImage]:
-        names = self.pack.manifest.class_names
-        dataset = open_dataset(self._request.reading, self._bars)
-        images = [image for image in dataset.images if image.class_name in names]
-        if not images:
-            found = ", ".join(dataset.class_names)
-            raise DataError(
-                f"{self._request.reading.data}: no image of {', '.join(names)}; found {found}:"
-                " map them by --class"
-            )
-        known, every = set(names), (image.class_name for image in dataset.images)
-        self.left_out: Mapping[str, int] = Counter(name for name in every if name not in known)
-        return images
 
     def _own(self, part: PartData) -> Contender:
         manifest, costs = self.pack.manifest, read_whole_costs(self._request.pack)

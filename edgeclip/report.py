@@ -65,5 +65,6 @@ def report_json(data: ReportData) -> Mapping[str, Any]:
     if data.origin:
         content["split"] = data.origin.split.level
         content["metrics"] = data.manifest.metrics
-        content["data"] = data.origin.summary.model_dump()
+    if data.summary:
+        content["data"] = data.summary.model_dump()
     return content

@@ -52,6 +52,7 @@ class ReportData:
         background: Where it was asked for.
         tables: Further ones, shown as they are.
         left_out: Images of classes that the pack does not know, by class.
+        read: Of an evaluation, what was read; of a training the origin has it.
     """
 
     manifest: PackManifest
@@ -62,3 +63,9 @@ class ReportData:
     background: BackgroundCheck | None = None
     tables: Sequence[ReportTable] = ()
     left_out: Mapping[str, int] = field(default_factory=dict)
+    read: DataSummary | None = None
+
+    @property
+    def summary(self) -> DataSummary | None:
+        """What was read: usable images, and what was left out or doubted."""
+        return self.origin.summary if self.origin else self.read

@@ -29,6 +29,12 @@ def data_tables(summary: DataSummary) -> Group:
     return Group(*blocks)
 
 
+def reading_tables(summary: DataSummary) -> Group:
+    """Return what was read of a data set, what was assumed, and what was left out or doubted."""
+    read: list[RenderableType] = [_facts(summary)]
+    return Group(*read, *([_problems(summary)] if summary.problems else []))
+
+
 def plain_table(title: str) -> Table:
     """Return an empty table without lines, its title on the left."""
     return Table(

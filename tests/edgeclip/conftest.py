@@ -14,7 +14,8 @@ from edgeclip.adapters.class_head import ZeroShot
 from edgeclip.adapters.model import FeatureGraph
 from edgeclip.clip import Backbone
 from edgeclip.config import Recipe, TrainConfig
-from edgeclip.evaluating import EvaluationRequest, evaluate_pack
+from edgeclip.evaluating import evaluate_pack
+from edgeclip.evaluation_request import EvaluationRequest
 from edgeclip.labels.dataset import Dataset, load_dataset, read_labels
 from edgeclip.labels.reading import ReadingOptions
 from edgeclip.methods import Base

@@ -17,7 +17,8 @@ from edgeclip.clip import Backbone
 from edgeclip.config import Recipe, TrainConfig
 from edgeclip.contract.deltas import changes_weights, split_deltas
 from edgeclip.errors import ConfigError
-from edgeclip.evaluating import EvaluationRequest, evaluate_pack
+from edgeclip.evaluating import evaluate_pack
+from edgeclip.evaluation_request import EvaluationRequest
 from edgeclip.fit_state import EVERY_S
 from edgeclip.labels.reading import ReadingOptions
 from edgeclip.pack_parts import read_parts

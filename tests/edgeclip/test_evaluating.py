@@ -18,7 +18,8 @@ from edgeclip.clip import Backbone
 from edgeclip.config import Recipe
 from edgeclip.contract.preprocess import decode_image, prepare
 from edgeclip.errors import ConfigError, DataError
-from edgeclip.evaluating import EvaluationRequest, evaluate_pack
+from edgeclip.evaluating import evaluate_pack
+from edgeclip.evaluation_request import EvaluationRequest
 from edgeclip.labels.reading import ReadingOptions
 from edgeclip.openings import read_openings
 from edgeclip.pack_strips import strips_for

@@ -18,7 +18,8 @@ from edgeclip.clip import Backbone
 from edgeclip.config import Recipe
 from edgeclip.contract.hashing import sha256_file
 from edgeclip.errors import ConfigError, PackError
-from edgeclip.evaluating import EvaluationRequest, evaluate_pack
+from edgeclip.evaluating import evaluate_pack
+from edgeclip.evaluation_request import EvaluationRequest
 from edgeclip.labels.reading import ReadingOptions
 from edgeclip.packs import check_golden, golden_outputs, load_pack, pack_files, write_pack
 from edgeclip.progress import Bars
