@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from edgeclip.errors import DataError
 from edgeclip.labels.classes import observation_type
@@ -16,7 +16,7 @@ from edgeclip.labels.detections import (
     parse_detections,
 )
 from edgeclip.labels.json_text import load_object
-from edgeclip.labels.paths import PathFinder
+from edgeclip.labels.paths import PathFinder, SuffixIndex, shared_parts
 from edgeclip.labels.reading import ReadingOptions
 from edgeclip.labels.sample import LabelTable, Problem, Sample
 
@@ -40,11 +40,31 @@ def with_detector_boxes(table: LabelTable, options: ReadingOptions) -> LabelTabl
         raise DataError(f"{path}: no detector results: --boxes takes MegaDetector's JSON")
     results = parse_detections(content)
     joiner = _Joiner(options)
-    by_path = joiner.locate(results.images)
+    by_path = joiner.locate(results.images, table.samples)
     samples = [new for sample in table.samples for new in joiner.join(sample, by_path)]
     problems = (*table.problems, *results.problems, *joiner.problems)
     notes = (*table.notes, *joiner.notes(path, table.samples))
     return replace(table, samples=tuple(samples), problems=problems, notes=notes)
+
+
+class _Places:
+    """Files on disk by what a detector calls them, those out of a zip too."""
+
+    def __init__(self, options: ReadingOptions, samples: Sequence[Sample]) -> None:
+        source = options.data
+        root = options.data_dir or (source if source.is_dir() else source.parent)
+        self._finder = PathFinder(root)
+        self._labelled = {sample.path.resolve() for sample in samples}
+        outside = (p for p in self._labelled if not p.is_relative_to(root.resolve()))
+        self._unpacked = SuffixIndex(PurePosixPath(path.as_posix()) for path in sorted(outside))
+
+    def find(self, written: str) -> Path | None:
+        """Return the file that a detector's path means, or None."""
+        path, _ = self._finder.find_named(written)
+        if path is not None and path.resolve() in self._labelled:
+            return path.resolve()
+        unpacked, _ = self._unpacked.find(PurePosixPath(written))
+        return Path(unpacked) if unpacked else path and path.resolve()
 
 
 class _Joiner:
@@ -53,18 +73,30 @@ class _Joiner:
         self._options = options
         self._counts: Counter[str] = Counter()
 
-    def locate(self, images: Sequence[DetectedImage]) -> dict[Path, DetectedImage]:
-        """Return the results by the file that each is of."""
-        source = self._options.data
-        root = self._options.data_dir or (source if source.is_dir() else source.parent)
-        finder = PathFinder(root)
-        found = {}
-        for image in images:
-            path, _ = finder.find_named(image.file)
+    def locate(
+        self, images: Sequence[DetectedImage], samples: Sequence[Sample]
+    ) -> dict[Path, DetectedImage]:
+        """Return the results by the file that each is of.
+
+        Where several are taken for one file, as of `IMG_0001.JPG` in many folders, the one with
+        the longest equal end is; two that are equally near are of nobody knows which.
+        """
+        places = _Places(self._options, samples)
+        claims: dict[Path, list[tuple[int, DetectedImage]]] = defaultdict(list)
+        for image in {image.file: image for image in images}.values():
+            path = places.find(image.file)
             if path is None:
                 self._counts["elsewhere"] += 1
             else:
-                found[path.resolve()] = image
+                near = shared_parts(PurePosixPath(image.file), PurePosixPath(path.as_posix()))
+                claims[path].append((near, image))
+        found = {}
+        for path, own in claims.items():
+            nearest = max(near for near, _ in own)
+            best = [image for near, image in own if near == nearest]
+            self._counts["elsewhere"] += len(own) - (len(best) == 1)
+            if len(best) == 1:
+                found[path] = best[0]
         return found
 
     def join(self, sample: Sample, by_path: dict[Path, DetectedImage]) -> list[Sample]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
+from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif"})
@@ -26,7 +27,7 @@ class PathFinder:
 
     def __init__(self, root: Path) -> None:
         self._root = root.resolve()
-        self._by_name: dict[str, list[PurePosixPath]] | None = None
+        self._index: SuffixIndex | None = None
 
     def find(self, written: str) -> tuple[Path | None, str]:
         """Return the file and an empty text, or None and why there is none.
@@ -66,27 +67,40 @@ class PathFinder:
         return (path, "") if path.is_file() else (None, f"{written}: no such file")
 
     def _by_suffix(self, wanted: PurePosixPath) -> tuple[Path | None, str]:
-        candidates = self._index().get(wanted.name, [])
+        if self._index is None:
+            files = (file for file in sorted(self._root.rglob("*")) if _is_image(file))
+            inside = (PurePosixPath(file.relative_to(self._root).as_posix()) for file in files)
+            self._index = SuffixIndex(inside)
+        found, why = self._index.find(wanted)
+        return (self._root / found, "") if found else (None, why)
+
+
+class SuffixIndex:
+    """Paths by their ends."""
+
+    def __init__(self, paths: Iterable[PurePosixPath]) -> None:
+        self._by_name: dict[str, list[PurePosixPath]] = defaultdict(list)
+        for path in paths:
+            self._by_name[path.name].append(path)
+
+    def find(self, wanted: PurePosixPath) -> tuple[PurePosixPath | None, str]:
+        """Return the one path with the longest common end, or None and why there is none."""
+        candidates = self._by_name.get(wanted.name, [])
         if not candidates:
             return None, f"{wanted}: nothing under the data folder has this name"
-        longest = max(_shared(wanted, path) for path in candidates)
-        best = [path for path in candidates if _shared(wanted, path) == longest]
+        longest = max(shared_parts(wanted, path) for path in candidates)
+        best = [path for path in candidates if shared_parts(wanted, path) == longest]
         if len(best) > 1:
             return None, f"{wanted}: {len(best)} files match equally well: give relative paths"
-        return self._root / best[0], ""
-
-    def _index(self) -> dict[str, list[PurePosixPath]]:
-        if self._by_name is None:
-            self._by_name = defaultdict(list)
-            for path in sorted(self._root.rglob("*")):
-                if path.suffix.lower() in IMAGE_SUFFIXES:
-                    relative = PurePosixPath(path.relative_to(self._root).as_posix())
-                    self._by_name[path.name].append(relative)
-        return self._by_name
+        return best[0], ""
 
 
-def _shared(wanted: PurePosixPath, path: PurePosixPath) -> int:
-    """Count the equal parts of two paths, from the end."""
+def _is_image(path: Path) -> bool:
+    return path.suffix.lower() in IMAGE_SUFFIXES
+
+
+def shared_parts(wanted: PurePosixPath, path: PurePosixPath) -> int:
+    """Return how many parts of two paths are equal, from the end."""
     count = 0
     for ours, theirs in zip(reversed(wanted.parts), reversed(path.parts), strict=False):
         if ours != theirs:
