@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 
-from edgeclip.contract.receipts import Receipt
+from edgeclip.contract.receipts import LAST_SEQ, Receipt
 from edgeclip_device import database, space
 from edgeclip_device.alarms import Alarms
 from edgeclip_device.clock import SystemClock, WallClock
@@ -19,7 +19,7 @@ from edgeclip_device.database import ACKNOWLEDGED, IN_FLIGHT, QUEUED
 from edgeclip_device.health import OutboxFacts
 from edgeclip_device.parts import Part
 from edgeclip_device.power.schedule import REST, Rest
-from edgeclip_device.rows import LAST_SEQ, MediaRow, Released, Row
+from edgeclip_device.rows import MediaRow, Released, Row
 from edgeclip_device.running import RUNNING, Running
 
 

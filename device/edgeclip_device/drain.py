@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 _REFUSED = 0x80  # reason codes from here on: the broker did not take the message
 _NOBODY_LISTENS = 0x10
 _LONGEST_RESEND_S = 3600.0
+_MOST_DOUBLINGS = 16  # of 0.1 s reach an hour; a power of 1024 is no number any more
 _HISTORICAL_AFTER_NS = 60_000_000_000
 _HEADER_BYTES = 200  # of a message, its topic included
 
@@ -147,7 +148,9 @@ class Drain:
                 return
             key = key.sha256
         worth_keeping = not acknowledged or answer.code == _NOBODY_LISTENS
-        wait_s = min(self._limits.resend_s * 2.0**sent.attempts, _LONGEST_RESEND_S)
+        wait_s = min(
+            self._limits.resend_s * 2.0 ** min(sent.attempts, _MOST_DOUBLINGS), _LONGEST_RESEND_S
+        )
         self._backlog.settle(
             key,
             acknowledged=acknowledged,

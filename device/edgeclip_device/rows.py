@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-LAST_SEQ = 2**63 - 1
-
 
 @dataclass(frozen=True)
 class Row:

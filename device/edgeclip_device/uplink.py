@@ -33,6 +33,7 @@ log = logging.getLogger(__name__)
 
 _CONNECT_S = 15.0  # from the first packet to CONNACK
 _COUNT_EVERY_S = 0.2
+_MOST_EVENTS = 200  # between two ticks: a flood of messages must not starve the watchdog
 
 
 class Uplink:
@@ -119,16 +120,18 @@ class Uplink:
 
     def _take_events(self) -> bool:
         """Wait for something to happen, at most one poll; say whether to stop."""
+        wait_s = self._settings.uplink.poll_s
         try:
-            event = self.events.get(timeout=self._settings.uplink.poll_s)
-            while True:
+            for _ in range(_MOST_EVENTS):
+                event = self.events.get(timeout=wait_s)
+                wait_s = 0.0
                 if isinstance(event, ev.StopAsked):
                     return True
                 if isinstance(event, ev.FromLink) and event.link_id == self._bdseq:
                     self._handle(event.event)
-                event = self.events.get_nowait()
         except queue.Empty:
-            return False
+            pass
+        return False
 
     def _handle(self, event: ev.LinkEvent) -> None:
         if isinstance(event, ev.Answered):
@@ -274,6 +277,9 @@ class Uplink:
     def _on_message(self, message: ev.Arrived) -> None:
         self._budget.spend(len(message.payload))
         if message.topic == self._topics.receipt:
+            if message.retained:  # nobody gives such a one, and it would come at every connection
+                log.warning("a retained receipt is passed over: take it away from the broker")
+                return
             self._health.on_receipt()
             released = self._drain.on_receipt(message.payload)
             if self._options.on_released is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import Field, model_validator
 
@@ -12,12 +12,16 @@ from edgeclip.contract.pack import Sha256
 
 RECEIPT_SCHEMA: Final = "edgeclip.receipt/1"
 MOST_RANGES = 500
+LAST_SEQ: Final = 2**63 - 1
+"""The largest number of a row that SQLite has."""
+
+Seq = Annotated[int, Field(ge=1, le=LAST_SEQ)]
 
 
 class Refusal(Message):
     """A row that the dashboard will never be able to store."""
 
-    seq: int = Field(ge=1)
+    seq: Seq
     reason: str = Field(max_length=200)
 
 
@@ -31,8 +35,8 @@ class Receipt(Message):
     schema_: Literal["edgeclip.receipt/1"] = Field(RECEIPT_SCHEMA, alias="schema")
     dashboard_id: Identifier
     epoch: Epoch
-    received_upto: int = Field(ge=0)
-    ranges: list[tuple[int, int]] = Field(default_factory=list, max_length=MOST_RANGES)
+    received_upto: int = Field(ge=0, le=LAST_SEQ)
+    ranges: list[tuple[Seq, Seq]] = Field(default_factory=list, max_length=MOST_RANGES)
     refused: list[Refusal] = Field(default_factory=list, max_length=MOST_RANGES)
     media: list[Sha256] = Field(default_factory=list, max_length=MOST_RANGES)
 

@@ -93,6 +93,20 @@ def test_a_row_without_receipt_is_sent_again_later_and_later(
     assert drain.counts.resent == attempts + 1
 
 
+def test_a_row_that_was_sent_for_weeks_is_sent_again_after_an_hour(
+    outbox: Outbox, drain: Drain
+) -> None:
+    _emit(outbox, 1)
+    outbox.connection.execute("UPDATE outbox SET attempts = 5000")
+    wire = Wire()
+    drain.fill(wire, NOW, boot_id())
+    drain.on_answer(Answered(1, 0, "Success"), NOW)
+    drain.fill(wire, NOW + 3599 * SECOND, boot_id())
+    assert len(wire.sent) == 1
+    drain.fill(wire, NOW + 3600 * SECOND, boot_id())
+    assert len(wire.sent) == 2
+
+
 def test_a_refusal_is_loud_and_the_row_stays(
     outbox: Outbox, backlog: Backlog, drain: Drain, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -13,7 +13,14 @@ import pytest
 from edgeclip.errors import ConfigError, PublishError
 from edgeclip_device.config import MqttSettings
 from edgeclip_device.credentials import Credentials
-from edgeclip_device.events import Answered, Connected, Disconnected, LinkEvent
+from edgeclip_device.events import (
+    Answered,
+    Arrived,
+    Connected,
+    Disconnected,
+    LinkEvent,
+    Subscribed,
+)
 from edgeclip_device.mqtt import EventQueue, Link, LinkConfig, Will, tls_context
 from support.brokers import Broker, free_port, running_broker
 from support.certificates import Authority
@@ -173,3 +180,28 @@ def _answer_once(server: socket.socket, data: bytes) -> None:
     with visitor:
         visitor.recv(1000)
         visitor.sendall(data)
+
+
+@pytest.mark.broker
+def test_a_message_that_is_larger_than_all_of_ours_does_not_reach_us(broker: Broker) -> None:
+    topic = "edgeclip/v1/demo/jetson-1/down/receipt"
+    with _link(MqttSettings(url=broker.url)) as (link, events):
+        assert isinstance(_next(events), Connected)
+        link.subscribe(topic)
+        assert isinstance(_next(events), Subscribed)
+        link.publish(topic, bytes(300_000))
+        link.publish(topic, bytes(200_000))
+        arrived = _arrived(events)
+    assert [len(item.payload) for item in arrived] == [200_000]
+
+
+def _arrived(events: EventQueue) -> list[Arrived]:
+    """Return what came until both messages were answered, and a little after."""
+    arrived: list[Arrived] = []
+    answered = 0
+    while answered < 2 or not arrived:
+        event = _next(events)
+        answered += isinstance(event, Answered)
+        if isinstance(event, Arrived):
+            arrived.append(event)
+    return arrived

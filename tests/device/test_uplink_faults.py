@@ -7,14 +7,18 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
+from edgeclip.contract.receipts import Receipt
 from edgeclip.contract.reports import Status
-from edgeclip.contract.topics import dashboard_status
+from edgeclip.contract.topics import DeviceTopics, dashboard_status
 from edgeclip.errors import ConfigError, OutboxError, PublishError, SetupError
 from edgeclip_device.clock import SystemClock
 from edgeclip_device.config import DeviceSettings
 from edgeclip_device.credentials import Credentials
 from edgeclip_device.database import DATABASE_FILE
+from edgeclip_device.events import StopAsked, Woken
+from edgeclip_device.notify import Notifier
 from edgeclip_device.outbox import Outbox
+from edgeclip_device.uplink import Uplink
 from edgeclip_device.uplink_thread import UplinkThread
 from support.brokers import Broker, free_port, running_broker
 from support.clocks import NOON
@@ -174,3 +178,30 @@ def test_an_id_that_two_devices_share_is_said_also_by_a_broker_that_says_nothing
     eventually(lambda: first.uplink.report.state == "online", "the first")
     start_uplink(make_settings(mqtt={"url": broker.url}, state=tmp_path / "other"))
     eventually(lambda: "does another client use our id 'jetson-1'" in caplog.text, "the word")
+
+
+def test_a_retained_receipt_takes_nothing(
+    linked: DeviceSettings, stored: Outbox, broker: Broker, start_uplink: StartUplink
+) -> None:
+    _emit(stored, 0, 1)
+    with receiving(broker, gives_receipts=False) as receiver:
+        start_uplink(linked)
+        eventually(lambda: receiver.payloads, "the row is sent")
+        receipt = Receipt(dashboard_id="d", epoch=stored.epoch, received_upto=10).to_json()
+        topic = DeviceTopics(linked.project, linked.device_id).receipt
+        receiver.publish(topic, receipt, retain=True)
+        known = len(receiver.payloads)
+        eventually(lambda: len(receiver.payloads) > known, "the row is sent again")
+        assert stored.waiting() == (1, 0)
+        receiver.publish(topic, receipt)
+        eventually(lambda: stored.waiting() == (0, 0), "the same one, not retained")
+
+
+def test_a_flood_of_messages_does_not_keep_the_uplink_from_its_work(make_settings: Make) -> None:
+    settings = make_settings(mqtt={"url": f"mqtt://127.0.0.1:{free_port()}"})
+    uplink = Uplink(settings, Credentials(), clock=SystemClock(), notifier=Notifier())
+    for _ in range(1000):
+        uplink.events.put(Woken())
+    uplink.events.put(StopAsked())
+    uplink.run()
+    assert uplink.report.state != "offline" or uplink.report.error, "it never tried to connect"
