@@ -70,6 +70,15 @@ class Alarms:
         else:
             self.clear_alarm(code)
 
+    def note(self, key: str, value: str) -> None:
+        """Leave a word in `meta` beside an alarm.
+
+        Raises:
+            OutboxError: It could not be written.
+        """
+        with database.transaction(self._connection) as connection:
+            database.write_meta(connection, key, value)
+
     def standing(self) -> dict[AlarmCode, Alarm]:
         """Return the alarms that stand.
 

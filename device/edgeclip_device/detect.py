@@ -42,6 +42,7 @@ from edgeclip_device.sources.base import Source
 from edgeclip_device.sources.opening import Opening
 from edgeclip_device.sources.stills import StillsSource
 from edgeclip_device.sources.watched import WatchedFolder
+from edgeclip_device.starts import count_start, has_begun, telling_why
 from edgeclip_device.strips import strips_of
 from edgeclip_device.trust import Trust
 from edgeclip_device.urls import masked
@@ -50,7 +51,7 @@ from edgeclip_device.wakeup import Bell
 
 log = logging.getLogger(__name__)
 
-_WARM_UP_S = 120.0  # systemd waits so much longer while an engine is loaded
+_WARM_UP_S = 120.0  # systemd waits so much longer while a bundle is read, or one engine loaded
 
 
 @contextmanager
@@ -73,21 +74,24 @@ def opened_detector(
     """
     with ExitStack() as stack:
         stack.enter_context(only_process(base.state, "detect"))
-        settings = with_desired(base, DesiredFile(base.state).read())
-        outbox = Outbox(settings.state, settings.outbox, options.clock)
+        stack.enter_context(telling_why(base.state, options.clock))
+        outbox = Outbox(base.state, base.outbox, options.clock)
         stack.callback(outbox.close)
+        count_start(outbox)
+        settings = with_desired(base, DesiredFile(base.state).read())
         shelf = Shelf(settings)
         if shelf.count_start():
             raise BackendError("it ended again and again after its promotion")
         settings = shelf.applied(shelf.read().serving)
         trust = Trust(settings.inference, settings.state, shelf.ran_here())
+        notifier.busy(_WARM_UP_S)
         router = _load_router(settings, trust, outbox)
         pack = router.packs[router.resident]
         source = _open_source(settings, router, options)
         stack.callback(source.close)  # a camera opens while the engine is loaded
-        notifier.extend(_WARM_UP_S)
         own = OwnEngines(settings.inference, settings.state)
-        chosen = choose_backend(pack, settings.inference, Ladder(believes=own.believes))
+        ladder = Ladder(believes=own.believes, on_try=lambda: notifier.busy(_WARM_UP_S))
+        chosen = choose_backend(pack, settings.inference, ladder)
         stack.callback(chosen.backend.close)
         trust.accept(pack.bundle_manifest)
         _say_what_runs(settings, source, outbox, (router, chosen), options.clock)
@@ -97,6 +101,8 @@ def opened_detector(
         joined = _join(settings, source, (router, chosen.backend), outbox, reports)
         stack.callback(joined.resting.schedule.close)
         stack.callback(joined.errands.close)
+        has_begun(outbox)
+        notifier.at_work()
         yield joined
 
 

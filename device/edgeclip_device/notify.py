@@ -26,6 +26,7 @@ class Notifier:
         self._interval_s = _watchdog_interval_s()
         self._fed_at: float | None = None
         self._status = ""
+        self._is_ready = False
         self.near_misses = 0  # times that the watchdog waited more than half of its limit
 
     @property
@@ -35,6 +36,7 @@ class Notifier:
 
     def ready(self) -> None:
         """Say that the service does its work from now on."""
+        self._is_ready = True
         self._send("READY=1")
 
     def stopping(self) -> None:
@@ -47,9 +49,20 @@ class Notifier:
             self._status = line
             self._send(f"STATUS={line}")
 
-    def extend(self, seconds: float) -> None:
-        """Ask for more time before `ready`, for example while an engine warms up."""
-        self._send(f"EXTEND_TIMEOUT_USEC={int(seconds * 1e6)}")
+    def busy(self, seconds: float) -> None:
+        """Ask for so much time in which nothing is said, for example while an engine is loaded.
+
+        Before `ready` the start may take longer; after it the watchdog waits, until `at_work`.
+        """
+        if not self._is_ready:
+            self._send(f"EXTEND_TIMEOUT_USEC={int(seconds * 1e6)}")
+        elif self._interval_s is not None:
+            self._send(f"WATCHDOG_USEC={int(max(seconds, 2 * self._interval_s) * 1e6)}")
+
+    def at_work(self) -> None:
+        """Say that the watchdog may be as impatient as its unit has it again."""
+        if self._is_ready and self._interval_s is not None:
+            self._send(f"WATCHDOG_USEC={int(2 * self._interval_s * 1e6)}")
 
     def feed(self) -> None:
         """Feed the watchdog, if it is time."""

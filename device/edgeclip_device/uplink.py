@@ -17,6 +17,7 @@ from edgeclip_device.clock_fix import ClockFixer
 from edgeclip_device.config import DeviceSettings
 from edgeclip_device.credentials import Credentials
 from edgeclip_device.dashboard_watch import DashboardWatch
+from edgeclip_device.detect_watch import DetectWatch
 from edgeclip_device.drain import DrainCounts, open_drain
 from edgeclip_device.health_desk import HealthDesk
 from edgeclip_device.letters import Postman
@@ -84,6 +85,7 @@ class Uplink:
         self._presence = Presence(settings, self._boot_id)
         self._announcer = Announcer(self._topics)
         self._dashboard = DashboardWatch()
+        self._detect_watch = DetectWatch(clock.boot_ns)
         self._health = HealthDesk(
             settings, clock, self._boot_id, sent_bytes=lambda: self._budget.sent_bytes
         )
@@ -175,6 +177,7 @@ class Uplink:
         self._link_alarms.link(online_s, refusals, is_twin=twin)
         self._link_alarms.outbox(self._budget)
         self._clock_fixer.look(self._backlog)
+        self._detect_watch.look(self._backlog)
         self._desk.tick()
 
     def _online_s(self) -> float:

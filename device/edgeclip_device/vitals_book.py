@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections import deque
 from collections.abc import Callable
@@ -29,10 +28,10 @@ from edgeclip_device.outbox import Outbox
 from edgeclip_device.packs import LoadedPack
 from edgeclip_device.pipeline_counts import PipelineCounts
 from edgeclip_device.sources.base import Source
+from edgeclip_device.starts import starts
 from edgeclip_device.vitals import VITALS, Vitals
 
-STARTS = "starts"  # keys in `meta`
-DRIFT = "drift"
+DRIFT = "drift"  # key in `meta`
 EVERY_S = 30.0
 _ANCHOR_S = 600.0
 _RECENT = 500  # classifications whose times are remembered
@@ -64,7 +63,7 @@ class VitalsBook:
         self._drift = drift
         self._drift_kept = drift.stored()
         self._tree = tree or Tree()
-        self._starts = _count_start(outbox)
+        self._starts = starts(outbox)
         self._frame_ns: int | None = None
         self._infer_ms: deque[float] = deque(maxlen=_RECENT)
         self._anchor_due_at = 0.0
@@ -131,7 +130,9 @@ class VitalsBook:
                 alerts=counts.alerts,
                 rate_limited=counts.rate_limited + counts.alerts_held,
             ),
-            process=ProcessHealth(restarts=self._starts - 1, watchdog_near_misses=near_misses),
+            process=ProcessHealth(
+                restarts=max(self._starts - 1, 0), watchdog_near_misses=near_misses
+            ),
             rss_mb=resident_mb(self._tree),
             available_mb=available_mb(self._tree),
             is_asleep=self.is_asleep,
@@ -167,11 +168,3 @@ def open_vitals(
     key = f"{pack.manifest_sha256}/{settings.deployment_id}"
     drift = DriftWatch(key, pack.thresholds, outbox.noted(DRIFT))
     return VitalsBook(outbox, settings.camera.max_fps, drift, report=lambda: camera_report(source))
-
-
-def _count_start(outbox: Outbox) -> int:
-    """Return which start of detect in this boot this is, from 1."""
-    before = json.loads(outbox.noted(STARTS) or "{}")
-    count = int(before.get("count", 0)) if before.get("boot_id") == outbox.boot_id else 0
-    outbox.note(STARTS, json.dumps({"boot_id": outbox.boot_id, "count": count + 1}))
-    return count + 1

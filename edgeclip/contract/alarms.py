@@ -19,6 +19,7 @@ AlarmCode = Literal[
     "camera_stalled",
     "clock_untrusted",
     "degraded_precision",
+    "detect_silent",
     "disk_low",
     "disk_read_only",
     "duplicate_client_id",

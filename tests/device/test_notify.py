@@ -35,7 +35,7 @@ def test_systemd_hears_ready_status_more_time_and_the_end(
     new_notifier: Callable[[], Notifier], systemd: socket.socket
 ) -> None:
     notifier = new_notifier()
-    notifier.extend(120)
+    notifier.busy(120)
     notifier.ready()
     notifier.status("60 frames")
     notifier.stopping()
@@ -44,6 +44,22 @@ def test_systemd_hears_ready_status_more_time_and_the_end(
         b"READY=1",
         b"STATUS=60 frames",
         b"STOPPING=1",
+    ]
+
+
+def test_a_service_that_works_already_makes_the_watchdog_wait_while_it_is_busy(
+    new_notifier: Callable[[], Notifier], systemd: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WATCHDOG_USEC", "60000000")
+    monkeypatch.setenv("WATCHDOG_PID", str(os.getpid()))
+    notifier = new_notifier()
+    notifier.ready()
+    notifier.busy(120)
+    notifier.at_work()
+    assert [systemd.recv(200) for _ in range(3)] == [
+        b"READY=1",
+        b"WATCHDOG_USEC=120000000",
+        b"WATCHDOG_USEC=60000000",
     ]
 
 

@@ -61,14 +61,14 @@ class Listening:
 
     def __init__(self, systemd: socket.socket) -> None:
         self._systemd = systemd
-        self._words: list[bytes] = []
+        self.words: list[bytes] = []
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._listen, daemon=True)
         self._thread.start()
 
     def fed(self) -> int:
         """Return how often the watchdog was fed so far."""
-        return self._words.count(b"WATCHDOG=1")
+        return self.words.count(b"WATCHDOG=1")
 
     def close(self) -> None:
         """Stop listening."""
@@ -78,7 +78,24 @@ class Listening:
     def _listen(self) -> None:
         while not self._done.is_set():
             with suppress(TimeoutError):
-                self._words.append(self._systemd.recv(500))
+                self.words.append(self._systemd.recv(500))
+
+
+def test_a_detector_that_begins_anew_has_time_for_each_rung(
+    make_settings: Make, still_clip: Path, systemd: socket.socket
+) -> None:
+    settings = make_settings(camera={"source": str(still_clip)})
+    with closing(Listening(systemd)) as heard, closing(Notifier()) as notifier:
+        for _ in range(2):
+            with opened_detector(settings, notifier, DetectOptions()) as detector:
+                detector.run(threading.Event())
+        time.sleep(LIMIT_S)
+    words = [word for word in heard.words if word.startswith((b"EXTEND", b"WATCHDOG_U"))]
+    assert words == [
+        *2 * [b"EXTEND_TIMEOUT_USEC=120000000"],  # the bundle is read, ONNX Runtime loads its graph
+        *2 * [b"WATCHDOG_USEC=120000000"],
+        b"WATCHDOG_USEC=200000",
+    ]
 
 
 def test_a_blocked_inference_starves_the_watchdog(

@@ -71,6 +71,7 @@ def _walk(pack: LoadedPack, settings: InferenceSettings, ladder: Ladder) -> Chos
     offer = offered(pack, settings, ladder)
     failures: list[EdgeclipError] = []
     for candidate in offer.candidates:
+        ladder.on_try()
         try:
             backend = _checked(candidate, pack)
         except (SetupError, BundleMismatchError, BackendError) as error:

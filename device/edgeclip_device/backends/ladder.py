@@ -30,6 +30,10 @@ LAST_RUNG = len(_RUNGS) + 1
 """ONNX Runtime's place on the ladder."""
 
 
+def _nothing() -> None:
+    """Tell nobody."""
+
+
 @dataclass(frozen=True)
 class Ladder:
     """What an engine needs of the machine; tests put a stand-in here.
@@ -39,11 +43,13 @@ class Ladder:
         open_engine: Loads an engine; None takes TensorRT.
         believes: Whether an engine may be loaded where `[inference].public_keys` is set; None
             believes none there. Without keys it is not asked.
+        on_try: Called before each that is loaded: that may take minutes.
     """
 
     machine: Callable[[], Machine] | None = None
     open_engine: OpenEngine | None = None
     believes: Callable[[EngineSidecar], bool] | None = None
+    on_try: Callable[[], None] = _nothing
 
     def this_machine(self) -> Machine:
         """Return what an engine must have been built for to run here.
