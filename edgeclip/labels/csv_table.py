@@ -51,7 +51,7 @@ def read_csv(options: ReadingOptions) -> LabelTable:
     for number, row in table.rows():
         reader.take(number, row)
     reader.refuse_pixels()
-    notes = [f"{table.encoding}, separated by {table.separator}", *columns.notes, *reader.notes()]
+    notes = [*table.notes(), *columns.notes, *reader.notes()]
     return LabelTable(path, tuple(reader.samples), tuple(reader.problems), tuple(notes))
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from edgeclip.errors import DataError
+from edgeclip.labels.csv_records import Records
 
 MOST_BYTES = 200_000_000  # about two million rows: a larger file is not a label table
 _MISSING = {"na", "nan", "null"}
@@ -32,19 +31,23 @@ class TextTable:
     header: tuple[str, ...]
     encoding: str
     separator: str
-    _reader: csv.DictReader[str]
+    _records: Iterator[list[str]]
+    _text: Records
 
     def rows(self) -> Iterator[tuple[int, Row]]:
         """Yield each row with its number; the header is row 1. Once only.
 
         Raises:
-            DataError: A row is broken.
+            DataError: A row is broken, or a stray quote swallows others.
         """
-        try:
-            yield from enumerate(self._reader, start=2)
-        except csv.Error as error:
-            line = self._reader.line_num
-            raise DataError(f"{self.name}: row {line} is broken ({error}): mend it") from error
+        for number, cells in enumerate(self._records, start=2):
+            lacking = [None] * (len(self.header) - len(cells))
+            yield number, dict(zip(self.header, [*cells, *lacking], strict=False))
+
+    def notes(self) -> list[str]:
+        """Return how the rows that were read are written."""
+        said = f"{self.encoding}, separated by {self.separator}"
+        return [said, *self._text.notes()]
 
 
 def read_source_bytes(path: Path, what: str) -> bytes:
@@ -97,12 +100,10 @@ def parse_table(data: bytes, name: str) -> TextTable:
     if not lines or not lines[0].strip():
         raise DataError(f"{name}: empty: a header and a row an image are needed")
     separator = max(_SEPARATORS, key=lines[0].count)
-    reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=separator)
-    try:
-        header = tuple(reader.fieldnames or ())
-    except csv.Error as error:
-        raise DataError(f"{name}: the header is broken ({error}): mend it") from error
-    return TextTable(name, header, encoding, _SEPARATORS[separator], reader)
+    text_records = Records(text, separator, name)
+    records = iter(text_records)
+    header = tuple(next(records, ()))
+    return TextTable(name, header, encoding, _SEPARATORS[separator], records, text_records)
 
 
 def cell(row: Row, column: str | None) -> str:
