@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -45,6 +46,8 @@ SIZE = ("width", "height")
 """The frame's, that pixels count in."""
 
 _WILDLIFE_INSIGHTS = {"image_id", "deployment_id", "is_blank"}  # there `location` is an address
+
+_ALIKE = 0.8  # difflib's ratio: `speceis` and `species` 0.86, `name` and `filename` 0.67
 
 _FOLDER_OF_FILE = "relativepath"  # Timelapse splits a path in RelativePath and File
 
@@ -93,7 +96,7 @@ def find_columns(header: Sequence[str]) -> Columns:
     chosen = {meaning: names[0] if names else None for meaning, names in found.items()}
     own = _first(BOXES, by_name)
     box = own or _first(CORNERS, by_name)
-    notes = [_note(meaning, names) for meaning, names in found.items()]
+    notes = [_note(meaning, names, header) for meaning, names in found.items()]
     if box:
         notes.append(f"box = columns {', '.join(box)}")
     return Columns(
@@ -104,6 +107,24 @@ def find_columns(header: Sequence[str]) -> Columns:
         size=_group(SIZE, by_name),
         notes=tuple(note for note in notes if note),
     )
+
+
+def misspelt(header: Sequence[str], meaning: str) -> tuple[str, str] | None:
+    """Return the column most like a name of a meaning, and that name; None where none is.
+
+    A column that has a meaning of its own is never taken for a misspelt one.
+    """
+    names = {name.casefold(): name for name in reversed(ALIASES[meaning])}
+    known = {name.casefold() for own in ALIASES.values() for name in own}
+    known |= {name.casefold() for group in (*BOXES, *CORNERS, SIZE) for name in group}
+    best: tuple[float, str, str] | None = None
+    for column in header:
+        written = column.strip().casefold()
+        for near in difflib.get_close_matches(written, names, n=1, cutoff=_ALIKE):
+            ratio = difflib.SequenceMatcher(None, near, written).ratio()
+            if written not in known and (best is None or ratio > best[0]):
+                best = ratio, column.strip(), names[near]
+    return best and (best[1], best[2])
 
 
 def _matches(names: Sequence[str], by_name: dict[str, str]) -> list[str]:
@@ -120,8 +141,10 @@ def _group(group: Sequence[str], by_name: dict[str, str]) -> tuple[str, ...] | N
     return names if all(names) else None
 
 
-def _note(meaning: str, names: Sequence[str]) -> str:
+def _note(meaning: str, names: Sequence[str], header: Sequence[str]) -> str:
     if not names:
-        return "" if meaning in _QUIET else f"no column for {meaning}"
+        meant = misspelt(header, meaning)
+        hint = f": {meant[0][:40]!r} looks like {meant[1]}" if meant else ""
+        return "" if meaning in _QUIET and not hint else f"no column for {meaning}{hint}"
     others = f" (not {', '.join(names[1:])})" if len(names) > 1 else ""
     return f"{meaning} = column {names[0]}{others}"

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
 from edgeclip.contract.preprocess_spec import Box
 from edgeclip.errors import DataError
 from edgeclip.labels.boxes import from_corners, numbers_of, relative_box
-from edgeclip.labels.columns import ALIASES, Columns, find_columns
+from edgeclip.labels.columns import ALIASES, Columns, find_columns, misspelt
 from edgeclip.labels.paths import PathFinder
 from edgeclip.labels.reading import ReadingOptions
 from edgeclip.labels.sample import GivenPart, LabelTable, Problem, ProblemKind, Sample
@@ -42,17 +43,24 @@ def read_csv(options: ReadingOptions) -> LabelTable:
     table = parse_table(read_source_bytes(path, "a table of labels"), str(path))
     columns = find_columns(table.header)
     if columns.path is None or columns.label is None:
-        missing = "path" if columns.path is None else "label"
-        raise DataError(
-            f"{path}: no column for {missing}; columns are"
-            f" {', '.join(table.header)[:200]}: call one {', '.join(ALIASES[missing])}"
-        )
+        raise DataError(_no_column(options, table.header, columns))
     reader = _RowReader(columns, options)
     for number, row in table.rows():
         reader.take(number, row)
     reader.refuse_pixels()
     notes = [*table.notes(), *columns.notes, *reader.notes()]
     return LabelTable(path, tuple(reader.samples), tuple(reader.problems), tuple(notes))
+
+
+def _no_column(options: ReadingOptions, header: Sequence[str], columns: Columns) -> str:
+    missing = "path" if columns.path is None else "label"
+    meant = misspelt(header, missing)
+    hint = f"{meant[0][:40]!r} looks like {meant[1]}: rename it, or " if meant else ""
+    found = " ".join(", ".join(header).split())[:200]
+    return (
+        f"{options.data}: no column for {missing}; columns are {found}:"
+        f" {hint}call one {', '.join(ALIASES[missing])}"
+    )
 
 
 class _RowReader:

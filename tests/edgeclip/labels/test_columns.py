@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from edgeclip.labels.columns import ALIASES, BOXES, find_columns
+from edgeclip.labels.columns import ALIASES, BOXES, find_columns, misspelt
 
 PAGE = Path(__file__).parents[3] / "docs/data-formats.md"
 
@@ -48,3 +48,26 @@ def test_in_wildlife_insights_the_place_is_the_deployment_and_not_the_files_addr
     header = ["image_id", "filename", "location", "is_blank", "common_name", "deployment_id"]
     assert find_columns(header).location == "deployment_id"
     assert find_columns(header[:3]).location == "location"
+
+
+@pytest.mark.parametrize(
+    ("written", "meaning", "meant"),
+    [
+        ("speceis", "label", "species"), ("Labels", "label", "label"),
+        ("file_path", "path", "filepath"), (" Filname", "path", "filename"),
+        ("Sites", "location", "site"), ("date_capture", "time", "date_captured"),
+    ],
+)  # fmt: skip
+def test_a_misspelt_column_is_told_by_the_name_that_it_is_like(
+    written: str, meaning: str, meant: str
+) -> None:
+    header = ["comment", written, "event"]
+    assert misspelt(header, meaning) == (written.strip(), meant)
+    said = f"no column for {meaning}: {written.strip()!r} looks like {meant}"
+    assert said in find_columns(header).notes
+
+
+def test_a_column_with_a_meaning_of_its_own_is_never_a_misspelt_one() -> None:
+    assert misspelt(["camera", "event", "site", "bbox_x", "comment"], "label") is None
+    assert misspelt(["dateTimes", "Timestamp"], "time") == ("dateTimes", "datetime")
+    assert misspelt(["file_name"], "path") is None

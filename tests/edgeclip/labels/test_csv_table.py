@@ -91,11 +91,15 @@ def test_of_two_columns_for_one_meaning_the_choice_is_said(folder: Path) -> None
         ("", "empty: a header and a row"),
         ("\n\n", "empty: a header and a row"),
         ("name,label\na.jpg,cat\n", "no column for path; columns are name, label"),
-        ("path,kind\na.jpg,cat\n", "no column for label"),
+        ("path,kind\na.jpg,cat\n", "no column for label; columns are path, kind: call one label,"),
+        (
+            "path,Speceis\na.jpg,cat\n",
+            "columns are path, Speceis: 'Speceis' looks like species: rename it, or call one label",
+        ),
         ("path,label\na.jpg,c\0at\n", "holds NUL bytes"),
         ('path,label\na.jpg,"cat' + "x" * 200_000, "row .* is broken"),
     ],
-    ids=["empty", "blank lines", "no path", "no label", "binary", "endless field"],
+    ids=["empty", "blank lines", "no path", "no label", "misspelt", "binary", "endless field"],
 )
 def test_a_table_that_cannot_be_used_says_why(folder: Path, text: str, message: str) -> None:
     with pytest.raises(DataError, match=message):
