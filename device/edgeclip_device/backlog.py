@@ -15,7 +15,8 @@ from edgeclip.contract.receipts import LAST_SEQ, Receipt
 from edgeclip_device import database, space
 from edgeclip_device.alarms import Alarms
 from edgeclip_device.clock import SystemClock, WallClock
-from edgeclip_device.database import ACKNOWLEDGED, IN_FLIGHT, QUEUED
+from edgeclip_device.database import ALERT, IN_FLIGHT, PRIORITIES, QUEUED
+from edgeclip_device.due import DueTimes
 from edgeclip_device.health import OutboxFacts
 from edgeclip_device.parts import Part
 from edgeclip_device.power.schedule import REST, Rest
@@ -45,10 +46,7 @@ class Backlog:
         self._newest_old = 0
         self._inode = self._path.stat().st_ino
         self.epoch = str(database.read_meta(self._connection, "epoch"))
-        with database.transaction(self._connection) as connection:
-            # Also what waited after a refusal: the moment of its next try stands on the clock of a
-            # boot that may be over.
-            _set_all_due(connection, (QUEUED, IN_FLIGHT, ACKNOWLEDGED))
+        self._due = DueTimes(self._connection)
 
     @property
     def connection(self) -> sqlite3.Connection:
@@ -78,7 +76,13 @@ class Backlog:
         return self._newest_old
 
     def due_rows(
-        self, most: int, now_ns: int, *, above: int = 0, upto: int = LAST_SEQ
+        self,
+        most: int,
+        now_ns: int,
+        *,
+        above: int = 0,
+        upto: int = LAST_SEQ,
+        alerts_only: bool = False,
     ) -> list[Row]:
         """Return the next detections: alerts first, then by age.
 
@@ -87,23 +91,28 @@ class Backlog:
             now_ns: On the boot-time clock.
             above: Only rows with larger numbers.
             upto: Only rows up to this number.
+            alerts_only: Only alerts that no broker has taken.
         """
-        rows = database.query(
-            self._connection,
-            "SELECT seq, topic, payload, created_boot_ns, boot_id, attempts FROM outbox"
-            " WHERE state IN (?, ?) AND next_try_ns <= ? AND seq > ? AND seq <= ?"
-            " ORDER BY priority DESC, seq LIMIT ?",
-            (QUEUED, ACKNOWLEDGED, now_ns, above, upto, most),
-        )
-        return [Row(*row) for row in rows]
+        self._due.queue_rows(most, now_ns, refused_only=alerts_only)
+        found: list[Row] = []
+        for priority in [ALERT] if alerts_only else PRIORITIES:
+            rows = database.query(
+                self._connection,
+                "SELECT seq, topic, payload, created_boot_ns, boot_id, attempts FROM outbox"
+                " WHERE state = ? AND priority = ? AND seq > ? AND seq <= ? ORDER BY seq LIMIT ?",
+                (QUEUED, priority, above, upto, most - len(found)),
+            )
+            found += [Row(*row) for row in rows]
+        return found
 
     def due_media(self, most: int, now_ns: int) -> list[MediaRow]:
         """Return the next snapshots, by age; arguments as of `due_rows`."""
+        self._due.queue_media(most, now_ns)
         rows = database.query(
             self._connection,
             "SELECT sha256, detection_id, n, path, attempts, size_bytes FROM media"
-            " WHERE state IN (?, ?) AND next_try_ns <= ? ORDER BY added, n LIMIT ?",
-            (QUEUED, ACKNOWLEDGED, now_ns, most),
+            " WHERE state = ? ORDER BY added, n LIMIT ?",
+            (QUEUED, most),
         )
         folder = self._state / database.MEDIA_FOLDER
         return [MediaRow(a, b, c, folder / path, d, e) for a, b, c, path, d, e in rows]
@@ -130,25 +139,15 @@ class Backlog:
             reason: Its words, where they are worth keeping.
             next_try_ns: When to send it again unless a receipt comes; boot-time clock.
         """
-        state = ACKNOWLEDGED if acknowledged else QUEUED
-        where = (
-            "outbox SET {} WHERE seq = ?"
-            if isinstance(key, int)
-            else ("media SET {} WHERE sha256 = ?")
-        )
-        change = "state = ?, reason = ?, next_try_ns = ?"
-        with database.transaction(self._connection) as connection:
-            connection.execute(f"UPDATE {where.format(change)}", (state, reason, next_try_ns, key))
+        self._due.settle(key, acknowledged=acknowledged, reason=reason, next_try_ns=next_try_ns)
 
     def connection_lost(self) -> None:
         """Make due at once what the broker had not answered."""
-        with database.transaction(self._connection) as connection:
-            _set_all_due(connection, (IN_FLIGHT,))
+        self._due.connection_lost()
 
     def dashboard_is_back(self) -> None:
         """Make due at once what has no receipt yet."""
-        with database.transaction(self._connection) as connection:
-            _set_all_due(connection, (ACKNOWLEDGED,))
+        self._due.begin_anew()
 
     def release(self, receipt: Receipt) -> Released:
         """Delete what a receipt of our epoch names, and nothing that was never sent.
@@ -243,7 +242,8 @@ class Backlog:
             now: The wall time; ages are of it, and never below 0.
         """
         query = (
-            "SELECT (SELECT count(*) FROM outbox), (SELECT min(created_at) FROM outbox),"
+            "SELECT (SELECT count(*) FROM outbox),"
+            " (SELECT created_at FROM outbox ORDER BY seq LIMIT 1),"
             " (SELECT coalesce(sum(size_bytes), 0) FROM outbox),"
             " (SELECT coalesce(sum(size_bytes), 0) FROM media),"
             " (SELECT coalesce(sum(count), 0) FROM dropped)"
@@ -261,14 +261,6 @@ class Backlog:
     def close(self) -> None:
         """Close the database."""
         self._connection.close()
-
-
-def _set_all_due(connection: sqlite3.Connection, states: tuple[int, ...]) -> None:
-    for table in ("outbox", "media"):
-        connection.executemany(
-            f"UPDATE {table} SET state = {QUEUED}, next_try_ns = 0 WHERE state = ?",
-            [(state,) for state in states],
-        )
 
 
 def _delete_rows(connection: sqlite3.Connection, first: int, last: int) -> list[int]:

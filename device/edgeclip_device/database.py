@@ -14,7 +14,13 @@ from typing import Any
 
 from edgeclip.contract.files import sync_folder
 from edgeclip.errors import OutboxError
-from edgeclip_device.tables import ADDED_TABLES, SCHEMA_VERSION, TABLES
+from edgeclip_device.tables import (
+    ADDED_COLUMNS,
+    ADDED_INDEXES,
+    ADDED_TABLES,
+    SCHEMA_VERSION,
+    TABLES,
+)
 
 log = logging.getLogger(__name__)
 
@@ -23,8 +29,12 @@ MEDIA_FOLDER = "media"
 _BUSY_S = 5.0
 _LOG_PAGES = 128  # 0.5 MB: on a full disk SQLite must find room to work its log off
 
-# state of a row: 0 queued, 1 in flight, 2 acknowledged by the broker. A receipt deletes the row.
-QUEUED, IN_FLIGHT, ACKNOWLEDGED = 0, 1, 2
+_MOST_LOG_BYTES = 4_000_000  # what a burst made it grow to is given back
+
+# state of a row: 0 queued, 1 in flight, 2 acknowledged by the broker, 4 refused by it or passed
+# over for a while. A receipt deletes the row.
+QUEUED, IN_FLIGHT, ACKNOWLEDGED, REFUSED = 0, 1, 2, 4
+PRIORITIES = ALERT, ROUTINE = 2, 1
 
 
 def open_database(state: Path) -> sqlite3.Connection:
@@ -170,6 +180,12 @@ def is_full(error: OutboxError) -> bool:
     return isinstance(cause, sqlite3.OperationalError) and "full" in str(cause)
 
 
+def is_busy(error: OutboxError) -> bool:
+    """Say whether another process held the write lock for too long."""
+    cause = error.__cause__
+    return isinstance(cause, sqlite3.OperationalError) and "locked" in str(cause)
+
+
 def shrink_log(connection: sqlite3.Connection) -> None:
     """Move what is committed from SQLite's log into the file, so that the log gives space back."""
     query(connection, "PRAGMA wal_checkpoint(TRUNCATE)")
@@ -188,6 +204,7 @@ def _connect(path: Path) -> sqlite3.Connection:
     try:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute(f"PRAGMA wal_autocheckpoint = {_LOG_PAGES}")
+        connection.execute(f"PRAGMA journal_size_limit = {_MOST_LOG_BYTES}")
         connection.execute("PRAGMA synchronous = FULL")  # a commit survives a power cut
         if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'meta'").fetchone():
             _create(connection)
@@ -211,16 +228,20 @@ def _create(connection: sqlite3.Connection) -> None:
 
 
 def _add_tables(connection: sqlite3.Connection) -> None:
-    if len(_known(connection)) == len(ADDED_TABLES):
+    added = {**ADDED_TABLES, **ADDED_INDEXES}
+    if added.keys() <= _known(connection):
         return
     with transaction(connection):
-        for name in ADDED_TABLES.keys() - _known(connection):
-            connection.execute(ADDED_TABLES[name])
+        for table, column in ADDED_COLUMNS.items():
+            columns = connection.execute(f"SELECT name FROM pragma_table_info('{table}')")
+            if column.split()[0] not in {row[0] for row in columns}:
+                connection.execute(f"ALTER TABLE {table} ADD COLUMN {column}")
+        for name in added.keys() - _known(connection):
+            connection.execute(added[name])
 
 
 def _known(connection: sqlite3.Connection) -> set[str]:
-    rows = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
-    return {row[0] for row in rows} & ADDED_TABLES.keys()
+    return {row[0] for row in connection.execute("SELECT name FROM sqlite_master")}
 
 
 def _make_file(path: Path) -> None:

@@ -6,6 +6,7 @@ import json
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from pydantic import ValidationError
 
@@ -102,7 +103,15 @@ class Drain:
         self._most_bytes = None if maximum_packet is None else maximum_packet - _HEADER_BYTES
         self._media.limit(self._most_bytes or self._limits.part_bytes)
 
-    def fill(self, link: Publisher, now_ns: int, boot_id: str, *, with_media: bool = True) -> None:
+    def fill(
+        self,
+        link: Publisher,
+        now_ns: int,
+        boot_id: str,
+        *,
+        with_media: bool = True,
+        alerts_only: bool = False,
+    ) -> None:
         """Publish what is due, as far as there is room in flight and in the day's bytes.
 
         Args:
@@ -110,6 +119,7 @@ class Drain:
             now_ns: On the boot-time clock.
             boot_id: Of this boot: rows of another are old whatever their clock says.
             with_media: Whether snapshots go too.
+            alerts_only: Only alerts that no broker has taken: nobody would give receipts now.
 
         Raises:
             PublishError: The connection broke; what was not published stays due.
@@ -118,19 +128,19 @@ class Drain:
         if room <= 0:
             return
         floor = self._backlog.newest_old(boot_id, now_ns - _HISTORICAL_AFTER_NS)
-        live = self._admitted(self._backlog.due_rows(room, now_ns, above=floor), now_ns)
+        due = partial(self._backlog.due_rows, now_ns=now_ns, alerts_only=alerts_only)
+        live = self._admitted(due(room, above=floor), now_ns)
         old_room = min(room - len(live), self._limits.most_old - self._old_in_flight())
         old: list[Row] = []
         if old_room > 0:
-            due = self._backlog.due_rows(old_room, now_ns, upto=floor)
-            old = self._admitted(due, now_ns)
+            old = self._admitted(due(old_room, upto=floor), now_ns)
         if live or old:
             self._backlog.mark_sent([row.seq for row in (*live, *old)], [])
         for row in live:
             self._send_row(link, row, is_live=True)
         for row in old:
             self._send_row(link, row, is_live=False)
-        if with_media and old_room > len(old):
+        if with_media and not alerts_only and old_room > len(old):
             for sent in self._media.fill(link, old_room - len(old), now_ns):
                 self._in_flight[sent.mid] = _InFlight(sent.key, sent.attempts, "media")
                 self.counts.media_sent += 1

@@ -10,38 +10,27 @@ import errno
 import logging
 import sqlite3
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 
 from pydantic import ValidationError
 
-from edgeclip.contract.detection import Detection, MediaRef
+from edgeclip.contract.detection import Detection
 from edgeclip.contract.topics import DeviceTopics
 from edgeclip.errors import OutboxError
-from edgeclip_device import database, media, space
+from edgeclip_device import database, media, space, writing
 from edgeclip_device.alarms import Alarms
 from edgeclip_device.clock import WallClock, boot_id
 from edgeclip_device.config import OutboxSettings
-from edgeclip_device.media import Snapshot
+from edgeclip_device.writing import Attachment
+
+__all__ = ["Attachment", "Outbox"]
 
 log = logging.getLogger(__name__)
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-_PRIORITY = {"alert": 2, "routine": 1}
-
-
-@dataclass(frozen=True)
-class Attachment:
-    """A snapshot of a detection and its number in it."""
-
-    n: int
-    snapshot: Snapshot
-
-    @property
-    def ref(self) -> MediaRef:
-        """How the detection names it."""
-        return self.snapshot.ref(self.n)
+_PRIORITY = {"alert": database.ALERT, "routine": database.ROUTINE}
+_PATIENCE = 5  # further waits for the write lock: shorter in all than the watchdog's minute
 
 
 class Outbox:
@@ -99,11 +88,15 @@ class Outbox:
             OutboxError: The row could not be written.
         """
         kept, lost = self._store(attachments)
+        busy = 0
         while True:
             try:
                 return self._commit(detection, kept, lost)
             except OutboxError as error:
-                if not (database.is_full(error) and self._free_space(str(error))):
+                if database.is_busy(error) and busy < _PATIENCE:
+                    busy += 1
+                    log.warning("the outbox has been locked for %d waits: trying again", busy)
+                elif not (database.is_full(error) and self._free_space(str(error))):
                     raise
 
     def beat(self) -> None:
@@ -198,12 +191,12 @@ class Outbox:
 
     def _commit(self, detection: Detection, kept: Sequence[Attachment], lost: set[int]) -> int:
         with database.transaction(self._connection) as connection:
-            seq = _next_seq(connection)
+            seq = writing.next_seq(connection)
             refs = [ref for ref in detection.media if ref.n not in lost]
             final = detection.model_copy(update={"epoch": self.epoch, "seq": seq, "media": refs})
             self._insert(connection, final)
             for item in kept:
-                _insert_media(connection, final.detection_id, item, seq)
+                writing.insert_media(connection, final.detection_id, item, seq)
             if lost:
                 database.count_dropped(connection, "media", len(lost), self._clock.now())
             doomed = space.keep_caps(connection, self._settings, self._clock.now())
@@ -232,7 +225,7 @@ class Outbox:
                 len(payload),
             ),
         )
-        _keep_journal(connection, detection, payload)
+        writing.keep_journal(connection, detection, payload)
         if self._clock.trust().trusted:
             database.write_meta(connection, "anchor", now.isoformat())
 
@@ -260,37 +253,3 @@ class Outbox:
                 return False
             raise
         return True
-
-
-def _next_seq(connection: sqlite3.Connection) -> int:
-    row = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'outbox'").fetchone()
-    return int(row[0]) + 1 if row else 1
-
-
-def _insert_media(
-    connection: sqlite3.Connection, detection_id: str, item: Attachment, seq: int
-) -> None:
-    snapshot = item.snapshot
-    connection.execute(
-        "INSERT OR IGNORE INTO media (sha256, detection_id, n, path, size_bytes, kind, added)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?)",
-        (
-            snapshot.sha256,
-            detection_id,
-            item.n,
-            f"{snapshot.sha256}.jpg",
-            len(snapshot.data),
-            snapshot.kind,
-            seq,
-        ),
-    )
-
-
-def _keep_journal(connection: sqlite3.Connection, detection: Detection, payload: bytes) -> None:
-    """Remember an open visit, forget one that ended: a restart closes what it finds."""
-    if detection.phase in ("end", "retract"):
-        connection.execute("DELETE FROM visits WHERE detection_id = ?", (detection.detection_id,))
-    else:
-        connection.execute(
-            "INSERT OR REPLACE INTO visits VALUES (?, ?)", (detection.detection_id, payload)
-        )

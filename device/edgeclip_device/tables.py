@@ -46,3 +46,15 @@ ADDED_TABLES: Final = {
     " WITHOUT ROWID",
 }
 """Made in any file of version 1 that lacks them: software that does not know them is not harmed."""
+
+WAITING: Final = "state IN (2, 4)"
+"""What waits for a receipt, or was refused; stands in a query as it does in the index."""
+
+ADDED_COLUMNS: Final = dict.fromkeys(("outbox", "media"), "era INTEGER NOT NULL DEFAULT 0")
+ADDED_INDEXES: Final = {
+    "outbox_waiting": "CREATE INDEX outbox_waiting ON outbox (state, priority, era, next_try_ns)"
+    f" WHERE {WAITING}",
+    "media_waiting": "CREATE INDEX media_waiting ON media (state, era, next_try_ns)"
+    f" WHERE {WAITING}",
+}
+"""Likewise, after the columns."""

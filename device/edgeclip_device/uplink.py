@@ -10,7 +10,7 @@ from edgeclip.contract.topics import DeviceTopics, dashboard_status
 from edgeclip.errors import PublishError
 from edgeclip_device import events as ev
 from edgeclip_device.backlog import Backlog
-from edgeclip_device.backoff import RetryPolicy, login_was_refused
+from edgeclip_device.backoff import login_was_refused
 from edgeclip_device.budget import CONNECTION_BYTES, Budget, Metered
 from edgeclip_device.clock import WallClock, boot_id
 from edgeclip_device.clock_fix import ClockFixer
@@ -28,11 +28,11 @@ from edgeclip_device.notify import Notifier
 from edgeclip_device.plain_events import with_events
 from edgeclip_device.presence import Presence
 from edgeclip_device.retained import Announcer
+from edgeclip_device.tries import Tries
 from edgeclip_device.uplink_acts import command_desk, device_facts
 
 log = logging.getLogger(__name__)
 
-_CONNECT_S = 15.0  # from the first packet to CONNACK
 _COUNT_EVERY_S = 0.2
 _MOST_EVENTS = 200  # between two ticks: a flood of messages must not starve the watchdog
 
@@ -76,10 +76,7 @@ class Uplink:
         self._boot_id = boot_id()
         self._link: Link | None = None
         self._bdseq = 0
-        self._retry = RetryPolicy(settings.mqtt.retry_max_s, self._options.timing)
-        self._next_try_at = 0.0
-        self._connected_at = 0.0
-        self._alert_at_try = 0
+        self._tries = Tries(settings.mqtt.retry_max_s, self._options.timing)
         self._counted_at = 0.0
         self._clock_fixer = ClockFixer(clock, self._topics, self._boot_id)
         self._presence = Presence(settings, self._boot_id)
@@ -157,9 +154,9 @@ class Uplink:
             self._reopen()
         if self.report.state == "online":
             self._work()
-        elif self.report.state == "offline" and self._is_time_to_try():
+        elif self.report.state == "offline" and self._tries.are_due(self._backlog.newest_alert):
             self._connect()
-        elif self.report.state == "connecting" and self._connect_took_too_long():
+        elif self.report.state == "connecting" and self._tries.took_too_long:
             self._on_disconnected(ev.Disconnected("the broker does not answer"))
         if time.monotonic() - self._counted_at >= _COUNT_EVERY_S:
             self._count()
@@ -170,28 +167,13 @@ class Uplink:
         self._counted_at = time.monotonic()
         rows, media = self._backlog.waiting()
         self._notifier.status(f"{self.report.state}; {rows} detections, {media} snapshots wait")
-        online_s = self._online_s()
-        if online_s >= self._options.timing.stable_s:
-            self._retry.connection_is_stable()
-        twin, refusals = self._retry.looks_like_a_twin, self._drain.refusals
-        self._link_alarms.link(online_s, refusals, is_twin=twin)
+        self._tries.look()
+        twin, refusals = self._tries.policy.looks_like_a_twin, self._drain.refusals
+        self._link_alarms.link(self._tries.online_s, refusals, is_twin=twin)
         self._link_alarms.outbox(self._budget)
         self._clock_fixer.look(self._backlog)
         self._detect_watch.look(self._backlog)
         self._desk.tick()
-
-    def _online_s(self) -> float:
-        return time.monotonic() - self._connected_at if self.report.state == "online" else 0.0
-
-    def _is_time_to_try(self) -> bool:
-        """Whether the wait is over; where tries are rare, a fresh alert shortens it."""
-        now = time.monotonic()
-        if now >= self._next_try_at:
-            return True
-        waited_s = now - self._connected_at
-        if not self._retry.tries_are_rare or waited_s < self._settings.mqtt.retry_max_s:
-            return False
-        return self._backlog.newest_alert() > self._alert_at_try
 
     def _work(self) -> None:
         if self._link is None:
@@ -206,10 +188,14 @@ class Uplink:
             self._postman.fill(link)
             self._announcer.tell(link, self._backlog.alarms.retained())
             self._health.tell(link, self._backlog, self._drain.counts)
-            is_proven = self._online_s() >= self._options.timing.stable_s
-            media = is_proven or not self._retry.was_away_long
             out = with_events(self._settings, self._link, link)
-            self._drain.fill(out, self._clock.boot_ns(), self._boot_id, with_media=media)
+            self._drain.fill(
+                out,
+                self._clock.boot_ns(),
+                self._boot_id,
+                with_media=self._tries.carries_media,
+                alerts_only=self._dashboard.is_away,
+            )
         except PublishError as error:
             self._on_disconnected(ev.Disconnected(str(error)))
 
@@ -223,14 +209,10 @@ class Uplink:
     def _connect(self) -> None:
         self._bdseq = self._backlog.next_bdseq()
         self.report.state = "connecting"
-        self._connected_at = time.monotonic()
-        self._alert_at_try = self._backlog.newest_alert()
+        self._tries.begin(self._backlog.newest_alert())
         self._budget.spend(0, CONNECTION_BYTES)
         self._link = Link(self._link_config, self._bdseq, self.events)
         self._link.connect(self._presence.will(self._bdseq))
-
-    def _connect_took_too_long(self) -> bool:
-        return time.monotonic() - self._connected_at > _CONNECT_S
 
     def _on_connected(self, event: ev.Connected) -> None:
         if self._link is None or self.report.state != "connecting":
@@ -243,7 +225,7 @@ class Uplink:
         self._postman.on_connect()
         self._health.on_connected()
         self._drain.on_connect(event.maximum_packet)
-        self._connected_at = time.monotonic()
+        self._tries.connected()
         topics = (self._topics.receipt, dashboard_status(self._settings.project))
         self._link.subscribe(*topics, *self._desk.subscriptions)
         if not event.session_present:
@@ -259,11 +241,9 @@ class Uplink:
         if self._link is None:
             return
         link, self._link = self._link, None
-        lived_s = self._online_s()
         link.close()
         self._drain.on_disconnect()
-        wait_s = self._retry.wait_s(event.code, lived_s)
-        self._next_try_at = time.monotonic() + wait_s
+        wait_s = self._tries.ended(event.code)
         self.report.state, self.report.error = "offline", event.reason
         self.report.login_refused = login_was_refused(event.code)
         if self.report.login_refused:
@@ -271,7 +251,7 @@ class Uplink:
         level = logging.ERROR if self.report.login_refused else logging.WARNING
         url = self._settings.mqtt.url
         log.log(level, "%s: %s; next try in %.1f s", url, event.reason, wait_s)
-        if self._retry.looks_like_a_twin:
+        if self._tries.policy.looks_like_a_twin:
             log.error(
                 "does another client use our id %r? Each device needs a device_id of its own",
                 self._settings.device_id,
@@ -284,6 +264,7 @@ class Uplink:
                 log.warning("a retained receipt is passed over: take it away from the broker")
                 return
             self._health.on_receipt()
+            self._dashboard.gave_receipt()
             released = self._drain.on_receipt(message.payload)
             if self._options.on_released is not None:
                 self._options.on_released(released)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -92,6 +93,33 @@ def test_a_dashboard_that_comes_back_gets_at_once_what_it_missed(
         receiver.gives_receipts = True
         receiver.publish(topic, second, retain=True)
         eventually(lambda: outbox.waiting() == (0, 0), "all receipts")
+
+
+def test_while_the_dashboard_is_offline_alerts_go_once_and_the_backlog_waits(
+    make_settings: Make, broker: Broker, start_uplink: StartUplink
+) -> None:
+    settings = make_settings(mqtt={"url": broker.url}, uplink={"resend_s": 0.2})
+    topic = dashboard_status(settings.project)
+    with (
+        closing(Outbox(settings.state, settings.outbox, SystemClock())) as outbox,
+        receiving(broker, gives_receipts=False) as receiver,
+    ):
+        away = Status(state="offline", since=None, bdseq=1).to_json()
+        receiver.publish(topic, away, retain=True)
+        uplink = start_uplink(settings)
+        eventually(lambda: uplink.uplink._dashboard.is_away, "the dashboard's will")
+        for item in IDS[:5]:
+            news = detection(detection_id=item).model_copy(update={"severity": "routine"})
+            outbox.emit(news)
+        _emit(outbox, 5, 8)
+        eventually(lambda: len(receiver.keys()) == 3, "the alerts")
+        time.sleep(1.5)  # four times the resend time
+        assert receiver.keys() == {(item, 0) for item in IDS[5:8]}
+        assert receiver.duplicates() == 0
+        receiver.gives_receipts = True
+        receiver.publish(topic, Status(state="online", since=NOON, bdseq=2).to_json(), retain=True)
+        eventually(lambda: outbox.waiting() == (0, 0), "all receipts")
+    assert receiver.keys() == {(item, 0) for item in IDS[:8]}
 
 
 def test_a_publish_that_the_acl_refuses_is_seen_and_the_row_stays(
