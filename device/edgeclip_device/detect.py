@@ -9,7 +9,13 @@ from contextlib import ExitStack, contextmanager
 
 import cv2
 
-from edgeclip.errors import ArtefactError, BackendError, ConfigError, OutboxError
+from edgeclip.errors import (
+    ArtefactError,
+    BackendError,
+    ConfigError,
+    EdgeclipError,
+    OutboxError,
+)
 from edgeclip_device.backends.base import Backend
 from edgeclip_device.backends.choosing import Chosen, choose_backend
 from edgeclip_device.backends.ladder import Ladder
@@ -85,7 +91,7 @@ def opened_detector(
         settings = shelf.applied(shelf.read().serving)
         trust = Trust(settings.inference, settings.state, shelf.ran_here())
         notifier.busy(_WARM_UP_S)
-        router = _load_router(settings, trust, outbox)
+        router = _load_router(settings, trust, outbox, shelf)
         pack = router.packs[router.resident]
         source = _open_source(settings, router, options)
         stack.callback(source.close)  # a camera opens while the engine is loaded
@@ -148,16 +154,23 @@ def _watch_once(settings: DeviceSettings, notifier: Notifier, stop: threading.Ev
             detector.run(stop)
             Shelf(settings).ended_well()
             return detector.errands.begins_anew and not stop.is_set()
-    except ConfigError as error:
-        if not take_back(settings.state, str(error)):
+    except (ArtefactError, BackendError, ConfigError) as error:
+        if not _is_taken_back(settings, options.clock, error):
             raise
-        log.error("the desired state cannot be applied and is taken back: %s", error)
         return not stop.is_set()
-    except (ArtefactError, BackendError) as error:
-        if not fall_back(settings, options.clock, str(error)):
-            raise
+
+
+def _is_taken_back(settings: DeviceSettings, clock: WallClock, error: EdgeclipError) -> bool:
+    """Take back what ended a detector: the promoted pack, or the desired state, if either did."""
+    is_config = isinstance(error, ConfigError)
+    is_new = Shelf(settings).read().stage == "watch"  # the newest of both is held to be at fault
+    if (is_new or not is_config) and fall_back(settings, clock, str(error)):
         log.error("the promoted pack cannot serve, the one before does: %s", error)
-        return not stop.is_set()
+        return True
+    if is_config and take_back(settings.state, str(error)):
+        log.error("the desired state cannot be applied and is taken back: %s", error)
+        return True
+    return False
 
 
 def _join(
@@ -210,14 +223,17 @@ def _open_source(settings: DeviceSettings, router: PackRouter, options: DetectOp
     return options.open_source(opening)
 
 
-def _load_router(settings: DeviceSettings, trust: Trust, outbox: Outbox) -> PackRouter:
+def _load_router(
+    settings: DeviceSettings, trust: Trust, outbox: Outbox, shelf: Shelf
+) -> PackRouter:
     """Load the packs that decide; one that may not is an alarm."""
     try:
         router = load_router(settings.inference, settings.router, trust.read)
     except ArtefactError as error:
         outbox.alarms.raise_alarm("pack_rejected", str(error))
         raise
-    outbox.alarms.clear_alarm("pack_rejected")
+    state = shelf.read()
+    outbox.alarms.set_alarm("pack_rejected", state.reason if state.is_rejected else None)
     return router
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -19,6 +19,7 @@ from edgeclip_device.detections import DetectionWriter, FailureCode
 from edgeclip_device.endings import closed_after_restart, ended_failure
 from edgeclip_device.frames import Frame
 from edgeclip_device.heads import Classification
+from edgeclip_device.known_classes import refuse_unknown_classes
 from edgeclip_device.limits import RateLimits
 from edgeclip_device.motion.gate import GateResult, MotionGate
 from edgeclip_device.motion.stuck import StuckWatch
@@ -93,8 +94,7 @@ class Pipeline:
         on_commit: CommitHook,
     ) -> None:
         visits = settings.visits
-        _refuse_unknown(router, "[visits].routine_classes", visits.routine_classes)
-        _refuse_unknown(router, "[location.classes]", settings.location.classes)
+        refuse_unknown_classes(router, settings)
         self.counts = PipelineCounts()
         self.is_armed = True  # else the gate alone goes on
         self._stages = stages
@@ -290,11 +290,3 @@ class Pipeline:
             seq,
         )
         self._on_commit(Committed(final, self._at_s, read_ns, committed_ns))
-
-
-def _refuse_unknown(router: PackRouter, where: str, names: Iterable[str]) -> None:
-    targets = router.targets
-    if unknown := sorted(set(names) - set(targets)):
-        raise ConfigError(
-            f"{where}: {', '.join(unknown)}: the pack decides on {', '.join(targets)}"
-        )

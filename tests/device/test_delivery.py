@@ -100,6 +100,20 @@ def test_an_altered_delivery_leaves_nothing_behind(
     assert list((tmp_path / "shelf").iterdir()) == []
 
 
+def test_a_delivery_whose_bytes_cannot_be_unpacked_is_none(
+    team: Team, base: Path, tmp_path: Path
+) -> None:
+    delivery = team.delivery("1.1.0")
+    data = bytearray(delivery.read_bytes())
+    with zipfile.ZipFile(delivery) as file:
+        entry = file.getinfo(MANIFEST_FILE)
+    begins = entry.header_offset + 30 + len(entry.filename)
+    data[begins : begins + 8] = b"\xff" * 8
+    delivery.write_bytes(data)
+    with pytest.raises(BundleDamagedError, match="is no delivery"):
+        _unwrap(team, delivery, base, tmp_path / "new")
+
+
 def test_names_beside_the_manifest_are_never_unpacked(
     team: Team, base: Path, tmp_path: Path
 ) -> None:

@@ -13,13 +13,20 @@ from pathlib import Path
 from edgeclip.contract.bundle import MANIFEST_FILE
 from edgeclip.contract.hashing import sha256_bytes
 from edgeclip.contract.signing import read_public_keys, verified
-from edgeclip.errors import BackendError, BundleDamagedError, EdgeclipError, SignatureError
+from edgeclip.errors import (
+    BackendError,
+    BundleDamagedError,
+    BundleMismatchError,
+    EdgeclipError,
+    SignatureError,
+)
 from edgeclip_device.backends.base import Backend
 from edgeclip_device.backends.choosing import choose_backend
 from edgeclip_device.backends.golden import golden_parity
 from edgeclip_device.backends.ladder import Ladder
 from edgeclip_device.classifier import Classifier
 from edgeclip_device.config import DeviceSettings
+from edgeclip_device.known_classes import refuse_unknown_classes
 from edgeclip_device.own_engines import OwnEngines
 from edgeclip_device.pack_router import PackRouter, load_router
 from edgeclip_device.rollout.delivery import unwrap
@@ -81,6 +88,7 @@ def unpacked(delivery: Path, settings: DeviceSettings, shelf: Shelf) -> str:
     Raises:
         SignatureError: It is not signed by a key of `[inference].public_keys`.
         BundleDamagedError: It is no delivery, or damaged.
+        BundleMismatchError: It decides already.
         OutboxError: The disk is full or cannot be written.
     """
     keys = read_public_keys(settings.inference.public_keys)
@@ -90,6 +98,8 @@ def unpacked(delivery: Path, settings: DeviceSettings, shelf: Shelf) -> str:
         )
     base = shelf.path(shelf.read().serving)
     name = _name_of(delivery)
+    if base is not None and name == _name_of_bundle(base):
+        raise BundleMismatchError(f"{delivery.name} is the bundle that decides here already")
     unwrap(
         delivery,
         shelf.folder / name,
@@ -106,11 +116,12 @@ def tested(name: str, shelf: Shelf) -> Candidate:
         ArtefactError: It may not decide: a signature, a hash, a downgrade, its format.
         BackendError: It computes something else than the exporter did.
         SetupError: What it needs is not installed.
-        ConfigError: The configuration has thresholds or packs that it lacks.
+        ConfigError: The configuration has thresholds, classes or packs that it lacks.
     """
     settings = shelf.applied(name)
     trust = Trust(settings.inference, settings.state, shelf.ran_here())
     router = load_router(settings.inference, settings.router, trust.read)
+    refuse_unknown_classes(router, settings)  # else it would only fail once it decides
     pack = router.packs[router.resident]
     own = OwnEngines(settings.inference, settings.state)
     backend = choose_backend(pack, settings.inference, Ladder(believes=own.believes)).backend
@@ -134,6 +145,13 @@ def preparing(
         return tested(str(found), shelf)
 
     return Preparing(partial(prepare))
+
+
+def _name_of_bundle(bundle: Path) -> str | None:
+    try:
+        return sha256_bytes((bundle / MANIFEST_FILE).read_bytes())[:_NAME_DIGITS]
+    except OSError:  # it is missing: whatever comes is another one
+        return None
 
 
 def _name_of(delivery: Path) -> str:

@@ -10,6 +10,7 @@ import hashlib
 import os
 import shutil
 import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -31,6 +32,14 @@ from edgeclip.errors import BundleDamagedError, OutboxError, SignatureError
 
 _MOST_MANIFEST: Final = 5_000_000
 _CHUNK: Final = 1 << 20
+_NO_ZIP: Final = (
+    zipfile.BadZipFile,
+    zlib.error,
+    KeyError,
+    EOFError,
+    NotImplementedError,
+    RuntimeError,
+)
 
 
 def wrap(bundle: Path, target: Path, *, task: str | None = None, whole: bool = False) -> int:
@@ -86,7 +95,7 @@ def unwrap(
                 _place(file, name, record, (staging, base))
             _link_engines(base, staging)
             write_bytes(staging / MANIFEST_FILE, data)
-    except (zipfile.BadZipFile, KeyError, EOFError, NotImplementedError, RuntimeError) as error:
+    except _NO_ZIP as error:
         raise BundleDamagedError(f"{delivery} is no delivery ({error}): send it again") from error
     except OSError as error:
         raise OutboxError(f"{folder} cannot be written ({error}): free space") from error

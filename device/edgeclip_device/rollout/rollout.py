@@ -22,6 +22,7 @@ from edgeclip_device.rollout.shelf import Shelf
 log = logging.getLogger(__name__)
 
 _SAVE_EVERY_S = 60.0
+_STANDS_S = 600.0  # a candidate that has not crashed for so long is none that does
 _DONE = Verdict("done")
 Act = Callable[[Pending], None]
 
@@ -55,7 +56,7 @@ class Rollout:
         self._monotonic = monotonic
         self._preparing: tuple[Pending | None, Preparing] | None = None
         self._candidate: Candidate | None = None
-        self._looked_at = self._saved_at = monotonic()
+        self._looked_at = self._saved_at = self._began_at = monotonic()
         self._is_told = False
         self._alerts = 0
         self.begins_anew = False
@@ -63,8 +64,8 @@ class Rollout:
         state = shelf.read()
         self._watched_s, self._is_watched = state.watched_s, state.stage == "watch"
         self._alerts = state.alerts
-        if state.stage == "shadow" and state.candidate:
-            self._preparing = None, preparing(None, state.candidate, settings, shelf)
+        if state.candidate is not None:
+            self._prepare(None, None, state.candidate)
 
     def acts(self, book: CommandBook) -> dict[str, Act]:
         """Return what commands ask of it, by name."""
@@ -110,13 +111,25 @@ class Rollout:
         delivery = Path(pending.args["path"])
         self.close()
         log.info("delivery %s is unpacked and tested", delivery)
-        self._preparing = pending, preparing(delivery, None, self._settings, self._shelf)
+        self._prepare(pending, delivery, None)
+
+    def _prepare(self, pending: Pending | None, delivery: Path | None, name: str | None) -> None:
+        """Begin with a delivery, or a candidate of the last process, if it does not end us."""
+        self._began_at = self._monotonic()
+        if self._shelf.count_try(delivery.name if delivery else str(name)):
+            self._refuse(pending, "detect ended three times while it was tested, without a word")
+            return
+        self._preparing = pending, preparing(delivery, name, self._settings, self._shelf)
+
+    def _refuse(self, pending: Pending | None, reason: str) -> None:
+        self._reject(reason)
+        if pending is not None:
+            self._book.finish(pending, Verdict("failed", reason))
+            _remove(Path(pending.args["path"]))
 
     def _take_prepared(self, pending: Pending | None, made: Preparing) -> None:
         if made.candidate is None:
-            self._reject(made.reason)
-            if pending is not None:
-                self._book.finish(pending, Verdict("failed", made.reason))
+            self._refuse(pending, made.reason)
             return
         candidate = made.candidate
         self._candidate = candidate
@@ -128,7 +141,7 @@ class Rollout:
         if pending is not None:
             data = {"packs": candidate.router.names, "stage": "shadow"}
             self._book.finish(pending, _DONE, data)
-            Path(pending.args["path"]).unlink(missing_ok=True)
+            _remove(Path(pending.args["path"]))
 
     def _judge(self, shadow: Shadow) -> None:
         verdict = shadow.verdict()
@@ -198,10 +211,19 @@ class Rollout:
 
     def _save(self, shadow: Shadow) -> None:
         self._saved_at = self._monotonic()
-        changes = {"counts": shadow.counts()}
-        self._shelf.write(self._shelf.read().model_copy(update=changes))
+        state = self._shelf.read()
+        stands = self._saved_at - self._began_at >= _STANDS_S
+        changes = {"counts": shadow.counts(), "tries": 0 if stands else state.tries}
+        self._shelf.write(state.model_copy(update=changes))
 
     def _say(self, text: str) -> None:
         log.warning("%s", text)
         with database.transaction(self._outbox.connection) as connection:
             note_entry(connection, self._clock, "pack", text)
+
+
+def _remove(delivery: Path) -> None:
+    try:
+        delivery.unlink(missing_ok=True)
+    except OSError as error:  # of another user, in a folder of theirs: the uplink tries again
+        log.warning("%s cannot be removed: %s", delivery, error)

@@ -26,7 +26,8 @@ _STATE_FILE: Final = "rollout.json"
 _MOST_OLD: Final = 2
 _MOST_STARTS: Final = 3  # of a bundle that has just been promoted, until it is held to crash
 
-Stage = Literal["stable", "shadow", "watch", "stuck"]
+Stage = Literal["stable", "watch", "stuck"]
+"""Of the bundle that decides; a candidate beside it has no say in that."""
 
 
 class Counts(Part):
@@ -48,7 +49,10 @@ class RolloutState(Part):
 
     serving: str = CONFIGURED
     before: list[str] = Field(default_factory=list, description="The newest first.")
-    candidate: str | None = None
+    candidate: str | None = Field(None, description="Runs in shadow.")
+    trying: str = Field("", description="Delivery or candidate that was begun with last.")
+    tries: int = Field(0, description="How often, since detect last ended in order.")
+    is_rejected: bool = Field(False, description="Whether the last delivery was.")
     stage: Stage = "stable"
     counts: Counts = Counts()
     starts: int = Field(0, description="Of the serving bundle since it was promoted.")
@@ -115,14 +119,27 @@ class Shelf:
     def stage(self, name: str) -> None:
         """Note a candidate that runs in shadow from now on."""
         state = self.read()
-        changes = {"candidate": name, "stage": "shadow", "counts": Counts(), "reason": ""}
+        changes = {"candidate": name, "counts": Counts(), "reason": "", "is_rejected": False}
         self.write(state.model_copy(update=changes))
 
     def reject(self, reason: str) -> None:
         """Drop the candidate."""
         state = self.read()
-        changes = {"candidate": None, "stage": "stable", "reason": reason}
+        changes = {"candidate": None, "reason": reason, "is_rejected": True, "tries": 0}
         self.write(state.model_copy(update=changes))
+
+    def count_try(self, name: str) -> bool:
+        """Count that a delivery or candidate is begun with; say whether it was too often.
+
+        One that crashes the process, or has it killed for its memory, would do so for ever.
+
+        Raises:
+            OutboxError: The disk cannot be written.
+        """
+        state = self.read()
+        tries = 1 + (state.tries if state.trying == name else 0)
+        self.write(state.model_copy(update={"trying": name, "tries": tries}))
+        return tries > _MOST_STARTS
 
     def promote(self) -> None:
         """Let the candidate decide from the next start on.
@@ -137,7 +154,9 @@ class Shelf:
         self.write(
             RolloutState(
                 serving=state.candidate,
-                before=[state.serving, *state.before][:_MOST_OLD],
+                before=[name for name in (state.serving, *state.before) if name != state.candidate][
+                    :_MOST_OLD
+                ],
                 stage="watch",
                 counts=state.counts,
                 may_return=[*self._hash_of(state.serving), *state.may_return][:_MOST_OLD],
@@ -152,7 +171,11 @@ class Shelf:
             return False
         serving, *rest = state.before
         back = RolloutState(
-            serving=serving, before=rest, reason=reason, may_return=state.may_return
+            serving=serving,
+            before=rest,
+            candidate=state.candidate,  # it begins its shadow run anew, beside the old one
+            reason=reason,
+            may_return=state.may_return,
         )
         self.write(back)
         return True
@@ -170,7 +193,7 @@ class Shelf:
         return [sha256_file(path / MANIFEST_FILE)] if path is not None else []
 
     def ended_well(self) -> None:
-        """Forget the starts of a promoted bundle: it did not crash."""
+        """Forget the starts of a promoted bundle, and tries of a candidate: nothing crashed."""
         state = self.read()
-        if state.starts:
-            self.write(state.model_copy(update={"starts": 0}))
+        if state.starts or state.tries:
+            self.write(state.model_copy(update={"starts": 0, "tries": 0}))
