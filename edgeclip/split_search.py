@@ -8,7 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 _TRIES, _STARTS, _SWEEPS = 3000, 10, 10
+_BLOCK = 250  # tries at once
 _MISSING_TARGET, _MISSING_CLASS = 100.0, 5.0  # costs; a share's deviation costs at most 3 a class
+
+Costs = Callable[[NDArray[np.float64]], NDArray[np.float64]]
+"""`(n, parts, classes)` images of n tries -> what each costs."""
 
 
 def assign_groups(
@@ -35,42 +39,92 @@ def assign_groups(
     """
     names = sorted(set(groups))
     counts, is_target = _counts(groups, classes, names, targets)
-    wanted, last = np.asarray(shares), len(shares) - 1
+    wanted = np.asarray(shares)
     is_barred = np.asarray([name in barred for name in names])
 
-    def costs(rows: NDArray[np.int64]) -> NDArray[np.float64]:
-        wrong = ((rows == last) & is_barred).any(axis=1)
-        return np.where(wrong, np.inf, _costs(rows, counts, is_target, wanted))
+    def costs(by_part: NDArray[np.float64]) -> NDArray[np.float64]:
+        return _costs(by_part, is_target, wanted)
 
-    rng = np.random.default_rng(seed)
-    tries = rng.choice(len(shares), size=(_TRIES, len(names)), p=shares)
-    others = rng.choice(last, size=tries.shape, p=wanted[:last] / wanted[:last].sum())
-    tries = np.where((tries == last) & is_barred, others, tries)
-    starts = tries[np.argsort(costs(tries), kind="stable")[:_STARTS]]
-    ends = np.stack([_descend(start, len(shares), costs) for start in starts])
-    best = ends[int(np.argmin(costs(ends)))]
-    if costs(best[None])[0] >= _MISSING_TARGET:
+    starts = _starts(counts, is_barred, wanted, seed, costs)
+    ends = np.stack([_descend(start, counts, is_barred, len(shares), costs) for start in starts])
+    found = costs(_by_part(ends, counts, len(shares)))
+    if found.min() >= _MISSING_TARGET:
         return None
+    best = ends[int(np.argmin(found))]
     return {name: int(part) for name, part in zip(names, best, strict=True)}
 
 
+def _starts(
+    counts: NDArray[np.float64],
+    is_barred: NDArray[np.bool_],
+    shares: NDArray[np.float64],
+    seed: int,
+    costs: Costs,
+) -> NDArray[np.int8]:
+    """Return the best of many random tries, none with a barred group in the last part."""
+    rng, last = np.random.default_rng(seed), len(shares) - 1
+    blocks = [range(at, min(at + _BLOCK, _TRIES)) for at in range(0, _TRIES, _BLOCK)]
+    shapes = [(len(block), len(counts)) for block in blocks]  # all tries at once fill the memory
+    tries = [rng.choice(last + 1, size=shape, p=shares).astype(np.int8) for shape in shapes]
+    if is_barred.any():
+        p = shares[:last] / shares[:last].sum()
+        for block in tries:
+            others = rng.choice(last, size=block.shape, p=p)
+            np.copyto(block, others, where=(block == last) & is_barred, casting="unsafe")
+    found = np.concatenate([costs(_by_part(block, counts, last + 1)) for block in tries])
+    best = np.argsort(found, kind="stable")[:_STARTS]
+    return np.stack([tries[row // _BLOCK][row % _BLOCK] for row in best])
+
+
 def _descend(
-    row: NDArray[np.int64],
+    row: NDArray[np.int8],
+    counts: NDArray[np.float64],
+    is_barred: NDArray[np.bool_],
     parts: int,
-    costs: Callable[[NDArray[np.int64]], NDArray[np.float64]],
-) -> NDArray[np.int64]:
-    """Move single groups to other parts for as long as that lowers the cost."""
+    costs: Costs,
+) -> NDArray[np.int8]:
+    """Move single groups to other parts for as long as that lowers the cost.
+
+    What a move costs depends on the group's counts and part alone: groups that are alike, as of
+    thousands of single images, are tried once until something moves.
+    """
+    row, by_part = row.copy(), _by_part(row[None], counts, parts)[0]
+    kinds = _kinds(counts, is_barred)
     for _ in range(_SWEEPS):
-        before = row
-        for group in range(len(row)):
-            moves = np.repeat(row[None], parts, axis=0)
-            moves[:, group] = np.arange(parts)
+        settled: set[tuple[int, int]] = set()
+        has_moved = False
+        for group, key in enumerate(zip(kinds, row.tolist(), strict=True)):
+            if key in settled:
+                continue
+            here = int(row[group])
+            moves = np.repeat(by_part[None], parts, axis=0)
+            moves[:, here] -= counts[group]
+            moves[np.arange(parts), np.arange(parts)] += counts[group]
             found = costs(moves)
+            found[-1] = np.inf if is_barred[group] else found[-1]
             better = int(np.argmin(found))
-            row = moves[better] if found[better] < found[row[group]] else row
-        if (row == before).all():
+            if found[better] < found[here]:
+                row[group], by_part, has_moved = better, moves[better], True
+                settled.clear()
+            else:
+                settled.add(key)
+        if not has_moved:
             break
     return row
+
+
+def _kinds(counts: NDArray[np.float64], is_barred: NDArray[np.bool_]) -> list[int]:
+    """Return a number for each group, equal for those with equal counts."""
+    both = np.concatenate([counts, is_barred[:, None]], axis=1)
+    _, kinds = np.unique(both, axis=0, return_inverse=True)
+    return [int(kind) for kind in kinds.ravel()]
+
+
+def _by_part(
+    rows: NDArray[np.int8], counts: NDArray[np.float64], parts: int
+) -> NDArray[np.float64]:
+    """Return `(n, parts, classes)` images of `n` tries `(n, groups)`."""
+    return np.stack([(rows == part) @ counts for part in range(parts)], axis=1)
 
 
 def _counts(
@@ -86,13 +140,11 @@ def _counts(
 
 
 def _costs(
-    rows: NDArray[np.int64],
-    counts: NDArray[np.float64],
+    by_part: NDArray[np.float64],
     is_target: NDArray[np.bool_],
     shares: NDArray[np.float64],
 ) -> NDArray[np.float64]:
     """Return what each try costs: targets missing in a part, then classes, then uneven shares."""
-    by_part = np.stack([(rows == part) @ counts for part in range(len(shares))], axis=1)
     absent = by_part == 0
     costs = _MISSING_TARGET * absent[..., is_target].sum(axis=(1, 2))
     if not is_target.all():

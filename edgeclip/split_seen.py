@@ -67,17 +67,17 @@ def _spread(places: dict[str, str], count: int, seed: int, barred: Collection[st
     left: dict[str, list[str]] = defaultdict(list)
     for burst in rng.permutation(sorted(places)):
         left[places[str(burst)]].append(str(burst))
+    free = {
+        place: [burst for burst in own if burst not in barred]
+        for place, own in sorted(left.items())
+    }
+    remaining = {place: len(own) for place, own in left.items()}
     chosen: set[str] = set()
     while len(chosen) < count:
-        free = {
-            place: [burst for burst in own if burst not in barred]
-            for place, own in sorted(left.items())
-            if len(own) > 1
-        }
-        place = max(free, key=lambda name: (len(free[name]) > 0, len(left[name])), default=None)
+        several = (place for place in free if remaining[place] > 1)
+        place = max(several, key=lambda p: (len(free[p]) > 0, remaining[p]), default=None)
         if place is None or not free[place]:
             break
-        taken = free[place][-1]
-        left[place].remove(taken)
-        chosen.add(taken)
+        chosen.add(free[place].pop())
+        remaining[place] -= 1
     return chosen
