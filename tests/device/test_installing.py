@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import stat
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -167,6 +169,56 @@ def test_credentials_that_lie_ready_are_handed_to_the_uplink(tmp_path: Path) -> 
 
 
 @pytest.mark.systemd
+def test_the_cameras_login_is_handed_to_detect_and_to_nobody_else(tmp_path: Path) -> None:
+    folder = tmp_path / "etc/edgeclip/credentials"
+    folder.mkdir(parents=True)
+    (folder / "camera-password").write_text("secret")
+    _install(tmp_path)
+    units = tmp_path / "etc/systemd/system"
+    text = (units / "edgeclip-detect.service.d/credentials.conf").read_text()
+    assert "LoadCredential=camera-password:/etc/edgeclip/credentials/camera-password" in text
+    assert not (units / "edgeclip-uplink.service.d").exists()
+
+
+@pytest.mark.systemd
+def test_a_drop_in_that_the_engineer_changed_is_kept(tmp_path: Path) -> None:
+    config = tmp_path / CONFIG.lstrip("/")
+    config.parent.mkdir(parents=True)
+    config.write_text('[camera]\nsource = "rtsp://camera.lan/live"\n')
+    _install(tmp_path)
+    drop_in = tmp_path / "etc/systemd/system/edgeclip-detect.service.d/rtsp.conf"
+    for words in ("IPAddressAllow=10.9.8.7", "IPAddressAllow=10.9.8.7 10.9.8.8\nMemoryMax=2G"):
+        drop_in.write_text(re.sub("IPAddressAllow=.*", words, drop_in.read_text()))
+        steps = _install(tmp_path)
+        assert words in drop_in.read_text()
+        assert not any("IP address" in step.what for step in steps)
+    config.write_text('[camera]\nsource = "rtsp://10.1.1.1/live"\n')
+    steps = _install(tmp_path)
+    assert "MemoryMax=2G" in drop_in.read_text()
+    assert any("does not name the camera, 10.1.1.1" in step.what for step in steps)
+
+
+@pytest.mark.systemd
+def test_a_camera_of_its_own_gets_its_drop_ins_and_loses_all_with_the_rest(tmp_path: Path) -> None:
+    folder = tmp_path / "etc/edgeclip/north"
+    (folder / "credentials").mkdir(parents=True)
+    (folder / "credentials/mqtt-password").write_text("secret")
+    (folder / "device.toml").write_text('[camera]\nsource = "rtsp://10.1.2.3/live"\n')
+    _install(tmp_path)
+    units = tmp_path / "etc/systemd/system"
+    rtsp = (units / "edgeclip-detect@north.service.d/rtsp.conf").read_text()
+    assert "IPAddressAllow=10.1.2.3" in rtsp
+    text = (units / "edgeclip-uplink@north.service.d/credentials.conf").read_text()
+    assert "LoadCredential=mqtt-password:/etc/edgeclip/north/credentials/mqtt-password" in text
+    subprocess.run(
+        ["systemctl", f"--root={tmp_path}", "enable", "edgeclip-detect@north.service"],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    uninstall(tmp_path)
+    assert [path.name for path in units.rglob("*edgeclip*")] == []
+
+
+@pytest.mark.systemd
 def test_the_units_name_the_program_that_installs_them(tmp_path: Path) -> None:
     steps = _install(tmp_path, program="/srv/venv/bin/edgeclip-device")
     unit = (tmp_path / "etc/systemd/system/edgeclip-detect.service").read_text()
@@ -234,6 +286,8 @@ def test_purge_leaves_nothing(tmp_path: Path, bundle: Path) -> None:
     _install(tmp_path, bundle)
     uninstall(tmp_path, purge=True)
     assert {name for name in _tree(tmp_path) if "edgeclip" in name} == set()
+    assert "edgeclip" not in (tmp_path / "etc/passwd").read_text()
+    assert "edgeclip" not in (tmp_path / "etc/group").read_text()
 
 
 @pytest.mark.systemd

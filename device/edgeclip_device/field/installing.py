@@ -12,6 +12,12 @@ from edgeclip.contract.files import new_folder
 from edgeclip.errors import SetupError
 from edgeclip_device.config import DeviceSettings, load_settings
 from edgeclip_device.field import unit_files as files
+from edgeclip_device.field.drop_ins import (
+    Instance,
+    cameras_of_their_own,
+    drop_in_folders,
+    put_drop_ins,
+)
 from edgeclip_device.field.requests import REQUESTS
 from edgeclip_device.field.steps import Step, System
 from edgeclip_device.trust import Trust
@@ -19,7 +25,10 @@ from edgeclip_device.trust import Trust
 CONFIG = "/etc/edgeclip/device.toml"
 STATE = "/var/lib/edgeclip"
 BUNDLE = f"{STATE}/bundle"
+JOBS = ("detect", "uplink")
 SERVICES = ("edgeclip-detect.service", "edgeclip-uplink.service")
+USERS = ("edgeclip-detect", "edgeclip-uplink")
+GROUP = "edgeclip"
 PATHS = tuple(f"edgeclip-apply@{request}.path" for request in REQUESTS)
 
 _TEMPLATE = """\
@@ -78,7 +87,8 @@ def install(options: InstallOptions) -> list[Step]:
     settings = _settings(system)
     if options.bundle is not None:
         _put_bundle(system, options.bundle, settings)
-    _put_drop_ins(system, settings)
+    for instance in (Instance(), *cameras_of_their_own(system)):
+        put_drop_ins(system, instance)
     _enable(system, options, settings)
     return system.steps
 
@@ -90,22 +100,37 @@ def uninstall(root: Path, *, purge: bool = False) -> list[Step]:
         SetupError: Something cannot be removed or run.
     """
     system = System(root)
+    others = [camera.unit(job) for camera in cameras_of_their_own(system) for job in JOBS]
     if system.is_running:
-        system.run("systemctl", "disable", "--now", *SERVICES, *PATHS)
+        system.run("systemctl", "disable", "--now", *SERVICES, *others, *PATHS)
     elif any(system.at(f"{files.UNITS_FOLDER}/{unit}").exists() for unit in files.UNITS):
-        system.run("systemctl", "disable", *SERVICES, *PATHS)
-    for name in (*files.UNITS, *(f"{service}.d" for service in SERVICES)):
+        system.run("systemctl", "disable", *SERVICES, *others, *PATHS)
+    for name in files.UNITS:
         system.remove(f"{files.UNITS_FOLDER}/{name}")
+    for folder in drop_in_folders(system):
+        system.remove(folder)
     for name in files.SYSTEM_FILES.values():
         system.remove(name)
     if purge:
         for name in ("/etc/edgeclip", STATE, "/var/lib/edgeclip-apply"):
             system.remove(name)
+        _remove_users(system)
     else:
         system.say("note", f"/etc/edgeclip and {STATE} stay: --purge removes them, and the outbox")
     if system.is_running:
         system.run("systemctl", "daemon-reload")
     return system.steps
+
+
+def _remove_users(system: System) -> None:
+    """Remove users and group; not before their files, which nobody would own then."""
+    for file, program, names in (("passwd", "userdel", USERS), ("group", "groupdel", (GROUP,))):
+        path = system.at(f"/etc/{file}")
+        known = path.read_text().splitlines() if path.is_file() else []
+        for name in names:
+            if any(line.startswith(f"{name}:") for line in known):
+                system.run(program, name, where="--prefix")
+                system.say("removed", f"{program.removesuffix('del')} {name}")
 
 
 def _require_a_program_that_units_see(options: InstallOptions, system: System) -> None:
@@ -151,27 +176,6 @@ def _put_bundle(system: System, bundle: Path, settings: DeviceSettings) -> None:
         if engines.is_dir() and not (folder / ENGINES_FOLDER).exists():
             shutil.copytree(engines, folder / ENGINES_FOLDER)
     system.say("made" if is_first else "changed", BUNDLE)
-
-
-def _put_drop_ins(system: System, settings: DeviceSettings) -> None:
-    source = settings.camera.source
-    drop_in = files.camera_drop_in(source)
-    folder = f"{files.UNITS_FOLDER}/{SERVICES[0]}.d"
-    for name in ("csi.conf", "rtsp.conf"):
-        if drop_in is not None and drop_in[0] == name:
-            system.put(f"{folder}/{name}", drop_in[1])
-        elif system.at(f"{folder}/{name}").exists():
-            system.remove(f"{folder}/{name}")
-    if files.names_no_address(source):
-        system.say("note", f"put the camera's IP address into {folder}/rtsp.conf")
-    there = system.at(files.CREDENTIALS_FOLDER)
-    credentials = [path.name for path in there.iterdir()] if there.is_dir() else []
-    text = files.credentials_drop_in(credentials)
-    name = f"{files.UNITS_FOLDER}/{SERVICES[1]}.d/credentials.conf"
-    if text is not None:
-        system.put(name, text)
-    elif system.at(name).exists():
-        system.remove(name)
 
 
 def _enable(system: System, options: InstallOptions, settings: DeviceSettings) -> None:

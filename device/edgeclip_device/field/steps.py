@@ -101,8 +101,13 @@ class System:
             raise SetupError(f"{path} cannot be removed ({error.strerror}): use sudo") from error
         self.say("removed", name)
 
-    def run(self, program: str, *arguments: str) -> None:
-        """Run one of systemd's programs on this file system.
+    def run(self, program: str, *arguments: str, where: str = "--root") -> None:
+        """Run a program on this file system.
+
+        Args:
+            program: Of systemd, or one that takes the same option.
+            arguments: What it is told.
+            where: Its option for a folder that stands for `/`.
 
         Raises:
             SetupError: It failed, or took too long.
@@ -112,10 +117,10 @@ class System:
         if found is None:
             self.say("note", f"{program} is not here: run `{line}` on the device")
             return
-        where = [] if self.root == Path("/") else [f"--root={self.root}"]
+        there = [] if self.root == Path("/") else [where, str(self.root.absolute())]
         try:
             done = subprocess.run(
-                [found, *where, *arguments],
+                [found, *there, *arguments],
                 capture_output=True,
                 text=True,
                 check=False,
