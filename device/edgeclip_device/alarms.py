@@ -52,7 +52,7 @@ class Alarms:
         standing = self.standing().get(code)
         if standing is not None and standing.detail == text:
             return
-        since = standing.since if standing else believed(self._clock.now(), None)
+        since = standing.since if standing else believed(self._clock.now(), self._clock.not_before)
         boot = standing.boot_id if standing else boot_id()
         log.error("alarm %s: %s", code, text)
         self._keep(code, Alarm(code=code, since=since, boot_id=boot, detail=text))

@@ -104,7 +104,7 @@ class Budget:
             self.holds_back = False
 
     def _new_day(self) -> _Day:
-        began_at = believed(self._clock.now(), None)
+        began_at = believed(self._clock.now(), self._clock.not_before)
         return _Day(
             boot_id=self._boot_id,
             began_ns=self._clock.boot_ns(),

@@ -10,7 +10,7 @@ import functools
 import os
 import time
 import uuid
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Protocol
 
@@ -21,6 +21,7 @@ from edgeclip_device.machine.tree import Tree
 
 BOOT_ID_VARIABLE = "EDGECLIP_BOOT_ID"
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+_LONGEST_OFF = timedelta(days=400)
 
 
 class WallClock(Protocol):
@@ -35,8 +36,12 @@ class WallClock(Protocol):
     def trust(self) -> Clock:
         """Return how far `now` can be believed."""
 
+    @property
+    def not_before(self) -> datetime:
+        """What is known to have passed: no earlier wall time is right."""
+
     def remember(self, anchor: datetime | None) -> None:
-        """Never believe a time before this one, from before a reboot."""
+        """Believe no time before this one, from before a reboot, unless NTP or GNSS says so."""
 
 
 class SystemClock:
@@ -66,9 +71,30 @@ class SystemClock:
         evidence = find_evidence(self._tree, self._settings, now)
         return self._judge.judge(evidence, now, self.boot_ns())
 
+    @property
+    def not_before(self) -> datetime:
+        """What is known to have passed: no earlier wall time is right."""
+        return self._judge.not_before
+
     def remember(self, anchor: datetime | None) -> None:
-        """Never believe a time before this one, from before a reboot."""
+        """Believe no time before this one, from before a reboot, unless NTP or GNSS says so."""
         self._judge.not_before = max(BELIEVED_FROM, anchor or BELIEVED_FROM)
+
+
+def may_be_anchor(clock: WallClock, anchor: datetime | None) -> bool:
+    """Say whether the wall time of now is to be remembered as passed.
+
+    A hardware clock may have been set to anything: it may be a year on after a winter in a
+    box, but not ten. A wrong anchor would make later boots distrust the right time.
+
+    Args:
+        clock: Whose time it is.
+        anchor: The last one; None where there is none.
+    """
+    trust = clock.trust()
+    if not trust.trusted or trust.source != "rtc" or anchor is None:
+        return trust.trusted
+    return clock.now() - anchor <= timedelta(seconds=clock.boot_ns() / 1e9) + _LONGEST_OFF
 
 
 def boot_now_ns() -> int:
@@ -81,7 +107,7 @@ def believed(now: datetime, anchor: datetime | None) -> datetime | None:
 
     Args:
         now: The wall time.
-        anchor: The last wall time that was believed, from before a reboot; None if there is none.
+        anchor: What is known to have passed; None where nothing is.
     """
     return None if now < max(BELIEVED_FROM, anchor or BELIEVED_FROM) else now
 

@@ -77,6 +77,7 @@ class TrustJudge:
     def __init__(self, settings: ClockSettings) -> None:
         self._settings = settings
         self._fix: _Fix | None = None
+        self._is_stepped = False  # since NTP or GNSS last spoke
         self.not_before = BELIEVED_FROM
 
     def judge(self, evidence: Evidence, now: datetime, boot_ns: int) -> Clock:
@@ -87,28 +88,36 @@ class TrustJudge:
             now: The wall time.
             boot_ns: Since boot, suspension included.
         """
-        if now < self.not_before:  # whatever NTP said: it was set back since
-            self._fix = None
-            return Clock(trusted=False, source="none")
         offset_ns = round(now.timestamp() * 1e9) - boot_ns
         found = _said(evidence)
-        if found is not None and (found.error_ms or 0) <= self._settings.most_error_ms:
+        is_exact = found is not None and (found.error_ms or 0) <= self._settings.most_error_ms
+        if found is not None and is_exact and now >= BELIEVED_FROM:
+            if now < self.not_before:  # the anchor is of a clock that was wrong
+                self.not_before = BELIEVED_FROM
+            self._is_stepped = False
             self._fix = _Fix(offset_ns, boot_ns, found.error_ms or 0, found)
             return found
-        if self._fix is not None:
-            return self._held(self._fix, offset_ns, boot_ns)
-        if self._settings.rtc_has_battery:
-            return Clock(trusted=True, source="rtc")
-        return Clock(trusted=False, source="none")
+        if now < self.not_before:  # it was set back
+            self._is_stepped = self._is_stepped or self._fix is not None
+            self._fix = None
+            return Clock(trusted=False, source="none")
+        held = self._held(self._fix, offset_ns, boot_ns) if self._fix is not None else None
+        if held is None and self._settings.rtc_has_battery and not self._is_stepped:
+            held = Clock(trusted=True, source="rtc")
+            self._fix = _Fix(offset_ns, boot_ns, 0, held)
+        return held or Clock(trusted=False, source="none")
 
-    def _held(self, fix: _Fix, offset_ns: int, boot_ns: int) -> Clock:
+    def _held(self, fix: _Fix, offset_ns: int, boot_ns: int) -> Clock | None:
         """Believe a clock that runs on since it was right, unless it was stepped or is too old."""
         grown_ms = round((boot_ns - fix.boot_ns) / 1e6 * _DRIFT_PPM / 1e6)
         error_ms = fix.error_ms + grown_ms
-        stepped_ms = abs(offset_ns - fix.offset_ns) / 1e6
-        if stepped_ms > error_ms + 1000 or error_ms > self._settings.most_error_ms:
+        self._is_stepped = abs(offset_ns - fix.offset_ns) / 1e6 > error_ms + 1000
+        is_old = error_ms > self._settings.most_error_ms and fix.clock.source != "rtc"
+        if self._is_stepped or is_old:
             self._fix = None
-            return Clock(trusted=False, source="none")
+            return None
+        if fix.clock.source == "rtc":  # how far off it may be is not known
+            return fix.clock
         return fix.clock.model_copy(update={"error_ms": error_ms})
 
 

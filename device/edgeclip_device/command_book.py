@@ -190,7 +190,7 @@ class CommandBook:
             state=verdict.state,
             reason=verdict.reason[:300],
             data=data,
-            at=believed(self._clock.now(), None),
+            at=believed(self._clock.now(), self._clock.not_before),
         )
 
     def _say(self, connection: sqlite3.Connection, reply: Reply, signer: str) -> None:

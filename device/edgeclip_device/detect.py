@@ -254,7 +254,7 @@ def _say_what_runs(
         log.warning(
             "single images have neither motion nor votes: --motion off --votes 1/1 judges each"
         )
-    at = believed(clock.now(), outbox.anchor())
+    at = believed(clock.now(), clock.not_before)
     backend = (chosen.backend.name, chosen.backend.precision)
     bundled = router.packs[0].bundle_manifest.packs
     packs = [f"{pack.task}@{pack.version}" for pack in bundled]

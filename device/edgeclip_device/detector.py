@@ -131,7 +131,7 @@ class Detector:
             raise SourceError(f"{self.source.name}: not one frame could be read: check the file")
 
     def _on_failure(self, error: SourceError, stop: threading.Event, backoff: Backoff) -> None:
-        now = believed(self.options.clock.now(), None)
+        now = self._now()
         if not isinstance(error, CameraFaultError):
             self.pipeline.fail("decode_failed", now)
             self._beat()
@@ -151,9 +151,13 @@ class Detector:
         self.pipeline.rest(nothing.at_s)
         if not self.source.is_live:  # an empty folder is watched as well as a full one
             self._ready()
-            self.pipeline.recover("camera_failed", believed(self.options.clock.now(), None))
+            self.pipeline.recover("camera_failed", self._now())
             self._end_alarms()
         self._beat()
+
+    def _now(self) -> datetime | None:
+        clock = self.options.clock
+        return believed(clock.now(), clock.not_before)
 
     def _ready(self) -> None:
         if not self._is_ready:

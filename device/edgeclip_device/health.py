@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Literal
 
 from edgeclip.contract.health import (
@@ -73,7 +72,7 @@ class HealthComposer:
         self,
         boot_id: str,
         machine: Telemetry,
-        outbox: tuple[OutboxFacts, datetime | None],
+        facts: OutboxFacts,
         link: LinkFacts,
         vitals: Vitals | None,
     ) -> Health:
@@ -82,17 +81,16 @@ class HealthComposer:
         Args:
             boot_id: Of this boot; vitals of another are too old to be told.
             machine: One look at the machine.
-            outbox: What waits, and the last wall time that was believed.
+            facts: What waits.
             link: The connection.
             vitals: Of detect; None where it has not run.
         """
-        facts, anchor = outbox
         now_s = self._clock.boot_ns() / 1e9
         self._remember(now_s, machine)
         own = vitals if vitals is not None and vitals.boot_id == boot_id else None
         health = Health(
             device_id=self._settings.device_id,
-            at=believed(self._clock.now(), anchor),
+            at=believed(self._clock.now(), self._clock.not_before),
             boot_id=boot_id,
             uptime_s=machine.uptime_s,
             clock=self._clock.trust(),

@@ -151,7 +151,7 @@ class HealthDesk:
         return self._composer.compose(
             self._boot_id,
             machine,
-            (backlog.facts(self._clock.now()), backlog.anchor()),
+            backlog.facts(self._clock.now()),
             link,
             Vitals.from_json(backlog.noted(VITALS)),
         )

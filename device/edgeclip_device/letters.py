@@ -42,7 +42,7 @@ def note_entry(
     connection: sqlite3.Connection, clock: WallClock, kind: EntryKind, text: str
 ) -> None:
     """Write into the log book, in the caller's transaction; of too many the oldest go."""
-    at = believed(clock.now(), None)
+    at = believed(clock.now(), clock.not_before)
     stamp = at.isoformat() if at else None
     connection.execute(
         "INSERT INTO logbook (at, boot_id, boot_ns, kind, text) VALUES (?, ?, ?, ?, ?)",

@@ -20,7 +20,7 @@ from edgeclip.contract.topics import DeviceTopics
 from edgeclip.errors import OutboxError
 from edgeclip_device import database, media, space, writing
 from edgeclip_device.alarms import Alarms
-from edgeclip_device.clock import WallClock, boot_id
+from edgeclip_device.clock import WallClock, boot_id, may_be_anchor
 from edgeclip_device.config import OutboxSettings
 from edgeclip_device.writing import Attachment
 
@@ -137,7 +137,7 @@ class Outbox:
         Raises:
             OutboxError: It could not be written.
         """
-        if self._clock.trust().trusted:
+        if may_be_anchor(self._clock, self.anchor()):
             self.note("anchor", self._clock.now().isoformat())
 
     def note(self, key: str, value: str) -> None:
@@ -226,7 +226,7 @@ class Outbox:
             ),
         )
         writing.keep_journal(connection, detection, payload)
-        if self._clock.trust().trusted:
+        if may_be_anchor(self._clock, self.anchor()):
             database.write_meta(connection, "anchor", now.isoformat())
 
     def _free_space(self, reason: str) -> bool:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 from contextlib import closing
+from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from edgeclip_device.machine.tree import Tree
 from edgeclip_device.outbox import Outbox
 from support.clocks import NOON, StandingClock
 from support.machines import put
+from support.samples import detection
 
 NOTHING = Evidence(None, has_gnss=False)
 NTP = Evidence(20, has_gnss=False)
@@ -73,6 +75,31 @@ def test_a_clock_that_is_stepped_is_not_believed_until_ntp_says_so(years: int) -
     assert judge.judge(NTP, NOON, 12 * S).trusted
 
 
+@pytest.mark.parametrize("is_by_ntp", [True, False], ids=["since NTP", "since the RTC"])
+def test_a_vouched_hardware_clock_is_not_believed_either_after_a_step(*, is_by_ntp: bool) -> None:
+    judge = _judge(rtc_has_battery=True)
+    assert judge.judge(NTP if is_by_ntp else NOTHING, NOON, 10 * S).trusted
+    in_ten_years = NOON.replace(year=NOON.year + 10)
+    for seconds in (11, 12, 600):  # not by the second look either
+        later = in_ten_years + timedelta(seconds=seconds)
+        assert judge.judge(NOTHING, later, seconds * S) == UNTRUSTED
+    assert judge.judge(NTP, NOON, 700 * S).trusted
+
+
+def test_a_hardware_clock_that_the_kernel_reads_late_is_believed() -> None:
+    judge = _judge(rtc_has_battery=True)
+    assert not judge.judge(NOTHING, datetime(1970, 1, 1, 0, 0, 5, tzinfo=timezone.utc), S).trusted
+    assert judge.judge(NOTHING, NOON, 2 * S).source == "rtc"
+
+
+def test_ntp_is_believed_before_an_anchor_of_a_clock_that_was_wrong() -> None:
+    judge = _judge(rtc_has_battery=True)
+    judge.not_before = NOON.replace(year=NOON.year + 10)
+    assert judge.judge(NOTHING, NOON, 10 * S) == UNTRUSTED
+    assert judge.judge(NTP, NOON, 11 * S).source == "ntp"
+    assert judge.judge(NOTHING, NOON + timedelta(seconds=1), 12 * S).source == "ntp"
+
+
 def test_ntp_that_arrives_late_is_believed_from_then_on() -> None:
     judge = _judge()
     assert not judge.judge(NOTHING, NOON, 10 * S).trusted
@@ -119,3 +146,42 @@ def test_the_anchor_is_kept_while_the_clock_is_believed_and_hinders_a_rewind(
     with closing(Outbox(tmp_path, OutboxSettings(), StandingClock(at=NOON))) as outbox:
         outbox.keep_anchor()
         assert outbox.anchor() == NOON
+
+
+@dataclass
+class _Rtc(StandingClock):
+    """A clock that is believed for its battery's sake."""
+
+    def trust(self) -> Clock:
+        """Return that it is."""
+        return Clock(trusted=True, source="rtc")
+
+
+@pytest.mark.parametrize(("days", "is_kept"), [(60, True), (3650, False)])
+def test_an_anchor_of_a_hardware_clock_jumps_by_a_winter_and_not_by_ten_years(
+    tmp_path: Path, days: int, *, is_kept: bool
+) -> None:
+    with closing(Outbox(tmp_path, OutboxSettings(), _Rtc(at=NOON))) as outbox:
+        outbox.keep_anchor()
+    later = NOON + timedelta(days=days)
+    with closing(Outbox(tmp_path, OutboxSettings(), _Rtc(at=later))) as outbox:
+        outbox.keep_anchor()
+        outbox.emit(detection())
+        assert outbox.anchor() == (later if is_kept else NOON)
+
+
+def test_ntp_writes_an_anchor_anew_that_lies_in_the_future(tmp_path: Path) -> None:
+    clock = StandingClock(at=NOON)
+    with closing(Outbox(tmp_path, OutboxSettings(), clock)) as outbox:
+        outbox.note("anchor", NOON.replace(year=NOON.year + 10).isoformat())
+        outbox.keep_anchor()
+        assert outbox.anchor() == NOON
+
+
+def test_what_a_process_says_is_null_before_the_last_anchor(tmp_path: Path) -> None:
+    clock = SystemClock(ClockSettings(), Tree(Path("/nonexistent")))
+    with closing(Outbox(tmp_path, OutboxSettings(), clock)) as outbox:
+        outbox.note("anchor", (clock.now() + timedelta(days=1)).isoformat())
+    with closing(Outbox(tmp_path, OutboxSettings(), clock)) as outbox:
+        outbox.alarms.raise_alarm("disk_low", "test")
+        assert outbox.alarms.standing()["disk_low"].since is None

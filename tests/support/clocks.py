@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 
 from edgeclip.contract.detection import Clock
+from edgeclip_device.clock_trust import BELIEVED_FROM
 
 NOON = datetime(2026, 5, 1, 12, 0, tzinfo=timezone.utc)
 
@@ -47,6 +48,11 @@ class StandingClock:
     def trust(self) -> Clock:
         """Return what was set."""
         return Clock(trusted=self.trusted, source="ntp" if self.trusted else "none")
+
+    @property
+    def not_before(self) -> datetime:
+        """Return what nobody has been before."""
+        return BELIEVED_FROM
 
     def remember(self, anchor: datetime | None) -> None:
         """Take no notice: what is believed was set."""

@@ -183,12 +183,12 @@ class CapturedSource:
             log.info("%s works again", self.name)
         self._fault = self._step = None
         self._dark_pause_s, self._dark_step_at_s = _DARK_REOPEN_S, -math.inf
-        age_s = now_s - stored.monotonic_ns / 1e9
+        age = timedelta(seconds=now_s - stored.monotonic_ns / 1e9)
         return Frame(
             image=stored.image,
             number=self._number,
             at_s=at_s,
-            captured_at=believed(self._clock.now() - timedelta(seconds=age_s), None),
+            captured_at=believed(self._clock.now() - age, self._clock.not_before),
             read_ns=stored.monotonic_ns,
             boot_ns=stored.boot_ns,
             is_new_view=finding.is_new_view,
