@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from edgeclip.adapters.class_head import ZeroShot
 from edgeclip.adapters.meta import MetaWeights
@@ -88,7 +89,7 @@ class Making:
             slots["class_weights"].detach(), slots["class_bias"].detach(),
             self.start.logit_scale, self.start.columns, self.start.classes,
         )  # fmt: skip
-        places = [self.rows.locations[int(row)] for row in first]
+        places = left_out_together(self.rows, first.numpy())
         return Support(features, torch.from_numpy(self.rows.classes)[first], start, places)
 
     @property
@@ -111,6 +112,19 @@ class Making:
     def embed_dim(self) -> int:
         """E."""
         return int(self.start.weights.shape[0])
+
+
+def left_out_together(rows: TrainingRows, chosen: NDArray[np.int64]) -> list[str]:
+    """Return what closed forms leave out as a whole: places, or bursts where there is one place.
+
+    Args:
+        rows: Of the training part.
+        chosen: `(n,)` rows, one a region.
+    """
+    places = [rows.locations[int(row)] for row in chosen]
+    if len(set(places)) > 1 or rows.sequences is None:
+        return places
+    return [rows.sequences[int(row)] for row in chosen]
 
 
 def _drawn(rows: TrainingRows, most: int, seed: int) -> torch.Tensor:

@@ -45,8 +45,11 @@ class MetaWeights(nn.Module):
         Args:
             matrix: `(K, E)` unit class vectors, w.
             examples: `(K, S, E)` unit examples of each column's class; any value where absent.
-            present: `(K, S)` bool.
+            present: `(K, S)` bool. What is absent for all classes is left out, so that a mask gives
+                the bits of the subset.
         """
+        somewhere = present.any(dim=0)
+        examples, present = examples[:, somewhere], present[:, somewhere]
         examples = examples.masked_fill(~present[..., None], 0.0)
         seen = torch.cat([matrix[:, None], examples], dim=1)
         kept = torch.cat([present.new_ones(len(matrix), 1), present], dim=1)

@@ -23,7 +23,8 @@ class Support:
         features: `(n, E)` float32, unit norm: the mean of a region's views under the model so far.
         classes: `(n,)` int64, in [0, C).
         start: The class matrix that the method adds to.
-        locations: n names; what is judged on left-out images leaves out whole locations.
+        locations: n names; what is judged on left-out images leaves out whole locations. Bursts
+            stand for them where there is one place.
         drawn_start: There are no prompts; the class matrix is `drawn_start` of these images.
 
     Raises:

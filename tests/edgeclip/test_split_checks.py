@@ -42,7 +42,9 @@ CASES = {
 
 
 @pytest.mark.parametrize(("images", "message"), CASES.values(), ids=CASES)
-def test_what_is_on_both_sides_is_refused(images: list[LabelledImage], message: str) -> None:
+def test_invariant_35_what_is_on_both_sides_is_refused(
+    images: list[LabelledImage], message: str
+) -> None:
     with pytest.raises(DataError, match=message):
         check_parts(images, ["train", "test"])
 

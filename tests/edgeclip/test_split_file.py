@@ -49,7 +49,9 @@ def test_images_that_are_gone_are_said(tmp_path: Path) -> None:
     assert read_split(path, _images(78)).warnings == ("2 images of the split are not among these",)
 
 
-def test_a_random_split_is_refused_and_loud_where_it_is_allowed(tmp_path: Path) -> None:
+def test_invariant_35_a_random_split_is_refused_and_loud_where_it_is_allowed(
+    tmp_path: Path,
+) -> None:
     images = _images()
     rows = [
         f"{image.facts.sha256},{('train', 'test')[n % 3 == 0]}" for n, image in enumerate(images)

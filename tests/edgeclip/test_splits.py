@@ -46,7 +46,7 @@ def _parts_by(split: Split, images: list[LabelledImage], field: str) -> dict[obj
 PLACES = [(name, f"P{place}") for place in range(8) for name in ("leopard", "blank")]
 
 
-def test_with_enough_places_no_place_is_in_two_parts() -> None:
+def test_invariant_35_with_enough_places_no_place_is_in_two_parts() -> None:
     images = _images(PLACES)
     split = split_images(images, ["leopard"], seed=1)
     assert split.level == "location"
@@ -149,7 +149,7 @@ def test_a_stated_split_that_tears_places_is_loud_and_one_that_tears_bursts_is_r
     ),
     st.integers(0, 5),
 )
-def test_no_burst_and_no_content_is_ever_in_two_parts(
+def test_invariant_35_no_burst_and_no_content_is_ever_in_two_parts(
     cells: list[tuple[str, str]], seed: int
 ) -> None:
     assume(len({name for name, _ in cells}) > 1)

@@ -29,12 +29,20 @@ from edgeclip.token_cache import TokenCache
 from edgeclip.token_plan import tower_sizes
 from edgeclip.towers import Lower, split_stages
 from edgeclip.training import TrainingRows, inputs_of
-from support.towers import RESNET, VIT, disturb, load_tower, random_frames
+from support.towers import (
+    RESNET,
+    VIT,
+    coarse_frames,
+    disturb,
+    give_norms_statistics,
+    load_tower,
+)
 
 EVERY = tuple(MAKERS)
 TRAINED = tuple(kind for kind, maker in MAKERS.items() if maker.trained)
 TRAINING_FREE = tuple(kind for kind in EVERY if kind not in TRAINED)
 IMAGES = 16
+_TEXT: dict[str, object] = {"width": 64, "heads": 4, "layers": 2}  # room for prompts to learn
 SMALL = Recipe(
     steps=3, batch=8, token_batch=8, reduction=2, attention=4, pooling_attention=4, blocks=2,
     block_hidden=4, seed=3,
@@ -101,18 +109,16 @@ def component(model: AdapterModel) -> Component:
     return own
 
 
-def make_bench(
-    level: Level, folder: Path, *, images: int = IMAGES, vision: dict[str, object] | None = None
-) -> Bench:
-    """Return the bench of a level.
+def make_bench(level: Level, folder: Path, *, images: int = IMAGES) -> Bench:
+    """Return the bench of a level: a small ViT, or a ResNet for `stages`.
 
     Args:
         level: Where its adapters look.
         folder: For the encoder's files; is made.
         images: How many.
-        vision: open_clip's `vision_cfg` of the tower; else a small ViT, or ResNet for `stages`.
     """
-    backbone = load_tower(folder, vision or (RESNET if level == "stages" else VIT))
+    backbone = load_tower(folder, RESNET if level == "stages" else VIT, text=_TEXT)
+    give_norms_statistics(backbone)
     prompts = class_prompts(["leopard", "blank"], {})
     side = TextSide(backbone, prompts)
     features = backbone.embed_prompts(side.columns)
@@ -144,7 +150,7 @@ def _features(backbone: Backbone, lower: Lower | None, images: int) -> Features:
         rng = np.random.default_rng(2)
         z = rng.normal(size=(images, backbone.base.width)).astype(np.float32)
         return Features(z, z @ backbone.tower.projection.detach().numpy())
-    frames = random_frames(images)
+    frames = coarse_frames(images)
     z, f = (part.numpy() for part in backbone.embed_images(frames))
     cache, keys = TokenCache(None), [f"{number:064d}" for number in range(images)]
     cache.put(keys, backbone.embed_tokens(frames, lower).numpy())

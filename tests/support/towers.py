@@ -28,15 +28,22 @@ RESNET: dict[str, object] = {"image_size": 32, "layers": [1, 1, 1, 1], "width": 
 COLUMNS = [0, 0, 1, 2]
 
 
-def load_tower(folder: Path, vision: dict[str, object], *, seed: int = 0) -> clip.Backbone:
+def load_tower(
+    folder: Path,
+    vision: dict[str, object],
+    *,
+    seed: int = 0,
+    text: dict[str, object] | None = None,
+) -> clip.Backbone:
     """Return a CLIP with random weights and an image tower of one's own.
 
     Args:
         folder: Is made.
         vision: open_clip's `vision_cfg`.
         seed: Of the weights.
+        text: What differs in open_clip's `text_cfg`.
     """
-    backbone = write_encoder(folder, vision=vision, seed=seed).load()
+    backbone = write_encoder(folder, vision=vision, seed=seed, text=text).load()
     _give_norms_an_affine(backbone.tower)
     return backbone
 
@@ -59,6 +66,25 @@ def vit_b_32(folder: Path) -> torch.nn.Module:
 def random_frames(count: int, size: int = 32, *, seed: int = 1) -> NDArray[np.uint8]:
     """Return `(count, size, size, 3)` uint8."""
     return np.random.default_rng(seed).integers(0, 256, (count, size, size, 3), np.uint8)
+
+
+def coarse_frames(count: int, size: int = 32, *, seed: int = 1) -> NDArray[np.uint8]:
+    """Return `(count, size, size, 3)` uint8 of 4 x 4 coloured fields: no pooling evens them out."""
+    fields = np.random.default_rng(seed).integers(0, 256, (count, 4, 4, 3), np.uint8)
+    return fields.repeat(size // 4, axis=1).repeat(size // 4, axis=2)
+
+
+def give_norms_statistics(backbone: clip.Backbone) -> None:
+    """Let the batch norms of a ResNet see frames, as training would: else all images are alike."""
+    norms = [m for m in backbone.tower.modules() if isinstance(m, torch.nn.BatchNorm2d)]
+    for norm in norms:
+        norm.weight.data.fill_(1)
+        norm.momentum = None  # the mean of all that it sees
+        norm.train()
+    with torch.no_grad():
+        backbone.tower(backbone._pixels(coarse_frames(64, seed=5)))
+    for norm in norms:
+        norm.eval()
 
 
 def inputs_of_frames(

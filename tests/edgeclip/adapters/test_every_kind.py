@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable
 
-import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -38,9 +37,7 @@ def bench_of(tmp_path_factory: pytest.TempPathFactory) -> BenchOf:
 
 
 @pytest.mark.parametrize("kind", [kind for kind in TRAINED if kind != "tip_f"])
-def test_invariant_1_a_fresh_adapter_is_zero_shot_bit_for_bit(
-    kind: str, bench_of: BenchOf
-) -> None:
+def test_invariant_1_a_fresh_adapter_is_zero_shot_bit_for_bit(kind: str, bench_of: BenchOf) -> None:
     """Tip-Adapter-F starts as Tip-Adapter (invariant 6)."""
     bench = bench_of(kind)
     model = bench.fresh(kind).eval()

@@ -5,7 +5,13 @@ import torch
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from torch.nn.functional import normalize
 
-from edgeclip.adapters.gda import discriminant, make_gda, shrunk_covariance
+from edgeclip.adapters.gda import (
+    Discriminant,
+    Gda,
+    discriminant,
+    make_gda,
+    shrunk_covariance,
+)
 from edgeclip.adapters.model import AdapterModel, Inputs
 from edgeclip.adapters.support import Support, class_means
 from support.supports import EMBED_DIM, SCALE, queries, start, support
@@ -48,7 +54,7 @@ def test_invariant_7_a_plain_covariance_gives_the_probabilities_of_scikit_learn(
     scores = discriminant(few, torch.stack(within).mean(dim=0))
     own = torch.softmax(x @ scores.weights + scores.bias, dim=1)
     theirs = LinearDiscriminantAnalysis(solver="lsqr").fit(x.numpy(), y.numpy())
-    np.testing.assert_allclose(own.numpy(), theirs.predict_proba(x.numpy()), atol=1e-9)
+    np.testing.assert_allclose(own.numpy(), theirs.predict_proba(x.numpy()), atol=1e-13, rtol=0)
 
 
 def test_invariant_7_the_fold_equals_the_two_terms() -> None:
@@ -56,19 +62,25 @@ def test_invariant_7_the_fold_equals_the_two_terms() -> None:
     scores = discriminant(few, shrunk_covariance(few))
     f = normalize(queries().double(), dim=1)
     two = few.start_logits(f) + 0.7 * (f @ scores.weights + scores.bias)
-    torch.testing.assert_close(_logits(few, 0.7).double(), two, atol=5e-5, rtol=0)
+    torch.testing.assert_close(_logits(few, 0.7).double(), two, atol=1e-5, rtol=0)
+    start = few.start
+    folded = start.weights.double() + 0.7 / start.logit_scale * scores.weights
+    one = start.logit_scale * f @ folded + start.bias.double() + 0.7 * scores.bias
+    torch.testing.assert_close(one, two, atol=1e-12, rtol=0)
 
 
 def test_invariant_7_a_constant_on_all_biases_changes_no_probability() -> None:
     few = support()
     scores = discriminant(few, shrunk_covariance(few))
-    scaled = torch.tensor([1.0, 1.0, 1.0], dtype=torch.float64)
-    moved = discriminant(few, shrunk_covariance(few), prior=scaled)
-    f = few.exact
-    torch.testing.assert_close(
-        torch.softmax(f @ scores.weights + scores.bias, dim=1),
-        torch.softmax(f @ moved.weights + moved.bias, dim=1),
-    )
+    moved = Discriminant(scores.weights, scores.bias + 3.0)
+    f = queries()
+    said = [
+        AdapterModel(few.start, [Gda(few.start, own)])(Inputs(f[:, :1], f)).probabilities
+        for own in (scores, moved)
+    ]
+    torch.testing.assert_close(said[0], said[1], atol=1e-6, rtol=0)
+    even = discriminant(few, shrunk_covariance(few), prior=torch.ones(3))
+    torch.testing.assert_close(even.bias - scores.bias, torch.full((3,), np.log(3.0)).double())
 
 
 def test_many_images_of_a_class_give_it_no_prior() -> None:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
+from torch.autograd import gradcheck
 
 from edgeclip.adapters.model import AdapterModel, FeatureGraph, Inputs
 from edgeclip.adapters.normed_adapter import (
@@ -122,6 +123,26 @@ def test_invariants_14_and_15_all_of_it_learns(
         silent = {n for n, p in fresh.named_parameters() if p.grad is None or not p.grad.any()}
         assert silent == ({"gain", "shift", "down", "down_bias"} if step == 0 else set())
         optimizer.step()
+
+
+def test_invariant_18_gradients_equal_finite_differences_in_double_precision(
+    trained: NormedAdapter, z_and_f: tuple[Tensor, Tensor]
+) -> None:
+    part, f = trained.double(), z_and_f[1][:3].double()
+    names = [name for name, _ in part.named_parameters()]
+    graph, start = FeatureGraph(), random_start(f.shape[1])
+    neutral = {name: slot.double() for name, slot in graph.neutral(start).items()}
+
+    def logits(*values: Tensor) -> Tensor:
+        own = dict(zip(names, values, strict=True))
+        for name, value in own.items():
+            delattr(part, name)
+            setattr(part, name, value)
+        found: Tensor = graph(Inputs(f[:, :1], f), neutral | part.slots(0.7)).logits
+        return found
+
+    values = tuple(p.detach().clone().requires_grad_() for p in part.parameters())
+    assert gradcheck(logits, values, eps=1e-6, atol=1e-5)
 
 
 def test_tensors_of_another_encoder_are_refused(backbone: Backbone, trained: NormedAdapter) -> None:

@@ -5,6 +5,7 @@ import pytest
 import torch
 from torch.nn.functional import normalize
 
+from edgeclip.adapters.model import AdapterModel
 from edgeclip.adapters.support import (
     Support,
     class_means,
@@ -13,7 +14,11 @@ from edgeclip.adapters.support import (
     left_out_start,
     pooled_views,
 )
+from edgeclip.config import Recipe
 from edgeclip.errors import DataError
+from edgeclip.features import Features
+from edgeclip.making import Making, left_out_together
+from edgeclip.training import TrainingRows
 from support.supports import EMBED_DIM, SCALE, start, support
 
 
@@ -35,7 +40,7 @@ def test_class_means_are_those_of_numpy_and_an_absent_class_has_the_mean_of_the_
     np.testing.assert_allclose(means[2], np.mean(expected, axis=0), atol=1e-12)
 
 
-def test_whole_locations_are_left_out_and_each_image_once() -> None:
+def test_invariant_35_whole_locations_are_left_out_and_each_image_once() -> None:
     many = support((20, 20, 20), locations=11)
     parts = folds(many)
     assert torch.cat(parts).sort().values.tolist() == list(range(60))
@@ -118,3 +123,28 @@ def test_a_support_that_cannot_be_used_says_why(damage: dict[str, object], messa
     }
     with pytest.raises(DataError, match=message):
         Support(**(good | damage))  # type: ignore[arg-type]
+
+
+def _rows(places: list[str], sequences: list[str] | None) -> TrainingRows:
+    count = len(places)
+    f = np.random.default_rng(0).normal(size=(count, 12)).astype(np.float32)
+    return TrainingRows(Features(f, f), np.arange(count) % 2, places, np.arange(count), sequences)
+
+
+def test_invariant_35_with_one_place_closed_forms_leave_out_whole_bursts() -> None:
+    bursts = [f"burst {number // 3}" for number in range(24)]
+    rows = _rows(["P"] * 24, bursts)
+    few = Making(rows, AdapterModel(start((0, 1)), ()), Recipe()).support()
+    parts = folds(few)
+    assert sum(len(part) for part in parts) == 24
+    for part in parts:
+        held = {bursts[int(row)] for row in part}
+        assert held.isdisjoint(bursts[row] for row in range(24) if row not in part.tolist())
+
+
+def test_where_there_are_places_or_no_bursts_places_are_left_out() -> None:
+    every = np.arange(6)
+    bursts = [str(number) for number in every]
+    assert left_out_together(_rows(list("AABBCC"), bursts), every) == list("AABBCC")
+    assert left_out_together(_rows(list("AAAAAA"), bursts), every) == bursts
+    assert left_out_together(_rows(list("AAAAAA"), None), every) == list("AAAAAA")
