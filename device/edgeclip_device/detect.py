@@ -110,6 +110,8 @@ def opened_detector(
         has_begun(outbox)
         notifier.at_work()
         yield joined
+        if isinstance(source, WatchedFolder):
+            source.stopped_in_order()
 
 
 def detect(settings: DeviceSettings, stop: threading.Event) -> None:

@@ -73,6 +73,7 @@ class Detector:
     errands: Errands
     _beaten_at: float = field(default=-float("inf"))
     _said_at: float = field(default=-float("inf"))
+    _complained_at: float = field(default=-float("inf"))
     _origin: float | None = None
     _is_ready: bool = False
     _has_alarms: bool = True  # of the last process
@@ -119,7 +120,12 @@ class Detector:
                 continue
             backoff.reset()
             self._pace(frame.at_s, stop)
-            self.pipeline.process(_as_if_just_read(frame) if self.options.speed > 0 else frame)
+            try:
+                self.pipeline.process(_as_if_just_read(frame) if self.options.speed > 0 else frame)
+            except SourceError as error:  # this frame cannot be used
+                self._on_failure(error, stop, backoff)
+                self.errands.tick(None)
+                continue
             self.vitals.saw_frame(frame.boot_ns)
             self._on_frame()
             self.errands.tick(frame.image)
@@ -134,8 +140,9 @@ class Detector:
         now = self._now()
         if not isinstance(error, CameraFaultError):
             self.pipeline.fail("decode_failed", now)
+            self._ready()
             self._beat()
-            log.error("%s", error)
+            self._complain(error)
             return
         if stop.is_set():  # the camera ends with us
             return
@@ -146,6 +153,13 @@ class Detector:
         self._ready()  # a camera that is missing holds nothing up: neither boot nor installation
         self.notifier.status(f"camera failed: {error}")
         stop.wait(backoff.next_wait_s())
+
+    def _complain(self, error: SourceError) -> None:
+        """Log what is wrong with a file, or with the frames of a camera once a minute."""
+        now = time.monotonic()
+        if not self.source.is_live or now - self._complained_at >= _SAY_EVERY_S:
+            self._complained_at = now
+            log.error("%s", error)
 
     def _on_nothing(self, nothing: NothingYet) -> None:
         self.pipeline.rest(nothing.at_s)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeclip.contract.detection import Detection
-from edgeclip.errors import BackendError, ConfigError
+from edgeclip.errors import BackendError, SourceError
 from edgeclip_device.config import DeviceSettings
 from edgeclip_device.deciding import Decider
 from edgeclip_device.detections import DetectionWriter, FailureCode
@@ -132,15 +132,15 @@ class Pipeline:
             frame: With the burned-in strips still on it.
 
         Raises:
-            ConfigError: The strips leave nothing of the frame.
+            SourceError: The strips leave nothing of the frame.
             OutboxError: A detection could not be written.
         """
+        image = self._without_strips(frame.image)
         self._at_s = frame.at_s
         self.recover("camera_failed", frame.captured_at)
         self.recover("decode_failed", frame.captured_at)
         if frame.is_new_view:
             self._stages.gate.begin_anew()
-        image = self._without_strips(frame.image)
         began = time.perf_counter()
         gate = self._stages.gate.judge(image, frame.at_s)
         gate_ms = (time.perf_counter() - began) * 1000
@@ -256,7 +256,7 @@ class Pipeline:
         top, bottom = self._strips_px
         height = image.shape[0]
         if height - top - bottom < _SMALLEST_PX:
-            raise ConfigError(
+            raise SourceError(
                 f"[camera]: strips of {top} + {bottom} px leave nothing of a frame {height} px"
                 " high: lower strip_top_px or strip_bottom_px"
             )

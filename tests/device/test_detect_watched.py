@@ -6,13 +6,13 @@ import shutil
 import socket
 import sqlite3
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 from edgeclip.contract.detection import Detection
 from edgeclip_device.config import DeviceSettings
 from edgeclip_device.database import DATABASE_FILE
-from support.drawn_clips import ground
+from support.drawn_clips import ground, write_video
 from support.exif import write_jpeg
 from support.processes import end, running
 from support.receivers import eventually
@@ -31,6 +31,58 @@ def _rows(state: Path) -> list[Detection]:
 
 def _failures(state: Path) -> list[str]:
     return [item.phase for item in _rows(state) if item.failure == "camera_failed"]
+
+
+def test_an_image_that_is_all_strip_is_a_failure_and_the_next_one_is_seen(
+    make_settings: Make, bundle: Path, tmp_path: Path
+) -> None:
+    state, card = make_settings().state, tmp_path / "card"
+    card.mkdir()
+    red = ground()
+    red[:] = (250, 110, 110)
+    write_jpeg(card / "a.jpg", red[:30], "2026:05:01 15:00:00")
+    write_jpeg(card / "b.jpg", red, "2026:05:01 15:10:00")
+    file = tmp_path / "device.toml"
+    file.write_text(
+        f'[camera]\nsource = "{card}"\nwatch = true\ntime_zone = "+03:00"\nstrip_bottom_px = 20\n'
+        '[motion]\nalgorithm = "off"\n[visits]\nframes = 1\nof = 1\nquiet_s = 1.0\n'
+    )
+    log = tmp_path / "log"
+    with running(
+        "detect", "--config", file, "--bundle", bundle, "--state", state, log=log
+    ) as process:
+        eventually(lambda: any(row.class_name for row in _rows(state)), "the second image")
+        assert end(process) == 0
+    assert [row.phase for row in _rows(state) if row.failure == "decode_failed"] == ["new", "end"]
+    assert "strips of 0 + 20 px leave nothing of a frame 30 px high" in log.read_text()
+
+
+def test_a_stop_in_order_in_the_midst_of_a_clip_is_no_crash_and_a_kill_is_one(
+    make_settings: Make, bundle: Path, tmp_path: Path
+) -> None:
+    state, card = make_settings().state, tmp_path / "card"
+    card.mkdir()
+    write_video(card / "a.mp4", [ground()] * 3000)
+    file = tmp_path / "device.toml"
+    file.write_text(
+        f'[camera]\nsource = "{card}"\nwatch = true\ntime_zone = "+03:00"\n'
+        'max_fps = 30.0\n[motion]\nalgorithm = "off"\n'
+    )
+    arguments = ("detect", "--config", file, "--bundle", bundle, "--state", state)
+    counts: list[list[int]] = []
+    for is_killed in (False, True, False):
+        with running(*arguments, log=tmp_path / "log") as process:
+            eventually(lambda: _tries(state) == [len(counts) // 2 + 1], "the clip", 60)
+            assert is_killed or end(process) == 0
+        counts.append(_tries(state))
+    assert counts == [[], [1], []]
+
+
+def _tries(state: Path) -> list[int]:
+    for path in state.glob("watched-*.sqlite"):
+        with closing(sqlite3.connect(path)) as connection, suppress(sqlite3.OperationalError):
+            return [row[0] for row in connection.execute("SELECT count FROM tries")]
+    return []  # not yet
 
 
 def test_a_card_that_is_pulled_and_put_back_is_told_and_read_on(

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from edgeclip.errors import ConfigError
+from edgeclip.errors import ConfigError, SourceError
 from edgeclip_device.config import DeviceSettings
 from support.clocks import NOON
 from support.drawn_clips import FPS, crossing, ground, with_blob
@@ -162,9 +162,9 @@ def test_a_pack_knows_its_strips_and_the_configuration_has_the_last_word(
     assert said == bool(asked)
 
 
-def test_strips_that_leave_nothing_are_a_mistake_of_the_configuration(make_settings: Make) -> None:
+def test_strips_that_leave_nothing_are_a_failure_that_names_the_keys(make_settings: Make) -> None:
     settings = make_settings(camera={"strip_top_px": 120, "strip_bottom_px": 120})
-    with opened_rig(settings) as rig, pytest.raises(ConfigError, match="strips of 120 \\+ 120 px"):
+    with opened_rig(settings) as rig, pytest.raises(SourceError, match="strips of 120 \\+ 120 px"):
         rig.feed([ground()])
 
 

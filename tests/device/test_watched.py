@@ -120,6 +120,41 @@ def test_a_file_that_was_not_through_the_pipeline_is_read_again(folder: Path, wa
     assert len(_frames(watch())) == 1
 
 
+def _begin(source: WatchedFolder) -> Frame:
+    """Read until the first frame: what is done with it is not seen by the source."""
+    while not isinstance(frame := source.read(), Frame):
+        pass
+    return frame
+
+
+def test_a_file_with_which_detect_ended_three_times_is_set_aside_and_the_rest_goes_on(
+    folder: Path, watch: Watch
+) -> None:
+    write_jpeg(folder / "a.jpg", ground(), "2026:05:01 05:30:00")
+    write_jpeg(folder / "b.jpg", ground(), "2026:05:01 06:30:00")
+    taken = [_begin(watch()).captured_at for _ in range(3)]
+    assert {at.hour for at in taken if at is not None} == {2}
+    source = watch()
+    with pytest.raises(SourceError, match=r"a\.jpg ended detect 3 times .*: it is set aside"):
+        _frames(source)
+    assert [frame.captured_at and frame.captured_at.hour for frame in _frames(source)] == [3]
+    time.sleep(0.01)
+    write_jpeg(folder / "a.jpg", ground(1))
+    assert len(_frames(watch())) == 1
+
+
+def test_a_file_in_whose_midst_detect_was_stopped_in_order_is_never_set_aside(
+    folder: Path, watch: Watch
+) -> None:
+    write_jpeg(folder / "a.jpg", ground())
+    for _ in range(5):
+        source = watch()
+        _begin(source)
+        source.stopped_in_order()
+        source.close()
+    assert len(_frames(watch())) == 1
+
+
 def test_a_half_written_file_is_waited_for(folder: Path, watch: Watch) -> None:
     whole = write_jpeg(folder / "a.jpg", ground(), "2026:05:01 05:30:00").read_bytes()
     (folder / "a.jpg").write_bytes(whole[:2000])

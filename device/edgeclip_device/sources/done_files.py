@@ -14,9 +14,13 @@ log = logging.getLogger(__name__)
 Stamp = tuple[int, int]
 """Size in bytes, and time of change in ns: a file that is written anew is another one."""
 
-_TABLE = (
+_DONE = (
     "CREATE TABLE IF NOT EXISTS done (folder BLOB, name BLOB, size INTEGER, changed_ns INTEGER,"
     " verdict TEXT, PRIMARY KEY (folder, name)) WITHOUT ROWID"
+)
+_TRIES = (
+    "CREATE TABLE IF NOT EXISTS tries (folder BLOB, name BLOB, size INTEGER, changed_ns INTEGER,"
+    " count INTEGER, PRIMARY KEY (folder, name)) WITHOUT ROWID"
 )
 
 
@@ -74,9 +78,42 @@ class DoneFiles:
         Raises:
             OutboxError: The database cannot be written: without it all would be read twice.
         """
-        row = (os.fsencode(file.parent), os.fsencode(file.name), *stamp, verdict)
+        self._write(file, "INSERT OR REPLACE INTO done VALUES (?, ?, ?, ?, ?)", *stamp, verdict)
+        self.forget_tries(file)
+
+    def count_try(self, file: Path, stamp: Stamp) -> int:
+        """Count that a file is begun with, before anything is done with it; return how often.
+
+        Args:
+            file: Relative to the watched folder.
+            stamp: What it is: a file that was written anew begins anew.
+
+        Raises:
+            OutboxError: The database cannot be written.
+        """
+        self._write(
+            file,
+            "INSERT INTO tries VALUES (?1, ?2, ?3, ?4, 1) ON CONFLICT (folder, name) DO UPDATE SET"
+            " count = CASE WHEN (size, changed_ns) = (?3, ?4) THEN count + 1 ELSE 1 END,"
+            " size = ?3, changed_ns = ?4",
+            *stamp,
+        )
+        query = "SELECT count FROM tries WHERE folder = ? AND name = ?"
+        names = (os.fsencode(file.parent), os.fsencode(file.name))
+        return int(self._connection.execute(query, names).fetchone()[0])
+
+    def forget_tries(self, file: Path) -> None:
+        """Forget how often a file was begun with: nothing has crashed.
+
+        Raises:
+            OutboxError: The database cannot be written.
+        """
+        self._write(file, "DELETE FROM tries WHERE folder = ? AND name = ?")
+
+    def _write(self, file: Path, statement: str, *values: int | str) -> None:
+        row = (os.fsencode(file.parent), os.fsencode(file.name), *values)
         try:
-            self._connection.execute("INSERT OR REPLACE INTO done VALUES (?, ?, ?, ?, ?)", row)
+            self._connection.execute(statement, row)
         except sqlite3.Error as error:
             raise OutboxError(
                 f"{file} cannot be remembered ({error}): check the disk's space and rights"
@@ -92,7 +129,8 @@ def _open(path: Path) -> sqlite3.Connection:
     try:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")  # at a power cut one file is read twice
-        connection.execute(_TABLE)
+        for table in (_DONE, _TRIES):
+            connection.execute(table)
     except sqlite3.Error:
         connection.close()
         raise

@@ -31,6 +31,7 @@ _SCAN_SHARE = 10  # a scan of a large folder takes at most so much of the time: 
 _VIDEO_SHARE = 5  # a long file that comes by radio pauses for longer
 _JUMP_S = 3600.0  # a clock that steps back: another camera, or another time
 _MOST_NAMED = 20
+_MOST_TRIES = 3
 
 
 @dataclass(frozen=True)
@@ -105,6 +106,11 @@ class WatchedFolder:
             self._clip[0].close()
         self._done.close()
 
+    def stopped_in_order(self) -> None:
+        """Note that what ends the reading is no fault of the last file, which is read again."""
+        if self._given is not None:
+            self._done.forget_tries(self._given.path)
+
     def _nothing(self) -> NothingYet:
         return NothingYet(self._at_s + time.monotonic() - self._idle_since_s)
 
@@ -155,6 +161,12 @@ class WatchedFolder:
         path = self._folder / found.path
         if stamp_of(path) != found.stamp:  # it was written or taken away since
             return self._nothing()
+        if self._done.count_try(found.path, found.stamp) > _MOST_TRIES:
+            self._finish(found, "set aside")
+            raise SourceError(
+                f"{path} ended detect {_MOST_TRIES} times without a word: it is set aside, and"
+                " read again once it has changed"
+            )
         try:
             if path.suffix.lower() in VIDEO_SUFFIXES:
                 return self._open_clip(found)
@@ -162,6 +174,7 @@ class WatchedFolder:
         except CutShortError:
             waited_s = time.monotonic() - self._pending[found.path][1]
             if waited_s < self._watching.patience_s:
+                self._done.forget_tries(found.path)
                 return self._nothing()
             self._finish(found, "cut short")
             raise
