@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -24,6 +25,7 @@ pack_app = typer.Typer(help="Packs over the air, and their way back.", no_args_i
 
 Config = Annotated[Path, typer.Option("--config", help="The device's device.toml.")]
 AsJson = Annotated[bool, typer.Option("--json/--no-json", help="JSON on stdout, for machines.")]
+_OF_THE_GROUP = 0o007  # as the services' units: what root makes must stay writable for them
 
 
 @pack_app.command()
@@ -113,6 +115,7 @@ def install(
     settings = load_settings(config, {})
     if not delivery.is_file():
         raise ConfigError(f"{delivery} is not a file: name one of `pack wrap`")
+    os.umask(_OF_THE_GROUP)
     folder = settings.state / INCOMING_FOLDER
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{sha256_file(delivery)}.zip"
@@ -130,6 +133,7 @@ def rollback(config: Config) -> None:
     from edgeclip_device.rollout.shelf import Shelf
 
     settings = load_settings(config, {})
+    os.umask(_OF_THE_GROUP)
     shelf = Shelf(settings)
     state = shelf.read()
     if not state.before and state.candidate is None:

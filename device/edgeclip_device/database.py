@@ -14,6 +14,7 @@ from typing import Any
 
 from edgeclip.contract.files import sync_folder
 from edgeclip.errors import OutboxError
+from edgeclip_device.damaged import DAMAGED, remove_damaged
 from edgeclip_device.tables import (
     ADDED_COLUMNS,
     ADDED_INDEXES,
@@ -82,13 +83,14 @@ def set_aside_if_damaged(state: Path) -> Path | None:
     if not path.exists() or (reason := _damage(path)) is None:
         return None
     stamp = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%S%fZ")
-    aside = state / f"{DATABASE_FILE}.damaged-{stamp}"
+    aside = state / f"{DATABASE_FILE}{DAMAGED}{stamp}"
+    remove_damaged(state)
     for suffix in ("", "-wal", "-shm"):
         part = path.with_name(path.name + suffix)
         if part.exists():
             part.replace(aside.with_name(aside.name + suffix))
     if (state / MEDIA_FOLDER).is_dir():
-        (state / MEDIA_FOLDER).replace(state / f"{MEDIA_FOLDER}.damaged-{stamp}")
+        (state / MEDIA_FOLDER).replace(state / f"{MEDIA_FOLDER}{DAMAGED}{stamp}")
     sync_folder(state)
     log.error(
         "the outbox was damaged (%s): it now lies at %s, and a new one begins; what the dashboard"
@@ -252,7 +254,9 @@ def _make_file(path: Path) -> None:
     process could then take SQLite's log away under them.
     """
     with suppress(FileExistsError):
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o660))
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o660)
+        os.fchmod(descriptor, 0o660)  # also where root makes it, with a umask of its own
+        os.close(descriptor)
 
 
 def _check_version(connection: sqlite3.Connection, path: Path) -> None:

@@ -22,6 +22,7 @@ from edgeclip_device import database, media, space, writing
 from edgeclip_device.alarms import Alarms
 from edgeclip_device.clock import WallClock, boot_id, may_be_anchor
 from edgeclip_device.config import OutboxSettings
+from edgeclip_device.damaged import caps_beside_damaged
 from edgeclip_device.writing import Attachment
 
 __all__ = ["Attachment", "Outbox"]
@@ -49,13 +50,13 @@ class Outbox:
 
     def __init__(self, state: Path, settings: OutboxSettings, clock: WallClock) -> None:
         self._state = state
-        self._settings = settings
         self._clock = clock
         self._boot_id = boot_id()
         aside = database.set_aside_if_damaged(state)
         self._connection = database.open_database(state)
         self.epoch = str(database.read_meta(self._connection, "epoch"))
         clock.remember(self.anchor())
+        self._settings = caps_beside_damaged(state, settings)
         self.alarms = Alarms(self._connection, clock)
         lost = f"{aside} was damaged and holds alone what had not been received" if aside else None
         self.alarms.set_alarm("outbox_reset", lost)

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import os
+import stat
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -28,6 +30,7 @@ from support.brokers import Broker
 from support.commanders import Commander
 from support.deliveries import Team
 from support.fields import TOPICS
+from support.processes import complete
 from support.receivers import eventually, receiving
 
 Make = Callable[..., DeviceSettings]
@@ -154,6 +157,37 @@ def test_chunks_that_nobody_asked_for_are_not_kept(chunks: _Chunks) -> None:
     assert not folder.exists() or list(folder.iterdir()) == []
 
 
+def test_what_no_command_is_about_any_more_is_removed_at_the_next_start(chunks: _Chunks) -> None:
+    chunks.ask()
+    chunks.give(0, 50_000)
+    folder = chunks.settings.state / INCOMING_FOLDER
+    for name in ("a.part", "b.zip"):
+        (folder / name).write_bytes(b"given up")
+    chunks.desk = command_desk(chunks.settings, chunks.backlog, SystemClock(), EventQueue())
+    assert [path.name for path in folder.iterdir()] == [f"{chunks.sha256}.part"]
+    chunks.give(50_000, 78_000)
+    command_desk(chunks.settings, chunks.backlog, SystemClock(), EventQueue())
+    assert [path.suffix for path in folder.iterdir()] == [".zip"], "detect has yet to take it"
+
+
+def test_who_asks_once_more_goes_on_and_the_first_question_is_over(
+    chunks: _Chunks, admin: Commander
+) -> None:
+    chunks.ask()
+    chunks.give(0, 50_000)
+    first = chunks.command.command_id
+    again = admin.command("pack_add", args=chunks.command.args)
+    chunks.desk.on_message(Arrived(TOPICS.command("pack_add"), admin.seal(again)))
+    assert (chunks.last().command_id, chunks.last().data) == (
+        again.command_id,
+        {"received": 50_000},
+    )
+    chunks.give(50_000, 78_000)
+    with closing(Backlog(chunks.settings.state)) as backlog:
+        rows = dict(backlog.connection.execute("SELECT command_id, verdict FROM commands"))
+    assert (rows[first], len(_handed_over(chunks.settings))) == ("failed", 1)
+
+
 def test_what_does_not_fit_on_the_disk_is_refused_at_once(
     chunks: _Chunks, admin: Commander
 ) -> None:
@@ -220,6 +254,26 @@ def test_packs_are_listed_installed_by_hand_and_rolled_back_without_detect(
     assert "done: it decides" in _invoke("pack", "rollback", "--config", config)
     state = json.loads(_invoke("pack", "list", "--json", "--config", config))
     assert (state["serving"], state["reason"]) == ("", "a person asked for it")
+
+
+def test_what_root_leaves_on_a_device_stays_writable_for_the_services(
+    make_settings: Make, tmp_path: Path
+) -> None:
+    settings = make_settings()
+    settings.state.mkdir(mode=0o2770)
+    settings.state.chmod(0o2770)
+    delivery = Team(tmp_path / "team").delivery("1.1.0")
+    before = os.umask(0o022)  # root's, as a rule
+    try:
+        done = complete("pack", "install", delivery, "--config", _config(settings, tmp_path))
+    finally:
+        os.umask(before)
+    assert done.returncode == 0, done.stderr
+    made = [settings.state / INCOMING_FOLDER, *_handed_over(settings)]
+    made += settings.state.glob("outbox.sqlite*")
+    modes = {path.name: oct(stat.S_IMODE(path.stat().st_mode)) for path in made}
+    assert modes.pop(INCOMING_FOLDER) == "0o2770"
+    assert set(modes.values()) == {"0o660"}, modes
 
 
 def test_a_signed_bundle_is_wrapped_at_a_desk(tmp_path: Path) -> None:

@@ -57,7 +57,9 @@ class Fetching:
         self._topics = topics
         self._events = events
         self._open: dict[str, _Delivery] = {}
+        self._loading: set[str] = set()
         self._over: dict[str, str] = {}  # by hash, why a download failed, or nothing
+        self._clean_up()
         for pending in book.pending("uplink"):
             if pending.name == "pack_add":
                 self.begin(pending)
@@ -66,6 +68,17 @@ class Fetching:
     def subscription(self) -> str:
         """The topics on which chunks come."""
         return self._topics.chunk("+", "+")
+
+    def _clean_up(self) -> None:
+        """Remove what no command is about any more: it failed, or was given up."""
+        asked = {f"{pending.args.get('sha256')}.part" for pending in self._book.pending("uplink")}
+        waits = {Path(str(p.args.get("path"))).name for p in self._book.pending("detect")}
+        try:
+            for path in self._folder.iterdir() if self._folder.is_dir() else ():
+                if path.name not in asked | waits:
+                    path.unlink()
+        except OSError as error:
+            log.warning("%s cannot be cleaned up: %s", self._folder, error)
 
     def begin(self, pending: Pending) -> None:
         """Begin to take a delivery in, or go on with it.
@@ -85,10 +98,16 @@ class Fetching:
             why = f"{args.size_bytes} bytes do not fit, {free} are free"
             self._book.finish(pending, Verdict("failed", why))
             return
+        earlier = self._open.get(args.sha256)
+        if earlier is not None and earlier.pending.command_id != pending.command_id:
+            self._book.finish(earlier.pending, Verdict("failed", "it was asked for once more"))
         self._open[args.sha256] = delivery
+        if args.sha256 in self._loading:
+            return  # and whoever asked last is answered at its end
         if delivery.received >= args.size_bytes:
             self._complete(delivery)
         elif args.url is not None:
+            self._loading.add(args.sha256)
             threading.Thread(
                 target=self._download, args=(delivery, args.url), name="download", daemon=True
             ).start()
@@ -102,7 +121,7 @@ class Fetching:
             return False
         sha256, _, offset = message.topic.removeprefix(prefix).partition("/")
         delivery = self._open.get(sha256)
-        if delivery is None or delivery.args.url is not None:
+        if delivery is None or delivery.args.url is not None or sha256 in self._loading:
             return True
         fits = delivery.received + len(message.payload) <= delivery.args.size_bytes
         if offset == str(delivery.received) and message.payload and fits:
@@ -121,18 +140,22 @@ class Fetching:
         """Take in what downloads have ended."""
         for sha256 in list(self._over):
             reason, delivery = self._over.pop(sha256), self._open.get(sha256)
+            self._loading.discard(sha256)
             if delivery is None:
                 continue
             if reason:
                 self._fail(delivery, reason)
             else:
-                self._complete(delivery)
+                self._hand_over(delivery)
 
     def _complete(self, delivery: _Delivery) -> None:
-        if sha256_file(delivery.path) != delivery.args.sha256:
-            delivery.path.unlink(missing_ok=True)
-            self._fail(delivery, "its SHA-256 is another: it was damaged on its way; send it again")
-            return
+        reason = _damage(delivery)
+        if reason:
+            self._fail(delivery, reason)
+        else:
+            self._hand_over(delivery)
+
+    def _hand_over(self, delivery: _Delivery) -> None:
         whole = delivery.path.with_suffix(".zip")
         delivery.path.replace(whole)
         del self._open[delivery.args.sha256]
@@ -149,6 +172,7 @@ class Fetching:
         reason = ""
         try:
             _load(url, delivery.path, delivery.args.size_bytes)
+            reason = _damage(delivery)
         except EdgeclipError as error:
             reason = str(error)
         except Exception as error:  # the thread's one supervised boundary
@@ -156,6 +180,17 @@ class Fetching:
             reason = f"an error of ours: {error}: see uplink's log"
         self._over[delivery.args.sha256] = reason
         self._events.put(Woken())
+
+
+def _damage(delivery: _Delivery) -> str:
+    """Return what is wrong with a delivery, which then is removed; nothing where all is well."""
+    try:
+        if sha256_file(delivery.path) == delivery.args.sha256:
+            return ""
+        delivery.path.unlink(missing_ok=True)
+    except OSError as error:
+        return f"{delivery.path} cannot be read ({error}): see the disk"
+    return "its SHA-256 is another: it was damaged on its way; send it again"
 
 
 def _load(url: str, path: Path, size_bytes: int) -> None:
