@@ -106,10 +106,13 @@ def doctor(
 ) -> None:
     """Look at everything that a device needs, a line each, with what to do; 4 where one fails."""
     from edgeclip_device.config import load_settings
+    from edgeclip_device.credentials import take_from
     from edgeclip_device.doctor.base import Patient
     from edgeclip_device.doctor.report import examine, facts_of, require_all, table_of
     from edgeclip_device.machine.tree import Tree
 
+    if config is not None:
+        take_from(config.absolute().parent / "credentials")
     patient = Patient(load_settings(config, {}), Tree(root), frame, broker)
     findings = examine(patient)
     if as_json:

@@ -39,6 +39,16 @@ def camera_credentials() -> Credentials:
     return _read("camera")
 
 
+def take_from(folder: Path) -> None:
+    """Take credentials from a folder where systemd has given none: for root, who looks after it.
+
+    Args:
+        folder: Where `LoadCredential=` takes them from; nothing happens where it cannot be read.
+    """
+    if CREDENTIALS_FOLDER not in os.environ and os.access(folder, os.R_OK | os.X_OK):
+        os.environ[CREDENTIALS_FOLDER] = str(folder)
+
+
 def _read(kind: str) -> Credentials:
     username, password = _secret(f"{kind}-username"), _secret(f"{kind}-password")
     if password and not username:

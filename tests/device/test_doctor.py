@@ -66,6 +66,18 @@ def test_whatever_is_not_right_says_what_to_do(tmp_path: Path) -> None:
     assert "checks fail, first" in done.stderr
 
 
+def test_root_sees_the_credentials_that_the_services_are_handed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("CREDENTIALS_DIRECTORY", raising=False)
+    put(tmp_path, "etc/credentials/mqtt-username", "ridge-north\n")
+    config = put(tmp_path, "etc/device.toml", "")
+    options = ("--root", tmp_path, "--no-frame", "--no-broker", "--json")
+    done = complete("doctor", "--config", config, *options)
+    found = {check["check"]: check["found"] for check in json.loads(done.stdout)["checks"]}
+    assert found["identity"] == "user name ridge-north; no certificate"
+
+
 def test_the_table_has_a_line_for_each_check(tmp_path: Path) -> None:
     done = complete("doctor", "--root", tmp_path, "--no-frame", "--no-broker")
     assert "→ name it as [camera].source" in " ".join(done.stdout.split())

@@ -115,6 +115,15 @@ def test_an_empty_machine_knows_nothing_and_fails_nowhere(tmp_path: Path) -> Non
     assert set(unknown.values()) == {None}
 
 
+def test_a_tool_that_its_sandbox_makes_mute_is_told_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    put(tmp_path, "/bin/tegrastats", "#!/bin/sh\nexit 1\n").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}/bin:{os.environ['PATH']}")
+    assert [ask("tegrastats"), ask("tegrastats")] == [ToolReading()] * 2
+    assert caplog.text.count("tegrastats is there and says nothing") == 1
+
+
 def test_a_line_of_tegrastats_is_understood() -> None:
     assert parse_tegrastats(LINE) == ToolReading(46.5, 4.97, 5172.0)
     assert parse_tegrastats("nonsense") == ToolReading()

@@ -20,6 +20,7 @@ OF_A_CAMERA = ["edgeclip-detect@.service", "edgeclip-uplink@.service"]
 APPLY = "edgeclip-apply@.service"
 APPLY_PATH = "edgeclip-apply@.path"
 DROP_INS = ["detect-csi.conf", "detect-rtsp.conf"]
+OF_THE_UPLINK = ["uplink-tegrastats.conf", "uplink-jtop.conf"]
 MOST_EXPOSED = "20"  # in tenths: 2.0
 
 
@@ -55,7 +56,11 @@ def test_a_mistake_in_a_unit_would_be_found(tmp_path: Path) -> None:
 @pytest.mark.systemd
 @pytest.mark.parametrize(
     ("unit", "drop_in"),
-    [*((unit, None) for unit in (*SERVICES, APPLY)), *((SERVICES[0], d) for d in DROP_INS)],
+    [
+        *((unit, None) for unit in (*SERVICES, APPLY)),
+        *((SERVICES[0], name) for name in DROP_INS),
+        *((SERVICES[1], name) for name in OF_THE_UPLINK),
+    ],
 )
 def test_a_unit_is_exposed_by_two_tenths_at_most(
     tmp_path: Path, unit: str, drop_in: str | None

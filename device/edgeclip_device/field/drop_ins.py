@@ -58,6 +58,7 @@ def put_drop_ins(system: System, instance: Instance) -> DeviceSettings:
     """
     settings = load_settings(system.at(f"{instance.folder}/{_CONFIG_FILE}"), {})
     _put_camera(system, instance, settings.camera.source)
+    _put_tool(system, instance, settings.health.tool)
     for job, kind in _KINDS.items():
         _put(
             system, _place(instance, job, "credentials.conf"), _handed_over(system, instance, kind)
@@ -90,6 +91,17 @@ def _put_camera(system: System, instance: Instance, source: str | None) -> None:
             system.say("note", f"{name} is yours and does not name the camera, {address}")
     elif address is None:
         system.say("note", f"put the camera's IP address into {name}")
+
+
+def _put_tool(system: System, instance: Instance, tool: str) -> None:
+    """Let the uplink ask the board's tool, where it is there: its sandbox forbids it otherwise."""
+    groups = system.at("/etc/group")
+    is_there = {
+        "tegrastats": system.at("/usr/bin/tegrastats").exists(),
+        "jtop": groups.is_file() and re.search(r"^jtop:", groups.read_text(), re.MULTILINE),
+    }.get(tool)
+    text = (units_folder() / f"uplink-{tool}.conf").read_text() if is_there else None
+    _put(system, _place(instance, "uplink", "tool.conf"), text)
 
 
 def _put(system: System, name: str, text: str | None) -> None:

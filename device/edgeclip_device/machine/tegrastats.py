@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
+import logging
 import re
 import shutil
 import subprocess
 from dataclasses import dataclass
 from typing import Any, Literal
+
+log = logging.getLogger(__name__)
 
 _INTERVAL_MS = 100
 _PATIENCE_S = 3.0
@@ -29,9 +33,22 @@ class ToolReading:
 
 def ask(tool: Tool) -> ToolReading:
     """Return what a tool says; all None where it is absent or fails."""
-    if tool == "tegrastats":
-        return parse_tegrastats(_line_of_tegrastats())
-    return _ask_jtop() if tool == "jtop" else ToolReading()
+    if tool == "none":
+        return ToolReading()
+    is_there = shutil.which(tool) is not None
+    found = parse_tegrastats(_line_of_tegrastats()) if tool == "tegrastats" else _ask_jtop()
+    if is_there and found == ToolReading():
+        _say_that_it_is_mute(tool)
+    return found
+
+
+@functools.cache  # once a process
+def _say_that_it_is_mute(tool: Tool) -> None:
+    log.warning(
+        "%s is there and says nothing: the uplink's unit needs tool.conf, which"
+        " `edgeclip-device install` puts beside it, see systemd/README.md",
+        tool,
+    )
 
 
 def parse_tegrastats(line: str) -> ToolReading:
