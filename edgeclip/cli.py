@@ -8,13 +8,14 @@ from edgeclip import cli_cache, cli_data, cli_pack
 from edgeclip.cli_evaluate import evaluate
 from edgeclip.cli_recipe import recipe
 from edgeclip.cli_train import train
-from edgeclip.errors import run_command_line
+from edgeclip.errors import run_application
 
 app = typer.Typer(
     name="edgeclip",
     help="Train CLIP adapters on camera-trap images.",
     no_args_is_help=True,
     add_completion=False,
+    rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
 app.add_typer(cli_data.app, name="data")
@@ -27,7 +28,7 @@ app.command()(evaluate)
 
 def main() -> None:
     """Run the command line."""
-    run_command_line(app)
+    run_application(app, "edgeclip")
 
 
 if __name__ == "__main__":

@@ -9,12 +9,13 @@ from typing import Annotated, Any
 
 import typer
 
-from edgeclip.errors import run_command_line
+from edgeclip.errors import run_application
 
 app = typer.Typer(
     help="Receive, acknowledge and show detections.",
     no_args_is_help=True,
     add_completion=False,
+    rich_markup_mode=None,
     pretty_exceptions_show_locals=False,  # locals may hold secrets
 )
 
@@ -99,7 +100,7 @@ def _log_to_stderr(*, verbose: bool) -> None:
 
 def main() -> None:
     """Run the command line; an error of ours becomes one line and an exit code."""
-    run_command_line(app)
+    run_application(app, "edgeclip-dashboard")
 
 
 if __name__ == "__main__":

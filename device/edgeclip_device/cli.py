@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from edgeclip.errors import PublishError, run_command_line
+from edgeclip.errors import PublishError, run_application
 from edgeclip_device import cli_field
 from edgeclip_device.cli_command import command, desired
 from edgeclip_device.cli_pack import pack_app
@@ -22,6 +22,7 @@ app = typer.Typer(
     help="Watch a camera, and keep each detection on disk until the dashboard has it.",
     no_args_is_help=True,
     add_completion=False,
+    rich_markup_mode=None,
     pretty_exceptions_enable=False,  # a bug's traceback, without locals: they hold secrets
 )
 outbox_app = typer.Typer(help="Look at what waits for the dashboard.", no_args_is_help=True)
@@ -287,7 +288,7 @@ def main() -> None:
     Raises:
         SystemExit: Always; with the exit codes of `edgeclip.errors`.
     """
-    run_command_line(app)
+    run_application(app, "edgeclip-device")
 
 
 if __name__ == "__main__":

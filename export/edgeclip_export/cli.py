@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from edgeclip.errors import ConfigError, run_command_line
+from edgeclip.errors import ConfigError, run_application
 from edgeclip_export import cli_benchmark, cli_trust
 from edgeclip_export.cli_engine import engine
 from edgeclip_export.showing import AsJson, Bundle, megabytes, print_json, show_check
@@ -23,6 +23,7 @@ app = typer.Typer(
     help="Turn an adapter pack into a bundle that a device runs.",
     no_args_is_help=True,
     add_completion=False,
+    rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
 
@@ -184,7 +185,7 @@ app.command()(cli_trust.keygen)
 def main() -> None:
     """Run the command line; SIGTERM and a closed terminal end it as Ctrl-C does."""
     with _ended_as_by_ctrl_c():
-        run_command_line(app)
+        run_application(app, "edgeclip-export")
 
 
 @contextmanager
