@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import io
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timezone, tzinfo
 from pathlib import Path
@@ -81,19 +82,8 @@ def scan_image(path: Path, zone: tzinfo = timezone.utc) -> ImageFacts:
         DataError: Missing, empty, truncated, no image, too small or too large; the message says
             which.
     """
-    data = read_image_file(path)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # odd EXIF and palettes warn; the pixels decide
-            with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
-                return _facts(image, data, path, zone)
-    except DataError:
-        raise
-    except UnidentifiedImageError as error:
-        raise DataError("no image: the content is not of a known image format") from error
-    except Exception as error:  # damaged bytes fail in Pillow in any way: struct.error, TypeError
-        said = " ".join(str(error).split())[:80] or type(error).__name__
-        raise DataError(f"damaged or cut short ({said})") from error
+    with _without_warnings():
+        return _scan(path, zone)
 
 
 def scan_images(
@@ -112,12 +102,12 @@ def scan_images(
 
     def scan(path: Path) -> ImageFacts | DataError:
         try:
-            return scan_image(path, zone)
+            return _scan(path, zone)
         except DataError as error:
             return error
 
     results = []
-    with ThreadPoolExecutor(_THREADS) as pool:
+    with _without_warnings(), ThreadPoolExecutor(_THREADS) as pool:
         for result in pool.map(scan, paths):
             results.append(result)
             advance()
@@ -140,6 +130,31 @@ def read_image_file(path: Path) -> bytes:
     if not data:
         raise DataError("empty file: 0 bytes")
     return data
+
+
+@contextmanager
+def _without_warnings() -> Iterator[None]:
+    """Keep odd EXIF and palettes from warning: the pixels decide.
+
+    Filters are of the whole process: threads that each set and restore them undo one another's.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def _scan(path: Path, zone: tzinfo) -> ImageFacts:
+    data = read_image_file(path)
+    try:
+        with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
+            return _facts(image, data, path, zone)
+    except DataError:
+        raise
+    except UnidentifiedImageError as error:
+        raise DataError("no image: the content is not of a known image format") from error
+    except Exception as error:  # damaged bytes fail in Pillow in any way: struct.error, TypeError
+        said = " ".join(str(error).split())[:80] or type(error).__name__
+        raise DataError(f"damaged or cut short ({said})") from error
 
 
 def _facts(image: Image.Image, data: bytes, path: Path, zone: tzinfo) -> ImageFacts:
