@@ -7,6 +7,7 @@ and the dashboard removes duplicates.
 from __future__ import annotations
 
 import sqlite3
+import uuid
 from collections.abc import Sequence
 from datetime import datetime, timezone
 from pathlib import Path
@@ -17,7 +18,6 @@ from edgeclip_device.alarms import Alarms
 from edgeclip_device.clock import SystemClock, WallClock
 from edgeclip_device.database import ALERT, IN_FLIGHT, PRIORITIES, QUEUED
 from edgeclip_device.due import DueTimes
-from edgeclip_device.health import OutboxFacts
 from edgeclip_device.parts import Part
 from edgeclip_device.power.schedule import REST, Rest
 from edgeclip_device.rows import MediaRow, Released, Row
@@ -30,22 +30,35 @@ class Backlog:
     Args:
         state: The state folder.
         clock: Says since when an alarm stands; None is the machine's.
+        memory: A copy in memory to work on instead, where the disk fails.
 
     Raises:
         OutboxError: It is damaged or cannot be opened.
     """
 
-    def __init__(self, state: Path, clock: WallClock | None = None) -> None:
+    def __init__(
+        self,
+        state: Path,
+        clock: WallClock | None = None,
+        memory: sqlite3.Connection | None = None,
+    ) -> None:
         self._state = state
         self._path = state / database.DATABASE_FILE
-        self._connection = database.open_database(state)
+        self._connection = memory or database.open_database(state)
         self._connection.execute("PRAGMA synchronous = NORMAL")
+        self.is_volatile = memory is not None
+        """Whether it lies in memory."""
+        self.released_seqs: list[int] = []
+        self.released_media: list[str] = []
+        """What was released of one that lies in memory."""
         clock = clock or SystemClock()
         clock.remember(self.anchor())
         self.alarms = Alarms(self._connection, clock)
         self._newest_old = 0
-        self._inode = self._path.stat().st_ino
+        self._inode = self._inode_now()
         self.epoch = str(database.read_meta(self._connection, "epoch"))
+        self.book_epoch = str(uuid.uuid4()) if self.is_volatile else self.epoch
+        """Of the log book: one in memory counts from 1 again."""
         self._due = DueTimes(self._connection)
 
     @property
@@ -55,10 +68,7 @@ class Backlog:
 
     def is_replaced(self) -> bool:
         """Say whether detect has set the file aside since it was opened here."""
-        try:
-            return self._path.stat().st_ino != self._inode
-        except FileNotFoundError:
-            return True
+        return self._inode_now() != self._inode
 
     def newest_old(self, boot_id: str, since_ns: int) -> int:
         """Return the number of the newest row that was not committed just now.
@@ -170,7 +180,17 @@ class Backlog:
                 database.count_dropped(connection, "refused", len(refused), now)
             media = [item for item in receipt.media if _delete_media(connection, item)]
         space.unlink(self._state / database.MEDIA_FOLDER, media)
+        if self.is_volatile:
+            self.released_seqs += [*seqs, *(seq for seq, _ in refused)]
+            self.released_media += media
         return Released(seqs, media, refused)
+
+    def forget(self, seqs: Sequence[int], media: Sequence[str]) -> None:
+        """Delete what was released of a copy of this outbox."""
+        with database.transaction(self._connection) as connection:
+            connection.executemany("DELETE FROM outbox WHERE seq = ?", [(seq,) for seq in seqs])
+            for item in media:
+                _delete_media(connection, item)
 
     def parts_there(self, sha256: str, parts: int) -> set[int]:
         """Return which parts of a snapshot the broker has, when it goes in so many parts."""
@@ -222,8 +242,8 @@ class Backlog:
     def next_bdseq(self) -> int:
         """Return a number that grows with every connection, also over restarts."""
         with database.transaction(self._connection) as connection:
-            bdseq = int(database.read_meta(connection, "next_bdseq") or 1)
-            database.write_meta(connection, "next_bdseq", str(bdseq + 1))
+            bdseq = int(database.read_meta(connection, database.NEXT_BDSEQ) or 1)
+            database.write_meta(connection, database.NEXT_BDSEQ, str(bdseq + 1))
         return bdseq
 
     def running(self) -> Running | None:
@@ -235,25 +255,6 @@ class Backlog:
         text = self.noted("anchor")
         return datetime.fromisoformat(text) if text else None
 
-    def facts(self, now: datetime) -> OutboxFacts:
-        """Return what waits, for health.
-
-        Args:
-            now: The wall time; ages are of it, and never below 0.
-        """
-        query = (
-            "SELECT (SELECT count(*) FROM outbox),"
-            " (SELECT created_at FROM outbox ORDER BY seq LIMIT 1),"
-            " (SELECT coalesce(sum(size_bytes), 0) FROM outbox),"
-            " (SELECT coalesce(sum(size_bytes), 0) FROM media),"
-            " (SELECT coalesce(sum(count), 0) FROM dropped)"
-        )
-        rows, oldest_at, size, media_size, dropped = database.query(self._connection, query)[0]
-        age_s = (now - datetime.fromisoformat(oldest_at)).total_seconds() if oldest_at else None
-        return OutboxFacts(
-            rows, size + media_size, None if age_s is None else max(0.0, round(age_s, 1)), dropped
-        )
-
     def waiting(self) -> tuple[int, int]:
         """Return how many detections and how many snapshots have no receipt yet."""
         return database.count_waiting(self._connection)
@@ -261,6 +262,12 @@ class Backlog:
     def close(self) -> None:
         """Close the database."""
         self._connection.close()
+
+    def _inode_now(self) -> int | None:
+        try:
+            return self._path.stat().st_ino
+        except OSError:
+            return None
 
 
 def _delete_rows(connection: sqlite3.Connection, first: int, last: int) -> list[int]:

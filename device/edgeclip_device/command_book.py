@@ -45,14 +45,22 @@ class CommandBook:
         connection: Of the outbox.
         clock: The machine's clocks.
         topics: Of this device.
+        is_volatile: Whether the outbox lies in memory.
     """
 
     def __init__(
-        self, connection: sqlite3.Connection, clock: WallClock, topics: DeviceTopics
+        self,
+        connection: sqlite3.Connection,
+        clock: WallClock,
+        topics: DeviceTopics,
+        *,
+        is_volatile: bool = False,
     ) -> None:
         self._connection = connection
         self._clock = clock
         self._topics = topics
+        self.is_volatile = is_volatile
+        """Whether what is written down here is lost with the process."""
 
     def known(self, command_id: str) -> bytes | None:
         """Return the last reply to a command, or None where it never came."""

@@ -135,6 +135,8 @@ class CommandDesk:
         """Return why a command is not obeyed, or None."""
         kind, key_id = signer
         last = self._book.last_counter(kind, key_id)
+        if self._book.is_volatile:
+            return "the outbox cannot be written, and nothing could tell a replay: mend the disk"
         if kind == "command" and is_retained:
             return "a retained command is never obeyed: send it without retain"
         if kind == "command" and command.name == "configure":

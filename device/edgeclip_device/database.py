@@ -27,6 +27,7 @@ log = logging.getLogger(__name__)
 
 DATABASE_FILE = "outbox.sqlite"
 MEDIA_FOLDER = "media"
+NEXT_BDSEQ = "next_bdseq"  # key in `meta`
 _BUSY_S = 5.0
 _LOG_PAGES = 128  # 0.5 MB: on a full disk SQLite must find room to work its log off
 
@@ -188,6 +189,11 @@ def is_busy(error: OutboxError) -> bool:
     return isinstance(cause, sqlite3.OperationalError) and "locked" in str(cause)
 
 
+def is_damage(error: OutboxError) -> bool:
+    """Say whether what is in the file is no database, or not a whole one."""
+    return type(error.__cause__) is sqlite3.DatabaseError  # those below it are of other causes
+
+
 def shrink_log(connection: sqlite3.Connection) -> None:
     """Move what is committed from SQLite's log into the file, so that the log gives space back."""
     query(connection, "PRAGMA wal_checkpoint(TRUNCATE)")
@@ -208,13 +214,23 @@ def _connect(path: Path) -> sqlite3.Connection:
         connection.execute(f"PRAGMA wal_autocheckpoint = {_LOG_PAGES}")
         connection.execute(f"PRAGMA journal_size_limit = {_MOST_LOG_BYTES}")
         connection.execute("PRAGMA synchronous = FULL")  # a commit survives a power cut
-        if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'meta'").fetchone():
-            _create(connection)
-        _add_tables(connection)
-    except sqlite3.Error:
+        prepare(connection)
+    except (sqlite3.Error, OutboxError):
         connection.close()
         raise
     return connection
+
+
+def prepare(connection: sqlite3.Connection) -> None:
+    """Make the tables that a database lacks.
+
+    Raises:
+        sqlite3.Error: It cannot be read.
+        OutboxError: It cannot be written.
+    """
+    if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'meta'").fetchone():
+        _create(connection)
+    _add_tables(connection)
 
 
 def _create(connection: sqlite3.Connection) -> None:
@@ -226,7 +242,7 @@ def _create(connection: sqlite3.Connection) -> None:
             connection.execute(statement)
         write_meta(connection, "schema", SCHEMA_VERSION)
         write_meta(connection, "epoch", str(uuid.uuid4()))
-        write_meta(connection, "next_bdseq", "1")
+        write_meta(connection, NEXT_BDSEQ, "1")
 
 
 def _add_tables(connection: sqlite3.Connection) -> None:

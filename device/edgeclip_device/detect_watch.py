@@ -37,10 +37,10 @@ class DetectWatch:
         now_ns = self._boot_ns()
         if self._looked_ns is not None and now_ns - self._looked_ns < _LOOK_EVERY_S * 1e9:
             return
-        self._looked_ns = now_ns
+        self._looked_ns = now_ns  # what lies in memory has no news of detect
         vitals = Vitals.from_json(backlog.noted(VITALS))
         newest_ns = vitals.boot_ns if vitals is not None and vitals.boot_id == boot_id() else 0
-        if now_ns - newest_ns < _SILENT_S * 1e9:
+        if now_ns - newest_ns < _SILENT_S * 1e9 or backlog.is_volatile:
             backlog.alarms.clear_alarm("detect_silent")
         elif now_ns - self._since_ns >= _SILENT_S * 1e9:
             backlog.alarms.raise_alarm("detect_silent", _detail(backlog.noted(ENDED)))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections import deque
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Literal
 
 from edgeclip.contract.health import (
@@ -15,6 +17,7 @@ from edgeclip.contract.health import (
     StorageHealth,
     ThermalHealth,
 )
+from edgeclip_device import database
 from edgeclip_device.clock import WallClock, believed
 from edgeclip_device.config import DeviceSettings
 from edgeclip_device.machine.telemetry import Telemetry
@@ -33,6 +36,30 @@ class OutboxFacts:
     size_bytes: int
     oldest_age_s: float | None
     dropped: int
+
+
+def outbox_facts(connection: sqlite3.Connection, now: datetime) -> OutboxFacts:
+    """Return what waits in an outbox.
+
+    Args:
+        connection: Of the outbox.
+        now: The wall time; ages are of it, and never below 0.
+
+    Raises:
+        OutboxError: It cannot be read.
+    """
+    query = (
+        "SELECT (SELECT count(*) FROM outbox),"
+        " (SELECT created_at FROM outbox ORDER BY seq LIMIT 1),"
+        " (SELECT coalesce(sum(size_bytes), 0) FROM outbox),"
+        " (SELECT coalesce(sum(size_bytes), 0) FROM media),"
+        " (SELECT coalesce(sum(count), 0) FROM dropped)"
+    )
+    rows, oldest_at, size, media_size, dropped = database.query(connection, query)[0]
+    age_s = (now - datetime.fromisoformat(oldest_at)).total_seconds() if oldest_at else None
+    return OutboxFacts(
+        rows, size + media_size, None if age_s is None else max(0.0, round(age_s, 1)), dropped
+    )
 
 
 @dataclass(frozen=True)

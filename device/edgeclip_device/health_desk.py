@@ -18,7 +18,7 @@ from edgeclip_device.clock import WallClock
 from edgeclip_device.config import DeviceSettings
 from edgeclip_device.drain import DrainCounts
 from edgeclip_device.events import Answered
-from edgeclip_device.health import HealthComposer, LinkFacts
+from edgeclip_device.health import HealthComposer, LinkFacts, outbox_facts
 from edgeclip_device.health_store import HealthStore
 from edgeclip_device.machine.alarms import MachineAlarms
 from edgeclip_device.machine.telemetry import read_telemetry
@@ -60,7 +60,6 @@ class HealthDesk:
         self._tree = tree or Tree()
         self._topics = DeviceTopics(settings.project, settings.device_id)
         self._composer = HealthComposer(settings, clock)
-        self._store = HealthStore(settings.state)
         self._judge = MachineAlarms(settings.health.overtemp_c)
         self._due_at = -float("inf")
         self._has_kept = True  # until a look says no
@@ -70,6 +69,7 @@ class HealthDesk:
         self._asked: tuple[int, float] | None = None  # number and time of the last health
         self._rtt_ms: float | None = None
         self._logged: tuple[int, list[str]] | None = None  # number of a log, and its hours
+        self._taken: list[str] = []  # hours that the broker has: to be deleted
 
     def on_connected(self) -> None:
         """Health is due at once, and what was kept follows."""
@@ -89,7 +89,7 @@ class HealthDesk:
             self._asked = None
         if self._logged is not None and answer.mid == self._logged[0]:
             if answer.code < _REFUSED:
-                self._store.forget(self._logged[1])
+                self._taken = self._logged[1]
             self._logged = None
 
     def tell(self, link: Publisher, backlog: Backlog, counts: DrainCounts) -> None:
@@ -108,7 +108,7 @@ class HealthDesk:
             mid = link.publish(self._topics.health, data, retain=True, expiry_s=expiry_s)
             self._asked = (mid, time.monotonic())
         if self._has_kept and self._logged is None:
-            self._tell_kept(link)
+            self._tell_kept(link, HealthStore(backlog.connection))
 
     def keep_if_due(
         self, backlog: Backlog, state: Literal["offline", "connecting", "online"]
@@ -125,7 +125,7 @@ class HealthDesk:
             self._kept_due_at = now + self._settings.health.interval_s
             health = self._compose(backlog, state, None)
             hour = f"{self._boot_id}/{int(health.uptime_s // _HOUR_S)}"
-            self._store.keep(hour, health.to_json())
+            HealthStore(backlog.connection).keep(hour, health.to_json())
 
     def _compose(
         self,
@@ -151,7 +151,7 @@ class HealthDesk:
         return self._composer.compose(
             self._boot_id,
             machine,
-            backlog.facts(self._clock.now()),
+            outbox_facts(backlog.connection, self._clock.now()),
             link,
             Vitals.from_json(backlog.noted(VITALS)),
         )
@@ -162,8 +162,11 @@ class HealthDesk:
             return min(health.interval_s, health.alarm_interval_s)
         return health.interval_s
 
-    def _tell_kept(self, link: Publisher) -> None:
-        rows = self._store.oldest(_ROWS_A_LOG)
+    def _tell_kept(self, link: Publisher, store: HealthStore) -> None:
+        if self._taken:
+            store.forget(self._taken)
+            self._taken = []
+        rows = store.oldest(_ROWS_A_LOG)
         self._has_kept = bool(rows)
         if rows:
             message = Log(device_id=self._settings.device_id, health=_readable(rows))

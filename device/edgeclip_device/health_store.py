@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import sqlite3
-from contextlib import closing
-from pathlib import Path
 
-from edgeclip.errors import OutboxError
 from edgeclip_device import database
 
 _MOST_ROWS = 14 * 24
 _TABLE = "CREATE TABLE IF NOT EXISTS health (hour TEXT PRIMARY KEY, payload BLOB NOT NULL)"
+_IS_THERE = "SELECT 1 FROM sqlite_master WHERE name = 'health'"
 
 
 class HealthStore:
-    """The kept rows of one state folder; a connection is opened for each use, which is rare.
+    """The kept rows of one outbox.
 
     Args:
-        state: The state folder.
+        connection: Of the outbox.
     """
 
-    def __init__(self, state: Path) -> None:
-        self._state = state
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
 
     def keep(self, hour: str, payload: bytes) -> None:
         """Keep a row in place of an earlier one of the same hour; the oldest of 14 days goes.
@@ -29,7 +27,7 @@ class HealthStore:
         Raises:
             OutboxError: It could not be written.
         """
-        with closing(self._open()) as connection, database.transaction(connection):
+        with database.transaction(self._connection) as connection:
             connection.execute(_TABLE)
             connection.execute("INSERT OR REPLACE INTO health VALUES (?, ?)", (hour, payload))
             connection.execute(
@@ -44,11 +42,10 @@ class HealthStore:
         Raises:
             OutboxError: They could not be read.
         """
-        with closing(self._open()) as connection:
-            connection.execute(_TABLE)
-            rows = database.query(
-                connection, "SELECT hour, payload FROM health ORDER BY rowid LIMIT ?", (most,)
-            )
+        if not database.query(self._connection, _IS_THERE):
+            return []
+        query = "SELECT hour, payload FROM health ORDER BY rowid LIMIT ?"
+        rows = database.query(self._connection, query, (most,))
         return [(str(hour), bytes(payload)) for hour, payload in rows]
 
     def forget(self, hours: list[str]) -> None:
@@ -57,13 +54,5 @@ class HealthStore:
         Raises:
             OutboxError: They could not be deleted.
         """
-        with closing(self._open()) as connection, database.transaction(connection):
+        with database.transaction(self._connection) as connection:
             connection.executemany("DELETE FROM health WHERE hour = ?", [(h,) for h in hours])
-
-    def _open(self) -> sqlite3.Connection:
-        try:
-            connection = database.open_database(self._state)
-            connection.execute("PRAGMA synchronous = NORMAL")
-        except sqlite3.Error as error:
-            raise OutboxError(f"the outbox of {self._state} cannot be opened ({error})") from error
-        return connection

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
 
 from edgeclip_device.backoff import LinkTiming
+from edgeclip_device.field.requests import FOLDER
 from edgeclip_device.rows import Released
 
 ReleasedHook = Callable[[Released], None]
@@ -29,7 +31,11 @@ class UplinkOptions:
     Attributes:
         on_released: Told what each receipt deleted.
         timing: What the link waits for.
+        requests: Where root can be asked for something.
+        look_at_disk_s: A disk that failed is looked at after so long.
     """
 
     on_released: ReleasedHook | None = None
     timing: LinkTiming = field(default_factory=LinkTiming)
+    requests: Path = FOLDER
+    look_at_disk_s: float = 10.0

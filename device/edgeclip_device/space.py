@@ -60,9 +60,12 @@ def forget_media(connection: sqlite3.Connection, hashes: Sequence[str], now: dat
 
 
 def unlink(folder: Path, hashes: Iterable[str]) -> None:
-    """Remove media files; one that is gone already is no error."""
+    """Remove media files; one that is gone already is no error, nor is a disk that fails."""
     for item in hashes:
-        (folder / f"{item}.jpg").unlink(missing_ok=True)
+        try:
+            (folder / f"{item}.jpg").unlink(missing_ok=True)
+        except OSError as error:  # it has no row any more: the next start of detect removes it
+            log.error("%s.jpg cannot be removed: %s", item, error)
 
 
 def remove_orphans(connection: sqlite3.Connection, folder: Path) -> None:

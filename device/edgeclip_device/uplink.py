@@ -5,31 +5,32 @@ from __future__ import annotations
 import logging
 import queue
 import time
+from functools import partial
 
 from edgeclip.contract.topics import DeviceTopics, dashboard_status
-from edgeclip.errors import PublishError
+from edgeclip.errors import OutboxError, PublishError
 from edgeclip_device import events as ev
 from edgeclip_device.backlog import Backlog
 from edgeclip_device.backoff import login_was_refused
-from edgeclip_device.budget import CONNECTION_BYTES, Budget, Metered
+from edgeclip_device.budget import CONNECTION_BYTES, Metered
 from edgeclip_device.clock import WallClock, boot_id
 from edgeclip_device.clock_fix import ClockFixer
 from edgeclip_device.config import DeviceSettings
 from edgeclip_device.credentials import Credentials
 from edgeclip_device.dashboard_watch import DashboardWatch
 from edgeclip_device.detect_watch import DetectWatch
-from edgeclip_device.drain import DrainCounts, open_drain
+from edgeclip_device.drain import DrainCounts
 from edgeclip_device.health_desk import HealthDesk
-from edgeclip_device.letters import Postman
-from edgeclip_device.link_alarms import LinkAlarms
 from edgeclip_device.link_report import LinkReport, UplinkOptions
 from edgeclip_device.mqtt import EventQueue, Link, LinkConfig, broker_address, tls_context
 from edgeclip_device.notify import Notifier
 from edgeclip_device.plain_events import with_events
 from edgeclip_device.presence import Presence
+from edgeclip_device.refuge import Refuge
 from edgeclip_device.retained import Announcer
 from edgeclip_device.tries import Tries
-from edgeclip_device.uplink_acts import command_desk, device_facts
+from edgeclip_device.uplink_acts import device_facts
+from edgeclip_device.workplace import Workplace, open_workplace
 
 log = logging.getLogger(__name__)
 
@@ -84,14 +85,17 @@ class Uplink:
         self._dashboard = DashboardWatch()
         self._detect_watch = DetectWatch(clock.boot_ns)
         self._health = HealthDesk(
-            settings, clock, self._boot_id, sent_bytes=lambda: self._budget.sent_bytes
+            settings, clock, self._boot_id, sent_bytes=lambda: self._at.budget.sent_bytes
         )
-        self._open()
+        options = self._options
+        self._refuge = Refuge(settings.state, clock, options.requests, options.look_at_disk_s)
+        self._most_packet: int | None = None
+        self._at = self._opened(self._refuge.open())
 
     @property
     def counts(self) -> DrainCounts:
         """What was sent and receipted so far."""
-        return self._drain.counts
+        return self._at.drain.counts
 
     def run(self) -> None:
         """Work until `StopAsked` comes, then say goodbye to the broker.
@@ -101,21 +105,29 @@ class Uplink:
         """
         self._notifier.ready()
         try:
-            while not self._take_events():
-                self._tick()
+            while not self._work_on():
+                pass
         finally:
             self._say_goodbye()
-            self._budget.save()
-            self._backlog.close()
+            self._at.close()
 
-    def _open(self) -> None:
-        self._backlog = Backlog(self._settings.state, self._clock)
-        device_id = self._settings.device_id
-        self._budget = Budget(self._settings.uplink, self._backlog, self._clock, self._boot_id)
-        self._drain = open_drain(self._settings, self._backlog, self._topics, self._budget)
-        self._postman = Postman(self._backlog.connection, self._backlog.epoch, self._topics)
-        self._desk = command_desk(self._settings, self._backlog, self._clock, self.events)
-        self._link_alarms = LinkAlarms(self._backlog, device_id, self._options.timing)
+    def _work_on(self) -> bool:
+        """Do what there is to do; say whether to stop. A disk that fails is no reason to."""
+        try:
+            if self._take_events():
+                return True
+            self._tick()
+        except OutboxError as error:
+            log.error("%s: the outbox goes on in memory", error)
+            self._move(self._refuge.flee(self._at.backlog, error))
+        return False
+
+    def _opened(self, backlog: Backlog) -> Workplace:
+        over = partial(open_workplace, self._settings, self._clock, self.events)
+        try:
+            return over(self._options.timing, backlog)
+        except OutboxError as error:
+            return over(self._options.timing, self._refuge.flee(backlog, error))
 
     def _take_events(self) -> bool:
         """Wait for something to happen, at most one poll; say whether to stop."""
@@ -134,10 +146,10 @@ class Uplink:
 
     def _handle(self, event: ev.LinkEvent) -> None:
         if isinstance(event, ev.Answered):
-            self._drain.on_answer(event, self._clock.boot_ns())
             self._announcer.on_answer(event)
-            self._postman.on_answer(event)
             self._health.on_answer(event)
+            self._at.drain.on_answer(event, self._clock.boot_ns())
+            self._at.postman.on_answer(event)
         elif isinstance(event, ev.Arrived):
             self._on_message(event)
         elif isinstance(event, ev.Connected):
@@ -145,35 +157,36 @@ class Uplink:
         elif isinstance(event, ev.Disconnected):
             self._on_disconnected(event)
         elif isinstance(event, ev.SubscriptionRefused):
-            self._link_alarms.subscription(event.reason)
+            self._at.alarms.subscription(event.reason)
         elif isinstance(event, ev.Subscribed):
-            self._link_alarms.subscription(None)
+            self._at.alarms.subscription(None)
 
     def _tick(self) -> None:
-        if self._backlog.is_replaced():
-            self._reopen()
+        better = self._refuge.better(self._at.backlog)
+        if better is not None:
+            self._move(better)
         if self.report.state == "online":
             self._work()
-        elif self.report.state == "offline" and self._tries.are_due(self._backlog.newest_alert):
+        elif self.report.state == "offline" and self._tries.are_due(self._at.backlog.newest_alert):
             self._connect()
         elif self.report.state == "connecting" and self._tries.took_too_long:
             self._on_disconnected(ev.Disconnected("the broker does not answer"))
         if time.monotonic() - self._counted_at >= _COUNT_EVERY_S:
             self._count()
-        self._health.keep_if_due(self._backlog, self.report.state)
+        self._health.keep_if_due(self._at.backlog, self.report.state)
         self._notifier.feed()  # by the loop, never by the link: a dead broker restarts nothing
 
     def _count(self) -> None:
         self._counted_at = time.monotonic()
-        rows, media = self._backlog.waiting()
+        rows, media = self._at.backlog.waiting()
         self._notifier.status(f"{self.report.state}; {rows} detections, {media} snapshots wait")
         self._tries.look()
-        twin, refusals = self._tries.policy.looks_like_a_twin, self._drain.refusals
-        self._link_alarms.link(self._tries.online_s, refusals, is_twin=twin)
-        self._link_alarms.outbox(self._budget)
-        self._clock_fixer.look(self._backlog)
-        self._detect_watch.look(self._backlog)
-        self._desk.tick()
+        twin, refusals = self._tries.policy.looks_like_a_twin, self._at.drain.refusals
+        self._at.alarms.link(self._tries.online_s, refusals, is_twin=twin)
+        self._at.alarms.outbox(self._at.budget)
+        self._clock_fixer.look(self._at.backlog)
+        self._detect_watch.look(self._at.backlog)
+        self._at.desk.tick()
 
     def _work(self) -> None:
         if self._link is None:
@@ -182,14 +195,14 @@ class Uplink:
             self._on_disconnected(ev.Disconnected("the connection was lost"))
             return
         try:
-            link = Metered(self._link, self._budget)
-            self._presence.tell_info(link, device_facts(self._backlog, self._desk))
-            self._presence.tell_rest(link, self._backlog.rest())
-            self._postman.fill(link)
-            self._announcer.tell(link, self._backlog.alarms.retained())
-            self._health.tell(link, self._backlog, self._drain.counts)
+            link = Metered(self._link, self._at.budget)
+            self._presence.tell_info(link, device_facts(self._at.backlog, self._at.desk))
+            self._presence.tell_rest(link, self._at.backlog.rest())
+            self._at.postman.fill(link)
+            self._announcer.tell(link, self._at.backlog.alarms.retained())
+            self._health.tell(link, self._at.backlog, self._at.drain.counts)
             out = with_events(self._settings, self._link, link)
-            self._drain.fill(
+            self._at.drain.fill(
                 out,
                 self._clock.boot_ns(),
                 self._boot_id,
@@ -199,18 +212,19 @@ class Uplink:
         except PublishError as error:
             self._on_disconnected(ev.Disconnected(str(error)))
 
-    def _reopen(self) -> None:
-        log.warning("detect has begun a new outbox: it is opened")
-        self._backlog.close()
-        counts = self._drain.counts
-        self._open()
-        self._drain.counts = counts
+    def _move(self, backlog: Backlog) -> None:
+        """Go on with another outbox, over the same connection."""
+        counts, self._at = self._at.drain.counts, self._opened(backlog)
+        self._at.drain.counts = counts
+        if self.report.state == "online":
+            self._at.on_connect(self._most_packet)
+            self._tell_birth()
 
     def _connect(self) -> None:
-        self._bdseq = self._backlog.next_bdseq()
+        self._bdseq = self._at.backlog.next_bdseq()
         self.report.state = "connecting"
-        self._tries.begin(self._backlog.newest_alert())
-        self._budget.spend(0, CONNECTION_BYTES)
+        self._tries.begin(self._at.backlog.newest_alert())
+        self._at.budget.spend(0, CONNECTION_BYTES)
         self._link = Link(self._link_config, self._bdseq, self.events)
         self._link.connect(self._presence.will(self._bdseq))
 
@@ -222,17 +236,22 @@ class Uplink:
         self.report.connections += 1
         self.report.login_refused = False
         self._announcer.on_connect()
-        self._postman.on_connect()
         self._health.on_connected()
-        self._drain.on_connect(event.maximum_packet)
+        self._most_packet = event.maximum_packet
+        self._at.on_connect(event.maximum_packet)
         self._tries.connected()
         topics = (self._topics.receipt, dashboard_status(self._settings.project))
-        self._link.subscribe(*topics, *self._desk.subscriptions)
+        self._link.subscribe(*topics, *self._at.desk.subscriptions)
+        self._tell_birth()
         if not event.session_present:
-            self._backlog.dashboard_is_back()  # the broker forgot us, and what it had taken
+            self._at.backlog.dashboard_is_back()  # the broker forgot us, and what it had taken
+
+    def _tell_birth(self) -> None:
+        if self._link is None:
+            return
         try:
-            link = Metered(self._link, self._budget)
-            facts, rest = device_facts(self._backlog, self._desk), self._backlog.rest()
+            link = Metered(self._link, self._at.budget)
+            facts, rest = device_facts(self._at.backlog, self._at.desk), self._at.backlog.rest()
             self._presence.birth(link, facts, rest)
         except PublishError as error:
             self._on_disconnected(ev.Disconnected(str(error)))
@@ -242,12 +261,11 @@ class Uplink:
             return
         link, self._link = self._link, None
         link.close()
-        self._drain.on_disconnect()
         wait_s = self._tries.ended(event.code)
         self.report.state, self.report.error = "offline", event.reason
         self.report.login_refused = login_was_refused(event.code)
         if self.report.login_refused:
-            self._link_alarms.login_refused(event.reason)
+            self._at.alarms.login_refused(event.reason)
         level = logging.ERROR if self.report.login_refused else logging.WARNING
         url = self._settings.mqtt.url
         log.log(level, "%s: %s; next try in %.1f s", url, event.reason, wait_s)
@@ -256,23 +274,24 @@ class Uplink:
                 "does another client use our id %r? Each device needs a device_id of its own",
                 self._settings.device_id,
             )
+        self._at.drain.on_disconnect()  # last: the disk may fail
 
     def _on_message(self, message: ev.Arrived) -> None:
-        self._budget.spend(len(message.payload))
+        self._at.budget.spend(len(message.payload))
         if message.topic == self._topics.receipt:
             if message.retained:  # nobody gives such a one, and it would come at every connection
                 log.warning("a retained receipt is passed over: take it away from the broker")
                 return
             self._health.on_receipt()
             self._dashboard.gave_receipt()
-            released = self._drain.on_receipt(message.payload)
+            released = self._at.drain.on_receipt(message.payload)
             if self._options.on_released is not None:
                 self._options.on_released(released)
         elif message.topic == dashboard_status(self._settings.project):
             if self._dashboard.is_back(message.payload):
-                self._backlog.dashboard_is_back()
+                self._at.backlog.dashboard_is_back()
         else:
-            self._desk.on_message(message)
+            self._at.desk.on_message(message)
 
     def _say_goodbye(self) -> None:
         self._notifier.stopping()

@@ -67,7 +67,7 @@ def command_desk(
         ConfigError: A key's file is no public key.
     """
     topics = DeviceTopics(settings.project, settings.device_id)
-    book = CommandBook(backlog.connection, clock, topics)
+    book = CommandBook(backlog.connection, clock, topics, is_volatile=backlog.is_volatile)
     acts = UplinkActs(backlog, book, clock, events)
     fetching = Fetching(settings.state, book, topics, events)
     known: dict[str, Act] = {

@@ -26,6 +26,7 @@ AlarmCode = Literal[
     "engine_failed",
     "gate_stuck",
     "outbox_dropping",
+    "outbox_failing",
     "outbox_reset",
     "overcurrent",
     "overtemp",

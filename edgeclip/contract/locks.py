@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 from pathlib import Path
@@ -23,12 +24,11 @@ def take_lock(path: Path, *, mode: int = 0o644) -> int:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     while True:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, mode)
+        descriptor = _open(path, mode)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if _is_at(path, descriptor):
-                os.truncate(descriptor, 0)
-                os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+                _sign(descriptor)
                 return descriptor
         except BaseException:
             os.close(descriptor)
@@ -49,6 +49,22 @@ def lock_owner(path: Path) -> str:
         return path.read_text(errors="replace").strip() or "unknown"
     except OSError:
         return "unknown"
+
+
+def _open(path: Path, mode: int) -> int:
+    try:
+        return os.open(path, os.O_RDWR | os.O_CREAT, mode)
+    except OSError as error:
+        if error.errno != errno.EROFS:
+            raise
+        return os.open(path, os.O_RDONLY)  # a lock needs no writing
+
+
+def _sign(descriptor: int) -> None:
+    """Write this process's number into a lock file, where the disk takes it."""
+    with contextlib.suppress(OSError):  # full or read-only: the lock itself holds
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
 
 
 def _is_at(path: Path, descriptor: int) -> bool:

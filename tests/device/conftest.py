@@ -16,6 +16,7 @@ from edgeclip_device.credentials import Credentials
 from edgeclip_device.outbox import Outbox
 from edgeclip_device.uplink_thread import UplinkThread
 from support.brokers import Broker, running_broker
+from support.disks import mounted
 from support.drawn_clips import crossing, ground, write_video
 from support.tiny_bundle import TinyPack, write_tiny_bundle
 
@@ -81,6 +82,13 @@ def stored(linked: DeviceSettings) -> Iterator[Outbox]:
     """An empty outbox."""
     with closing(Outbox(linked.state, linked.outbox, SystemClock())) as opened:
         yield opened
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of one megabyte; skips where mounting is not allowed."""
+    with mounted(tmp_path / "disk") as disk:
+        yield disk
 
 
 @pytest.fixture

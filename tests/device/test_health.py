@@ -16,7 +16,7 @@ from edgeclip.contract.topics import DeviceTopics
 from edgeclip_device.backlog import Backlog
 from edgeclip_device.clock import SystemClock, boot_id
 from edgeclip_device.config import DeviceSettings
-from edgeclip_device.database import DATABASE_FILE, read_meta
+from edgeclip_device.database import DATABASE_FILE, open_database, read_meta
 from edgeclip_device.detect import detect
 from edgeclip_device.drain import DrainCounts
 from edgeclip_device.events import Answered
@@ -168,8 +168,7 @@ def test_offline_one_row_an_hour_is_kept_and_sent_as_a_log(
     desk = _desk(settings, tmp_path)
     for _ in range(3):
         _keep(desk, settings)
-    store = HealthStore(settings.state)
-    assert len(store.oldest(10)) == 1
+    assert _kept(settings) == 1
     wire = Wire()
     _told(desk, settings, wire)
     topic, payload, retained = wire.sent[1]
@@ -177,17 +176,24 @@ def test_offline_one_row_an_hour_is_kept_and_sent_as_a_log(
     (kept,) = Log.model_validate_json(payload).health
     assert kept.link.state == "offline"
     desk.on_answer(Answered(2, 0x87, "Not authorized"))
-    assert len(store.oldest(10)) == 1
     _told(desk, settings, wire := Wire())
+    assert _kept(settings) == 1
     desk.on_answer(Answered(2, 0, "Success"))
-    assert store.oldest(10) == []
+    _told(desk, settings, Wire())
+    assert _kept(settings) == 0
+
+
+def _kept(settings: DeviceSettings) -> int:
+    with closing(open_database(settings.state)) as connection:
+        return len(HealthStore(connection).oldest(10))
 
 
 def test_at_most_14_days_are_kept(make_settings: Make) -> None:
-    store = HealthStore(make_settings().state)
-    for hour in range(14 * 24 + 5):
-        store.keep(f"boot/{hour}", b"{}")
-    rows = store.oldest(1000)
+    with closing(open_database(make_settings().state)) as connection:
+        store = HealthStore(connection)
+        for hour in range(14 * 24 + 5):
+            store.keep(f"boot/{hour}", b"{}")
+        rows = store.oldest(1000)
     assert (len(rows), rows[0][0]) == (14 * 24, "boot/5")
 
 

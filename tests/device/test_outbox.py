@@ -1,8 +1,6 @@
 from __future__ import annotations
 
-import os
 import sqlite3
-import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -17,6 +15,7 @@ from edgeclip_device.media import encode
 from edgeclip_device.outbox import Attachment, Outbox
 from edgeclip_device.outbox_status import read_status
 from support.clocks import NOON, StandingClock
+from support.disks import fill
 from support.drawn_clips import ground
 from support.samples import detection
 
@@ -220,20 +219,6 @@ def test_at_the_cap_of_bytes_the_oldest_media_go_and_the_detections_stay(tmp_pat
     assert sum(path.stat().st_size for path in (tmp_path / "media").iterdir()) <= 1_000_000
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of one megabyte; skips where mounting is not allowed."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=1m", "none", str(disk)]
-    if subprocess.run(command, capture_output=True, check=False).returncode:
-        pytest.skip("mounting a small tmpfs is not allowed here")
-    try:
-        yield disk
-    finally:
-        subprocess.run(["umount", "-l", str(disk)], check=True)
-
-
 def test_on_a_full_disk_media_are_given_up_and_counted_and_the_alert_is_kept(
     small_disk: Path,
 ) -> None:
@@ -253,7 +238,7 @@ def test_a_disk_that_is_full_of_other_things_is_an_error_and_loses_nothing(
 ) -> None:
     with closing(_open(small_disk)) as outbox:
         outbox.emit(detection(detection_id=IDS[0]))
-        _fill(small_disk / "other")
+        fill(small_disk / "other")
         with pytest.raises(OutboxError, match="the outbox cannot be written"):
             _emit_many(outbox)
         committed = outbox.waiting()[0]
@@ -265,11 +250,6 @@ def test_a_disk_that_is_full_of_other_things_is_an_error_and_loses_nothing(
 def _emit_many(outbox: Outbox) -> None:
     for item in IDS[1:49]:
         outbox.emit(detection(detection_id=item))
-
-
-def _fill(path: Path) -> None:
-    disk = os.statvfs(path.parent)
-    path.write_bytes(bytes(disk.f_bavail * disk.f_frsize))
 
 
 def test_a_folder_that_becomes_unwritable_is_an_error_that_names_it(

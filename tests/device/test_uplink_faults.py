@@ -11,7 +11,7 @@ from pydantic import SecretStr
 from edgeclip.contract.receipts import Receipt
 from edgeclip.contract.reports import Status
 from edgeclip.contract.topics import DeviceTopics, dashboard_status
-from edgeclip.errors import ConfigError, OutboxError, PublishError, SetupError
+from edgeclip.errors import ConfigError, PublishError, SetupError
 from edgeclip_device.clock import SystemClock
 from edgeclip_device.config import DeviceSettings
 from edgeclip_device.credentials import Credentials
@@ -179,15 +179,6 @@ def test_a_second_uplink_on_the_same_outbox_is_refused(
     assert stored.epoch
     start_uplink(linked)
     with pytest.raises(SetupError, match="another uplink"):
-        start_uplink(linked)
-
-
-def test_a_damaged_outbox_is_an_error_and_left_to_detect(
-    linked: DeviceSettings, start_uplink: StartUplink
-) -> None:
-    linked.state.mkdir()
-    (linked.state / DATABASE_FILE).write_bytes(b"rubbish" * 1000)
-    with pytest.raises(OutboxError, match="detect has set a damaged one aside"):
         start_uplink(linked)
 
 
