@@ -8,13 +8,11 @@ import sqlite3
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from datetime import datetime, timezone
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from edgeclip.contract.files import sync_folder
 from edgeclip.errors import OutboxError
-from edgeclip_device.damaged import DAMAGED, remove_damaged
 from edgeclip_device.tables import (
     ADDED_COLUMNS,
     ADDED_INDEXES,
@@ -28,7 +26,7 @@ log = logging.getLogger(__name__)
 DATABASE_FILE = "outbox.sqlite"
 MEDIA_FOLDER = "media"
 NEXT_BDSEQ = "next_bdseq"  # key in `meta`
-_BUSY_S = 5.0
+BUSY_S = 5.0
 _LOG_PAGES = 128  # 0.5 MB: on a full disk SQLite must find room to work its log off
 
 _MOST_LOG_BYTES = 4_000_000  # what a burst made it grow to is given back
@@ -63,43 +61,6 @@ def open_database(state: Path) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
-
-
-def set_aside_if_damaged(state: Path) -> Path | None:
-    """Rename a database that SQLite finds damaged, and the media that it names.
-
-    Only the process that writes detections may call this: another one could rename a file that
-    is being written.
-
-    Args:
-        state: The state folder.
-
-    Returns:
-        The database's new name, or None if it is whole.
-
-    Raises:
-        OutboxError: It cannot be read at all.
-    """
-    path = state / DATABASE_FILE
-    if not path.exists() or (reason := _damage(path)) is None:
-        return None
-    stamp = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%S%fZ")
-    aside = state / f"{DATABASE_FILE}{DAMAGED}{stamp}"
-    remove_damaged(state)
-    for suffix in ("", "-wal", "-shm"):
-        part = path.with_name(path.name + suffix)
-        if part.exists():
-            part.replace(aside.with_name(aside.name + suffix))
-    if (state / MEDIA_FOLDER).is_dir():
-        (state / MEDIA_FOLDER).replace(state / f"{MEDIA_FOLDER}{DAMAGED}{stamp}")
-    sync_folder(state)
-    log.error(
-        "the outbox was damaged (%s): it now lies at %s, and a new one begins; what the dashboard"
-        " had not received is in that file alone",
-        reason,
-        aside,
-    )
-    return aside
 
 
 @contextmanager
@@ -208,7 +169,7 @@ def count_waiting(connection: sqlite3.Connection) -> tuple[int, int]:
 
 def _connect(path: Path) -> sqlite3.Connection:
     _make_file(path)
-    connection = sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None)
+    connection = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None)
     try:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute(f"PRAGMA wal_autocheckpoint = {_LOG_PAGES}")
@@ -282,20 +243,3 @@ def _check_version(connection: sqlite3.Connection, path: Path) -> None:
             f"{path} has version {found}, this software has {SCHEMA_VERSION}: use the software"
             " that made it, or move the file aside"
         )
-
-
-def _damage(path: Path) -> str | None:
-    """Return what is wrong with a database, or None."""
-    try:
-        connection = sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None)
-    except sqlite3.Error as error:
-        raise OutboxError(f"{path} cannot be opened ({error}): check its rights") from error
-    try:
-        found = str(connection.execute("PRAGMA quick_check(1)").fetchone()[0])
-    except sqlite3.OperationalError as error:  # locked, unreadable: no damage
-        raise OutboxError(f"{path} cannot be read ({error}): check its rights") from error
-    except sqlite3.DatabaseError as error:
-        return str(error)
-    finally:
-        connection.close()
-    return None if found == "ok" else found

@@ -135,7 +135,7 @@ def test_an_outbox_of_older_software_is_opened_with_all_that_waits(tmp_path: Pat
 def test_a_detection_outwaits_another_process_that_holds_the_lock(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("edgeclip_device.database._BUSY_S", 0.3)
+    monkeypatch.setattr("edgeclip_device.database.BUSY_S", 0.3)
     with (
         closing(Outbox(tmp_path, OutboxSettings(), StandingClock())) as outbox,
         closing(sqlite3.connect(tmp_path / DATABASE_FILE, check_same_thread=False)) as other,
