@@ -104,8 +104,7 @@ def test_the_ladder_says_bake_only_of_what_its_pack_says_it_of(
 def test_a_method_on_the_encoder_s_weights_trains_and_its_pack_says_bake_only(
     method: str, packs: dict[str, Path], encoder: TinyEncoder, resnet: TinyEncoder
 ) -> None:
-    backbone = _load(method, encoder, resnet)
-    pack = load_pack(packs[method])
+    backbone, pack = _load(method, encoder, resnet), load_pack(packs[method])
     manifest = pack.manifest
     assert (manifest.method, manifest.fusion_class, manifest.graph) == (method, "bake-only", "head")
     assert manifest.is_bake_only
