@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache, partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import open_clip
@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from edgeclip.activations import activation_of, file_takes_quick_gelu
 from edgeclip.contract.pack import Base
 from edgeclip.contract.preprocess_spec import PreprocessSpec
 from edgeclip.errors import ConfigError, DataError, SetupError
@@ -145,13 +146,11 @@ def load_backbone(name: str, pretrained: str | None = None, *, device: str = "cp
         device: Where it runs: `cpu`, `cuda`, ...
 
     Raises:
-        ConfigError: There is no such model or tag.
+        ConfigError: There is no such model or tag, or the file is of another activation.
         SetupError: The weights are not on this machine and cannot be fetched, or do not fit.
     """
     model_name, weights = _resolve(name, pretrained)
-    quick_gelu = bool(
-        (open_clip.get_pretrained_cfg(model_name, weights) or {}).get("quick_gelu", False)
-    )
+    quick_gelu = _takes_quick_gelu(name, model_name, weights)
     with _quiet():
         try:
             model = open_clip.create_model(
@@ -165,6 +164,14 @@ def load_backbone(name: str, pretrained: str | None = None, *, device: str = "cp
             raise SetupError(why_not_loaded(name, weights, error)) from error
     label = weights if not Path(weights).is_file() else Path(weights).name
     return _freeze(model, name if name == DEMO else model_name, model_name, label)
+
+
+def _takes_quick_gelu(name: str, model_name: str, weights: str) -> bool:
+    """Return whether it is to be built with QuickGELU although its configuration does not say."""
+    if name == model_name and Path(weights).is_file():
+        return file_takes_quick_gelu(name, Path(weights), open_clip.list_models())
+    tag = open_clip.get_pretrained_cfg(model_name, weights) or {}
+    return bool(tag.get("quick_gelu", False))
 
 
 def untrained_model(config: Path, seed: int) -> tuple[Any, Callable[[list[str]], Tensor]]:
@@ -255,7 +262,7 @@ def _freeze(model: Any, arch: str, model_name: str, pretrained: str) -> Backbone
     base = Base(
         arch=arch,
         pretrained=pretrained,
-        activation=_activation(model),
+        activation=activation_of(model),
         width=width,
         embed_dim=embed_dim,
         image_size=size,
@@ -279,13 +286,6 @@ def _tokenizer(model_name: str) -> Any:
             ) from error
         except OSError as error:
             raise SetupError(why_no_tokenizer(model_name, error)) from error
-
-
-def _activation(model: Any) -> Literal["gelu", "quick_gelu", "other"]:
-    names = {type(module).__name__ for module in model.visual.modules()}
-    if "QuickGELU" in names:
-        return "quick_gelu"
-    return "gelu" if "GELU" in names else "other"
 
 
 def hash_weights(state: dict[str, Any]) -> str:
