@@ -64,7 +64,7 @@ def provision(
     made = make(settings.device_id, out)
     print(f"{'made' if made.is_new else 'kept'} {made.key}: it stays on this device")
     print(f"made {made.request}: CN = {settings.device_id}")
-    print("next: let your authority sign the request, and name the certificate in [mqtt]")
+    print("next: let your authority sign the request, name both files in [mqtt], and `install`")
 
 
 def apply(

@@ -71,6 +71,7 @@ _MODELS: Final[dict[CommandName, type[BaseModel]]] = {
     "pack_promote": NoArgs,
     "pack_rollback": NoArgs,
     "ping": NoArgs,
+    "reboot": NoArgs,
     "restart": ServiceArgs,
     "snapshot": SnapshotArgs,
     "thresholds": ThresholdArgs,
@@ -92,4 +93,4 @@ def target_of(command: Command) -> Target:
     """Return which process does a command."""
     if command.name in ("logs", "restart"):
         return "uplink" if command.args.get("service") == "uplink" else "detect"
-    return "uplink" if command.name in ("ping", "pack_add") else "detect"
+    return "uplink" if command.name in ("ping", "pack_add", "reboot") else "detect"

@@ -11,6 +11,7 @@ from edgeclip.contract.settings import Settings
 from edgeclip.errors import ConfigError
 
 CREDENTIALS_FOLDER = "CREDENTIALS_DIRECTORY"  # set by systemd's LoadCredential=
+KEY_CREDENTIAL = "mqtt-key"
 _MOST_BYTES = 4096
 
 
@@ -39,6 +40,13 @@ def camera_credentials() -> Credentials:
     return _read("camera")
 
 
+def handed_over(name: str) -> Path | None:
+    """Return the file of a credential that systemd has handed over; None where it has not."""
+    folder = os.environ.get(CREDENTIALS_FOLDER)
+    path = Path(folder) / name if folder else None
+    return path if path is not None and path.exists() else None
+
+
 def take_from(folder: Path) -> None:
     """Take credentials from a folder where systemd has given none: for root, who looks after it.
 
@@ -58,9 +66,8 @@ def _read(kind: str) -> Credentials:
 
 def _secret(name: str) -> str | None:
     variable = "EDGECLIP_" + name.upper().replace("-", "_")
-    folder = os.environ.get(CREDENTIALS_FOLDER)
-    path = Path(folder) / name if folder else None
-    if path is None or not path.exists():
+    path = handed_over(name)
+    if path is None:
         return os.environ.get(variable) or None
     try:
         return path.read_bytes()[:_MOST_BYTES].decode().strip() or None

@@ -30,7 +30,7 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from edgeclip.errors import ConfigError, PublishError
 from edgeclip_device.config import MqttSettings
-from edgeclip_device.credentials import Credentials
+from edgeclip_device.credentials import KEY_CREDENTIAL, Credentials, handed_over
 from edgeclip_device.events import (
     Answered,
     Arrived,
@@ -227,11 +227,12 @@ def tls_context(settings: MqttSettings) -> ssl.SSLContext:
         context = ssl.create_default_context(cafile=settings.ca_file)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         if settings.certificate_file:
-            context.load_cert_chain(settings.certificate_file, settings.key_file)
+            key = handed_over(KEY_CREDENTIAL) or settings.key_file
+            context.load_cert_chain(settings.certificate_file, key)
     except (OSError, ValueError) as error:
         raise ConfigError(
             f"[mqtt]: the certificates cannot be used ({error}): check ca_file,"
-            " certificate_file and key_file"
+            " certificate_file and key_file, and `install` again, which hands the key over"
         ) from error
     return context
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -84,15 +85,23 @@ class Privacy:
             return
         try:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            write_bytes(self._folder / f"{name}.sealed", seal(jpeg, self._key))
+            newest_ns = max((when for when, _ in self._kept()), default=0)
+            path = self._folder / f"{name}.sealed"
+            write_bytes(path, seal(jpeg, self._key))
+            if path.stat().st_mtime_ns <= newest_ns:  # the clock went back
+                os.utime(path, ns=(newest_ns + 1, newest_ns + 1))
             self._make_room()
         except OSError as error:
             log.error("%s cannot be written (%s): a picture is lost", self._folder, error.strerror)
 
+    def _kept(self) -> list[tuple[int, Path]]:
+        """Return what is kept, with its time of change, which only grows from one to the next."""
+        return [(path.stat().st_mtime_ns, path) for path in self._folder.glob("*.sealed")]
+
     def _make_room(self) -> None:
-        files = [(path.stat().st_size, path) for path in sorted(self._folder.glob("*.sealed"))]
+        files = [(path.stat().st_size, path) for _, path in sorted(self._kept())]
         surplus = sum(size for size, _ in files) - self._settings.withheld_mb * 1_000_000
-        for size, path in files:  # names begin with a time
+        for size, path in files:
             if surplus <= 0:
                 return
             log.warning("%s makes room for newer pictures", path.name)

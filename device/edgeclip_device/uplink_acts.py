@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from edgeclip.contract.topics import DeviceTopics
 from edgeclip_device import events as ev
 from edgeclip_device.backlog import Backlog
@@ -11,6 +13,7 @@ from edgeclip_device.command_book import CommandBook, Pending, Verdict
 from edgeclip_device.command_desk import Act, CommandDesk
 from edgeclip_device.config import DeviceSettings
 from edgeclip_device.facts import APPLIED, ARMED, DeviceFacts
+from edgeclip_device.field.requests import FOLDER, ask
 from edgeclip_device.log_ring import attached_ring
 from edgeclip_device.mqtt import EventQueue
 from edgeclip_device.rollout.fetching import Fetching
@@ -19,18 +22,25 @@ _DONE = Verdict("done")
 
 
 class UplinkActs:
-    """Ping, logs and restart.
+    """Ping, logs, restart and reboot.
 
     Args:
         backlog: The outbox.
         book: What became of every command.
         clock: The machine's clocks.
         events: Of the uplink; a restart stops it there.
+        requests: Where root is asked.
     """
 
     def __init__(
-        self, backlog: Backlog, book: CommandBook, clock: WallClock, events: EventQueue
+        self,
+        backlog: Backlog,
+        book: CommandBook,
+        clock: WallClock,
+        events: EventQueue,
+        requests: Path = FOLDER,
     ) -> None:
+        self._requests = requests
         self._backlog = backlog
         self._book = book
         self._clock = clock
@@ -57,6 +67,14 @@ class UplinkActs:
         self._book.finish(pending, _DONE)  # before: it must not be done again after it
         self._events.put(ev.StopAsked())
 
+    def reboot(self, pending: Pending) -> None:
+        """Ask root for a reboot; it is refused within 10 min after the last one."""
+        if ask("reboot", f"command {pending.command_id}", self._requests):
+            self._book.finish(pending, _DONE)
+        else:
+            why = "nobody here can reboot: are the units installed, and is /run/edgeclip writable?"
+            self._book.finish(pending, Verdict("failed", why))
+
 
 def command_desk(
     settings: DeviceSettings, backlog: Backlog, clock: WallClock, events: EventQueue
@@ -74,6 +92,7 @@ def command_desk(
         "logs": acts.logs,
         "pack_add": fetching.begin,
         "ping": acts.ping,
+        "reboot": acts.reboot,
         "restart": acts.restart,
     }
     return CommandDesk(settings, book, known, fetching)

@@ -36,6 +36,7 @@ CommandName = Literal[
     "pack_promote",
     "pack_rollback",
     "ping",
+    "reboot",
     "restart",
     "snapshot",
     "thresholds",

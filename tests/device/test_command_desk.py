@@ -16,13 +16,13 @@ from hypothesis import strategies as st
 from edgeclip.contract.commands import Command, Reply
 from edgeclip.contract.topics import DeviceTopics
 from edgeclip_device.backlog import Backlog
-from edgeclip_device.command_book import CommandBook
+from edgeclip_device.command_book import CommandBook, Pending
 from edgeclip_device.command_desk import CommandDesk
 from edgeclip_device.config import DeviceSettings
 from edgeclip_device.desired import DesiredFile
 from edgeclip_device.events import Arrived, StopAsked
 from edgeclip_device.mqtt import EventQueue
-from edgeclip_device.uplink_acts import command_desk
+from edgeclip_device.uplink_acts import UplinkActs, command_desk
 from support.clocks import NOON, StandingClock
 from support.commanders import Commander
 
@@ -85,6 +85,20 @@ def test_a_ping_is_done_and_says_how_it_does(rig: Rig) -> None:
     assert reply.data["waiting"] == {"detections": 0, "snapshots": 0}
     assert [item.state for item in rig.replies()] == ["accepted", "done"]
     assert "accepted" in rig.entries()[0]
+
+
+def test_an_admin_has_the_device_rebooted_by_whoever_may(rig: Rig, tmp_path: Path) -> None:
+    assert rig.send(_timely(rig.operator, "reboot"), rig.operator).state == "refused"
+    command = _timely(rig.admin, "reboot")
+    reply = rig.send(command, rig.admin)
+    assert (reply.state, "are the units installed" in reply.reason) == ("failed", True)
+    topics = DeviceTopics("demo", "jetson-1")
+    book = CommandBook(rig.backlog.connection, rig.clock, topics)
+    asked = Pending(command.command_id, "reboot", {}, NOON)
+    UplinkActs(rig.backlog, book, rig.clock, rig.events, tmp_path).reboot(asked)
+    assert json.loads((tmp_path / "reboot").read_text()) == {
+        "reason": f"command {command.command_id}"
+    }
 
 
 def test_a_replayed_command_is_answered_as_before_and_not_done_again(rig: Rig) -> None:

@@ -91,6 +91,17 @@ def test_the_uplink_may_ask_the_boards_tool_where_it_is_there(tmp_path: Path) ->
 
 
 @pytest.mark.systemd
+def test_the_key_of_the_certificate_is_handed_to_the_uplink_alone(tmp_path: Path) -> None:
+    key = put(tmp_path, "keys/device.key", "")
+    put(tmp_path, CONFIG, f'[mqtt]\ncertificate_file = "{key}"\nkey_file = "{key}"\n')
+    _install(tmp_path)
+    units = tmp_path / "etc/systemd/system"
+    text = (units / "edgeclip-uplink.service.d/credentials.conf").read_text()
+    assert f"LoadCredential=mqtt-key:{key}" in text
+    assert not (units / "edgeclip-detect.service.d").exists()
+
+
+@pytest.mark.systemd
 def test_a_drop_in_that_the_engineer_changed_is_kept(tmp_path: Path) -> None:
     config = tmp_path / CONFIG.lstrip("/")
     config.parent.mkdir(parents=True)

@@ -157,6 +157,23 @@ def test_a_broker_with_a_strangers_certificate_is_not_believed(
     assert "CERTIFICATE_VERIFY_FAILED" in event.reason
 
 
+def test_a_key_that_systemd_hands_over_is_used_and_the_file_need_not_be_readable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    issued = Authority(tmp_path).issue("jetson-1")
+    handed = tmp_path / "credentials"
+    handed.mkdir()
+    (handed / "mqtt-key").write_bytes(issued.key.read_bytes())
+    issued.key.write_text("of root alone")
+    settings = MqttSettings(
+        url="mqtts://127.0.0.1", certificate_file=issued.certificate, key_file=issued.key
+    )
+    with pytest.raises(ConfigError, match="`install` again, which hands the key over"):
+        tls_context(settings)
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(handed))
+    assert tls_context(settings).verify_mode.name == "CERT_REQUIRED"
+
+
 def test_a_certificate_file_that_holds_none_is_named(tmp_path: Path) -> None:
     (tmp_path / "ca.pem").write_text("no certificate")
     settings = MqttSettings(url="mqtts://broker", ca_file=tmp_path / "ca.pem")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -104,6 +106,24 @@ def test_the_oldest_encrypted_pictures_make_room(make_settings: Make, tmp_path: 
         privacy.keep_sealed(f"{n}-0", bytes(300_000))
     names = [path.name for path in sorted((settings.state / "withheld").iterdir())]
     assert names == ["2-0.sealed", "3-0.sealed", "4-0.sealed"]
+
+
+def test_after_the_clock_went_back_the_oldest_still_make_room(
+    make_settings: Make, tmp_path: Path
+) -> None:
+    _, public = write_sealing_keys(tmp_path / "keys")
+    settings = make_settings(
+        privacy={"human_policy": "keep_encrypted", "public_key": public, "withheld_mb": 1}
+    )
+    privacy = Privacy(settings.privacy, settings.state)
+    for name in ("2026-a", "2026-b"):
+        privacy.keep_sealed(name, bytes(300_000))
+        in_a_year = time.time() + 31_536_000
+        os.utime(settings.state / f"withheld/{name}.sealed", (in_a_year, in_a_year))
+    for name in ("1970-c", "1970-d"):  # an id begins with the time
+        privacy.keep_sealed(name, bytes(300_000))
+    names = {path.name for path in (settings.state / "withheld").iterdir()}
+    assert names == {"2026-b.sealed", "1970-c.sealed", "1970-d.sealed"}
 
 
 def test_poaching_alerts_are_alerts_without_a_picture(rig: Callable[..., Rig]) -> None:

@@ -28,9 +28,8 @@ def test_a_request_names_the_device_and_fits_its_key(tmp_path: Path) -> None:
     assert key.public_key() == read.public_key()
 
 
-def test_the_key_is_not_for_all_to_read(tmp_path: Path) -> None:
-    mode = stat.S_IMODE(provision("ridge", tmp_path).key.stat().st_mode)
-    assert mode in (0o600, 0o640)
+def test_the_key_is_its_owners_alone(tmp_path: Path) -> None:
+    assert stat.S_IMODE(provision("ridge", tmp_path).key.stat().st_mode) == 0o600
 
 
 def test_a_second_time_the_key_stays_and_the_request_may_change(tmp_path: Path) -> None:

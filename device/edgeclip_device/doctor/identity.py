@@ -46,6 +46,9 @@ def _key(path: Path) -> Finding:
     if mode & stat.S_IRWXO:
         step = f"sudo chmod o= {path}"
         return Finding("key", "fail", f"{path} can be read by everybody ({mode:o})", step)
+    if mode & stat.S_IRWXG:
+        step = f"edgeclip-device install, which hands it to the uplink; then sudo chmod 600 {path}"
+        return Finding("key", "warn", f"{path} can be read by detect, too ({mode:o})", step)
     return Finding("key", "ok", f"{path} ({mode:o})")
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from edgeclip_device.config import DeviceSettings, load_settings
+from edgeclip_device.credentials import KEY_CREDENTIAL
 from edgeclip_device.field.steps import System
 from edgeclip_device.field.unit_files import UNITS_FOLDER, units_folder
 
@@ -60,9 +61,10 @@ def put_drop_ins(system: System, instance: Instance) -> DeviceSettings:
     _put_camera(system, instance, settings.camera.source)
     _put_tool(system, instance, settings.health.tool)
     for job, kind in _KINDS.items():
-        _put(
-            system, _place(instance, job, "credentials.conf"), _handed_over(system, instance, kind)
-        )
+        files = _credentials(system, instance, kind)
+        if kind == "mqtt" and settings.mqtt.key_file is not None:
+            files.setdefault(KEY_CREDENTIAL, str(settings.mqtt.key_file.absolute()))
+        _put(system, _place(instance, job, "credentials.conf"), _handed_over(files))
     return settings
 
 
@@ -115,15 +117,19 @@ def _place(instance: Instance, job: str, name: str) -> str:
     return f"{UNITS_FOLDER}/{instance.unit(job)}.d/{name}"
 
 
-def _handed_over(system: System, instance: Instance, kind: str) -> str | None:
-    """Return the drop-in that hands over the credentials of a kind; None where there are none."""
+def _credentials(system: System, instance: Instance, kind: str) -> dict[str, str]:
+    """Return the files of the credentials of a kind, by name."""
     there = system.at(f"{instance.folder}/{_CREDENTIALS}")
     names = [path.name for path in there.iterdir()] if there.is_dir() else []
     wanted = sorted(name for name in names if re.fullmatch(rf"{kind}-[a-z-]+", name))
-    if not wanted:
+    return {name: f"{instance.folder}/{_CREDENTIALS}/{name}" for name in wanted}
+
+
+def _handed_over(files: dict[str, str]) -> str | None:
+    """Return the drop-in that hands files over; None where there are none."""
+    if not files:
         return None
-    folder = f"{instance.folder}/{_CREDENTIALS}"
-    lines = [f"LoadCredential={name}:{folder}/{name}" for name in wanted]
+    lines = [f"LoadCredential={name}:{path.replace('%', '%%')}" for name, path in files.items()]
     return "\n".join(["# Made by `edgeclip-device install`.", "[Service]", *lines, ""])
 
 

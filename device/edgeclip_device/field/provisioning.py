@@ -6,7 +6,6 @@ The private key never leaves the device, so that a stolen one knows nothing of t
 from __future__ import annotations
 
 import os
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -71,26 +70,18 @@ def provision(device_id: str, folder: Path) -> Provisioned:
 
 
 def _make_key(path: Path) -> ec.EllipticCurvePrivateKey:
-    """Make a P-256 key, readable by its owner and the group of the services alone."""
+    """Make a P-256 key, readable by root alone: systemd hands it to the uplink, to nobody else."""
     key = ec.generate_private_key(ec.SECP256R1())
     data = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o640)
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "wb") as file:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
-    _give_to_group(temporary)
     temporary.replace(path)
     sync_folder(path.parent)
     return key
-
-
-def _give_to_group(path: Path) -> None:
-    try:
-        shutil.chown(path, group=_GROUP)
-    except (LookupError, PermissionError):  # a desk without the services' group: the owner's alone
-        path.chmod(0o600)
 
 
 def _read_key(path: Path) -> ec.EllipticCurvePrivateKey:
