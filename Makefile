@@ -25,10 +25,12 @@ $(BIN)/python:
 	$(PIP) install --quiet --upgrade "pip>=24"
 
 $(VENV)/.demo: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "installing into $(VENV): PyTorch and all else, about 6 GB the first time, some minutes"
 	$(PIP) install --quiet --progress-bar off --constraint constraints.txt --editable ".[demo,cpu]"
 	@touch $@
 
 $(VENV)/.all: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "installing into $(VENV): PyTorch and all else, about 7 GB the first time, some minutes"
 	$(PIP) install --quiet --progress-bar off --constraint constraints.txt --editable ".[all]"
 	@touch $@ $(VENV)/.demo
 
