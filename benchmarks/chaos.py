@@ -101,7 +101,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             result = run(world, options, strikes)
         finally:
             world.stop()
-    document = _machine() | asdict(result) | {"holds": result.holds}
+    document = machine() | asdict(result) | {"holds": result.holds}
     options.out.write_text(json.dumps(document, indent=2) + "\n")
     Console().print(_table(result))
     return 0 if result.holds else _MISSED
@@ -167,7 +167,8 @@ def _not_receipted(world: World, patience_s: float) -> int:
     return 0
 
 
-def _machine() -> dict[str, str]:
+def machine() -> dict[str, str]:
+    """Return what runs this, and how busy it is."""
     return {
         "machine": f"{platform.machine()}, {platform.python_version()}",
         "load": f"{os.getloadavg()[0]:.1f} on {os.cpu_count()} cores",

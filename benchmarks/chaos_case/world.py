@@ -50,6 +50,12 @@ class Service:
             self._process.send_signal(number)
             self._process.wait(20)
 
+    @property
+    def pid(self) -> int | None:
+        """Of the process, as long as it runs."""
+        runs = self._process is not None and self._process.poll() is None
+        return self._process.pid if self._process is not None and runs else None
+
     def has_ended(self) -> bool:
         """Say whether it came to its own end.
 
@@ -127,14 +133,27 @@ class World:
         time.sleep(strike.held_s)
         end()
 
+    def pids(self) -> dict[str, int]:
+        """Return the process ids of what runs, by name."""
+        named = {
+            "publisher": self._publisher.pid,
+            "uplink": self._uplink.pid,
+            "dashboard": self._dashboard.pid,
+        }
+        return {name: pid for name, pid in named.items() if pid is not None}
+
     def has_committed(self, count: int) -> bool:
         """Say whether the outbox has taken so many detections."""
+        return self.count_committed() >= count
+
+    def count_committed(self) -> int:
+        """Return how many detections the outbox has taken."""
         try:
             with closing(self._open("ro")) as outbox:
                 row = outbox.execute("SELECT seq FROM sqlite_sequence WHERE name = 'outbox'")
-                return int((row.fetchone() or [0])[0]) >= count
+                return int((row.fetchone() or [0])[0])
         except sqlite3.OperationalError:  # the publisher has not made it yet
-            return False
+            return 0
 
     def is_receipted(self) -> bool:
         """Say whether all is published, and the outbox holds nothing any more.
