@@ -104,6 +104,7 @@ def _learn(commands: Commands, seed: str) -> Result:
         *("edgeclip", "train", "--data", images / "labels.csv", "--target", TARGET),
         *("--backbone", "demo", "--strip-bottom-px", STRIP_PX, "--seed", seed, "--out", pack),
         *("--cache", out / "features", "--budget-minutes", "0"),
+        *("--views", "4", "--folds", "3"),  # quicker, and here no worse
     )
     commands.run(
         "Export encoder and adapter as one graph",

@@ -43,7 +43,7 @@ def test_real_images_end_with_a_bundle_that_publishes_what_it_sees_in_a_real_cli
     training = _run(
         "edgeclip",
         *("train", "--data", real_data / "manifest.csv", *cats, *encoder, "--out", "pack"),
-        *("--views", 1, "--budget-minutes", 0, "--cache", tmp_path / "features"),
+        *("--views", 1, "--folds", 2, "--budget-minutes", 0, "--cache", tmp_path / "features"),
         cwd=tmp_path,
     )
     metrics = training["metrics"]
