@@ -13,6 +13,7 @@ from edgeclip.contract.commands import REPLY_EXPIRY_S, Command, CommandKind, Rep
 from edgeclip.contract.topics import DeviceTopics
 from edgeclip_device import database
 from edgeclip_device.clock import WallClock, believed
+from edgeclip_device.counters import Counters, LastCommand
 from edgeclip_device.letters import note_entry, post
 
 Target = Literal["uplink", "detect"]
@@ -45,6 +46,7 @@ class CommandBook:
         connection: Of the outbox.
         clock: The machine's clocks.
         topics: Of this device.
+        counters: Outlive the outbox; None for those who take no commands from afar.
         is_volatile: Whether the outbox lies in memory.
     """
 
@@ -53,12 +55,14 @@ class CommandBook:
         connection: sqlite3.Connection,
         clock: WallClock,
         topics: DeviceTopics,
+        counters: Counters | None = None,
         *,
         is_volatile: bool = False,
     ) -> None:
         self._connection = connection
         self._clock = clock
         self._topics = topics
+        self._counters = counters
         self.is_volatile = is_volatile
         """Whether what is written down here is lost with the process."""
 
@@ -70,13 +74,24 @@ class CommandBook:
 
     def last_counter(self, kind: CommandKind, key_id: str) -> int:
         """Return the highest counter that a key has used; 0 before the first."""
-        return int(database.read_meta(self._connection, _counter(kind, key_id)) or 0)
+        known = self._counters and self._counters.last(kind, key_id)
+        ours = int(database.read_meta(self._connection, _counter(kind, key_id)) or 0)
+        return max(ours, known.counter) if known else ours
+
+    def is_last(self, command: Command, signer: tuple[CommandKind, str]) -> bool:
+        """Say whether this very command is the last one that its key has sent."""
+        known = self._counters and self._counters.last(*signer)
+        return bool(known) and known == LastCommand(
+            counter=command.counter, command_id=command.command_id
+        )
 
     def counters(self) -> dict[str, int]:
         """Return the highest counters of commands by key id."""
         query = "SELECT key, value FROM meta WHERE key LIKE 'counter:command:%'"
         rows = database.query(self._connection, query)
-        return {key.rpartition(":")[2]: int(value) for key, value in rows}
+        ours = {key.rpartition(":")[2]: int(value) for key, value in rows}
+        known = self._counters.highest("command") if self._counters else {}
+        return {key: max(ours.get(key, 0), known.get(key, 0)) for key in ours | known}
 
     def take(
         self,
@@ -114,6 +129,9 @@ class CommandBook:
                 (_MOST_COMMANDS,),
             )
             self._say(connection, reply, f"by key {key_id}")
+            if self._counters is not None and not self.is_volatile:  # before the commit
+                last_one = LastCommand(counter=command.counter, command_id=command.command_id)
+                self._counters.keep(kind, key_id, last_one)
 
     def refuse_stranger(self, command_id: str, name: str, reason: str) -> None:
         """Answer an envelope that nobody vouches for; its id is not taken for a known one."""

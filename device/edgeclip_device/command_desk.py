@@ -108,6 +108,8 @@ class CommandDesk:
             if kind == "command":  # a retained state comes at every connection
                 self._book.say_again(command.command_id, known)
             return
+        if kind == "desired" and self._book.is_last(command, (kind, key_id)):
+            return  # of before a thousand commands, or of another outbox
         reason = self._objection(command, (kind, key_id), is_retained=message.retained)
         log.warning("command %s of key %s: %s", command.name, key_id, reason or "accepted")
         if reason:

@@ -12,6 +12,7 @@ from edgeclip_device.command_args import LogsArgs
 from edgeclip_device.command_book import CommandBook, Pending, Verdict
 from edgeclip_device.command_desk import Act, CommandDesk
 from edgeclip_device.config import DeviceSettings
+from edgeclip_device.counters import Counters
 from edgeclip_device.facts import APPLIED, ARMED, DeviceFacts
 from edgeclip_device.field.requests import FOLDER, ask
 from edgeclip_device.log_ring import attached_ring
@@ -85,7 +86,13 @@ def command_desk(
         ConfigError: A key's file is no public key.
     """
     topics = DeviceTopics(settings.project, settings.device_id)
-    book = CommandBook(backlog.connection, clock, topics, is_volatile=backlog.is_volatile)
+    book = CommandBook(
+        backlog.connection,
+        clock,
+        topics,
+        Counters(settings.state),
+        is_volatile=backlog.is_volatile,
+    )
     acts = UplinkActs(backlog, book, clock, events)
     fetching = Fetching(settings.state, book, topics, events)
     known: dict[str, Act] = {
