@@ -13,6 +13,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
 from edgeclip_device.clock import WallClock, believed
 from edgeclip_device.publisher import Publisher
+from edgeclip_device.refusals import Refusals
 from edgeclip_device.uplink_settings import UplinkSettings
 
 BUDGET = "budget"  # key in `meta`
@@ -136,15 +137,19 @@ class Metered:
     Args:
         link: A connection that stands.
         budget: Counts.
+        refusals: Follows them to the broker's answer.
     """
 
-    def __init__(self, link: Publisher, budget: Budget) -> None:
+    def __init__(self, link: Publisher, budget: Budget, refusals: Refusals) -> None:
         self._link = link
         self._budget = budget
+        self._refusals = refusals
 
     def publish(
         self, topic: str, payload: bytes, *, retain: bool = False, expiry_s: int | None = None
     ) -> int:
         """Publish and count; see `Publisher`."""
         self._budget.spend(len(topic) + len(payload))
-        return self._link.publish(topic, payload, retain=retain, expiry_s=expiry_s)
+        mid = self._link.publish(topic, payload, retain=retain, expiry_s=expiry_s)
+        self._refusals.sent(mid, topic)
+        return mid

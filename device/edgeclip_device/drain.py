@@ -29,7 +29,6 @@ _NOBODY_LISTENS = 0x10
 _LONGEST_RESEND_S = 3600.0
 _MOST_DOUBLINGS = 16  # of 0.1 s reach an hour; a power of 1024 is no number any more
 _HISTORICAL_AFTER_NS = 60_000_000_000
-_HEADER_BYTES = 200  # of a message, its topic included
 
 
 @dataclass
@@ -98,9 +97,9 @@ class Drain:
         self.refusals: dict[str, str] = {}
         """Why the broker takes no messages, by what lies below `up/`; of the last answer each."""
 
-    def on_connect(self, maximum_packet: int | None) -> None:
-        """Take in how large a message this broker takes; None where it does not say."""
-        self._most_bytes = None if maximum_packet is None else maximum_packet - _HEADER_BYTES
+    def on_connect(self, most_bytes: int | None) -> None:
+        """Take in how large a payload this broker takes; None where it does not say."""
+        self._most_bytes = most_bytes
         self._media.limit(self._most_bytes or self._limits.part_bytes)
 
     def fill(

@@ -29,7 +29,8 @@ from edgeclip_device.vitals import VITALS, Vitals
 log = logging.getLogger(__name__)
 
 _HOUR_S = 3600.0
-_ROWS_A_LOG = 12  # of 1.2 kB each
+_ROWS_A_LOG = 12
+_ROW_BYTES = 1600  # at most; 1.2 kB as a rule
 _REFUSED = 0x80  # reason codes from here on: the broker did not take the message
 
 
@@ -69,10 +70,17 @@ class HealthDesk:
         self._asked: tuple[int, float] | None = None  # number and time of the last health
         self._rtt_ms: float | None = None
         self._logged: tuple[int, list[str]] | None = None  # number of a log, and its hours
+        self._rows_a_log = _ROWS_A_LOG
         self._taken: list[str] = []  # hours that the broker has: to be deleted
 
-    def on_connected(self) -> None:
-        """Health is due at once, and what was kept follows."""
+    def on_connected(self, maximum_packet: int | None = None) -> None:
+        """Health is due at once, and what was kept follows.
+
+        Args:
+            maximum_packet: How large a message the broker takes; None where it does not say.
+        """
+        fitting = _ROWS_A_LOG if maximum_packet is None else maximum_packet // _ROW_BYTES
+        self._rows_a_log = max(1, min(_ROWS_A_LOG, fitting))
         self._connects.append(time.monotonic())
         self._due_at = -float("inf")
         self._asked = self._logged = None
@@ -166,7 +174,7 @@ class HealthDesk:
         if self._taken:
             store.forget(self._taken)
             self._taken = []
-        rows = store.oldest(_ROWS_A_LOG)
+        rows = store.oldest(self._rows_a_log)
         self._has_kept = bool(rows)
         if rows:
             message = Log(device_id=self._settings.device_id, health=_readable(rows))

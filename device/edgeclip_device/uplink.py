@@ -14,14 +14,13 @@ from edgeclip_device.backlog import Backlog
 from edgeclip_device.backoff import login_was_refused
 from edgeclip_device.budget import CONNECTION_BYTES, Metered
 from edgeclip_device.clock import WallClock, boot_id
-from edgeclip_device.clock_fix import ClockFixer
 from edgeclip_device.config import DeviceSettings
 from edgeclip_device.credentials import Credentials
 from edgeclip_device.dashboard_watch import DashboardWatch
-from edgeclip_device.detect_watch import DetectWatch
 from edgeclip_device.drain import DrainCounts
 from edgeclip_device.health_desk import HealthDesk
 from edgeclip_device.link_report import LinkReport, UplinkOptions
+from edgeclip_device.link_watch import LinkWatch
 from edgeclip_device.mqtt import EventQueue, Link, LinkConfig, broker_address, tls_context
 from edgeclip_device.notify import Notifier
 from edgeclip_device.plain_events import with_events
@@ -79,11 +78,10 @@ class Uplink:
         self._bdseq = 0
         self._tries = Tries(settings.mqtt.retry_max_s, self._options.timing)
         self._counted_at = 0.0
-        self._clock_fixer = ClockFixer(clock, self._topics, self._boot_id)
+        self._watch = LinkWatch(clock, self._topics, self._boot_id)
         self._presence = Presence(settings, self._boot_id)
         self._announcer = Announcer(self._topics)
         self._dashboard = DashboardWatch()
-        self._detect_watch = DetectWatch(clock.boot_ns)
         self._health = HealthDesk(
             settings, clock, self._boot_id, sent_bytes=lambda: self._at.budget.sent_bytes
         )
@@ -146,6 +144,7 @@ class Uplink:
 
     def _handle(self, event: ev.LinkEvent) -> None:
         if isinstance(event, ev.Answered):
+            self._watch.refusals.on_answer(event)
             self._announcer.on_answer(event)
             self._health.on_answer(event)
             self._at.drain.on_answer(event, self._clock.boot_ns())
@@ -172,21 +171,10 @@ class Uplink:
         elif self.report.state == "connecting" and self._tries.took_too_long:
             self._on_disconnected(ev.Disconnected("the broker does not answer"))
         if time.monotonic() - self._counted_at >= _COUNT_EVERY_S:
-            self._count()
+            self._counted_at = time.monotonic()
+            self._notifier.status(self._watch.look(self._at, self.report, self._tries))
         self._health.keep_if_due(self._at.backlog, self.report.state)
         self._notifier.feed()  # by the loop, never by the link: a dead broker restarts nothing
-
-    def _count(self) -> None:
-        self._counted_at = time.monotonic()
-        rows, media = self._at.backlog.waiting()
-        self._notifier.status(f"{self.report.state}; {rows} detections, {media} snapshots wait")
-        self._tries.look()
-        twin, refusals = self._tries.policy.looks_like_a_twin, self._at.drain.refusals
-        self._at.alarms.link(self._tries.online_s, refusals, is_twin=twin)
-        self._at.alarms.outbox(self._at.budget)
-        self._clock_fixer.look(self._at.backlog)
-        self._detect_watch.look(self._at.backlog)
-        self._at.desk.tick()
 
     def _work(self) -> None:
         if self._link is None:
@@ -195,7 +183,7 @@ class Uplink:
             self._on_disconnected(ev.Disconnected("the connection was lost"))
             return
         try:
-            link = Metered(self._link, self._at.budget)
+            link = Metered(self._link, self._at.budget, self._watch.refusals)
             self._presence.tell_info(link, device_facts(self._at.backlog, self._at.desk))
             self._presence.tell_rest(link, self._at.backlog.rest())
             self._at.postman.fill(link)
@@ -235,8 +223,9 @@ class Uplink:
         self.report.state, self.report.error = "online", None
         self.report.connections += 1
         self.report.login_refused = False
+        self._watch.refusals.on_connect()
         self._announcer.on_connect()
-        self._health.on_connected()
+        self._health.on_connected(event.maximum_packet)
         self._most_packet = event.maximum_packet
         self._at.on_connect(event.maximum_packet)
         self._tries.connected()
@@ -250,7 +239,7 @@ class Uplink:
         if self._link is None:
             return
         try:
-            link = Metered(self._link, self._at.budget)
+            link = Metered(self._link, self._at.budget, self._watch.refusals)
             facts, rest = device_facts(self._at.backlog, self._at.desk), self._at.backlog.rest()
             self._presence.birth(link, facts, rest)
         except PublishError as error:

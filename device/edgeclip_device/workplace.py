@@ -21,6 +21,8 @@ from edgeclip_device.uplink_acts import command_desk
 
 log = logging.getLogger(__name__)
 
+HEADER_BYTES = 200  # of a message, its topic included
+
 
 @dataclass(frozen=True)
 class Workplace:
@@ -42,13 +44,14 @@ class Workplace:
     desk: CommandDesk
     alarms: LinkAlarms
 
-    def on_connect(self, most_bytes: int | None) -> None:
+    def on_connect(self, maximum_packet: int | None) -> None:
         """Begin over another connection.
 
         Args:
-            most_bytes: How large a message the broker takes; None where it does not say.
+            maximum_packet: How large a message the broker takes; None where it does not say.
         """
-        self.postman.on_connect()
+        most_bytes = None if maximum_packet is None else maximum_packet - HEADER_BYTES
+        self.postman.on_connect(most_bytes)
         self.drain.on_connect(most_bytes)
 
     def close(self) -> None:

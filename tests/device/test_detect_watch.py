@@ -95,7 +95,9 @@ def test_an_uplink_looks_after_detect(make_settings: Make) -> None:
     settings = make_settings(mqtt={"url": "mqtt://127.0.0.1:1"})
     clock = StandingClock()
     uplink = Uplink(settings, Credentials(), clock=clock, notifier=Notifier())
-    uplink._count()
+    uplink._tick()
+    uplink._counted_at = 0.0
     clock.boot_s += 200
-    uplink._count()
+    uplink._tick()
+    uplink._counted_at = 0.0
     assert "detect_silent" in _alarms(settings.state)

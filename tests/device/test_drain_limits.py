@@ -69,7 +69,7 @@ def test_a_row_that_this_broker_does_not_take_blocks_nothing(
     outbox.emit(detection(detection_id=IDS[39]).model_copy(update={"camera_id": "c" * 32}))
     _emit(outbox, 3)
     size = max(len(row.payload) for row in backlog.due_rows(9, NOW))
-    drain.on_connect(size - 1 + 200)
+    drain.on_connect(size - 1)
     wire = Wire()
     drain.fill(wire, NOW, boot_id())
     assert [item["seq"] for item in wire.documents()] == [2, 3, 4]
@@ -125,7 +125,7 @@ def test_after_a_broken_connection_only_the_missing_parts_go(
 def test_a_broker_that_takes_less_gets_smaller_parts(outbox: Outbox, backlog: Backlog) -> None:
     _large(outbox)
     drain, wire = drain_of(backlog, 20), Wire()
-    drain.on_connect(5_200)
+    drain.on_connect(5_000)
     for _ in range(3):
         drain.fill(wire, NOW, boot_id())
     assert max(len(payload) for _, payload in wire.sent) == 5_000

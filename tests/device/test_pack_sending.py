@@ -106,7 +106,14 @@ class _Chunks:
     def give(self, offset: int, size: int) -> Reply:
         data = self.data[offset : offset + size]
         self.desk.on_message(Arrived(TOPICS.chunk(self.sha256, str(offset)), data))
+        if offset + size == len(self.data):
+            eventually(self._is_checked, "the check")
         return self.last()
+
+    def _is_checked(self) -> bool:
+        before = self.last()
+        self.desk.tick()
+        return self.last() != before
 
     def last(self) -> Reply:
         query = "SELECT payload FROM letters ORDER BY id DESC LIMIT 1"
@@ -131,6 +138,16 @@ def test_chunks_out_of_order_twice_or_too_long_change_nothing(chunks: _Chunks) -
     chunks.desk.on_message(Arrived(TOPICS.chunk(chunks.sha256, "rubbish"), b"x"))
     assert chunks.give(50_000, 78_000).data == {"received": 128_000}
     assert _handed_over(chunks.settings)[0].read_bytes() == chunks.data
+
+
+def test_a_whole_delivery_is_checked_beside_the_uplinks_loop(chunks: _Chunks) -> None:
+    chunks.ask()
+    chunks.desk.on_message(Arrived(TOPICS.chunk(chunks.sha256, "0"), chunks.data))
+    assert chunks.last().data == {"received": 0}, "gigabytes would starve the watchdog"
+    again = Arrived(TOPICS.chunk(chunks.sha256, "0"), chunks.data)
+    assert chunks.desk.on_message(again), "while it is checked"
+    eventually(chunks._is_checked, "the check")
+    assert len(_handed_over(chunks.settings)) == 1
 
 
 def test_after_a_restart_it_goes_on_where_it_was(chunks: _Chunks) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import logging
 import os
 import shutil
@@ -20,6 +21,7 @@ from edgeclip_device.command_book import CommandBook, Pending, Verdict
 from edgeclip_device.events import Arrived, Woken
 from edgeclip_device.mqtt import EventQueue
 from edgeclip_device.rollout.shelf import INCOMING_FOLDER
+from edgeclip_device.urls import masked
 
 log = logging.getLogger(__name__)
 
@@ -59,7 +61,8 @@ class Fetching:
         self._open: dict[str, _Delivery] = {}
         self._loading: set[str] = set()
         self._over: dict[str, str] = {}  # by hash, why a download failed, or nothing
-        self._clean_up()
+        if not book.is_volatile:  # a copy in memory does not know what waits
+            self._clean_up()
         for pending in book.pending("uplink"):
             if pending.name == "pack_add":
                 self.begin(pending)
@@ -105,7 +108,7 @@ class Fetching:
         if args.sha256 in self._loading:
             return  # and whoever asked last is answered at its end
         if delivery.received >= args.size_bytes:
-            self._complete(delivery)
+            self._begin_to_check(delivery)
         elif args.url is not None:
             self._loading.add(args.sha256)
             threading.Thread(
@@ -131,7 +134,7 @@ class Fetching:
                 self._fail(delivery, f"{delivery.path} cannot be written ({error}): free space")
                 return True
         if delivery.received == delivery.args.size_bytes:
-            self._complete(delivery)
+            self._begin_to_check(delivery)
         else:
             self._book.progress(delivery.pending, {"received": delivery.received})
         return True
@@ -148,16 +151,22 @@ class Fetching:
             else:
                 self._hand_over(delivery)
 
-    def _complete(self, delivery: _Delivery) -> None:
-        reason = _damage(delivery)
-        if reason:
-            self._fail(delivery, reason)
-        else:
-            self._hand_over(delivery)
+    def _begin_to_check(self, delivery: _Delivery) -> None:
+        """Check a whole delivery in a thread: gigabytes take longer than the watchdog waits."""
+        self._loading.add(delivery.args.sha256)
+        threading.Thread(target=self._check, args=(delivery,), name="check", daemon=True).start()
+
+    def _check(self, delivery: _Delivery) -> None:
+        self._over[delivery.args.sha256] = _damage(delivery)
+        self._events.put(Woken())
 
     def _hand_over(self, delivery: _Delivery) -> None:
         whole = delivery.path.with_suffix(".zip")
-        delivery.path.replace(whole)
+        try:
+            delivery.path.replace(whole)
+        except OSError as error:
+            self._fail(delivery, f"{whole} cannot be written ({error}): see the disk")
+            return
         del self._open[delivery.args.sha256]
         args = {**delivery.pending.args, "path": str(whole)}
         self._book.hand_over(delivery.pending, args, "detect")
@@ -210,14 +219,18 @@ def _load(url: str, path: Path, size_bytes: int) -> None:
             while (part := answer.read(_CHUNK)) and have <= size_bytes:
                 _append(path, part)
                 have += len(part)
+    except http.client.HTTPException as error:  # it may quote the login
+        kind = type(error).__name__
+        raise BundleDamagedError(f"{masked(url)} cannot be read ({kind}): try again") from error
     except (urllib.error.URLError, TimeoutError, ConnectionError, ValueError) as error:
-        raise BundleDamagedError(f"{url} cannot be read ({error}): try again") from error
+        why = str(error).replace(url, masked(url))
+        raise BundleDamagedError(f"{masked(url)} cannot be read ({why}): try again") from error
     except OSError as error:
         raise OutboxError(f"{path} cannot be written ({error}): free space") from error
     if have != size_bytes:
         if have > size_bytes:
             path.unlink()
-        raise BundleDamagedError(f"{url} gave {have} bytes of {size_bytes}: try again")
+        raise BundleDamagedError(f"{masked(url)} gave {have} bytes of {size_bytes}: try again")
 
 
 def _append(path: Path, data: bytes) -> None:
