@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
-from edgeclip_device.alarms import Alarms
+import json
+from typing import Final
+
+from pydantic import BaseModel, ValidationError
+
+from edgeclip_device.outbox import Outbox
 from edgeclip_device.visit_settings import LimitSettings
+
+_ALERTS_LEFT: Final = "alerts_left"  # key in `meta`
 
 
 class TokenBucket:
@@ -20,6 +27,7 @@ class TokenBucket:
         self._tokens = self._size
         self._at_s: float | None = None
         self.held_back = 0
+        self.taken = 0
 
     def take(self, at_s: float) -> bool:
         """Take a token, or count what is held back for want of one.
@@ -32,7 +40,22 @@ class TokenBucket:
             self.held_back += 1
             return False
         self._tokens -= 1
+        self.taken += 1
         return True
+
+    def left(self) -> tuple[float, float | None]:
+        """Return the tokens, and when they were that many."""
+        return self._tokens, self._at_s
+
+    def restore(self, tokens: float, at_s: float | None) -> None:
+        """Go on with what another process left.
+
+        Args:
+            tokens: As `left` returned them.
+            at_s: When; None where that was on another clock, and no time has passed since.
+        """
+        self._tokens = min(self._size, max(0.0, tokens))
+        self._at_s = at_s
 
     def is_half_full(self, at_s: float) -> bool:
         """Say whether the want is over.
@@ -50,24 +73,37 @@ class TokenBucket:
         self._at_s = at_s
 
 
+class _Left(BaseModel):
+    boot_id: str
+    tokens: float
+    at_s: float | None
+
+
 class RateLimits:
     """The limits of one camera, and the alarm that says that one of them holds something back.
 
     Args:
         settings: The table `[limits]`.
         alerts: What holds alerts back.
-        alarms: Are told.
+        outbox: Its alarms are told, and it keeps how many alerts may still come: a process that
+            ends again and again would else begin each time with an hour's worth.
+
+    Raises:
+        OutboxError: The outbox fails.
     """
 
-    def __init__(self, settings: LimitSettings, alerts: TokenBucket, alarms: Alarms) -> None:
+    def __init__(self, settings: LimitSettings, alerts: TokenBucket, outbox: Outbox) -> None:
         per_min = settings.inferences_per_min
         self._settings = settings
         self._inferences = TokenBucket(per_min / 60, per_min * settings.inferences_burst_min)
         self._alerts = alerts
-        self._alarms = alarms
+        self._outbox = outbox
+        self._alarms = outbox.alarms
         self._told: str | None = None
         self._known = (0, 0)
-        alarms.clear_alarm("rate_limited")  # of the last process
+        self._kept = 0
+        self._restore()
+        self._alarms.clear_alarm("rate_limited")  # of the last process
 
     @property
     def frames_held_back(self) -> int:
@@ -84,6 +120,27 @@ class RateLimits:
         allowed = forced or self._inferences.take(at_s)
         self._tell(at_s)
         return allowed
+
+    def keep_alerts(self) -> None:
+        """Note for the next process how many alerts may still come, where one came.
+
+        Raises:
+            OutboxError: It cannot be written.
+        """
+        if self._alerts.taken != self._kept:
+            self._kept = self._alerts.taken
+            tokens, at_s = self._alerts.left()
+            left = {"boot_id": self._outbox.boot_id, "tokens": tokens, "at_s": at_s}
+            self._outbox.note(_ALERTS_LEFT, json.dumps(left))
+
+    def _restore(self) -> None:
+        try:
+            left = _Left.model_validate_json(self._outbox.noted(_ALERTS_LEFT) or "{}")
+        except ValidationError:  # there is none, or it is of another version of this software
+            return
+        self._alerts.restore(
+            left.tokens, left.at_s if left.boot_id == self._outbox.boot_id else None
+        )
 
     def _tell(self, at_s: float) -> None:
         """Raise the alarm where something was held back, and clear it when there is room again."""

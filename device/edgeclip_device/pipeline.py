@@ -105,9 +105,7 @@ class Pipeline:
         self._on_commit = on_commit
         self._tracker: VisitTracker[Seen] = VisitTracker(visits)
         self._decider = Decider(router, stages.writer.privacy, visits)
-        self._limits = RateLimits(
-            settings.limits, stages.writer.severities.alerts, stages.outbox.alarms
-        )
+        self._limits = RateLimits(settings.limits, stages.writer.severities.alerts, stages.outbox)
         self._stuck = StuckWatch(stages.outbox.alarms)
         self._facts = {"camera": settings.camera.camera_id, "deployment": settings.deployment_id}
         self._failures: dict[FailureCode, Detection] = {}
@@ -268,6 +266,7 @@ class Pipeline:
             detection, attachments = self._stages.writer.of_visit(revision, newest, decide_ms)
             self._commit(detection, attachments, newest.read_ns)
         self.counts.alerts_held = self._stages.writer.severities.alerts.held_back
+        self._limits.keep_alerts()
 
     def _commit(
         self, detection: Detection, attachments: list[Attachment], read_ns: int | None

@@ -1,11 +1,16 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from contextlib import closing
 
 import numpy as np
+import pytest
 
 from edgeclip_device.config import DeviceSettings
-from edgeclip_device.limits import TokenBucket
+from edgeclip_device.limits import RateLimits, TokenBucket
+from edgeclip_device.outbox import Outbox
+from support.clocks import StandingClock
 from support.drawn_clips import crossing, ground
 from support.pipelines import opened_rig
 
@@ -81,6 +86,37 @@ def test_an_alert_beyond_the_limit_comes_as_routine_and_is_counted(make_settings
             severities.setdefault(row.detection_id, set()).add(row.severity)
         assert all(len(found) == 1 for found in severities.values())
         assert "alerts_per_hour = 1" in rig.outbox.alarms.standing()["rate_limited"].detail
+
+
+def test_a_process_that_ends_again_and_again_has_no_more_alerts_than_one(
+    make_settings: Make,
+) -> None:
+    settings = make_settings(
+        limits={"alerts_per_hour": 2.0}, visits={"cooldown_s": 0.0, "quiet_s": 2.0}
+    )
+    new = []
+    for _ in range(4):
+        with opened_rig(settings) as rig:
+            rig.feed(crossing(frames=130, enter=30, leave=60))
+            new = [row.severity for row in rig.rows() if row.phase == "new"]
+    assert new == ["alert", "alert", "routine", "routine"]
+
+
+@pytest.mark.parametrize(("boot_id", "expected"), [("same", True), ("another", False)])
+def test_time_fills_the_bucket_again_where_a_boots_clock_tells_it(
+    make_settings: Make, boot_id: str, expected: bool
+) -> None:
+    settings = make_settings()
+    with closing(Outbox(settings.state, settings.outbox, StandingClock())) as outbox:
+        boot = outbox.boot_id if boot_id == "same" else boot_id
+        outbox.note("alerts_left", json.dumps({"boot_id": boot, "tokens": 0.0, "at_s": 100.0}))
+        bucket = TokenBucket(1 / 60, 60)
+        RateLimits(settings.limits, bucket, outbox)
+        assert bucket.take(170.0) is expected
+        outbox.note("alerts_left", "{rubbish")
+        full = TokenBucket(1 / 60, 60)
+        RateLimits(settings.limits, full, outbox)
+        assert full.take(0.0)
 
 
 def test_animals_that_only_forced_frames_find_mean_a_gate_that_is_stuck(
