@@ -59,11 +59,15 @@ class BesideGiven:
         Optional[Path],  # noqa: UP045
         typer.Option(help="Of the ResNet-50: a file or folder; else torch's cache."),
     ] = None
-    device: Annotated[str, typer.Option(help="Of the ResNet-50: auto, cpu, cuda.")] = "cpu"
+    device: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(help="Of the ResNet-50: auto, cpu, cuda.", show_default="cpu"),
+    ] = None
 
     def fields(self) -> dict[str, Any]:
         """Return the fields of `EvaluationRequest`."""
         tables = dict(vars(self))
+        tables["device"] = self.device or "cpu"
         return tables | {"baselines": tuple(dict.fromkeys(tables.pop("baseline") or ()))}
 
 
@@ -92,10 +96,10 @@ def evaluate(
 
     from edgeclip.config import default_cache
     from edgeclip.contract.settings import settings_from
-    from edgeclip.evaluating import evaluate_pack
     from edgeclip.evaluation_request import EvaluationRequest
     from edgeclip.labels.reading import ReadingOptions
     from edgeclip.progress import Bars
+    from edgeclip.vain_options import check_evaluation
 
     source = {"data": data, **reading.fields()}
     request = EvaluationRequest(
@@ -106,6 +110,9 @@ def evaluate(
         **vars(judged),
         **vars(run) | {"cache": run.cache or default_cache()},
     )
+    check_evaluation(request, device_given=beside.device is not None)
+    from edgeclip.evaluating import evaluate_pack  # torch: after what can be refused at once
+
     with Bars(quiet=as_json) as bars:
         result = evaluate_pack(request, at=datetime.now(timezone.utc), bars=bars)
     _show_result(result, request.pack, report, as_json=as_json)

@@ -127,12 +127,14 @@ def train(
     from edgeclip.config import TrainConfig, default_cache
     from edgeclip.contract.settings import settings_from
     from edgeclip.progress import Bars
+    from edgeclip.vain_options import check_training
 
     tables = {**vars(source), **reading.fields(), **pack.fields(), **vars(run)}
     tables["prompts"] = sentences.by_class()
     tables |= effective_tables(method, recipe)
     tables |= {"resume": resume, "cache": run.cache or default_cache()}
     config = settings_from(tables, TrainConfig, source="edgeclip train")
+    check_training(config)
     from edgeclip.run_folder import run_path
     from edgeclip.trainer import train as train_pack  # torch: after what can be refused at once
 

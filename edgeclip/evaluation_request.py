@@ -8,6 +8,8 @@ from pathlib import Path
 from edgeclip.cache_store import LIMIT_GB
 from edgeclip.labels.reading import ReadingOptions
 
+BASELINE_NAMES = ("zero-shot", "linear-probe", "tip-adapter", "resnet50")
+
 
 @dataclass(frozen=True)
 class EvaluationRequest:

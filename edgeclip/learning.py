@@ -9,16 +9,9 @@ from edgeclip.adapters.model import AdapterModel
 from edgeclip.candidates import Judge
 from edgeclip.config import Recipe
 from edgeclip.folds import Folds
+from edgeclip.kinds import AUTO, AUTO_FIRST, AUTO_THEN, ZERO_SHOT
 from edgeclip.ladder import Entry, Ladder, Rung, Step, climb
-from edgeclip.methods import (
-    AUTO,
-    AUTO_FIRST,
-    AUTO_THEN,
-    ZERO_SHOT,
-    Method,
-    parse_method,
-    without_place,
-)
+from edgeclip.methods import Method, parse_method, without_place
 from edgeclip.parts import PartData
 from edgeclip.progress import Bars
 from edgeclip.selection import Candidate, Choice, candidate_of

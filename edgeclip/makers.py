@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
 
 from edgeclip.adapters import gda, tip
 from edgeclip.adapters.blend import SHARES as BLEND_SHARES
@@ -29,15 +28,14 @@ from edgeclip.adapters.text_tokens import tokens_of_kind
 from edgeclip.adapters.tower_tuning import LowRank, NormTuning, SingularValues
 from edgeclip.adapters.visual import VisualAdapter
 from edgeclip.adapters.weight_graph import WeightGraph
+from edgeclip.kinds import KINDS, Kind, Level
 from edgeclip.making import Making, Setting
 from edgeclip.training import anchor_strengths
 
 MOST_ENTRIES = 1024  # that the cache slots of an engine hold
 
+_USUAL = Kind()
 SHARES = tuple(step / 10 for step in range(1, 11))
-
-Level = Literal["features", "tokens", "weights", "stages"]
-"""Cached image features; tokens inside a ViT; the weights of a ViT; stages of a ResNet."""
 
 
 @dataclass(frozen=True)
@@ -47,20 +45,28 @@ class Maker:
     Attributes:
         make: A fresh component.
         fusion: What it costs on the device.
-        trained: Whether gradient steps follow; else it is complete when made.
-        level: What it looks at, see `Level`.
         shares: Of what was learned, to choose from.
         settings: To choose from.
         caches: Whether it is made with a cache entry for each region, `MOST_ENTRIES` at the most.
+        kind: What its name says.
     """
 
     make: Callable[[Making, Setting], Component]
     fusion: FusionClass
-    trained: bool = True
-    level: Level = "features"
     shares: tuple[float, ...] = SHARES
     settings: tuple[Setting, ...] = ({},)
     caches: bool = False
+    kind: Kind = _USUAL
+
+    @property
+    def trained(self) -> bool:
+        """Whether gradient steps follow; else it is complete when made."""
+        return self.kind.trained
+
+    @property
+    def level(self) -> Level:
+        """What it looks at."""
+        return self.kind.level
 
 
 def _visual(making: Making, _setting: Setting) -> Component:
@@ -200,34 +206,35 @@ def _blend(making: Making, _setting: Setting) -> Component:
     return make_blend(making.support(MOST_ENTRIES))
 
 
-MAKERS: dict[str, Maker] = {
+_MADE: dict[str, Maker] = {
     "head": Maker(_head, "F0"),
     "taskres": Maker(_taskres, "F0"),
-    "lpplus": Maker(_lpplus, "F0", trained=False),
+    "lpplus": Maker(_lpplus, "F0"),
     "linear": Maker(_linear, "F0"),
     "proj": Maker(_proj, "F0"),
-    "gda": Maker(_gda, "F0", trained=False, shares=gda.SHARES[1:]),
-    "meta": Maker(_meta, "F0", trained=False),
+    "gda": Maker(_gda, "F0", shares=gda.SHARES[1:]),
+    "meta": Maker(_meta, "F0"),
     "prompt": Maker(_prompt, "F0"),
     "text": Maker(_text, "F0"),
     "text_block": Maker(_text_block, "F0"),
     "tip": Maker(
-        _tip, "F1", trained=False, shares=tip.ALPHAS[1:],
+        _tip, "F1", shares=tip.ALPHAS[1:],
         settings=tuple({"beta": beta} for beta in tip.BETAS), caches=True,
     ),
     "tip_f": Maker(_tip_f, "F1"),
-    "proker": Maker(_proker, "F1", trained=False, caches=True),
-    "blend": Maker(_blend, "F1", trained=False, shares=BLEND_SHARES[1:], caches=True),
+    "proker": Maker(_proker, "F1", caches=True),
+    "blend": Maker(_blend, "F1", shares=BLEND_SHARES[1:], caches=True),
     "visual": Maker(_visual, "F1"),
     "xmodal": Maker(_xmodal, "F1"),
-    "block": Maker(_block, "F2", level="tokens"),
-    "block_xmodal": Maker(_block_xmodal, "F2", level="tokens"),
-    "pooling": Maker(_pooling, "F2", level="tokens"),
+    "block": Maker(_block, "F2"),
+    "block_xmodal": Maker(_block_xmodal, "F2"),
+    "pooling": Maker(_pooling, "F2"),
     "mlp_ln": Maker(_mlp_ln, "F1"),
-    "parallel_mlp": Maker(_parallel_mlp, "F0", level="weights"),
-    "ln": Maker(_ln, "F0", level="weights"),
-    "lora": Maker(_lora, "F0", level="weights"),
-    "svd": Maker(_svd, "F0", level="weights"),
-    "stages": Maker(_stages, "F2", level="stages"),
+    "parallel_mlp": Maker(_parallel_mlp, "F0"),
+    "ln": Maker(_ln, "F0"),
+    "lora": Maker(_lora, "F0"),
+    "svd": Maker(_svd, "F0"),
+    "stages": Maker(_stages, "F2"),
 }  # fmt: skip
-"""By name; the cheapest on the device first, last those that need a graph of their own."""
+MAKERS: dict[str, Maker] = {name: replace(_MADE[name], kind=kind) for name, kind in KINDS.items()}
+"""By name, in the order of `KINDS`."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from edgeclip.clip import DEMO, DEMO_FOLDER
 from edgeclip.errors import ConfigError
-from edgeclip.methods import AUTO, META, parse_method
+from edgeclip.kinds import AUTO, META, kinds_of
 
 if TYPE_CHECKING:
     from edgeclip.adapters.meta import MetaWeights
@@ -28,7 +28,7 @@ def meta_weights_for(method: str, given: Path | None, encoder: Base) -> MetaWeig
         ConfigError: The method needs weights and there are none, or needs none and some are given.
         PackError: The weights are missing, damaged, or for another encoder.
     """
-    if method == AUTO or META not in parse_method(method).kinds:
+    if method == AUTO or META not in kinds_of(method):
         if given:
             raise ConfigError(f"--meta-weights {given} is for --method {META}, not for {method}")
         return None

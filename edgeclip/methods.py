@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,18 +14,12 @@ from edgeclip.adapters.meta import MetaWeights
 from edgeclip.adapters.model import AdapterModel, Graph
 from edgeclip.base_watch import BaseWatch
 from edgeclip.config import Recipe
-from edgeclip.errors import ConfigError
 from edgeclip.fit_state import Checkpoint
-from edgeclip.makers import MAKERS, MOST_ENTRIES, SHARES, Level
+from edgeclip.kinds import Level, clash, kinds_of
+from edgeclip.makers import MAKERS, MOST_ENTRIES, SHARES
 from edgeclip.making import Making, Setting, TowerSizes
 from edgeclip.text_side import TextSide
 from edgeclip.training import TrainingRows, fit
-
-ZERO_SHOT, AUTO, META = "zero-shot", "auto", "meta"
-AUTO_FIRST = ("head", "gda", "tip", "proker", "blend")
-"""Rung S1 of `--method auto`: heads on cached features."""
-AUTO_THEN = ("linear", "visual+head", "visual+xmodal+head", "block+head")
-"""Rung S2, in the order of trial."""
 
 
 @dataclass(frozen=True)
@@ -73,62 +66,13 @@ def parse_method(name: str) -> Method:
         ConfigError: A part is not known, stands twice, two parts are training-free, bind the same
             slots, or look into the encoder in ways that do not go together.
     """
-    if name == ZERO_SHOT:
-        return Method(name, ())
-    kinds = [part.strip() for part in name.split("+")]
-    for kind in kinds:
-        if kind not in MAKERS:
-            near = difflib.get_close_matches(kind, [*MAKERS, ZERO_SHOT, AUTO], n=1)
-            hint = f"did you mean {near[0]}?" if near else f"methods are {', '.join(MAKERS)}"
-            raise ConfigError(f"--method {name}: {kind!r} is not known: {hint}")
-    free = [kind for kind in kinds if not MAKERS[kind].trained]
-    if len(set(kinds)) < len(kinds) or len(free) > 1:
-        raise ConfigError(f"--method {name}: name each part once, and one training-free at most")
-    for index, kind in enumerate(kinds):
-        if other := clash(kind, kinds[:index]):
-            raise ConfigError(
-                f"--method {name}: {other} and {kind} have the same place: choose one"
-            )
-    _refuse_two_levels(name, kinds)
-    return Method(name, tuple(sorted(kinds, key=lambda kind: not MAKERS[kind].trained)))
-
-
-_BIND_THE_SAME = (("tip", "tip_f", "proker", "blend"), ("linear", "proj", "mlp_ln"))
-
-
-def clash(kind: str, others: Iterable[str]) -> str | None:
-    """Return which of other components a pack cannot hold beside one of a kind, if any."""
-    alike = next((group for group in _BIND_THE_SAME if kind in group), (kind,))
-    return next((other for other in others if other in alike), None)
+    return Method(name, kinds_of(name))
 
 
 def without_place(method: Method, before: Sequence[Component]) -> str | None:
     """Return which of a method's components those of an earlier training leave no place for."""
     kinds = [component.kind for component in before]
     return next((kind for kind in method.kinds if clash(kind, kinds)), None)
-
-
-_LEVELS: dict[Level, str] = {
-    "tokens": "binds slots inside a ViT",
-    "weights": "changes the weights of a ViT",
-    "stages": "is made for a ResNet",
-}
-
-
-def _refuse_two_levels(name: str, kinds: Sequence[str]) -> None:
-    inside = [kind for kind in kinds if MAKERS[kind].level != "features"]
-    if "mlp_ln" in kinds and inside:
-        raise ConfigError(
-            f"--method {name}: mlp_ln is baked behind the encoder as it is, and {inside[0]} looks"
-            " into it: choose one; each goes with adapters of the head"
-        )
-    for kind in inside[1:]:
-        first, other = MAKERS[inside[0]].level, MAKERS[kind].level
-        if first != other:
-            raise ConfigError(
-                f"--method {name}: {inside[0]} {_LEVELS[first]}, {kind} {_LEVELS[other]}: choose"
-                " one; each goes with adapters of the head"
-            )
 
 
 @dataclass(frozen=True)

@@ -55,8 +55,6 @@ def effective(
     Raises:
         ConfigError: The file is wrong, a method stands beside a preset, or a preset is not known.
     """
-    from edgeclip.adapters.presets import preset_method
-
     read = read_recipe_file(file) if file else RecipeFile()
     stated = {name: value for name, value in given.items() if value is not None}
     by_option = bool({"method", "preset"} & stated.keys())
@@ -66,13 +64,19 @@ def effective(
         raise ConfigError(
             f"{which}: preset {preset} is a method of its own: leave method {method} out"
         )
-    method, of_preset = preset_method(preset) if preset else (method or "auto", {})
+    method, of_preset = _of_preset(preset) if preset else (method or "auto", {})
     of_file = read.recipe.model_dump(include=read.recipe.model_fields_set)
     recipe = of_file | of_preset if by_option else of_preset | of_file
     recipe |= {name: value for name, value in of_recipe.items() if value is not None}
     how = {name: stated.get(name, getattr(read, name)) for name in _HOW}
     known = {name: value for name, value in how.items() if value is not None}
     return {"method": method, **known, "recipe": recipe}
+
+
+def _of_preset(name: str) -> tuple[str, dict[str, int]]:
+    from edgeclip.adapters.presets import preset_method  # torch: only where a preset is named
+
+    return preset_method(name)
 
 
 def recipe_text(config: TrainConfig | RecipeFile) -> str:

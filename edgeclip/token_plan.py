@@ -17,18 +17,10 @@ from edgeclip.config import TrainConfig
 from edgeclip.earlier import Earlier
 from edgeclip.errors import ConfigError
 from edgeclip.features import Features
+from edgeclip.kinds import AUTO, AUTO_FIRST, AUTO_THEN
 from edgeclip.makers import MAKERS
 from edgeclip.making import TowerSizes
-from edgeclip.methods import (
-    AUTO,
-    AUTO_FIRST,
-    AUTO_THEN,
-    Base,
-    Method,
-    fresh_model,
-    parse_method,
-    without_place,
-)
+from edgeclip.methods import Base, Method, fresh_model, parse_method, without_place
 from edgeclip.run_folder import RunFolder
 from edgeclip.token_cache import TokenCache
 from edgeclip.towers import STAGES, block_count, is_staged, require_blocks, split_at

@@ -19,11 +19,11 @@ from edgeclip.earlier import taught_by
 from edgeclip.errors import ConfigError
 from edgeclip.evaluation.comparison import Comparison
 from edgeclip.evaluation.result import Evaluation
+from edgeclip.kinds import tried_by
 from edgeclip.labels.classes import require_two_classes
 from edgeclip.labels.dataset import Dataset
 from edgeclip.labels.sequence_labels import for_learning
 from edgeclip.learning import Learned
-from edgeclip.methods import AUTO, parse_method
 from edgeclip.opening import open_dataset
 from edgeclip.openings import Opening, looks_in
 from edgeclip.pack_making import make_manifest, pack_binaries
@@ -101,8 +101,7 @@ def train(
     began = time.monotonic()
     with only_training(config.out):
         _refuse_to_replace(config)  # before minutes of work
-        if config.method != AUTO:
-            parse_method(config.method)
+        tried_by(config.method)
         looks = looks_in(folder for folder in (config.on, config.out) if folder)
         dataset = for_learning(open_dataset(config, bars))
         require_two_classes(dataset.class_names)

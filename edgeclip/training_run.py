@@ -25,10 +25,11 @@ from edgeclip.evaluation.images import known_places
 from edgeclip.feature_cache import FeatureCache
 from edgeclip.features import cache_folder
 from edgeclip.folds import plan_folds
+from edgeclip.kinds import AUTO
 from edgeclip.labels.dataset import Dataset
 from edgeclip.learning import Learned, Lesson, learn
 from edgeclip.meta_weights import meta_weights_for
-from edgeclip.methods import AUTO, Base, parse_method
+from edgeclip.methods import Base, parse_method
 from edgeclip.pack_contender import Head, head_contender, judged_images
 from edgeclip.pack_making import Trained, task_name
 from edgeclip.progress import Bars

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from edgeclip.errors import DataError
 from edgeclip.labels.camtrap_dp import read_camtrap_dp
 from edgeclip.labels.camtrap_package import is_package
@@ -28,14 +30,23 @@ def read_source(options: ReadingOptions) -> LabelTable:
     if source.is_dir():
         is_dp = options.layout is None and is_package(source)
         return read_camtrap_dp(options) if is_dp else read_folder(options)
-    if not source.is_file():
-        raise DataError(f"{source}: no such folder or file: name a folder of images or a CSV")
+    require_source(source)
     if source.suffix.lower() == ".json":
         return _read_json(options)
     if source.suffix.lower() in _WORKBOOKS:
         raise DataError(f"{source}: a workbook: save its sheet as CSV, and name that")
     is_zip = read_start(source, 2) == b"PK"
     return read_camtrap_dp(options) if is_zip else read_csv(options)
+
+
+def require_source(source: Path) -> None:
+    """Check that something lies there.
+
+    Raises:
+        DataError: There is neither a folder nor a file.
+    """
+    if not source.is_dir() and not source.is_file():
+        raise DataError(f"{source}: no such folder or file: name a folder of images or a CSV")
 
 
 def _read_json(options: ReadingOptions) -> LabelTable:

@@ -8,9 +8,10 @@ import pytest
 from edgeclip.config import Recipe
 from edgeclip.features import Features
 from edgeclip.folds import plan_folds
+from edgeclip.kinds import AUTO
 from edgeclip.ladder import Step
 from edgeclip.learning import Learned, Lesson, learn
-from edgeclip.methods import AUTO, Base
+from edgeclip.methods import Base
 from edgeclip.parts import PartData
 from edgeclip.progress import Bars
 from edgeclip.workbench import Workbench

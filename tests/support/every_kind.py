@@ -21,7 +21,8 @@ from edgeclip.adapters.weight_graph import WeightGraph
 from edgeclip.clip import Backbone
 from edgeclip.config import Recipe
 from edgeclip.features import Features
-from edgeclip.makers import MAKERS, Level
+from edgeclip.kinds import Level
+from edgeclip.makers import MAKERS
 from edgeclip.methods import Base, fitted, fresh_model, parse_method
 from edgeclip.prompts import class_prompts, column_class
 from edgeclip.text_side import TextSide

@@ -1,0 +1,90 @@
+"""Options that could not do anything, and values that cannot be meant: refused before torch loads.
+
+With torch and a backbone a command takes ten seconds and more to begin.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from edgeclip.config import TrainConfig
+from edgeclip.contract.pack import read_pack_manifest
+from edgeclip.errors import ConfigError
+from edgeclip.evaluation_request import BASELINE_NAMES, EvaluationRequest
+from edgeclip.kinds import KINDS, tried_by
+from edgeclip.labels.sources import require_source
+from edgeclip.split_file import read_split_rows
+
+_TUNED = ("ln", "lora", "svd")
+_READ_TOKENS = ("xmodal", "block_xmodal")
+
+
+def check_training(config: TrainConfig) -> None:
+    """Check what can be told of a training without its encoder and images.
+
+    Raises:
+        ConfigError: The method is not known, or an option has no effect with it.
+        DataError: There is nothing at --data, or --split cannot be read.
+        PackError: --on is no pack, or damaged.
+    """
+    kinds, recipe, method = tried_by(config.method), config.recipe, config.method
+    require_source(config.data)
+    if config.on:
+        read_pack_manifest(config.on)
+    _check_split(config.split, allow_random_split=config.allow_random_split)
+    if recipe.text_samples and not any(KINDS[kind].trained for kind in kinds):
+        raise ConfigError(
+            f"--text-samples teach what takes gradient steps, and {method} takes none: leave them"
+            " out, or name a method such as head"
+        )
+    if recipe.xmodal != "text" and kinds.isdisjoint(_READ_TOKENS):
+        raise ConfigError(
+            f"--xmodal {recipe.xmodal} is for {' and '.join(_READ_TOKENS)}, and {method} has none"
+            " of them: leave it out"
+        )
+    if recipe.tuned_blocks is not None and kinds.isdisjoint(_TUNED):
+        raise ConfigError(
+            f"--tuned-blocks {recipe.tuned_blocks} is for {', '.join(_TUNED)}, and {method} has"
+            " none of them: leave it out"
+        )
+
+
+def check_evaluation(request: EvaluationRequest, *, device_given: bool) -> None:
+    """Check what can be told of an evaluation without its encoder and images.
+
+    Args:
+        request: What is asked for.
+        device_given: Whether somebody named the device.
+
+    Raises:
+        ConfigError: A baseline is not known, or an option has no effect.
+        DataError: There is nothing at --data, or --split cannot be read.
+        PackError: There is no pack, or it is damaged.
+    """
+    if unknown := [name for name in request.baselines if name not in BASELINE_NAMES]:
+        raise ConfigError(f"--baseline {unknown[0]} is not known: use {', '.join(BASELINE_NAMES)}")
+    if request.reading.use_split is not None:
+        option = "--use-split" if request.reading.use_split else "--no-use-split"
+        raise ConfigError(
+            f"{option} says how a training splits: an evaluation takes the pack's own split, or"
+            " that of --split FILE: leave it out"
+        )
+    for option, is_given in (
+        ("--resnet-weights", request.resnet_weights is not None),
+        ("--device", device_given),
+    ):
+        if is_given and "resnet50" not in request.baselines:
+            raise ConfigError(f"{option} is of the ResNet-50: add --baseline resnet50, or leave it")
+    read_pack_manifest(request.pack)
+    require_source(request.reading.data)
+    _check_split(request.split, allow_random_split=request.allow_random_split)
+
+
+def _check_split(split: Path | None, *, allow_random_split: bool) -> None:
+    if split:
+        read_split_rows(split)
+    elif allow_random_split:
+        raise ConfigError(
+            "--allow-random-split is for the table of --split, and none is given: leave it out;"
+            " a split that is made keeps places apart"
+        )
