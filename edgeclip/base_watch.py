@@ -16,8 +16,8 @@ _WORD_BYTES = 8
 class BaseWatch:
     """Remembers the weights of both towers, and says whether they still are the same.
 
-    Hashing a ViT-B/32 takes a third of a second, and `auto` makes hundreds of fits. So after each
-    fit sums over all bytes are compared, which takes as long as reading them: a change of any one
+    `auto` makes hundreds of fits, many of them shorter than hashing all weights. So after each fit
+    sums over all bytes are compared, which takes as long as reading them: a change of any one
     8-byte word changes its tensor's sum, whichever way it was made; changes of several would have
     to cancel out in 64 bits. `check_hash` computes SHA-256 at the end.
 
