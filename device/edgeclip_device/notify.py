@@ -9,6 +9,8 @@ import time
 
 log = logging.getLogger(__name__)
 
+_FIRST_FRAME_S = 60.0
+
 
 class Notifier:
     """Sends to systemd's datagram socket, whose name is in `NOTIFY_SOCKET`.
@@ -60,8 +62,10 @@ class Notifier:
             self._send(f"WATCHDOG_USEC={int(max(seconds, 2 * self._interval_s) * 1e6)}")
 
     def at_work(self) -> None:
-        """Say that the watchdog may be as impatient as its unit has it again."""
-        if self._is_ready and self._interval_s is not None:
+        """Say that all is loaded: a first frame has a minute, and the watchdog is itself again."""
+        if not self._is_ready:
+            self.busy(_FIRST_FRAME_S)
+        elif self._interval_s is not None:
             self._send(f"WATCHDOG_USEC={int(2 * self._interval_s * 1e6)}")
 
     def feed(self) -> None:

@@ -93,6 +93,7 @@ def test_a_detector_that_begins_anew_has_time_for_each_rung(
     words = [word for word in heard.words if word.startswith((b"EXTEND", b"WATCHDOG_U"))]
     assert words == [
         *2 * [b"EXTEND_TIMEOUT_USEC=120000000"],  # the bundle is read, ONNX Runtime loads its graph
+        b"EXTEND_TIMEOUT_USEC=60000000",  # and for the first frame
         *2 * [b"WATCHDOG_USEC=120000000"],
         b"WATCHDOG_USEC=200000",
     ]
