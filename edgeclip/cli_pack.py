@@ -41,17 +41,63 @@ def combine(
 
 @app.command()
 def remove(
-    packs: Annotated[Path, typer.Argument(help="A set of packs.")],
+    packs: Annotated[Path, typer.Argument(help="A set of packs; or a pack, for --adapter.")],
     *,
-    part: Annotated[str, typer.Option(help="The pack's name.", show_default=False)],
     out: OutOption,
+    part: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(help="A pack of the set, by its name."),
+    ] = None,
+    adapter: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(help="An adapter of the pack, by its kind, such as visual."),
+    ] = None,
+    backbone: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(help="For --adapter: the encoder, where the pack's name for it is not known."),
+    ] = None,
+    pretrained: PretrainedOption = None,
 ) -> None:
-    """Write a set of packs without one of them; the others stay bit for bit."""
+    """Write a set of packs without one, or a pack without one adapter; the rest stays as it was."""
+    if (part is None) == (adapter is None):
+        raise ConfigError("edgeclip pack remove: name --part of a set, or --adapter of a pack")
+    if adapter is None:
+        if backbone or pretrained:
+            raise ConfigError("--backbone and --pretrained are for --adapter: leave them out")
+        _remove_part(packs, str(part), out)
+    else:
+        _remove_adapter(packs, adapter, out, (backbone, pretrained))
+
+
+def _remove_part(packs: Path, part: str, out: Path) -> None:
     from edgeclip.routed_packs import remove as remove_pack
 
     remove_pack(packs, part, out)
     show(f"{escape(str(out))} is without {escape(part)}")
     next_command(shlex.join(["edgeclip", "pack", "ask", str(out), "image.jpg"]))
+
+
+def _remove_adapter(
+    pack: Path, kind: str, out: Path, encoder: tuple[str | None, str | None]
+) -> None:
+    from datetime import datetime, timezone
+
+    from edgeclip.contract.pack import read_pack_manifest
+
+    base, (backbone, pretrained) = read_pack_manifest(pack).base, encoder
+    from edgeclip.clip import load_backbone  # torch: after what can be refused at once
+    from edgeclip.pack_removal import Removal, remove_adapter
+
+    named = pretrained or (None if backbone or base.arch == "demo" else base.pretrained)
+    removal = Removal(pack, kind, out)
+    encoder_here = load_backbone(backbone or base.arch, named)
+    manifest = remove_adapter(removal, encoder_here, at=datetime.now(timezone.utc))
+    show(f"{escape(str(out))} is without {escape(kind)}: {escape(manifest.method)} is left")
+    show(
+        "its temperature and thresholds are those of the whole pack: `edgeclip train --on` chooses"
+        " them again"
+    )
+    next_command(shlex.join(["edgeclip", "evaluate", "--pack", str(out), "--data", "labels.csv"]))
 
 
 @app.command()
