@@ -9,6 +9,7 @@ from pydantic import BaseModel
 
 from edgeclip.contract.alarms import Alarm
 from edgeclip.contract.bundle import BundleManifest
+from edgeclip.contract.carried import Carried
 from edgeclip.contract.commands import Command, Envelope, Reply
 from edgeclip.contract.detection import Detection
 from edgeclip.contract.files import write_text
@@ -21,6 +22,7 @@ from edgeclip.contract.reports import Info, Status
 MODELS: dict[str, type[BaseModel]] = {
     "alarm-1": Alarm,
     "bundle-2": BundleManifest,
+    "carried-1": Carried,
     "clockfix-1": ClockFix,
     "command-1": Command,
     "detection-1": Detection,

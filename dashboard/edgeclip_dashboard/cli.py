@@ -63,6 +63,29 @@ def serve(
     run_server(settings, credentials, ready=ready)
 
 
+@app.command("import")
+def import_carried(
+    file: Annotated[Path, typer.Argument(help="ZIP of `edgeclip-device outbox export`.")],
+    project: Annotated[str | None, typer.Option(help="Whose devices these are.")] = None,
+    database: Annotated[
+        str | None, typer.Option(help="A SQLite file, or a SQLAlchemy URL.")
+    ] = None,
+    media: Annotated[Path | None, typer.Option(help="Folder of the snapshots.")] = None,
+    config: Annotated[Path | None, typer.Option(help="dashboard.toml; options win.")] = None,
+) -> None:
+    """Store what was carried here from a device by hand, while the dashboard is stopped."""
+    from edgeclip_dashboard.carried_in import take_in
+    from edgeclip_dashboard.config import load_settings
+
+    store = {"database": database, "media": str(media) if media else None}
+    settings = load_settings(config, _given({"project": project, "store": store}))
+    taken = take_in(file, settings)
+    print(
+        f"{taken.detections} detections are new, {taken.known} were known;"
+        f" {taken.media} snapshots are here, {taken.refused} messages refused"
+    )
+
+
 @app.command()
 def broker(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",

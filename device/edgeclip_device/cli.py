@@ -12,6 +12,7 @@ import typer
 from edgeclip.errors import PublishError, run_application
 from edgeclip_device import cli_field
 from edgeclip_device.cli_command import command, desired
+from edgeclip_device.cli_outbox import outbox_app
 from edgeclip_device.cli_pack import pack_app
 from edgeclip_device.cli_prepare import prepare
 from edgeclip_device.cli_unseal import unseal
@@ -25,7 +26,6 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,  # a bug's traceback, without locals: they hold secrets
 )
-outbox_app = typer.Typer(help="Look at what waits for the dashboard.", no_args_is_help=True)
 app.add_typer(outbox_app, name="outbox")
 app.add_typer(pack_app, name="pack")
 app.command()(prepare)
@@ -212,27 +212,6 @@ def replay(
 
     result = replay_clip(settings, ReplayOptions(parse_time(start), speed, wait_s))
     _print_replay(result, as_json)
-
-
-@outbox_app.command("status")
-def outbox_status(
-    state: Annotated[Path, typer.Option(help="Folder of the outbox.")], as_json: AsJson = False
-) -> None:
-    """Say what waits, since when, and what was dropped."""
-    import json
-    from dataclasses import asdict
-
-    from edgeclip_device.outbox_status import read_status
-
-    status = read_status(state)
-    if as_json:
-        print(json.dumps(asdict(status), indent=2))
-        return
-    from rich.console import Console
-
-    from edgeclip_device.status_tables import status_table
-
-    Console().print(status_table(status))
 
 
 @app.command("check-config")

@@ -13,7 +13,7 @@ from support.brokers import Broker, free_port
 from support.processes import complete
 from support.receivers import receiving
 
-COMMANDS = ["detect", "uplink", "run", "replay", "outbox status", "check-config"]
+COMMANDS = ["detect", "uplink", "run", "replay", "outbox status", "outbox export", "check-config"]
 
 
 @pytest.mark.parametrize("command", COMMANDS)
