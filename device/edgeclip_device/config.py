@@ -103,8 +103,12 @@ class MqttSettings(Settings):
     certificate_file: LaxPath | None = Field(None, description="The device's certificate (PEM).")
     key_file: LaxPath | None = Field(None, description="The certificate's private key (PEM).")
     keepalive_s: int = Field(60, ge=5, le=3600, description="MQTT keep-alive; 300 on LTE.")
-    session_expiry_s: int = Field(
-        604_800, ge=60, le=4_294_967_295, description="How long the broker keeps our MQTT session."
+    session_expiry_s: int | None = Field(
+        None,
+        ge=60,
+        le=4_294_967_295,
+        description="How long the broker keeps our MQTT session; without it 7 days, 14 where"
+        " [power].mode lets the device rest.",
     )
     will_delay_s: int = Field(
         30, ge=0, le=3600, description="How long after a lost connection `offline` appears."
@@ -149,6 +153,14 @@ class DeviceSettings(Settings):
     clock: ClockSettings = ClockSettings()
     power: PowerSettings = PowerSettings()
     integrations: IntegrationsSettings = IntegrationsSettings()
+
+    @property
+    def link(self) -> MqttSettings:
+        """The table `[mqtt]` with its session's expiry, which follows from how the device works."""
+        if self.mqtt.session_expiry_s is not None:
+            return self.mqtt
+        days = 7 if self.power.mode == "continuous" else 14
+        return self.mqtt.model_copy(update={"session_expiry_s": days * 86_400})
 
 
 def load_settings(file: Path | None, options: dict[str, Any]) -> DeviceSettings:

@@ -46,6 +46,7 @@ from edgeclip_device.urls import BrokerAddress, parse_broker_url
 
 _CONNECT_S = 10.0
 _FAREWELL_S = 2.0
+_SESSION_S = 7 * 86_400
 _MOST_IN_BYTES = 262_144  # the largest receipt has 170 kB, a chunk 32, an envelope 64
 _MOST_IN = 20  # messages that the broker may have under way to us
 
@@ -200,7 +201,8 @@ class Link:
         if not self._is_version_5:
             return {}
         properties = _properties(PacketTypes.CONNECT)
-        properties.SessionExpiryInterval = self._settings.session_expiry_s
+        expiry_s = self._settings.session_expiry_s
+        properties.SessionExpiryInterval = _SESSION_S if expiry_s is None else expiry_s
         properties.MaximumPacketSize = _MOST_IN_BYTES
         properties.ReceiveMaximum = _MOST_IN
         return {"clean_start": False, "properties": properties}

@@ -68,7 +68,7 @@ class Uplink:
         self.events: EventQueue = queue.SimpleQueue()
         self.report = LinkReport()
         self._settings = settings
-        self._link_config = LinkConfig(settings.mqtt, credentials, settings.device_id)
+        self._link_config = LinkConfig(settings.link, credentials, settings.device_id)
         self._clock = clock
         self._notifier = notifier
         self._options = options or UplinkOptions()

@@ -12,6 +12,7 @@ from edgeclip_device.config import DeviceSettings, load_settings
 
 EXAMPLE = Path(__file__).parents[2] / "device/device.example.toml"
 NO_DEFAULT = {
+    "mqtt.session_expiry_s",
     "camera.source",
     "camera.width",
     "camera.height",

@@ -7,11 +7,12 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from edgeclip.errors import ConfigError, PublishError
-from edgeclip_device.config import MqttSettings
+from edgeclip_device.config import MqttSettings, load_settings
 from edgeclip_device.credentials import Credentials
 from edgeclip_device.events import (
     Answered,
@@ -222,3 +223,24 @@ def _arrived(events: EventQueue) -> list[Arrived]:
         if isinstance(event, Arrived):
             arrived.append(event)
     return arrived
+
+
+@pytest.mark.parametrize(
+    ("tables", "days"),
+    [
+        pytest.param({}, 7, id="continuous"),
+        pytest.param({"power": {"mode": "windowed", "windows": ["05:00-09:30"]}}, 14, id="rests"),
+        pytest.param({"mqtt": {"session_expiry_s": 86_400}}, 1, id="asked for"),
+    ],
+)
+def test_the_broker_is_asked_to_keep_the_session_for_as_long_as_a_device_rests(
+    tables: dict[str, Any], days: int
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        mqtt = {**tables.get("mqtt", {}), "url": f"mqtt://127.0.0.1:{server.getsockname()[1]}"}
+        settings = load_settings(None, {**tables, "mqtt": mqtt})
+        with _link(settings.link):
+            connection, _ = server.accept()
+            with connection:
+                connect = connection.recv(1000)
+    assert b"\x11" + (days * 86_400).to_bytes(4, "big") in connect
