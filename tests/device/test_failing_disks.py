@@ -9,6 +9,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from edgeclip.contract.detection import new_id
@@ -74,6 +75,32 @@ def test_a_full_disk_does_not_end_the_uplink_and_what_is_sent_is_forgotten_when_
                 assert receiver.duplicates() == 0
                 _emit(disk, 20, 21)
                 eventually(lambda: _has_all(receiver, 21), "what comes later")
+        finally:
+            kill(process)
+
+
+def test_detect_and_uplink_find_their_way_out_of_a_disk_full_of_snapshots(
+    tmp_path: Path, broker: Broker, crossing_clip: Path, bundle: Path
+) -> None:
+    with mounted(tmp_path / "disk", "3m") as disk:
+        with closing(Outbox(disk, OutboxSettings(), SystemClock())) as outbox:
+            for n in range(20):
+                noise = np.random.default_rng(n).integers(0, 255, (300, 300, 3)).astype(np.uint8)
+                made = Attachment(0, encode(noise, "full", MediaSettings()))
+                news = detection(detection_id=IDS[n]).model_copy(update={"media": [made.ref]})
+                outbox.emit(news, [made])
+        fill(disk / "other")
+        arguments = ("--source", crossing_clip, "--bundle", bundle, "--state", disk)
+        names = ("--device-id", "jetson-1", "--project", "demo")
+        assert start("detect", *arguments, *names, log=tmp_path / "log").wait(60) == 4
+        process = _uplink_process(disk, broker, tmp_path / "log")
+        try:
+            with receiving(broker) as receiver:
+                eventually(lambda: len(receiver.media) >= 20, "the snapshots")
+                assert "outbox_failing" in receiver.alarms()
+                assert start("detect", *arguments, *names, log=tmp_path / "log").wait(60) == 0
+                eventually(lambda: len(receiver.keys()) > 20, "what detect saw since")
+                eventually(lambda: _waiting(disk) == 0, "the disk forgets what was receipted")
         finally:
             kill(process)
 
