@@ -82,8 +82,9 @@ class Refuge:
         """Return the outbox on its disk where that is new or can be written again; else None."""
         if backlog.is_replaced():
             log.warning("detect has begun a new outbox: it is opened")
+            new = self.open()
             backlog.close()
-            return self.open()
+            return new
         if not backlog.is_volatile or self._is_damage or time.monotonic() < self._look_at:
             return None
         self._look_s = min(self._look_s * 2, _LAST_LOOK_S)

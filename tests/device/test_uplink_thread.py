@@ -5,14 +5,15 @@ import sqlite3
 import threading
 from collections.abc import Callable
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 
-from edgeclip.errors import EdgeclipError
+from edgeclip.errors import OutboxError
 from edgeclip_device.clock import SystemClock
 from edgeclip_device.config import DeviceSettings
 from edgeclip_device.credentials import Credentials
-from edgeclip_device.database import DATABASE_FILE
+from edgeclip_device.database import DATABASE_FILE, open_database
 from edgeclip_device.events import Woken
 from edgeclip_device.outbox import Outbox
 from edgeclip_device.uplink_thread import UplinkThread
@@ -24,6 +25,7 @@ def test_an_uplink_that_dies_says_so_and_is_not_forgotten(
     make_settings: Callable[..., DeviceSettings],
     broker: Broker,
     caplog: pytest.LogCaptureFixture,
+    tmp_path: Path,
 ) -> None:
     settings = make_settings(mqtt={"url": broker.url})
     failed = threading.Event()
@@ -33,12 +35,16 @@ def test_an_uplink_that_dies_says_so_and_is_not_forgotten(
         caplog.at_level(logging.ERROR),
     ):
         thread.start()
-        with closing(sqlite3.connect(settings.state / DATABASE_FILE)) as vandal:
-            vandal.execute("DROP TABLE outbox")
-            vandal.commit()
+        open_database(tmp_path / "newer").close()
+        newer = tmp_path / "newer" / DATABASE_FILE
+        with closing(sqlite3.connect(newer)) as connection, connection:
+            connection.execute("UPDATE meta SET value = '9' WHERE key = 'schema'")
+        for suffix in ("-wal", "-shm"):
+            (settings.state / f"{DATABASE_FILE}{suffix}").unlink()
+        newer.replace(settings.state / DATABASE_FILE)
         thread.uplink.events.put(Woken())
         assert failed.wait(20)
     thread.stop()
-    with pytest.raises(EdgeclipError):
+    with pytest.raises(OutboxError, match="has version 9"):
         thread.raise_failure()
     assert "the uplink failed" in caplog.text
