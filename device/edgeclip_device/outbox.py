@@ -23,6 +23,7 @@ from edgeclip_device.alarms import Alarms
 from edgeclip_device.clock import WallClock, boot_id, may_be_anchor
 from edgeclip_device.config import OutboxSettings
 from edgeclip_device.damaged import caps_beside_damaged
+from edgeclip_device.reserve import keep_reserve, use_reserve
 from edgeclip_device.setting_aside import set_aside_if_damaged
 from edgeclip_device.writing import Attachment
 
@@ -53,8 +54,10 @@ class Outbox:
         self._state = state
         self._clock = clock
         self._boot_id = boot_id()
+        use_reserve(state)
         aside = set_aside_if_damaged(state)
         self._connection = database.open_database(state)
+        keep_reserve(state)
         self.epoch = str(database.read_meta(self._connection, "epoch"))
         clock.remember(self.anchor())
         self._settings = caps_beside_damaged(state, settings)
