@@ -10,6 +10,7 @@ from edgeclip.contract.commands import Command, CommandName
 from edgeclip.contract.detection import Name
 from edgeclip.contract.pack import Probability, Sha256
 from edgeclip.contract.settings import Settings
+from edgeclip.contract.validation import said
 from edgeclip_device.command_book import Target
 
 LARGEST_PACK: Final = 4_000_000_000
@@ -85,7 +86,7 @@ def problem_with(command: Command) -> str | None:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "args"
-        return f"{command.name}: {where}: {first['msg']}"
+        return f"{command.name}: {where}: {said(first)}"
     return None
 
 

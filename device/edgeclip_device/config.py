@@ -175,10 +175,11 @@ def load_settings(file: Path | None, options: dict[str, Any]) -> DeviceSettings:
     """
     tables = read_toml(file) if file else {}
     _merge(tables, options)
-    settings = settings_from(tables, DeviceSettings, source=str(file or "options"))
+    origin = str(file or "options")
+    settings = settings_from(tables, DeviceSettings, source=origin)
     for key in ("source", "pipeline"):
-        refuse_password(getattr(settings.camera, key) or "", key)
-    _check_certificates(settings.mqtt)
+        refuse_password(getattr(settings.camera, key) or "", key, origin)
+    _check_certificates(settings.mqtt, origin)
     return settings
 
 
@@ -190,10 +191,12 @@ def _merge(tables: dict[str, Any], options: dict[str, Any]) -> None:
             tables[key] = value
 
 
-def _check_certificates(mqtt: MqttSettings) -> None:
+def _check_certificates(mqtt: MqttSettings, origin: str) -> None:
     for key in ("ca_file", "certificate_file", "key_file"):
         path: Path | None = getattr(mqtt, key)
         if path is not None and not path.is_file():
-            raise ConfigError(f"[mqtt].{key}: {path} is not a file: check the path")
+            raise ConfigError(f"{origin}: [mqtt].{key}: {path} is not a file: check the path")
     if (mqtt.certificate_file is None) != (mqtt.key_file is None):
-        raise ConfigError("[mqtt]: certificate_file and key_file belong together: give both")
+        raise ConfigError(
+            f"{origin}: [mqtt]: certificate_file and key_file belong together: give both"
+        )

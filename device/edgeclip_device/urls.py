@@ -40,12 +40,13 @@ def parse_broker_url(url: str) -> BrokerAddress:
 _SECRET_IN_PIPELINE = re.compile(r"://[^/\s@]*:[^/\s@]*@|\b(user-pw|password)\s*=(?!\{password\})")
 
 
-def refuse_password(source: str, key: str) -> None:
+def refuse_password(source: str, key: str, file: str) -> None:
     """Refuse a camera's address that holds a password: it would end in files and process lists.
 
     Args:
         source: A URL or a GStreamer string.
         key: Where it stands in the table `[camera]`.
+        file: Of the configuration, or `options`.
 
     Raises:
         ConfigError: It does.
@@ -53,8 +54,9 @@ def refuse_password(source: str, key: str) -> None:
     in_url = "://" in source and " ! " not in source and urlsplit(source).password is not None
     if in_url or _SECRET_IN_PIPELINE.search(source):
         raise ConfigError(
-            f"[camera].{key} holds a password: take it out and set EDGECLIP_CAMERA_USERNAME and"
-            " EDGECLIP_CAMERA_PASSWORD; a pipeline gets them as {username} and {password}"
+            f"{file}: [camera].{key} holds a password: take it out and set"
+            " EDGECLIP_CAMERA_USERNAME and EDGECLIP_CAMERA_PASSWORD; a pipeline gets them as"
+            " {username} and {password}"
         )
 
 

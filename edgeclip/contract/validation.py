@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 import types
 import typing
 from collections.abc import Iterable
@@ -10,6 +11,8 @@ from collections.abc import Iterable
 from pydantic import BaseModel, ValidationError
 
 _MOST_PROBLEMS = 5
+_LOGIN = re.compile(r"(?<=://)\S*@")  # to the last @: a password may hold any character
+_PASSWORD = re.compile(r"\b(user-pw|password)\s*=\s*[^\s{]\S*")
 
 
 def explain(error: ValidationError, model: type[BaseModel], source: str) -> str:
@@ -36,16 +39,40 @@ def _problem(details: typing.Mapping[str, typing.Any], model: type[BaseModel]) -
         return f"{name} is not known{_suggestion(location, model)}"
     if details["type"] == "missing":
         return f"{name} is missing: add it"
-    found = repr(details["input"])
+    found = without_secrets(repr(details["input"]))
     found = found if len(found) <= 60 else found[:57] + "..."
-    return f"{name}: {details['msg']}, found {found}"
+    return f"{name}: {said(details)}, found {found}"
+
+
+def said(details: typing.Mapping[str, typing.Any]) -> str:
+    """Return what is wrong with a value, in words of ours.
+
+    Args:
+        details: One of pydantic's errors.
+    """
+    if details["type"] == "value_error":
+        return without_secrets(str(details["ctx"]["error"]))
+    if details["type"] == "path_type":
+        return "is no path: write one in quotes"
+    if details["type"] == "string_pattern_mismatch":
+        return f"is not of the form {details['ctx']['pattern'].strip('^$')}"
+    return str(details["msg"])
+
+
+def without_secrets(text: str) -> str:
+    """Return a text for messages and logs, without the logins of its URLs and pipelines."""
+    return _PASSWORD.sub(r"\1=***", _LOGIN.sub("***@", text))
 
 
 def _dotted(location: Iterable[int | str]) -> str:
-    parts = [str(part) for part in location]
+    """Return where a value stands: `[table.table].key`, and what is inside a list after it."""
+    parts = list(location)
     if not parts:
         return "the document"
-    return parts[0] if len(parts) == 1 else f"[{'.'.join(parts[:-1])}].{parts[-1]}"
+    first = next((at for at, part in enumerate(parts) if isinstance(part, int)), len(parts))
+    *tables, key = map(str, parts[:first] or parts[:1])
+    inside = "".join(f"[{at}]" if isinstance(at, int) else f".{at}" for at in parts[first or 1 :])
+    return (f"[{'.'.join(tables)}].{key}" if tables else key) + inside
 
 
 def _suggestion(location: tuple[int | str, ...], model: type[BaseModel]) -> str:
@@ -54,9 +81,18 @@ def _suggestion(location: tuple[int | str, ...], model: type[BaseModel]) -> str:
         table = _table_of(table, str(part)) if table else None
     known = sorted(table.model_fields) if table else []
     near = difflib.get_close_matches(str(location[-1]), known, n=1, cutoff=0.5)
+    elsewhere = _tables_with(str(location[0]), model) if len(location) == 1 else []
+    if elsewhere:
+        return f": did you mean [{elsewhere[0]}].{location[0]}?"
     if near:
         return f": did you mean {near[0]}?"
     return f": known keys are {', '.join(known)}" if known else ""
+
+
+def _tables_with(key: str, model: type[BaseModel]) -> list[str]:
+    """Return the tables of a file that have a key of this name."""
+    tables = {name: _model_in(field.annotation) for name, field in model.model_fields.items()}
+    return [name for name, table in tables.items() if table and key in table.model_fields]
 
 
 def _table_of(model: type[BaseModel], key: str) -> type[BaseModel] | None:

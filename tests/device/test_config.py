@@ -101,7 +101,7 @@ def test_an_unknown_key_is_refused_with_the_nearest_known_one(tmp_path: Path) ->
         ('[inference]\nbackend = "gpu"\n', "backend"),
         ("device_id = 'North Camera'\n", "device_id"),
         ("[inference.thresholds.leopard]\non = 1.5\n", "less than or equal to 1"),
-        ("[visits]\nframes = 4\nof = 3\n", "can never agree"),
+        ("[visits]\nframes = 4\nof = 3\n", "toml: visits: frames = 4 of 3 can never agree"),
         ("[motion]\nmasks = [[[0.0, 0.0], [1.0, 1.0]]]\n", "three points"),
         ("[motion]\nmasks = [[[0.0, 0.0], [1.0, 1.0], [2.0, 0.0]]]\n", "less than or equal to 1"),
         ('[mqtt]\nurl = "http://broker"\n', "mqtt://HOST"),
@@ -122,6 +122,10 @@ def test_an_unknown_key_is_refused_with_the_nearest_known_one(tmp_path: Path) ->
         ('[router]\npacks = [{task = "a"}, {task = "a"}]\n', "stands twice"),
         ('[camera]\ntime_zone = "Mars/Olympus"\n', "Mars/Olympus is no time zone here"),
         ("camera = 3\n", "camera"),
+        ('source = "clip.mp4"\n', r"source is not known: did you mean \[camera\]\.source\?"),
+        ("[motion]\nmasks = [[[0, 0], [1, 0], [1, 2]]]\n", r"\[motion\]\.masks\[0\]\[2\]\[1\]: "),
+        ("[inference]\nbundle = 3\n", "is no path: write one in quotes, found 3"),
+        ('project = "A B"\n', r"project: is not of the form \[a-z0-9-\]\{1,32\}, found 'A B'"),
         ("= 3\n", "not valid TOML"),
     ],
 )  # fmt: skip
@@ -136,9 +140,23 @@ def test_a_missing_file_says_so(tmp_path: Path) -> None:
         load_settings(tmp_path / "none.toml", {})
 
 
-def test_a_password_in_a_cameras_url_is_refused_and_not_repeated() -> None:
-    with pytest.raises(ConfigError, match="EDGECLIP_CAMERA_PASSWORD") as caught:
-        load_settings(None, {"camera": {"source": "rtsp://me:hunter2@camera/1"}})
+@pytest.mark.parametrize(
+    "text",
+    [
+        '[camera]\nsource = "rtsp://me:hunter2@camera/1"\n',
+        '[camera]\nsource = ["rtsp://me:hunter2@camera/1"]\n',
+        "[camera]\npipeline = ['rtspsrc user-pw=hunter2 ! appsink']\n",
+        '[mqtt]\nurl = "mqtt://me:hunter2@broker"\n',
+        '[mqtt]\nurl = "mqtt://me:a@/hunter2@broker"\n',
+        '[mqtt]\nurl = "http://me:hunter2@broker"\n',
+        'mqtt = "mqtt://me:hunter2@broker"\n',
+    ],
+)
+def test_a_password_in_the_file_is_refused_by_the_files_name_and_not_repeated(
+    tmp_path: Path, text: str
+) -> None:
+    with pytest.raises(ConfigError, match=r"device\.toml: ") as caught:
+        _load(tmp_path, text)
     assert "hunter2" not in str(caught.value)
 
 

@@ -49,7 +49,7 @@ def test_a_source_that_holds_a_password_is_refused(source: str) -> None:
     with pytest.raises(
         ConfigError, match=r"\[camera\]\.source holds a password: take it out"
     ) as caught:
-        refuse_password(source, "source")
+        refuse_password(source, "source", "options")
     assert "secret" not in str(caught.value)
 
 
@@ -57,4 +57,4 @@ def test_a_source_that_holds_a_password_is_refused(source: str) -> None:
     "source", ["rtsp://camera/1", "v4l2src device=/dev/video0 ! videoconvert ! appsink", "0"]
 )
 def test_a_source_without_a_password_is_taken(source: str) -> None:
-    refuse_password(source, "source")
+    refuse_password(source, "source", "options")

@@ -89,9 +89,9 @@ def test_a_preset_beside_a_method_is_refused_where_it_stands(file: Path) -> None
         ("[recipe]\nxmodal = 'txt'", "[recipe].xmodal: Input should be 'text', 'random' or"),
         (
             "[recipe]\nratio = 1.0\nlearn_ratio = true",
-            "[recipe].learn_ratio: Value error, a learned ratio starts below 1",
+            "[recipe].learn_ratio: a learned ratio starts below 1",
         ),
-        ("[recipe]\nviews = 1\nview_kl = 0.5", "[recipe].views: Value error, view_kl compares two"),
+        ("[recipe]\nviews = 1\nview_kl = 0.5", "[recipe].views: view_kl compares two"),
         ("[recipe]\nanchor = inf", "[recipe].anchor: Input should be less than or equal to"),
         ("fold = 2", "fold is not known: did you mean folds?"),
         ("steps =", "not valid TOML"),
