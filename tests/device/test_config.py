@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,7 @@ NO_DEFAULT = {
 BY_CLASS = {"inference.thresholds", "location.classes"}
 NOT_THE_DEFAULT = {
     "device_id", "state", "mqtt.ca_file", "mqtt.certificate_file", "mqtt.key_file",
-    "inference.thresholds", "location.classes", "router.packs",
+    "inference.thresholds", "location.classes",
 }  # fmt: skip
 
 
@@ -180,12 +181,23 @@ def test_a_certificate_that_is_not_there_is_named() -> None:
         load_settings(None, {"mqtt": {"ca_file": Path("none.pem")}})
 
 
-def test_the_example_holds_every_key_and_no_other() -> None:
-    assert set(_flat(read_toml(EXAMPLE))) == set(_keys(DeviceSettings))
+def _example(tmp_path: Path) -> dict[str, Any]:
+    """Return the example's tables with all that is switched off in it switched on."""
+    file = tmp_path / "whole.toml"
+    file.write_text(re.sub(r"(?m)^#(?=\S)", "", EXAMPLE.read_text()))
+    return _flat(read_toml(file))
 
 
-def test_the_example_states_the_defaults() -> None:
-    example, defaults = _flat(read_toml(EXAMPLE)), _keys(DeviceSettings)
+def test_the_example_as_it_is_changes_nothing_but_the_state_folder() -> None:
+    assert load_settings(EXAMPLE, {}) == DeviceSettings(state=Path("/var/lib/edgeclip"))
+
+
+def test_the_example_holds_every_key_and_no_other(tmp_path: Path) -> None:
+    assert set(_example(tmp_path)) == set(_keys(DeviceSettings))
+
+
+def test_the_example_states_the_defaults(tmp_path: Path) -> None:
+    example, defaults = _example(tmp_path), _keys(DeviceSettings)
     for key in set(example) - NO_DEFAULT - NOT_THE_DEFAULT:
         assert example[key] == defaults[key], key
     assert {defaults[key] for key in NO_DEFAULT} == {None}
@@ -194,9 +206,9 @@ def test_the_example_states_the_defaults() -> None:
 def test_every_key_of_the_example_has_a_comment_before_it() -> None:
     lines = EXAMPLE.read_text().splitlines()
     for number, line in enumerate(lines):
-        if " = " in line and not line.startswith("#"):
+        if " = " in line and not line.startswith("# "):
             above = lines[number - 1]
-            assert above.startswith("#") or " = " in above, line
+            assert above.startswith("# ") or " = " in above, line
 
 
 def test_every_key_has_a_description() -> None:
