@@ -13,20 +13,19 @@ from edgeclip.errors import (
     ArtefactError,
     BackendError,
     ConfigError,
-    EdgeclipError,
     OutboxError,
 )
 from edgeclip_device.backends.base import Backend
 from edgeclip_device.backends.choosing import Chosen, choose_backend
 from edgeclip_device.backends.ladder import Ladder
+from edgeclip_device.blame import is_taken_back
 from edgeclip_device.classifier import Classifier
 from edgeclip_device.clock import SystemClock, WallClock, believed
 from edgeclip_device.config import DeviceSettings
-from edgeclip_device.credentials import camera_credentials
 from edgeclip_device.desired import DesiredFile, with_desired
 from edgeclip_device.detections import DetectionWriter
 from edgeclip_device.detector import DetectOptions, Detector
-from edgeclip_device.errands import Errands, Reach, take_back
+from edgeclip_device.errands import Errands, Reach
 from edgeclip_device.locks import only_process
 from edgeclip_device.log_ring import attached_ring
 from edgeclip_device.motion.gate import MotionGate
@@ -37,7 +36,6 @@ from edgeclip_device.pack_router import PackRouter, load_router
 from edgeclip_device.pipeline import Committed, Pipeline, Stages
 from edgeclip_device.power.resting import Resting
 from edgeclip_device.power.schedule import Schedule
-from edgeclip_device.rollout.falling_back import fall_back
 from edgeclip_device.rollout.rollout import Rollout
 from edgeclip_device.rollout.shadow import Shadowed
 from edgeclip_device.rollout.shelf import Shelf
@@ -45,11 +43,9 @@ from edgeclip_device.running import RUNNING, running
 from edgeclip_device.signals import on_signals
 from edgeclip_device.snapshot_view import SnapshotView
 from edgeclip_device.sources.base import Source
-from edgeclip_device.sources.opening import Opening
 from edgeclip_device.sources.stills import StillsSource
 from edgeclip_device.sources.watched import WatchedFolder
 from edgeclip_device.starts import count_start, has_begun, telling_why
-from edgeclip_device.strips import strips_of
 from edgeclip_device.trust import Trust
 from edgeclip_device.urls import masked
 from edgeclip_device.vitals_book import open_vitals
@@ -93,7 +89,7 @@ def opened_detector(
         notifier.busy(_WARM_UP_S)
         router = _load_router(settings, trust, outbox, shelf)
         pack = router.packs[router.resident]
-        source = _open_source(settings, router, options)
+        source = options.opened(settings, router)
         stack.callback(source.close)  # a camera opens while the engine is loaded
         own = OwnEngines(settings.inference, settings.state)
         ladder = Ladder(believes=own.believes, on_try=lambda: notifier.busy(_WARM_UP_S))
@@ -157,22 +153,9 @@ def _watch_once(settings: DeviceSettings, notifier: Notifier, stop: threading.Ev
             Shelf(settings).ended_well()
             return detector.errands.begins_anew and not stop.is_set()
     except (ArtefactError, BackendError, ConfigError) as error:
-        if not _is_taken_back(settings, options.clock, error):
+        if not is_taken_back(settings, options, error):
             raise
         return not stop.is_set()
-
-
-def _is_taken_back(settings: DeviceSettings, clock: WallClock, error: EdgeclipError) -> bool:
-    """Take back what ended a detector: the promoted pack, or the desired state, if either did."""
-    is_config = isinstance(error, ConfigError)
-    is_new = Shelf(settings).read().stage == "watch"  # the newest of both is held to be at fault
-    if (is_new or not is_config) and fall_back(settings, clock, str(error)):
-        log.error("the promoted pack cannot serve, the one before does: %s", error)
-        return True
-    if is_config and take_back(settings.state, str(error)):
-        log.error("the desired state cannot be applied and is taken back: %s", error)
-        return True
-    return False
 
 
 def _join(
@@ -210,19 +193,6 @@ def _join(
     return Detector(
         source, router, backend, outbox, pipeline, gate, notifier, options, vitals, resting, errands
     )
-
-
-def _open_source(settings: DeviceSettings, router: PackRouter, options: DetectOptions) -> Source:
-    """Open the source; a camera begins to."""
-    opening = Opening(
-        settings.camera,
-        camera_credentials(),
-        options.clock,
-        settings.state,
-        strips_px=strips_of(settings.camera, router.packs[0].manifest),
-        start=options.start,
-    )
-    return options.open_source(opening)
 
 
 def _load_router(

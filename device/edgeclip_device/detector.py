@@ -14,6 +14,8 @@ from edgeclip_device.backends.base import Backend
 from edgeclip_device.backoff import Backoff
 from edgeclip_device.capture.faults import FAULT_CODES, CameraFaultError
 from edgeclip_device.clock import SystemClock, WallClock, believed, boot_now_ns
+from edgeclip_device.config import DeviceSettings
+from edgeclip_device.credentials import camera_credentials
 from edgeclip_device.errands import Errands
 from edgeclip_device.frames import Frame, NothingYet
 from edgeclip_device.motion.gate import GateCounts, MotionGate
@@ -25,6 +27,7 @@ from edgeclip_device.pipeline_counts import PipelineCounts
 from edgeclip_device.power.resting import Resting
 from edgeclip_device.sources.base import Source
 from edgeclip_device.sources.opening import Opening, open_source
+from edgeclip_device.strips import strips_of
 from edgeclip_device.vitals_book import VitalsBook
 
 log = logging.getLogger(__name__)
@@ -54,6 +57,23 @@ class DetectOptions:
     speed: float = 0.0
     on_commit: CommitHook = _nothing
     open_source: Callable[[Opening], Source] = open_source
+
+    def opened(self, settings: DeviceSettings, router: PackRouter) -> Source:
+        """Return the source that the settings name, opened; a camera begins to open.
+
+        Raises:
+            ConfigError: None is named, or a watched folder without its time zone.
+            SourceError: A file cannot be opened.
+        """
+        opening = Opening(
+            settings.camera,
+            camera_credentials(),
+            self.clock,
+            settings.state,
+            strips_px=strips_of(settings.camera, router.packs[0].manifest),
+            start=self.start,
+        )
+        return self.open_source(opening)
 
 
 @dataclass
