@@ -120,7 +120,7 @@ class Detector:
         """
         self.pipeline.close_journal()
         backoff = Backoff(_LONGEST_RETRY_S)
-        while not stop.is_set() and not (self.errands.begins_anew or self.errands.ends):
+        while not self._is_to_end(stop):
             if self.resting.naps(self.pipeline):
                 self._ready()
                 self._beat()
@@ -153,8 +153,12 @@ class Detector:
             self.notifier.stopping()
         self.pipeline.close("shutdown")
         self.vitals.write(self.gate_counts, self.counts, self.notifier.near_misses)
-        if not self.source.is_live and self.gate_counts.frames == 0 and not stop.is_set():
+        is_over = not self._is_to_end(stop)  # the source, by itself
+        if is_over and not self.source.is_live and self.gate_counts.frames == 0:
             raise SourceError(f"{self.source.name}: not one frame could be read: check the file")
+
+    def _is_to_end(self, stop: threading.Event) -> bool:
+        return stop.is_set() or self.errands.begins_anew or self.errands.ends
 
     def _on_failure(self, error: SourceError, stop: threading.Event, backoff: Backoff) -> None:
         now = self._now()

@@ -180,3 +180,19 @@ def test_a_snapshot_of_a_person_is_withheld(
         reply = running.ask("snapshot")
     assert (reply.state, reply.reason) == ("failed", "withheld, as [privacy] says")
     assert reply.data == {}
+
+
+def test_a_quiet_watched_folder_takes_thresholds_again_and_again(
+    make_settings: Make, tmp_path: Path
+) -> None:
+    (tmp_path / "card").mkdir()
+    admin = Commander(tmp_path / "admin")
+    settings = make_settings(
+        camera={"source": str(tmp_path / "card"), "watch": True, "time_zone": "+03:00"},
+        commands={"admins": [admin.public]},
+    )
+    with watching(settings, admin) as running:
+        for peak in (0.8, 0.9):
+            reply = running.ask("thresholds", class_name="leopard", on=0.7, peak=peak)
+            assert reply.state == "done"
+        assert running.thread.is_alive()
