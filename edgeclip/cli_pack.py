@@ -135,7 +135,9 @@ def ask(
             ]
         )
         return
-    table = Table("image", "pack", *map(escape, names))
+    table = Table()
+    for column in ("image", "pack", *map(escape, names)):
+        table.add_column(column, overflow="fold")
     for image, chosen, row in zip(images, answers.chosen, answers.probabilities, strict=True):
         table.add_row(escape(str(image)), chosen or "prompts alone", *(f"{p:.3f}" for p in row))
     show(table)

@@ -149,7 +149,7 @@ def train(
 
 
 def _show_result(result: TrainResult, out: Path, *, as_json: bool) -> None:
-    from edgeclip.ladder_table import ladder_skipped, ladder_table, ladder_values
+    from edgeclip.ladder_table import LadderTable, ladder_skipped, ladder_values
 
     manifest, ladder = result.manifest, result.learned.ladder
     if as_json:
@@ -175,7 +175,7 @@ def _show_result(result: TrainResult, out: Path, *, as_json: bool) -> None:
 
     show(data_tables(result.summary))
     if ladder:
-        show(ladder_table(ladder))
+        show(LadderTable(ladder))
         for line in ladder_skipped(ladder):
             show(f"[dim]not tried: {escape(line)}[/]")
     show(evaluation_tables(result.comparison))

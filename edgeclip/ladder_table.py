@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+
 from rich import box
+from rich.console import Console, ConsoleOptions
 from rich.table import Table
 
 from edgeclip.contract.deltas import BAKE_ONLY
@@ -10,6 +13,11 @@ from edgeclip.evaluation.bootstrap import Difference
 from edgeclip.ladder import Ladder, Step
 
 _UNITS = ((1_000_000, "M"), (1_000, "k"))
+_WIDE = ("", "method", "AP", "mean\nplace", "worst\nplace", "change of F1\n(95 % interval)",
+         "trained", "class,\nslots", "added\nMACs", "fits\ns", "verdict")  # fmt: skip
+_NARROW = (*_WIDE[:6], "verdict")
+_TEXTS = ("", "method", "verdict")
+_WIDE_COLUMNS = 100
 
 
 LADDER_HEADER = ("rung", "method", "average precision", "mean place", "worst place",
@@ -17,29 +25,46 @@ LADDER_HEADER = ("rung", "method", "average precision", "mean place", "worst pla
                  "verdict")  # fmt: skip
 
 
-def ladder_table(ladder: Ladder) -> Table:
-    """Return one line a method: figures on places left out, what it costs, and the verdict.
+class LadderTable:
+    """One line a method: figures on places left out, what it costs, and the verdict.
 
-    Made for 100 columns; seconds are those of its fits in the rounds, features excepted.
+    Where fewer than 100 columns are there (a terminal's 80, a pipe, a log), costs give way, which
+    the report has too; figures, rung and verdict never do. The kept rung has a star.
+
+    Args:
+        ladder: Climbed.
     """
-    table = Table(
-        title=f"\nMethods, judged on images held out by {ladder.level}"
-        f" ({ladder.labels_used} labelled images)",
-        title_justify="left",
-        box=box.SIMPLE_HEAD,
-        show_edge=False,
-        pad_edge=False,
-        padding=0,
-    )
-    table.add_column("", no_wrap=True)
-    table.add_column("method", no_wrap=True)
-    for column in ("AP", "mean\nplace", "worst\nplace", "change of F1\n(95 % interval)", "trained",
-                   "class,\nslots", "added\nMACs", "fits\ns"):  # fmt: skip
-        table.add_column(column, justify="right", no_wrap=True)
-    table.add_column("")
-    for step in ladder.steps:
-        table.add_row(*_row(step), style="bold" if step is ladder.chosen else None)
-    return table
+
+    def __init__(self, ladder: Ladder) -> None:
+        self._ladder = ladder
+
+    def __rich_console__(self, _: Console, options: ConsoleOptions) -> Iterator[Table]:
+        """Yield the table for the columns that there are."""
+        yield self._table(_WIDE if options.max_width >= _WIDE_COLUMNS else _NARROW)
+
+    def _table(self, columns: Sequence[str]) -> Table:
+        ladder = self._ladder
+        table = Table(
+            title=f"\nMethods, judged on images held out by {ladder.level}"
+            f" ({ladder.labels_used} labelled images)",
+            title_justify="left",
+            caption="* kept",
+            caption_justify="left",
+            box=box.SIMPLE_HEAD,
+            show_edge=False,
+            pad_edge=False,
+            padding=0,
+        )
+        for name in columns:
+            is_figure = name not in _TEXTS
+            table.add_column(
+                name, justify="right" if is_figure else "left", no_wrap=name != "verdict"
+            )
+        for step in ladder.steps:
+            is_chosen = step is ladder.chosen
+            cells = _row(step, is_chosen=is_chosen)
+            table.add_row(*(cells[name] for name in columns), style="bold" if is_chosen else None)
+        return table
 
 
 def ladder_skipped(ladder: Ladder) -> list[str]:
@@ -80,17 +105,24 @@ def ladder_values(ladder: Ladder) -> dict[str, object]:
     }
 
 
-def _row(step: Step) -> tuple[str, ...]:
-    """Return one line for 100 columns: the worst place and the slots are told in the report."""
+def _row(step: Step, *, is_chosen: bool) -> dict[str, str]:
+    """Return the cells of one line by column; the worst place and the slots are in the report."""
     rung, name, precision, mean, _, _, trained, fusion, _, added, verdict = ladder_cells(step)
-    gain = _change(step.difference, digits=2).replace(" to ", "..")
-    worst, slots = f"{step.score.worst_place[1]:.0%}", len(step.entry.slots)
-    seconds = f"{step.seconds:.1f}"
     separator = ",\n" if fusion == BAKE_ONLY else ", "
-    return (
-        rung, name, precision, mean, worst, gain, trained, f"{fusion}{separator}{slots}", added,
-        seconds, verdict,
-    )  # fmt: skip
+    cells = (
+        f"{rung}*" if is_chosen else rung,
+        name,
+        precision,
+        mean,
+        f"{step.score.worst_place[1]:.0%}",
+        _change(step.difference, digits=2).replace(" to ", ".."),
+        trained,
+        f"{fusion}{separator}{len(step.entry.slots)}",
+        added,
+        f"{step.seconds:.1f}",
+        verdict,
+    )
+    return dict(zip(_WIDE, cells, strict=True))
 
 
 def _values(step: Step) -> dict[str, object]:

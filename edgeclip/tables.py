@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from typing import Literal
 
 from rich import box
 from rich.console import Group, RenderableType
@@ -59,9 +60,10 @@ def _places(summary: DataSummary) -> Table:
     others = [line for line in summary.classes if line not in largest]
     table = plain_table(f"{summary.source}: images by class and location")
     for column in ("location", *(line.name for line in shown)):
-        table.add_column(column, justify="left" if column == "location" else "right")
+        justify: Literal["left", "right"] = "left" if column == "location" else "right"
+        table.add_column(column, justify=justify, overflow="fold")
     if others:
-        table.add_column(f"{len(others)} others", justify="right")
+        table.add_column(f"{len(others)} others", justify="right", overflow="fold")
     columns = [[line] for line in shown] + [others] * bool(others)
     for place in places[:_MOST_PLACES]:
         table.add_row("unknown" if place == "?" else place, *_counts(columns, [place]))
@@ -78,9 +80,10 @@ def _counts(columns: Sequence[Sequence[ClassLine]], places: Sequence[str]) -> li
 
 def _classes(summary: DataSummary) -> Table:
     table = plain_table(f"\nSplit by {summary.split}" if summary.split else "\nNo split")
-    table.add_column("class")
-    for column in ("images", "sequences", "locations", "infrared", *PARTS):
-        table.add_column(column, justify="right")
+    table.padding = 0  # with two blanks between the columns 80 are too few
+    table.add_column("class", overflow="fold")
+    for column in ("images", "se-\nquences", "lo-\ncations", "infrared", *map(_short, PARTS)):
+        table.add_column(column, justify="right", no_wrap=True)
     for line in summary.classes:
         figures = (line.images, line.sequences, line.locations, line.infrared)
         name = f"{line.name} *" if line.name in summary.targets else line.name
@@ -89,6 +92,10 @@ def _classes(summary: DataSummary) -> Table:
     table.caption = "* target"
     table.caption_justify = "left"
     return table
+
+
+def _short(part: str) -> str:
+    return part.replace("validation", "vali-\ndation")
 
 
 def _facts(summary: DataSummary) -> Text:

@@ -169,7 +169,9 @@ def _signed(facts: dict[str, Any]) -> str:
 def _items(title: str, items: list[dict[str, Any]]) -> Table:
     """Return one table of graphs, packs or engines; a damaged engine has other columns."""
     names = list(dict.fromkeys(name for item in items for name in item if name in _COLUMNS))
-    table = Table(*names, title=title, title_justify="left")
+    table = Table(title=title, title_justify="left")
+    for name in names:
+        table.add_column(name, overflow="fold")
     for item in items:
         table.add_row(*(escape(str(item.get(name, ""))) for name in names))
     return table

@@ -143,6 +143,26 @@ def test_many_classes_are_summed_behind_the_largest(tmp_path: Path) -> None:
     assert text.splitlines()[3].split()[-1] == "8"
 
 
+def test_a_terminal_of_80_columns_shows_every_name_whole_though_on_several_lines(
+    tmp_path: Path,
+) -> None:
+    names = ("burrowing_owl", "collared_peccary", "crab_eating_fox", "giant_anteater",
+             "brazilian_tapir", "southern_tamandua", "ocelot", "blank")  # fmt: skip
+    rows: list[tuple[object, ...]] = [("path", "label", "site")]
+    for number in range(24):
+        save(tmp_path / f"{number}.jpg", draw("leopard", number))
+        rows.append((f"{number}.jpg", names[number % 8], f"camera_at_the_stream_{number % 4}"))
+    table = write_table(tmp_path / "l.csv", rows)
+    done = CliRunner().invoke(app, ["data", "check", str(table)], env={"COLUMNS": "80"})
+    assert done.exit_code == 0, done.output
+    assert "…" not in done.stdout
+    heading, below = done.stdout.partition("plit by ")[2].splitlines()[1:3]
+    assert " ".join(heading.split()) == "se- lo- vali-"
+    assert " ".join(below.split()) == (
+        "class images quences cations infrared train dation test test_seen"
+    )
+
+
 @pytest.mark.parametrize(
     ("option", "value", "message"),
     [

@@ -14,9 +14,9 @@ from edgeclip.folds import plan_folds
 from edgeclip.ladder import Entry, Ladder, Rung, climb
 from edgeclip.ladder_table import (
     LADDER_HEADER,
+    LadderTable,
     ladder_cells,
     ladder_skipped,
-    ladder_table,
     ladder_values,
 )
 from support.parts import Seen, part_of
@@ -147,8 +147,8 @@ def test_the_table_names_cost_change_and_verdict_of_each_method() -> None:
     ladder = _climbed(_entry("zero-shot", "S0", 0.9), _entry("head", "S1", 0.0))
     console = Console(width=100)
     with console.capture() as capture:
-        console.print(ladder_table(ladder))
-    line = next(line for line in capture.get().splitlines() if line.startswith("S1 head"))
+        console.print(LadderTable(ladder))
+    line = next(line for line in capture.get().splitlines() if line.startswith("S1* head"))
     for text in ("1.000", "100%", "+0.", "..+0.", "1.23 k", "F1, 2", "5.6 M", "0.0", "the best"):
         assert text in line
     cells = dict(zip(LADDER_HEADER, ladder_cells(ladder.steps[1]), strict=True))
@@ -178,10 +178,31 @@ def test_the_table_of_a_terminal_has_each_method_on_lines_of_100_columns() -> No
     ladder = replace(ladder, skipped={"block+head": "34 minutes: see --budget-minutes"})
     console = Console(width=100)
     with console.capture() as capture:
-        console.print(ladder_table(ladder))
+        console.print(LadderTable(ladder))
     assert any(name in line and "better" in line for line in capture.get().splitlines())
     assert "…" not in capture.get()
     assert ladder_skipped(ladder) == ["block+head: 34 minutes: see --budget-minutes"]
+
+
+def test_the_table_of_80_columns_keeps_rung_figures_and_verdict_and_marks_what_is_kept() -> None:
+    name = "visual+xmodal+head"
+    ladder = _climbed(
+        _entry("zero-shot", "S0", 0.9), _entry("gda", "S1", 0.6), _entry(name, "S2", 0.0)
+    )
+    console = Console(width=80)
+    with console.capture() as capture:
+        console.print(LadderTable(ladder))
+    text = capture.get()
+    assert "…" not in text
+    assert "MACs" not in text
+    assert [line.split()[0] for line in text.splitlines() if line[:1] == "S"] == ["S0", "S1", "S2*"]
+    line = next(line for line in text.splitlines() if line.startswith(f"S2* {name}"))
+    gain = ladder.steps[-1].difference
+    assert gain is not None
+    for part in ("1.000", "100%", f"{gain.interval.low:+.2f}..{gain.interval.high:+.2f}", "better"):
+        assert part in line
+    assert "not the best" not in text
+    assert "* kept" in text
 
 
 def test_seconds_are_those_of_the_fits_and_not_of_judging_them() -> None:

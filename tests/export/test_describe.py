@@ -40,6 +40,16 @@ def test_what_is_told_is_json(bundle: Path) -> None:
     assert json.loads(json.dumps(facts)) == facts
 
 
+def test_inspect_shows_names_of_files_whole_on_80_columns(
+    run: Run, bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    out = run("inspect", bundle).out
+    cells = [line.split("│")[1].strip() for line in out.splitlines() if line.count("│") > 2]
+    assert "…" not in out
+    assert all(graph["file"] in "".join(cells) for graph in describe_bundle(bundle)["graphs"])
+
+
 @pytest.mark.rtx
 def test_an_engine_is_told_with_its_machine_and_a_damaged_one_with_its_problem(
     bundle: Path,
