@@ -31,12 +31,23 @@ class Origin:
 
 @dataclass(frozen=True)
 class ReportTable:
-    """A further table: a title, what it says in a sentence, column names and rows of text."""
+    """A further table.
+
+    Attributes:
+        title: Its heading.
+        explanation: What it says, in a sentence.
+        header: Names of the columns.
+        rows: Cells as text.
+        prose: Names of the columns that hold sentences: these are wrapped.
+        is_folded: Whether it is for reference, and stands folded at the end of the page.
+    """
 
     title: str
     explanation: str
     header: Sequence[str]
     rows: Sequence[Sequence[str]]
+    prose: Sequence[str] = ()
+    is_folded: bool = False
 
 
 @dataclass(frozen=True)

@@ -109,7 +109,7 @@ def _tile(image: LabelledImage, said: str, probability: float, kind: str) -> Exa
     except DataError:  # removed since it was encoded: the figures stand, the picture is missing
         small = ""
     at = f"{image.captured_at:%Y-%m-%d %H:%M}" if image.captured_at else ""
-    where = [image.location or "unknown place", kind, at]
+    where = [image.location, kind, at] if image.location else ["unknown place", at]
     return Example(
         thumbnail=small,
         truth=image.class_name,

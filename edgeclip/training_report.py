@@ -43,17 +43,27 @@ def training_tables(trained: Trained) -> list[ReportTable]:
     ladder = trained.learned.ladder
     tables = [_thresholds(trained)]
     if ladder:
+        cells = [dict(zip(LADDER_HEADER, ladder_cells(s), strict=True)) for s in ladder.steps]
         tables.append(
             ReportTable(
                 "How the method was chosen",
                 f"Figures on {ladder.labels_used} labelled images, each while its {ladder.level}"
                 " was held out of the fit; none of them is a test image. What each took, in seconds"
                 " and memory, differs from run to run and lies in costs.json.",
-                LADDER_HEADER,
-                [ladder_cells(step) for step in ladder.steps],
+                columns := sorted(LADDER_HEADER, key=_after),
+                [[cell[name] for name in columns] for cell in cells],
+                prose=("verdict", "slots"),
             )
         )
     return [*tables, _recipe(trained.config.recipe)]
+
+
+def _after(column: str) -> int:
+    """Return where a column of the ladder stands on a page: meaning first, names of slots last."""
+    first, last = ("method", "verdict"), ("rung", "slots")
+    if column in first:
+        return first.index(column) - len(first)
+    return 1 + last.index(column) if column in last else 0
 
 
 def _recipe(recipe: Recipe) -> ReportTable:
@@ -64,6 +74,8 @@ def _recipe(recipe: Recipe) -> ReportTable:
         " this page holds them for edgeclip train --config.",
         ("", "value", "what it is"),
         [(name, str(getattr(recipe, name)), field.description or "") for name, field in fields],
+        prose=("what it is",),
+        is_folded=True,
     )
 
 

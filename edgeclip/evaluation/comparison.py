@@ -17,6 +17,7 @@ from edgeclip.evaluation.metrics import f1, macro_f1
 
 NEW, KNOWN, ALL = "new places", "known places", "all images"
 MACRO_F1 = "macro-F1"
+_FEWEST = 5  # images of a target, for a word about known and new places
 
 
 @dataclass(frozen=True)
@@ -84,12 +85,20 @@ class Comparison:
 
     @property
     def gaps(self) -> dict[str, float]:
-        """F1 at known places minus F1 at new ones, by target; empty where either is missing."""
+        """F1 at known places minus F1 at new ones, by target.
+
+        Only of targets with five images or more at either: of one image, F1 is 0 or 1.
+        """
         by_name = {scope.name: scope for scope in self.scopes}
         if not {NEW, KNOWN} <= set(by_name):
             return {}
         known, new = by_name[KNOWN].main.frames.targets, by_name[NEW].main.frames.targets
-        found = {target: known[target].f1 - new[target].f1 for target in self.targets}
+        enough = [
+            target
+            for target in self.targets
+            if min(known[target].support, new[target].support) >= _FEWEST
+        ]
+        found = {target: known[target].f1 - new[target].f1 for target in enough}
         return {target: gap for target, gap in found.items() if math.isfinite(gap)}
 
 

@@ -149,6 +149,25 @@ def test_further_tables_are_shown_as_they_are() -> None:
     assert "<td>visual</td><td>0.9</td>" in page
 
 
+def test_what_is_for_reference_is_folded_behind_all_else_and_sentences_are_wrapped() -> None:
+    why = "better than zero-shot"
+    first = ReportTable("Ladder", "Tried.", ["F1", "verdict"], [["0.9", why]], prose=["verdict"])
+    last = ReportTable("Recipe", "All.", ["", "value"], [["seed", "3"]], is_folded=True)
+    page = _page(MANY, TWO, tables=[last, first])
+    assert page.index("<h3>Ladder") < page.index("<h2>Where it errs") < page.index("<h2>Recipe")
+    assert f'<td>0.9</td><td class="text">{why}</td>' in page
+    assert "<summary>Show all 1 rows</summary>" in page
+
+
+@pytest.mark.parametrize(("place", "said"), [("A", "A, known place"), (None, "unknown place")])
+def test_a_picture_says_of_which_place_it_is(place: str | None, said: str) -> None:
+    images = judged([Row("blank", place)] * 3)
+    page = _page(images, [contender(sure_of(["leopard"] * 3))], known=[True] * 3)
+    captions = re.findall(r"<figcaption>.*?</figcaption>", page, re.DOTALL)
+    assert any(said in caption for caption in captions)
+    assert not any("unknown place, known place" in caption for caption in captions)
+
+
 def test_doubtful_labels_are_shown_to_be_looked_at() -> None:
     rows = [Row(name, "A") for name in NAMES * 5]
     said = list(NAMES * 5)

@@ -34,6 +34,13 @@ def test_new_and_known_places_are_apart_and_the_new_ones_come_first() -> None:
     assert found.gaps == {"leopard": pytest.approx(old - new)}
 
 
+def test_a_handful_of_images_says_nothing_of_known_places_against_new_ones() -> None:
+    leopards = [row for row, image in enumerate(IMAGES.images) if image.class_name == "leopard"]
+    few, enough = ([row in leopards[:count] for row in range(96)] for count in (4, 5))
+    assert _compared(few).gaps == {}
+    assert set(_compared(enough).gaps) == {"leopard"}
+
+
 def test_where_nobody_knows_the_training_places_all_images_are_one_scope() -> None:
     found = _compared(None)
     assert [scope.name for scope in found.scopes] == ["all images"]
