@@ -162,6 +162,7 @@ class Detector:
 
     def _on_failure(self, error: SourceError, stop: threading.Event, backoff: Backoff) -> None:
         now = self._now()
+        self.vitals.is_waiting = False
         if not isinstance(error, CameraFaultError):
             self.pipeline.fail("decode_failed", now)
             self._ready()
@@ -187,6 +188,7 @@ class Detector:
 
     def _on_nothing(self, nothing: NothingYet) -> None:
         self.pipeline.rest(nothing.at_s)
+        self.vitals.is_waiting = not self.source.is_live
         if not self.source.is_live:  # an empty folder is watched as well as a full one
             self._ready()
             self.pipeline.recover("camera_failed", self._now())

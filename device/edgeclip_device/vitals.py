@@ -23,6 +23,7 @@ class Vitals(BaseModel):
         boot_ns: When this was written, on the boot-time clock.
         frame_ns: When the newest frame came; None where none has.
         is_asleep: Whether the camera rests by the table `[power]`.
+        is_waiting: Whether a watched folder can be read and has nothing new.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -39,6 +40,7 @@ class Vitals(BaseModel):
     rss_mb: float | None
     available_mb: float | None
     is_asleep: bool = False
+    is_waiting: bool = False
 
     @staticmethod
     def from_json(text: str | None) -> Vitals | None:

@@ -68,11 +68,13 @@ class VitalsBook:
         self._infer_ms: deque[float] = deque(maxlen=_RECENT)
         self._anchor_due_at = 0.0
         self.is_asleep = False
+        self.is_waiting = False
         self._before = (time.monotonic(), 0, 0, 0)  # when, frames, let through, classified
 
     def saw_frame(self, boot_ns: int) -> None:
         """Note a frame."""
         self._frame_ns = boot_ns
+        self.is_waiting = False
 
     def saw(self, found: Classification) -> None:
         """Note a classification."""
@@ -136,6 +138,7 @@ class VitalsBook:
             rss_mb=resident_mb(self._tree),
             available_mb=available_mb(self._tree),
             is_asleep=self.is_asleep,
+            is_waiting=self.is_waiting,
         )
 
     def _camera(self, looked_at_fps: float) -> CameraHealth:

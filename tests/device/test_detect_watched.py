@@ -5,13 +5,20 @@ from __future__ import annotations
 import shutil
 import socket
 import sqlite3
+import threading
 from collections.abc import Callable
 from contextlib import closing, suppress
 from pathlib import Path
 
+import pytest
+
 from edgeclip.contract.detection import Detection
 from edgeclip_device.config import DeviceSettings
-from edgeclip_device.database import DATABASE_FILE
+from edgeclip_device.database import DATABASE_FILE, read_meta
+from edgeclip_device.detect import opened_detector
+from edgeclip_device.detector import DetectOptions
+from edgeclip_device.notify import Notifier
+from edgeclip_device.vitals import VITALS, Vitals
 from support.drawn_clips import ground, write_video
 from support.exif import write_jpeg
 from support.processes import end, running
@@ -116,3 +123,37 @@ def test_a_card_that_is_pulled_and_put_back_is_told_and_read_on(
             assert end(process) == 0
     seen = next(item for item in _rows(state) if item.class_name)
     assert str(seen.time.started_at) == "2026-05-01 12:00:00+00:00"
+
+
+def _after_s(settings: DeviceSettings, seconds: float) -> Vitals:
+    """Return the vitals of a detect that was stopped after so long."""
+    stop = threading.Event()
+    timer = threading.Timer(seconds, stop.set)
+    with opened_detector(settings, Notifier(), DetectOptions()) as detector:
+        timer.start()
+        detector.run(stop)
+    with closing(sqlite3.connect(settings.state / DATABASE_FILE)) as connection:
+        found = Vitals.from_json(read_meta(connection, VITALS))
+    assert found is not None
+    return found
+
+
+def test_a_folder_that_is_missing_is_one_failure_and_one_alarm_until_it_can_be_read(
+    make_settings: Make, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings = make_settings(
+        camera={"source": str(tmp_path / "card"), "watch": True, "time_zone": "+03:00"}
+    )
+    assert not _after_s(settings, 4.0).is_waiting
+    assert _failures(settings.state).count("new") == 1
+    assert caplog.text.count("alarm camera_stalled: ") == 1
+    assert "alarm camera_stalled is over" not in caplog.text
+
+
+def test_a_quiet_folder_is_waited_for(make_settings: Make, tmp_path: Path) -> None:
+    (tmp_path / "card").mkdir()
+    settings = make_settings(
+        camera={"source": str(tmp_path / "card"), "watch": True, "time_zone": "+03:00"}
+    )
+    found = _after_s(settings, 1.5)
+    assert (found.frame_ns, found.is_waiting) == (None, True)

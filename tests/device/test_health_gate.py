@@ -75,6 +75,11 @@ def test_a_camera_that_sleeps_by_plan_is_no_fault(leave: Leave) -> None:
     assert judge(leave(frame_s=9000.0, is_asleep=True)).problems == []
 
 
+@pytest.mark.parametrize("why", ["is_asleep", "is_waiting"])
+def test_where_no_frame_is_due_none_is_missed(leave: Leave, why: str) -> None:
+    assert judge(leave(frame_s=None, **{why: True})).problems == []
+
+
 def test_without_an_outbox_the_folder_is_named(tmp_path: Path) -> None:
     with pytest.raises(OutboxError, match="holds no outbox"):
         judge(tmp_path)

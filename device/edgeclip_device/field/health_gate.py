@@ -98,10 +98,12 @@ def _of_vitals(vitals: Vitals | None) -> list[str]:
     age_s = (now_ns - vitals.boot_ns) / 1e9
     if age_s > _OLD_VITALS_S:
         return [f"detect has said nothing for {age_s:.0f} s: journalctl -u edgeclip-detect"]
+    if vitals.is_asleep or vitals.is_waiting:  # no frame is due
+        return []
     if vitals.frame_ns is None:
         return ["no frame has come yet: edgeclip-device doctor"]
     frame_s = (now_ns - vitals.frame_ns) / 1e9
-    if frame_s > _OLD_FRAME_S and not vitals.is_asleep:
+    if frame_s > _OLD_FRAME_S:
         return [f"the newest frame is {frame_s:.0f} s old: edgeclip-device doctor"]
     return []
 

@@ -79,6 +79,7 @@ class WatchedFolder:
         self._taken_at: datetime | None = None
         self._shape: tuple[int, ...] | None = None
         self._says_no_time = True
+        self._is_gone = False
 
     def read(self) -> Frame | NothingYet | None:
         """Return the next frame, or that there is none yet; it never ends.
@@ -97,6 +98,8 @@ class WatchedFolder:
             self._scan()
         if not self._ready:
             time.sleep(min(_SLICE_S, max(0.0, self._scan_at_s - time.monotonic())))
+            if self._is_gone:  # until it can be looked through again
+                raise self._fault()
             return self._nothing()
         return self._open(self._ready.popleft())
 
@@ -121,10 +124,10 @@ class WatchedFolder:
 
     def _scan(self) -> None:
         began_s, watching = time.monotonic(), self._watching
-        if not os.access(self._folder, os.R_OK | os.X_OK):
+        self._is_gone = not os.access(self._folder, os.R_OK | os.X_OK)
+        if self._is_gone:
             self._scan_at_s = began_s + watching.scan_s
-            advice = "is the card in, the share mounted, and may this user read it?"
-            raise CameraFaultError("camera_stalled", f"{self._folder} cannot be read: {advice}")
+            raise self._fault()
         there: set[Path] = set()
         others: list[Found] = []
         for found in scan(self._folder, self._done.of_folder):
@@ -141,6 +144,10 @@ class WatchedFolder:
         self._pass_over(others)
         took_s = time.monotonic() - began_s
         self._scan_at_s = began_s + max(watching.scan_s, _SCAN_SHARE * took_s)
+
+    def _fault(self) -> CameraFaultError:
+        advice = "is the card in, the share mounted, and may this user read it?"
+        return CameraFaultError("camera_stalled", f"{self._folder} cannot be read: {advice}")
 
     def _settle_s(self, found: Found) -> float:
         """Return for how long a file must stay as it is; many a camera begins with an empty one."""
