@@ -18,6 +18,7 @@ from typing import Final, Literal
 from pydantic import AwareDatetime, Field, ValidationError, model_validator
 
 from edgeclip.contract.hashing import sha256_file
+from edgeclip.contract.misplaced import misplaced
 from edgeclip.contract.pack import (
     PACK_FILE,
     Base,
@@ -194,9 +195,7 @@ def read_bundle(
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise BundleMissingError(
-            f"{folder} holds no readable {MANIFEST_FILE}: make one with `edgeclip-export bundle`"
-        ) from error
+        raise BundleMissingError(misplaced(folder, MANIFEST_FILE, error)) from error
     believed(data)
     _require_format(data, path)
     try:

@@ -21,6 +21,7 @@ from pydantic import (
 
 from edgeclip.contract.deltas import changes_weights, check_deltas
 from edgeclip.contract.hashing import sha256_file
+from edgeclip.contract.misplaced import misplaced
 from edgeclip.contract.preprocess_spec import PreprocessSpec
 from edgeclip.contract.prompt_columns import columns_sha256, split_sentences
 from edgeclip.contract.slots import GraphKind, filled_deep_slots, filled_slots, graph_of
@@ -267,9 +268,7 @@ def read_pack_manifest(folder: Path, *, check_hashes: bool = True) -> PackManife
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise PackError(
-            f"{folder} holds no readable {PACK_FILE}: make a pack with `edgeclip train --out`"
-        ) from error
+        raise PackError(misplaced(folder, PACK_FILE, error)) from error
     manifest = PackManifest.from_json(text, str(path))
     for name in (TENSORS_FILE, GOLDEN_FILE):
         if name not in manifest.files:

@@ -30,12 +30,12 @@ from pydantic import AwareDatetime, ConfigDict, Field, ValidationError
 
 from edgeclip.contract.files import reason_of, remedy_for, write_bytes
 from edgeclip.contract.hashing import sha256_bytes
+from edgeclip.contract.key_files import PUBLIC_SUFFIX, key_bytes, no_key
 from edgeclip.contract.pack import Part, Sha256
 from edgeclip.contract.validation import explain
 from edgeclip.errors import ConfigError, SignatureError
 
 SIGNATURE_SCHEMA: Final = "edgeclip.signature/1"
-PUBLIC_SUFFIX = ".pub"
 _MOST_BYTES = 10_000  # a signature file is far smaller
 _KEY_ID_DIGITS = 16
 
@@ -118,12 +118,13 @@ def read_private_key(path: Path) -> Ed25519PrivateKey:
     Raises:
         ConfigError: The file is absent, or no unencrypted Ed25519 private key.
     """
+    data = key_bytes(path, "private")
     try:
-        key = load_pem_private_key(path.read_bytes(), password=None)
-    except (OSError, ValueError, TypeError, UnsupportedAlgorithm) as error:
-        raise _no_key(path, "private", error) from error
+        key = load_pem_private_key(data, password=None)
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+        raise no_key(path, "private", error) from error
     if not isinstance(key, Ed25519PrivateKey):
-        raise _no_key(path, "private", f"it is a {type(key).__name__}")
+        raise no_key(path, "private", f"it is a {type(key).__name__}")
     return key
 
 
@@ -135,12 +136,13 @@ def read_public_keys(paths: Sequence[Path]) -> dict[str, Ed25519PublicKey]:
     """
     keys = {}
     for path in paths:
+        data = key_bytes(path, "public")
         try:
-            key = load_pem_public_key(path.read_bytes())
-        except (OSError, ValueError, TypeError, UnsupportedAlgorithm) as error:
-            raise _no_key(path, "public", error) from error
+            key = load_pem_public_key(data)
+        except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+            raise no_key(path, "public", error) from error
         if not isinstance(key, Ed25519PublicKey):
-            raise _no_key(path, "public", f"it is a {type(key).__name__}")
+            raise no_key(path, "public", f"it is a {type(key).__name__}")
         keys[key_id_of(key)] = key
     return keys
 
@@ -269,10 +271,3 @@ def _decoded(path: Path, text: str) -> bytes:
 
 def _prefixed(kind: Kind, statement: bytes) -> bytes:
     return f"edgeclip {kind} signature/1\n".encode() + statement
-
-
-def _no_key(path: Path, half: str, reason: object) -> ConfigError:
-    return ConfigError(
-        f"{path} is no {half} Ed25519 key in PEM ({reason}): make a pair with"
-        " `edgeclip-export keygen`"
-    )

@@ -47,6 +47,11 @@ def read_folder(options: ReadingOptions) -> LabelTable:
     chosen, why = (options.layout, "as asked") if options.layout else _guess(files)
     depth = len(_LEVELS[chosen])
     deep = [parts for parts in files if len(parts) > depth]
+    if not deep and all(len(parts) == 1 for parts in files):
+        raise DataError(
+            f"{root}: its images lie in it, and not in folders of labels as expected: if"
+            f" {root.resolve().name} is their label, name the folder above, {root.resolve().parent}"
+        )
     if not deep:
         raise DataError(f"{root}: no image lies below a label's folder: expected layout {chosen}")
     shallow = [parts for parts in files if len(parts) <= depth]

@@ -13,6 +13,7 @@ from edgeclip.labels.detections import is_detector_results
 from edgeclip.labels.folder import read_folder
 from edgeclip.labels.json_text import load_object
 from edgeclip.labels.megadetector import read_megadetector
+from edgeclip.labels.paths import IMAGE_SUFFIXES
 from edgeclip.labels.reading import ReadingOptions
 from edgeclip.labels.sample import LabelTable
 from edgeclip.labels.text_tables import read_start
@@ -31,6 +32,11 @@ def read_source(options: ReadingOptions) -> LabelTable:
         is_dp = options.layout is None and is_package(source)
         return read_camtrap_dp(options) if is_dp else read_folder(options)
     require_source(source)
+    if source.suffix.lower() in IMAGE_SUFFIXES:
+        above = source.resolve().parent.parent
+        raise DataError(
+            f"{source}: one image: name the folder above its label's, {above}, or a table of labels"
+        )
     if source.suffix.lower() == ".json":
         return _read_json(options)
     if source.suffix.lower() in _WORKBOOKS:

@@ -14,7 +14,6 @@ from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
     PrivateFormat,
-    PublicFormat,
 )
 
 from edgeclip.contract import signing
@@ -142,22 +141,40 @@ def _pem(kind: str) -> bytes:
     if kind == "rsa":
         return generate_private_key(65537, 2048).private_bytes(*form, NoEncryption())
     key = Ed25519PrivateKey.generate()
-    if kind == "encrypted":
-        return key.private_bytes(*form, BestAvailableEncryption(b"secret"))
-    return key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    return key.private_bytes(*form, BestAvailableEncryption(b"secret"))
 
 
-@pytest.mark.parametrize("kind", ["rsa", "encrypted", "public"])
-def test_only_an_open_ed25519_key_signs(tmp_path: Path, kind: str) -> None:
-    (tmp_path / "key").write_bytes(_pem(kind))
-    with pytest.raises(ConfigError, match="is no private Ed25519 key in PEM"):
+@pytest.mark.parametrize(
+    ("kind", "why"),
+    [
+        ("rsa", "it is a .*RSA"),
+        ("encrypted", "Password was not given but private key is encrypted"),
+        ("text", "not PEM, or damaged"),
+    ],
+)
+def test_only_an_open_ed25519_key_signs(tmp_path: Path, kind: str, why: str) -> None:
+    (tmp_path / "key").write_bytes(b"secret" if kind == "text" else _pem(kind))
+    with pytest.raises(ConfigError, match=rf"is no private Ed25519 key in PEM \({why}"):
         signing.read_private_key(tmp_path / "key")
 
 
-def test_a_private_key_or_no_key_is_no_public_one(key: Path, tmp_path: Path) -> None:
-    for path in (key, tmp_path / "nowhere"):
-        with pytest.raises(ConfigError, match="is no public Ed25519 key in PEM"):
-            signing.read_public_keys([path])
+def test_one_half_of_a_pair_in_place_of_the_other_is_told_by_name(key: Path) -> None:
+    public = key.with_name("team.pub")
+    with pytest.raises(ConfigError, match=rf"team\.pub is the public half .*: name {key}$"):
+        signing.read_private_key(public)
+    with pytest.raises(
+        ConfigError, match=rf"is the private half .*: name the public one, {public}"
+    ):
+        signing.read_public_keys([key])
+
+
+def test_a_key_that_is_not_there_or_is_a_folder_is_no_key(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"there is no key .*nowhere: check the path"):
+        signing.read_private_key(tmp_path / "nowhere")
+    with pytest.raises(ConfigError, match=r"there is no key .*nowhere: check the path"):
+        signing.read_public_keys([tmp_path / "nowhere"])
+    with pytest.raises(ConfigError, match=r"cannot be read \(Is a directory\): name a key"):
+        signing.read_public_keys([tmp_path])
 
 
 def test_a_full_disk_leaves_no_half_of_a_pair(

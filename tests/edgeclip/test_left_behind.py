@@ -38,7 +38,7 @@ def _everything_in(folder: Path) -> list[str]:
 @pytest.mark.parametrize(
     ("fields", "kind", "said"),
     [
-        ({"on": Path("no pack")}, PackError, "holds no readable"),
+        ({"on": Path("no pack")}, PackError, "there is no folder no pack"),
         ({"method": "visul"}, ConfigError, "did you mean visual"),
         (
             {"method": "text_block", "prompts": {"leopard": ("spots " * 200,)}},

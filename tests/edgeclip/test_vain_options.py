@@ -44,7 +44,7 @@ def _train(table: Path, tmp_path: Path, *more: object) -> tuple[int, str]:
     [
         (("--method", "vizual"), 2, "'vizual' is not known: did you mean visual?"),
         (("--data", "nowhere"), 6, "nowhere: no such folder or file: name a folder of images or"),
-        (("--on", "nowhere"), 5, "nowhere holds no readable pack.json"),
+        (("--on", "nowhere"), 5, "there is no folder nowhere: check the path, or make"),
         (("--split", "nowhere.csv"), 6, "nowhere.csv"),
         (("--allow-random-split",), 2, "--allow-random-split is for the table of --split"),
         (("--method", "gda", "--text-samples"), 2, "--text-samples teach what takes gradient"),
@@ -73,7 +73,7 @@ def test_a_training_refuses_in_one_line(
         (("--device", "cpu"), 2, "--device is of the ResNet-50: add --baseline resnet50"),
         (("--resnet-weights", "w.pt"), 2, "--resnet-weights is of the ResNet-50"),
         (("--allow-random-split",), 2, "--allow-random-split is for the table of --split"),
-        (("--pack", "nowhere"), 5, "nowhere holds no readable pack.json"),
+        (("--pack", "nowhere"), 5, "there is no folder nowhere: check the path, or make"),
         (("--data", "nowhere"), 6, "nowhere: no such folder or file"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",

@@ -119,7 +119,7 @@ def test_add_pack_signs_with_the_key_that_it_is_given(
     run("keygen", tmp_path / "team")
     missing = run("add-pack", bundle, pack, "--key", tmp_path / "nowhere")
     assert missing.code == 2
-    assert "is no private Ed25519 key" in missing.err
+    assert f"there is no key {tmp_path / 'nowhere'}: check the path" in missing.err
     facts = json.loads(run("add-pack", bundle, pack, "--key", tmp_path / "team", "--json").out)
     assert (facts["version"], facts["replaces"], facts["signed"]) == ("1.1.0", "1.0.0", True)
     assert run("verify", bundle, "--key", tmp_path / "team.pub").code == 0

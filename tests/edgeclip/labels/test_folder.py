@@ -8,6 +8,7 @@ from edgeclip.errors import DataError
 from edgeclip.labels import folder
 from edgeclip.labels.reading import ReadingOptions
 from edgeclip.labels.sample import LabelTable
+from edgeclip.labels.sources import read_source
 from support.drawn_images import draw, save
 
 
@@ -113,3 +114,19 @@ def test_each_layout_can_be_asked_for(tmp_path: Path) -> None:
     for layout, expected in wanted.items():
         (s,) = read_folder(root, layout=layout).samples
         assert (s.label, s.location, s.camera, s.part) == expected
+
+
+def test_the_folder_of_one_label_names_the_one_above(tmp_path: Path) -> None:
+    root = _fill(tmp_path, "jaguar/a.jpg", "jaguar/b.jpg") / "jaguar"
+    with pytest.raises(
+        DataError, match=f"if jaguar is their label, name the folder above, {tmp_path}$"
+    ):
+        read_folder(root)
+
+
+def test_one_image_in_place_of_a_folder_names_the_folder(tmp_path: Path) -> None:
+    image = _fill(tmp_path, "jaguar/a.jpg") / "jaguar/a.jpg"
+    with pytest.raises(
+        DataError, match=f"one image: name the folder above its label's, {tmp_path},"
+    ):
+        read_source(ReadingOptions(data=image))
