@@ -110,17 +110,20 @@ def install(
 
     from edgeclip.contract.hashing import sha256_file
     from edgeclip_device.config import load_settings
+    from edgeclip_device.rollout.delivery import believer, looked_into
     from edgeclip_device.rollout.shelf import INCOMING_FOLDER
 
     settings = load_settings(config, {})
     if not delivery.is_file():
         raise ConfigError(f"{delivery} is not a file: name one of `pack wrap`")
+    manifest = looked_into(delivery, believer(settings.inference.public_keys))
     os.umask(_OF_THE_GROUP)
     folder = settings.state / INCOMING_FOLDER
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{sha256_file(delivery)}.zip"
     shutil.copyfile(delivery, path)
     _ask(settings, "pack_add", {"path": str(path)})
+    print(", ".join(f"{pack.task}@{pack.version}" for pack in manifest.packs))
     print("detect takes it, tests it and runs it in shadow: `edgeclip-device pack list` tells")
 
 
@@ -141,7 +144,7 @@ def rollback(config: Config) -> None:
     try:
         with only_process(settings.state, "detect"):
             if state.candidate is not None:
-                shelf.reject("a person asked for it")
+                shelf.reject("a person asked for it", is_fault=False)
             else:
                 shelf.roll_back("a person asked for it")
     except SetupError:  # detect runs, and does it itself

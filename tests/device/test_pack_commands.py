@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from edgeclip.errors import ConfigError
+from edgeclip.errors import BundleDamagedError, ConfigError, SignatureError
 from edgeclip_device.backlog import Backlog
 from edgeclip_device.cli import app
 from edgeclip_device.clock import SystemClock
@@ -40,11 +40,12 @@ def _invoke(*arguments: str) -> str:
     return result.output
 
 
-def _config(settings: DeviceSettings, folder: Path) -> str:
+def _config(settings: DeviceSettings, folder: Path, *keys: Path) -> str:
     path = folder / "device.toml"
     path.write_text(
         f'device_id = "jetson-1"\nstate = "{settings.state}"\n'
         f'[inference]\nbundle = "{settings.inference.bundle}"\n'
+        f"public_keys = {json.dumps([str(key) for key in keys])}\n"
     )
     return str(path)
 
@@ -53,17 +54,40 @@ def test_packs_are_listed_installed_by_hand_and_rolled_back_without_detect(
     make_settings: Make, tmp_path: Path
 ) -> None:
     settings = make_settings()
-    config = _config(settings, tmp_path)
+    team = Team(tmp_path / "team")
+    config = _config(settings, tmp_path, team.public)
     assert "decides:   as configured" in _invoke("pack", "list", "--config", config)
     with pytest.raises(ConfigError, match="there is nothing to go back to"):
         _invoke("pack", "rollback", "--config", config)
-    delivery = Team(tmp_path / "team").delivery("1.1.0")
-    assert "detect takes it" in _invoke("pack", "install", str(delivery), "--config", config)
+    delivery = team.delivery("1.1.0")
+    said = _invoke("pack", "install", str(delivery), "--config", config)
+    assert said.startswith("leopard@1.1.0\ndetect takes it")
     assert _handed_over(settings)[0].read_bytes() == delivery.read_bytes()
     Shelf(settings).write(RolloutState(serving="abc", before=[""], stage="watch"))
     assert "done: it decides" in _invoke("pack", "rollback", "--config", config)
     state = json.loads(_invoke("pack", "list", "--json", "--config", config))
     assert (state["serving"], state["reason"]) == ("", "a person asked for it")
+
+
+def test_what_is_no_delivery_is_refused_at_once(make_settings: Make, tmp_path: Path) -> None:
+    settings, team = make_settings(), Team(tmp_path / "team")
+    config = _config(settings, tmp_path, team.public)
+    (tmp_path / "README.md").write_text("# Read me")
+    with pytest.raises(BundleDamagedError, match=r"README\.md is no delivery"):
+        _invoke("pack", "install", str(tmp_path / "README.md"), "--config", config)
+    assert not (settings.state / INCOMING_FOLDER).exists()
+
+
+def test_a_delivery_of_strangers_or_without_any_key_is_refused_at_once(
+    make_settings: Make, tmp_path: Path
+) -> None:
+    settings, delivery = make_settings(), Team(tmp_path / "team").delivery("1.1.0")
+    with pytest.raises(SignatureError, match="no pack is taken without keys"):
+        _invoke("pack", "install", str(delivery), "--config", _config(settings, tmp_path))
+    others = _config(settings, tmp_path, Team(tmp_path / "others").public)
+    with pytest.raises(SignatureError, match=r"1\.1\.0\.zip is not believed: .* by key"):
+        _invoke("pack", "install", str(delivery), "--config", others)
+    assert not (settings.state / INCOMING_FOLDER).exists()
 
 
 def test_what_root_leaves_on_a_device_stays_writable_for_the_services(
@@ -72,10 +96,11 @@ def test_what_root_leaves_on_a_device_stays_writable_for_the_services(
     settings = make_settings()
     settings.state.mkdir(mode=0o2770)
     settings.state.chmod(0o2770)
-    delivery = Team(tmp_path / "team").delivery("1.1.0")
+    team = Team(tmp_path / "team")
+    delivery, config = team.delivery("1.1.0"), _config(settings, tmp_path, team.public)
     before = os.umask(0o022)  # root's, as a rule
     try:
-        done = complete("pack", "install", delivery, "--config", _config(settings, tmp_path))
+        done = complete("pack", "install", delivery, "--config", config)
     finally:
         os.umask(before)
     assert done.returncode == 0, done.stderr

@@ -111,8 +111,16 @@ def test_a_promoted_pack_goes_back_when_a_person_asks(field: Field, team: Team) 
     _wait_for(field, "leopard@1.1.0")
     assert field.ask("pack_rollback").state == "done"
     _wait_for(field, "leopard@1.0.0")
-    assert _alarms(field)["rolled_back"] == "a person asked for it"
+    assert not {"rolled_back", "pack_rejected"} & _alarms(field).keys(), "it was asked for"
     assert _add(field, team.delivery("1.2.0")).state == "done", "the next one is taken again"
+
+
+def test_a_candidate_that_a_person_drops_is_no_alarm(field: Field, team: Team) -> None:
+    _add(field, team.delivery("1.1.0"))
+    assert field.ask("pack_rollback").state == "done"
+    state = _state(field)
+    assert (state.candidate, state.is_rejected) == (None, False)
+    assert "pack_rejected" not in _alarms(field)
 
 
 def test_no_more_than_two_old_packs_are_kept(field: Field, team: Team) -> None:
@@ -193,7 +201,7 @@ def test_without_keys_nothing_is_taken_over_the_air(
     inference = settings.inference.model_copy(update={"public_keys": []})
     with watching(settings.model_copy(update={"inference": inference}), admin) as open_one:
         reply = _add(open_one, team.delivery("1.1.0"))
-    assert "no pack is taken over the air without keys" in reply.reason
+    assert "no pack is taken without keys" in reply.reason
 
 
 def test_a_promoted_pack_that_raises_too_many_alerts_gives_way(

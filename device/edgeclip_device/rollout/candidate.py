@@ -12,13 +12,11 @@ from pathlib import Path
 
 from edgeclip.contract.bundle import MANIFEST_FILE
 from edgeclip.contract.hashing import sha256_bytes
-from edgeclip.contract.signing import read_public_keys, verified
 from edgeclip.errors import (
     BackendError,
     BundleDamagedError,
     BundleMismatchError,
     EdgeclipError,
-    SignatureError,
 )
 from edgeclip_device.backends.base import Backend
 from edgeclip_device.backends.choosing import choose_backend
@@ -29,7 +27,7 @@ from edgeclip_device.config import DeviceSettings
 from edgeclip_device.known_classes import refuse_unknown_classes
 from edgeclip_device.own_engines import OwnEngines
 from edgeclip_device.pack_router import PackRouter, load_router
-from edgeclip_device.rollout.delivery import unwrap
+from edgeclip_device.rollout.delivery import believer, unwrap
 from edgeclip_device.rollout.shelf import Shelf
 from edgeclip_device.trust import Trust
 
@@ -91,21 +89,12 @@ def unpacked(delivery: Path, settings: DeviceSettings, shelf: Shelf) -> str:
         BundleMismatchError: It decides already.
         OutboxError: The disk is full or cannot be written.
     """
-    keys = read_public_keys(settings.inference.public_keys)
-    if not keys:
-        raise SignatureError(
-            "no pack is taken over the air without keys: name some in [inference].public_keys"
-        )
+    believed = believer(settings.inference.public_keys)
     base = shelf.path(shelf.read().serving)
     name = _name_of(delivery)
     if base is not None and name == _name_of_bundle(base):
         raise BundleMismatchError(f"{delivery.name} is the bundle that decides here already")
-    unwrap(
-        delivery,
-        shelf.folder / name,
-        base or Path(),
-        lambda signature, data: verified(signature, data, "bundle", keys),
-    )
+    unwrap(delivery, shelf.folder / name, base or Path(), believed)
     return name
 
 

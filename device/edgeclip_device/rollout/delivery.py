@@ -9,9 +9,10 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import tempfile
 import zipfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -27,6 +28,7 @@ from edgeclip.contract.bundle import (
     read_bundle,
 )
 from edgeclip.contract.files import new_folder, write_bytes
+from edgeclip.contract.signing import read_public_keys, verified
 from edgeclip.contract.validation import explain
 from edgeclip.errors import BundleDamagedError, OutboxError, SignatureError
 
@@ -100,6 +102,45 @@ def unwrap(
     except OSError as error:
         raise OutboxError(f"{folder} cannot be written ({error}): free space") from error
     return manifest
+
+
+def believer(public_keys: Sequence[Path]) -> Callable[[Path, bytes], object]:
+    """Return what believes a manifest's bytes, given the file of their signature, or raises.
+
+    Raises:
+        SignatureError: There are no keys, without which no delivery is taken.
+        ConfigError: A key's file is no public key.
+    """
+    keys = read_public_keys(public_keys)
+    if not keys:
+        raise SignatureError("no pack is taken without keys: name some in [inference].public_keys")
+    return lambda signature, data: verified(signature, data, "bundle", keys)
+
+
+def looked_into(delivery: Path, believed: Callable[[Path, bytes], object]) -> BundleManifest:
+    """Return the manifest of a delivery that is believed; nothing of it is unpacked.
+
+    Args:
+        delivery: The zip.
+        believed: As for `unwrap`.
+
+    Raises:
+        SignatureError: `believed` does not believe it.
+        BundleDamagedError: It is no delivery, or cannot be read.
+    """
+    try:
+        with zipfile.ZipFile(delivery) as file, tempfile.TemporaryDirectory() as folder:
+            data = _small(file, MANIFEST_FILE)
+            signature = Path(folder) / SIGNATURE_FILE
+            signature.write_bytes(_small(file, SIGNATURE_FILE))
+            believed(signature, data)
+            return _parsed(data, delivery)
+    except (OSError, *_NO_ZIP) as error:
+        raise BundleDamagedError(
+            f"{delivery} is no delivery ({error}): make one with `edgeclip-device pack wrap`"
+        ) from error
+    except SignatureError as error:
+        raise SignatureError(f"{delivery} is not believed: {error}") from error
 
 
 def _small(file: zipfile.ZipFile, name: str) -> bytes:

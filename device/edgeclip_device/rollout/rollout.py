@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 _SAVE_EVERY_S = 60.0
 _STANDS_S = 600.0  # a candidate that has not crashed for so long is none that does
 _DONE = Verdict("done")
+_ASKED = "a person asked for it"  # which is no alarm
 Act = Callable[[Pending], None]
 
 
@@ -183,12 +184,17 @@ class Rollout:
     def _roll_back_asked(self, pending: Pending) -> None:
         state = self._shelf.read()
         if state.candidate is not None:
-            self._reject("a person asked for it")
+            self.close()
+            self._shelf.reject(_ASKED, is_fault=False)
+            self._say(f"the candidate is dropped: {_ASKED}")
         elif not state.before:
             self._book.finish(pending, Verdict("failed", "there is nothing to go back to"))
             return
         else:
-            self._roll_back("a person asked for it")
+            self._is_watched = False
+            self._shelf.roll_back(_ASKED)
+            self._say(f"the bundle before decides again: {_ASKED}")
+            self.begins_anew = True
         self._book.finish(pending, _DONE)
 
     def _promote(self) -> None:

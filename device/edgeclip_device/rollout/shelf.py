@@ -122,10 +122,10 @@ class Shelf:
         changes = {"candidate": name, "counts": Counts(), "reason": "", "is_rejected": False}
         self.write(state.model_copy(update=changes))
 
-    def reject(self, reason: str) -> None:
-        """Drop the candidate."""
+    def reject(self, reason: str, *, is_fault: bool = True) -> None:
+        """Drop the candidate; it is its fault, or somebody's wish."""
         state = self.read()
-        changes = {"candidate": None, "reason": reason, "is_rejected": True, "tries": 0}
+        changes = {"candidate": None, "reason": reason, "is_rejected": is_fault, "tries": 0}
         self.write(state.model_copy(update=changes))
 
     def count_try(self, name: str) -> bool:
