@@ -1,10 +1,10 @@
-"""`edgeclip pack`: packs of one encoder put together, taken out again, and asked."""
+"""`edgeclip pack`: packs of one encoder looked into, put together, taken out again, and asked."""
 
 from __future__ import annotations
 
 import shlex
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated, Any, Optional
 
 import typer
 from rich.markup import escape
@@ -14,8 +14,24 @@ from edgeclip.cli_options import AsJson, PretrainedOption
 from edgeclip.cli_output import next_command, print_json, show
 from edgeclip.errors import ConfigError
 
-app = typer.Typer(no_args_is_help=True, help="Put packs together, take one out, ask them.")
+app = typer.Typer(no_args_is_help=True, help="Show packs, put them together, take one out, ask.")
 OutOption = Annotated[Path, typer.Option(help="The folder to be made.", show_default=False)]
+
+
+@app.command("inspect")
+def inspect_pack(
+    packs: Annotated[Path, typer.Argument(help="A pack, or a set of packs.")],
+    as_json: AsJson = False,
+) -> None:
+    """Show what a pack is, or which packs a set holds."""
+    from edgeclip.pack_contents import pack_facts, pack_table
+
+    facts = pack_facts(packs)
+    if as_json:
+        print_json({"packs": facts})
+        return
+    for each in facts:
+        show(pack_table(each))
 
 
 @app.command()
@@ -34,6 +50,11 @@ def combine(
     """Put packs together; each answers for images like those that it was trained on."""
     from edgeclip.routed_packs import combine as combine_packs
 
+    if len(packs) == 1 and not static:
+        raise ConfigError(
+            f"{packs[0]} alone is nothing to combine: name two packs or more, or say by --static"
+            " which images it answers for"
+        )
     combine_packs([_source(text) for text in packs], out, _static(static or []))
     show(f"{escape(str(out))} holds the packs, each as it was")
     next_command(shlex.join(["edgeclip", "pack", "ask", str(out), "image.jpg"]))
@@ -120,27 +141,27 @@ def ask(
     from edgeclip.routed_images import ask_images
 
     facts = dict(_pair(text, "--fact") for text in fact or [])
-    names, answers = ask_images(packs, images, facts, backbone=backbone, pretrained=pretrained)
+    asked = ask_images(packs, images, facts, backbone=backbone, pretrained=pretrained)
+    answers = asked.answers
+    rows = list(zip(asked.images, answers.chosen, answers.probabilities, strict=True))
     if as_json:
+        found: list[dict[str, Any]] = [
+            {
+                "image": str(image),
+                "pack": chosen,
+                "probabilities": dict(zip(asked.class_names, map(float, row), strict=True)),
+            }
+            for image, chosen, row in rows
+        ]
         print_json(
-            [
-                {
-                    "image": str(image),
-                    "pack": chosen,
-                    "probabilities": dict(zip(names, map(float, row), strict=True)),
-                }
-                for image, chosen, row in zip(
-                    images, answers.chosen, answers.probabilities, strict=True
-                )
-            ]
+            found + [{"image": str(image), "error": why} for image, why in asked.unreadable.items()]
         )
-        return
-    table = Table()
-    for column in ("image", "pack", *map(escape, names)):
-        table.add_column(column, overflow="fold")
-    for image, chosen, row in zip(images, answers.chosen, answers.probabilities, strict=True):
-        table.add_row(escape(str(image)), chosen or "prompts alone", *(f"{p:.3f}" for p in row))
-    show(table)
+    else:
+        table = Table("image", "pack", *map(escape, asked.class_names))
+        for image, chosen, row in rows:
+            table.add_row(escape(str(image)), chosen or "prompts alone", *(f"{p:.3f}" for p in row))
+        show(table)
+    asked.require_all()
 
 
 def _source(text: str) -> Path | tuple[str, Path]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,35 @@ from edgeclip.regions import Region, Strips, pixels_of
 from edgeclip.routed_packs import Answers, load_routed
 
 
+@dataclass(frozen=True)
+class Asked:
+    """What a set of packs says of images.
+
+    Attributes:
+        class_names: In the order of the probabilities.
+        images: Those that could be read.
+        answers: One an image of `images`.
+        unreadable: The others, and why.
+    """
+
+    class_names: list[str]
+    images: list[Path]
+    answers: Answers
+    unreadable: Mapping[Path, str]
+
+    def require_all(self) -> None:
+        """Raise where an image could not be read.
+
+        Raises:
+            DataError: There is one; the message names the first.
+        """
+        for path, why in self.unreadable.items():
+            total = len(self.images) + len(self.unreadable)
+            raise DataError(
+                f"{path}: {why}; {len(self.unreadable)} of {total} images have no answer"
+            )
+
+
 def ask_images(
     folder: Path,
     images: Sequence[Path],
@@ -23,8 +53,8 @@ def ask_images(
     *,
     backbone: str | None = None,
     pretrained: str | None = None,
-) -> tuple[list[str], Answers]:
-    """Return the classes, and what a set of packs says of whole frames.
+) -> Asked:
+    """Return what a set of packs says of whole frames.
 
     Args:
         folder: The set, or one pack.
@@ -35,7 +65,7 @@ def ask_images(
 
     Raises:
         PackError: The packs are damaged, of another encoder, or do not give their golden outputs.
-        DataError: An image cannot be read.
+        DataError: No image can be read.
     """
     packs = load_routed(folder)
     manifest = packs.manifest
@@ -44,15 +74,20 @@ def ask_images(
     for pack in packs.packs.values():
         check_golden(pack, encoder)
     strips = Strips(manifest.strip_top_px or 0, manifest.strip_bottom_px or 0)
-    inputs = []
+    inputs, unreadable = {}, {}
     for path in images:
         try:
             frame = decode_image(read_image_file(path))
         except DataError as error:
-            raise DataError(f"{path}: {error}") from error
+            unreadable[path] = str(error)
+            continue
         region = Region(0, None, 0)
-        inputs.append(pixels_of(frame, region, "", spec=encoder.preprocess, strips=strips))
-    _, f = encoder.embed_images(np.stack(inputs))
+        inputs[path] = pixels_of(frame, region, "", spec=encoder.preprocess, strips=strips)
+    if not inputs:
+        path, why = next(iter(unreadable.items()))
+        raise DataError(f"{path}: {why}")
+    _, f = encoder.embed_images(np.stack(list(inputs.values())))
     base = f.numpy()
     base = base / np.linalg.norm(base, axis=1, keepdims=True)
-    return manifest.class_names, packs.answer(base, [facts] * len(images))
+    answers = packs.answer(base, [facts] * len(inputs))
+    return Asked(manifest.class_names, list(inputs), answers, unreadable)

@@ -155,7 +155,7 @@ def remove(folder: Path, name: str, out: Path) -> None:
         ConfigError: There is no such pack in it, or no other.
         PackError: The set is damaged.
     """
-    parts = _parts_of(folder)
+    parts = parts_of(folder)
     left = [part for part in parts if part[0] != name]
     if len(left) == len(parts) or not left:
         why = "is its only pack" if not left else "is not in it"
@@ -171,15 +171,15 @@ def load_routed(folder: Path) -> RoutedPacks:
     Raises:
         PackError: A pack is missing, altered, or does not go with the others.
     """
-    return _checked(_parts_of(folder))
+    return _checked(parts_of(folder))
 
 
 def _named(source: Path | tuple[str, Path]) -> list[tuple[str, Path, dict[str, str]]]:
     """Return the packs of an argument of `combine`."""
     if isinstance(source, Path):
-        return _parts_of(source)
+        return parts_of(source)
     name, folder = source
-    parts = _parts_of(folder)
+    parts = parts_of(folder)
     if len(parts) > 1:
         held = ", ".join(part[0] for part in parts)
         raise ConfigError(f"{name}={folder} is a set ({held}): name one pack, or give no name")
@@ -192,8 +192,12 @@ def _named(source: Path | tuple[str, Path]) -> list[tuple[str, Path, dict[str, s
     return [(name, path, keys) for _, path, keys in parts]
 
 
-def _parts_of(folder: Path) -> list[tuple[str, Path, dict[str, str]]]:
-    """Return name, folder and static keys of the packs of a set, or of one pack."""
+def parts_of(folder: Path) -> list[tuple[str, Path, dict[str, str]]]:
+    """Return name, folder and static keys of the packs of a set, or of one pack.
+
+    Raises:
+        PackError: The folder is neither, or a pack of it is missing or altered.
+    """
     if not (folder / SET_FILE).is_file():
         return [(load_pack(folder).manifest.task, folder, {})]
     path = folder / SET_FILE

@@ -15,7 +15,7 @@ from edgeclip.contract.hashing import sha256_bytes, sha256_file
 from edgeclip.contract.pack import PackClass
 from edgeclip.contract.prompt_columns import columns_sha256
 from edgeclip.contract.routing import RouterRow, gate_scores, pack_logits, top_k_gate
-from edgeclip.errors import ConfigError, PackError
+from edgeclip.errors import ConfigError, DataError, PackError
 from edgeclip.packs import load_pack
 from edgeclip.routed_images import ask_images
 from edgeclip.routed_packs import combine, load_routed, remove
@@ -130,6 +130,43 @@ def test_the_answer_names_the_pack_and_the_probabilities(
     assert night["pack"] == "other"
     assert set(day["probabilities"]) == {"leopard", "zebra", "blank"}
     assert sum(day["probabilities"].values()) == pytest.approx(1, abs=1e-5)
+
+
+def test_a_broken_image_does_not_keep_the_others_from_their_answers(
+    pack: Path, encoder: TinyEncoder, table: Path, tmp_path: Path
+) -> None:
+    image, broken = next(table.parent.rglob("leopard*.jpg")), tmp_path / "broken.jpg"
+    broken.write_bytes(b"cut")
+    given = ("--backbone", encoder.config, "--pretrained", encoder.weights, "--json")
+    done = CliRunner().invoke(app, ["pack", "ask", *map(str, (pack, broken, image, *given))])
+    answered, refused = json.loads(done.stdout)
+    assert (answered["image"], refused["image"]) == (str(image), str(broken))
+    assert sum(answered["probabilities"].values()) == pytest.approx(1, abs=1e-5)
+    assert isinstance(done.exception, DataError)
+    assert str(done.exception).endswith("; 1 of 2 images have no answer")
+    assert str(done.exception) == f"{broken}: {refused['error']}; 1 of 2 images have no answer"
+
+
+def test_a_set_tells_which_packs_it_holds_and_a_pack_what_it_is(
+    pack: Path, other: Path, tmp_path: Path
+) -> None:
+    combine([pack, other], tmp_path / "both", {"other": {"light": "infrared"}})
+    found = _run("inspect", tmp_path / "both")
+    assert "leopard 1.0.0" in found
+    assert "light=infrared" in found
+    told = json.loads(_run("inspect", pack, "--json"))["packs"]
+    assert [(each["name"], each["version"]) for each in told] == [("leopard", "1.0.0")]
+    assert told[0]["classes"] == load_pack(pack).manifest.class_names
+
+
+def test_one_pack_alone_is_not_combined_unless_it_is_told_for_which_images(
+    pack: Path, tmp_path: Path
+) -> None:
+    done = CliRunner().invoke(app, ["pack", "combine", str(pack), "--out", str(tmp_path / "set")])
+    assert isinstance(done.exception, ConfigError)
+    assert "alone is nothing to combine: name two packs or more" in str(done.exception)
+    _run("combine", pack, "--static", "leopard:light=infrared", "--out", tmp_path / "set")
+    assert list(load_routed(tmp_path / "set").packs) == ["leopard"]
 
 
 def test_packs_of_another_encoder_or_other_classes_are_refused(

@@ -1,0 +1,58 @@
+"""What lies in a pack, or in a set of packs, for people and as JSON."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from rich.markup import escape
+from rich.table import Table
+
+from edgeclip.contract.pack import PackManifest, read_pack_manifest, utc_text
+from edgeclip.routed_packs import parts_of
+
+
+def pack_facts(folder: Path) -> list[dict[str, Any]]:
+    """Return of each pack what it is, as JSON values.
+
+    Args:
+        folder: A pack, or a set of packs; all hashes are checked.
+
+    Raises:
+        PackError: It is neither, or damaged.
+    """
+    return [
+        {"name": name, "static": keys, **_facts(read_pack_manifest(path))}
+        for name, path, keys in parts_of(folder)
+    ]
+
+
+def _facts(pack: PackManifest) -> dict[str, Any]:
+    return {
+        "task": pack.task,
+        "version": pack.version,
+        "created_at": utc_text(pack.created_at),
+        "method": pack.method,
+        "encoder": f"{pack.base.arch}, {pack.base.pretrained}",
+        "classes": pack.class_names,
+        "thresholds": {name: limits.model_dump() for name, limits in pack.thresholds.items()},
+        "metrics": pack.metrics,
+    }
+
+
+def pack_table(facts: dict[str, Any]) -> Table:
+    """Return one pack of `pack_facts`, a line a fact."""
+    table = Table(show_header=False, box=None, title_justify="left", title=escape(facts["name"]))
+    asked = {name: limits["on"] for name, limits in facts["thresholds"].items()}
+    rows = {
+        "pack": f"{facts['task']} {facts['version']}, {facts['created_at'][:10]}",
+        "method": facts["method"],
+        "encoder": facts["encoder"],
+        "classes": ", ".join(facts["classes"]),
+        "alerts on": ", ".join(f"{name} from {on:.3f}" for name, on in asked.items()),
+        "answers where": ", ".join(f"{key}={value}" for key, value in facts["static"].items()),
+    }
+    for name, text in rows.items():
+        if text:
+            table.add_row(name, escape(text))
+    return table
