@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from edgeclip.errors import PublishError, run_application
+from edgeclip.errors import ConfigError, PublishError, run_application
 from edgeclip_device import cli_field
 from edgeclip_device.cli_command import command, desired
 from edgeclip_device.cli_outbox import outbox_app
@@ -218,8 +218,9 @@ def replay(
 def check_config(
     file: Annotated[Path, typer.Argument(help="device.toml")],
 ) -> None:
-    """Print the settings as they would be used, without secrets."""
+    """Print the settings as they would be used, without secrets, and what is wrong with them."""
     from edgeclip_device.config import load_settings
+    from edgeclip_device.config_faults import faults_of
     from edgeclip_device.credentials import broker_credentials, camera_credentials
     from edgeclip_device.sources.pipelines import pipeline_of
     from edgeclip_device.sources.pipelines import shown as shown_pipeline
@@ -233,6 +234,11 @@ def check_config(
     pipeline = pipeline_of(settings.camera, camera_credentials())
     if pipeline is not None:
         print(f"camera pipeline: {shown_pipeline(pipeline, camera_credentials())}")
+    faults = faults_of(settings)
+    for fault in faults:
+        print(f"{'wrong' if fault.stops else 'note'}: {fault}")
+    if faults and faults[0].stops:
+        raise ConfigError(f"{file}: {faults[0]}")
 
 
 def _print_replay(result: Any, as_json: bool) -> None:

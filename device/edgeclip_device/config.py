@@ -41,6 +41,15 @@ class ThresholdSettings(Settings):
     off: Probability | None = Field(None, description="A visit lasts while frames reach this.")
     peak: Probability | None = Field(None, description="The best frame must reach this.")
 
+    @model_validator(mode="after")
+    def _in_order(self) -> ThresholdSettings:
+        given = self.model_dump(exclude_none=True)
+        rising = [(key, given[key]) for key in ("off", "on", "peak") if key in given]
+        if [value for _, value in rising] != sorted(value for _, value in rising):
+            text = ", ".join(f"{key} = {value}" for key, value in rising)
+            raise ValueError(f"off <= on <= peak does not hold with {text}")
+        return self
+
 
 class InferenceSettings(Settings):
     """Table `[inference]`: which bundle decides, and on what it runs."""

@@ -21,6 +21,8 @@ from edgeclip.errors import ConfigError, DataError
 
 _PURPOSE = b"edgeclip withheld picture/1"
 _KEY_BYTES, _NONCE_BYTES = 32, 12
+_COPY = "copy it there, or correct the path"
+_THAT_ONE = "take the private key of the pair whose public one sealed the pictures"
 _HOW = "make one with `openssl genpkey -algorithm X25519 -out KEY; openssl pkey -in KEY -pubout`"
 
 
@@ -32,7 +34,9 @@ def read_public_key(path: Path) -> X25519PublicKey:
     """
     try:
         key = load_pem_public_key(path.read_bytes())
-    except (OSError, ValueError, UnsupportedAlgorithm) as error:
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read ({error.strerror}): {_COPY}") from error
+    except (ValueError, UnsupportedAlgorithm) as error:
         raise ConfigError(f"{path} holds no public key ({error}): {_HOW}") from error
     if not isinstance(key, X25519PublicKey):
         raise ConfigError(f"{path} is a key of another kind than X25519: {_HOW}")
@@ -60,10 +64,12 @@ def open_sealed(sealed: bytes, private_key: Path) -> bytes:
     """
     try:
         key = load_pem_private_key(private_key.read_bytes(), None)
-    except (OSError, ValueError, TypeError, UnsupportedAlgorithm) as error:
-        raise ConfigError(f"{private_key} holds no private key ({error}): {_HOW}") from error
+    except OSError as error:
+        raise ConfigError(f"{private_key} cannot be read ({error.strerror}): {_COPY}") from error
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+        raise ConfigError(f"{private_key} holds no private key ({error}): {_THAT_ONE}") from error
     if not isinstance(key, X25519PrivateKey):
-        raise ConfigError(f"{private_key} is a key of another kind than X25519: {_HOW}")
+        raise ConfigError(f"{private_key} is a key of another kind than X25519: {_THAT_ONE}")
     sender, nonce = sealed[:_KEY_BYTES], sealed[_KEY_BYTES : _KEY_BYTES + _NONCE_BYTES]
     try:
         shared = key.exchange(X25519PublicKey.from_public_bytes(sender))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from edgeclip.contract.settings import Settings
 
@@ -13,7 +13,7 @@ class VisitSettings(Settings):
     frames: int = Field(3, ge=1, le=60, description="N: so many frames must vote at the least ...")
     of: int = Field(10, ge=1, le=60, description="M: ... of the last M classified ones.")
     agreeing_pct: float = Field(
-        60.0, gt=0, le=100, description="So many of them must agree, in %; their median must, too."
+        60.0, ge=1, le=100, description="So many of them must agree, in %; their median must, too."
     )
     fast_path: bool = Field(
         True, description="One frame >= 0.98 with a margin >= 0.9 is enough for a detection."
@@ -39,6 +39,13 @@ class VisitSettings(Settings):
     report_unknown: bool = Field(
         False, description="Also tell, as routine, of what moved and is like no class."
     )
+
+    @field_validator("agreeing_pct", mode="before")
+    @classmethod
+    def _is_no_share(cls, value: object) -> object:
+        if isinstance(value, float) and 0 < value < 1:
+            raise ValueError(f"{value:g} is {value:g} %: write {value * 100:g} for {value:.0%}")
+        return value
 
     @model_validator(mode="after")
     def _n_of_m(self) -> VisitSettings:

@@ -28,6 +28,7 @@ from support.samples import detection
 
 Make = Callable[..., DeviceSettings]
 EXPECTED = [
+    "configuration", "command keys",
     "opencv", "gstreamer", "numpy", "gstreamer watchdog", "bundle", "tensorrt", "onnxruntime",
     "camera", "camera modes", "argus", "test frame", "clock", "rtc", "power mode", "over-current",
     "heat", "power rails", "disk", "file system", "card wear", "disk writes", "state folder",

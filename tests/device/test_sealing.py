@@ -45,7 +45,7 @@ def test_the_same_picture_is_never_sealed_alike(tmp_path: Path) -> None:
     assert seal(PICTURE, key) != seal(PICTURE, key)
 
 
-def test_a_key_of_another_kind_or_none_says_how_to_make_one(tmp_path: Path) -> None:
+def test_a_key_of_another_kind_or_none_says_what_to_do(tmp_path: Path) -> None:
     other = Ed25519PrivateKey.generate()
     (tmp_path / "pub").write_bytes(
         other.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
@@ -55,10 +55,14 @@ def test_a_key_of_another_kind_or_none_says_how_to_make_one(tmp_path: Path) -> N
     )
     with pytest.raises(ConfigError, match="another kind than X25519: make one with `openssl"):
         read_public_key(tmp_path / "pub")
-    with pytest.raises(ConfigError, match="another kind than X25519: make one with `openssl"):
+    with pytest.raises(ConfigError, match="another kind than X25519: take the private key of"):
         open_sealed(b"", tmp_path / "key")
-    with pytest.raises(ConfigError, match=r"none holds no public key .*: make one with"):
+    with pytest.raises(ConfigError, match=r"key holds no public key .*: make one with"):
+        read_public_key(tmp_path / "key")
+    with pytest.raises(ConfigError, match=r"none cannot be read \(No such .*\): copy it there"):
         read_public_key(tmp_path / "none")
+    with pytest.raises(ConfigError, match=r"none cannot be read \(No such .*\): copy it there"):
+        open_sealed(b"", tmp_path / "none")
 
 
 def test_the_command_opens_a_picture_where_the_private_key_is(tmp_path: Path) -> None:

@@ -17,9 +17,11 @@ from edgeclip_device.doctor.engine import check_bundle
 from edgeclip_device.doctor.identity import check_identity
 from edgeclip_device.doctor.services import check_services
 from edgeclip_device.doctor.storage import check_disk, check_outbox
+from edgeclip_device.doctor.tables import check_tables
 from edgeclip_device.doctor.vision import check_opencv, check_watchdog_element
 
 CHECKS: tuple[Check, ...] = (
+    check_tables,
     check_opencv,
     check_watchdog_element,
     check_bundle,
