@@ -25,6 +25,7 @@ CertificateKey = Annotated[Path | None, typer.Option(help="The certificate's pri
 Counter = Annotated[
     int | None, typer.Option(min=1, help="In place of the next one of the key's file.")
 ]
+WaitS = Annotated[float, typer.Option(min=0, help="How long to wait for the end, s.")]
 ValidS = Annotated[float, typer.Option(min=1, help="How long the device may take, s.")]
 
 
@@ -47,7 +48,7 @@ def command(
     certificate_file: Certificate = None,
     certificate_key: CertificateKey = None,
     valid_s: ValidS = 3600.0,
-    wait_s: Annotated[float, typer.Option(min=0, help="How long to wait for the end, s.")] = 60.0,
+    wait_s: WaitS = 60.0,
     counter: Counter = None,
     out: Annotated[Path | None, typer.Option(help="Where a snapshot is written.")] = None,
 ) -> None:
@@ -79,20 +80,32 @@ def desired(
     ca_file: CaFile = None,
     certificate_file: Certificate = None,
     certificate_key: CertificateKey = None,
+    wait_s: WaitS = 60.0,
     counter: Counter = None,
 ) -> None:
     """Sign a desired state and leave it with the broker; the device takes it when it connects."""
     from edgeclip.contract.settings import read_toml
+    from edgeclip_device.desired import refuse_impossible
 
+    tables = read_toml(file)
+    refuse_impossible(tables, file)
     sender = sender_of(
         key, device_id, project, (broker, ca_file, certificate_file, certificate_key)
     )
     made = sender.command(
-        "configure", {"tables": read_toml(file)}, valid_s=10 * 366 * 86_400.0, counter=counter
+        "configure", {"tables": tables}, valid_s=10 * 366 * 86_400.0, counter=counter
     )
-    sender.keep_desired(made)
+    final = sender.keep_desired(
+        made, lambda reply: _show(reply.model_dump(mode="json"), None), wait_s
+    )
+    if final is not None and final.state != "done":
+        raise PublishError(
+            f"{device_id}: {file} {final.state}: {final.reason}; the state before stays retained"
+        )
     print(f"retained on {sender.topics.desired}")
-    print(f"its reply comes on {sender.topics.reply(made.command_id)}, its hash in up/info")
+    if final is None:
+        print(f"no end within {wait_s:g} s: the device takes it when it connects")
+        print(f"its reply comes on {sender.topics.reply(made.command_id)}, its hash in up/info")
 
 
 def sender_of(

@@ -38,6 +38,12 @@ _ADMINS: Final = _OPERATORS | {
     "power.nvpmodel",
     "visits",
 }
+# A device of which no other key stands against what is wished.
+_TAKES_MOST: Final = {
+    "commands": {"lowest_threshold": 0.0, "highest_threshold": 1.0},
+    "power": {"windows": ["00:00-23:59"], "latitude": 0.0, "longitude": 0.0, "trigger": "any"},
+    "visits": {"frames": 1, "of": 60},
+}
 
 
 class Desired(Part):
@@ -117,6 +123,9 @@ def with_desired(
     """
     if desired is None:
         return settings
+    merged = settings.model_dump()
+    _merge(merged, desired.tables)
+    wanted = settings_from(merged, DeviceSettings, source="desired")
     allowed = _ADMINS if role == "admin" else _OPERATORS
     for key in _keys(desired.tables):
         if not any(key == name or key.startswith(name + ".") for name in allowed):
@@ -124,15 +133,31 @@ def with_desired(
                 f"desired: {key} cannot be set from afar by a key of role {role}: allowed are"
                 f" {', '.join(sorted(allowed))}"
             )
-    merged = settings.model_dump()
-    _merge(merged, desired.tables)
-    wanted = settings_from(merged, DeviceSettings, source="desired")
     if desired.thresholds:
         merged = wanted.model_dump()
         _merge(merged, {"inference": {"thresholds": desired.thresholds}})
         wanted = settings_from(merged, DeviceSettings, source="desired")
     _check_bounds(wanted, settings)
     return wanted
+
+
+def refuse_impossible(tables: dict[str, Any], file: Path) -> None:
+    """Refuse, before it is sent, a desired state that no device would take.
+
+    What the device alone knows (its own tables, the key's role, its pack) is left to it.
+
+    Args:
+        tables: Of the desired state.
+        file: Where they stand.
+
+    Raises:
+        ConfigError: A key is unknown or not to be set from afar, or a value is wrong.
+    """
+    most = DeviceSettings.model_validate(_TAKES_MOST)
+    try:
+        with_desired(most, Desired(tables=tables))
+    except ConfigError as error:
+        raise ConfigError(f"{file}: {str(error).removeprefix('desired: ')}") from error
 
 
 def _check_bounds(wanted: DeviceSettings, settings: DeviceSettings) -> None:

@@ -26,6 +26,7 @@ from edgeclip_device.credentials import Credentials
 from edgeclip_device.mqtt import EventQueue, Link, LinkConfig
 
 _CONNECT_S = 15.0
+_RETAINED_S = 2.0  # it comes with the subscription's answer
 _LINK_ID = 1
 
 OnReply = Callable[[Reply], None]
@@ -101,11 +102,17 @@ class Sender:
                     return reply
         return None
 
-    def keep_desired(self, command: Command) -> None:
-        """Publish a desired state, retained.
+    def keep_desired(self, command: Command, on_reply: OnReply, wait_s: float) -> Reply | None:
+        """Publish a desired state, retained; of one that is refused the one before stays.
 
         Args:
             command: Named configure.
+            on_reply: Told of every reply.
+            wait_s: How long at most.
+
+        Returns:
+            The final reply, or None where there was none in time: a device that is away takes the
+            state when it connects.
 
         Raises:
             ConfigError: The key cannot be read.
@@ -113,9 +120,17 @@ class Sender:
         """
         envelope = sealed(command, read_private_key(self.key), "desired").to_json()
         with self.connected(self.topics.reply(command.command_id)) as (link, events):
+            link.subscribe(self.topics.desired)
+            before = _retained(events, self.topics.desired)
             mid = link.publish(self.topics.desired, envelope, retain=True)
-            for _ in follow(events, mid, _CONNECT_S, until_taken=True):
-                return
+            for reply in follow(events, mid, wait_s):
+                on_reply(reply)
+                if reply.state in ("refused", "failed"):
+                    mid = link.publish(self.topics.desired, before, retain=True)
+                    list(follow(events, mid, _CONNECT_S, until_taken=True))
+                if reply.is_final:
+                    return reply
+        return None
 
     @contextmanager
     def connected(self, *topics: str) -> Iterator[tuple[Link, EventQueue]]:
@@ -191,6 +206,18 @@ def _await(events: EventQueue, kind: type[ev.Connected | ev.Subscribed]) -> None
         if isinstance(event, ev.SubscriptionRefused):
             raise PublishError(f"the broker refuses the replies: {event.reason}: see its ACL")
     raise PublishError("the broker does not answer: check --broker")
+
+
+def _retained(events: EventQueue, topic: str) -> bytes:
+    """Return what a broker keeps on a topic that was just subscribed to; empty without."""
+    deadline = time.monotonic() + _RETAINED_S
+    while (left := deadline - time.monotonic()) > 0:
+        event = _next(events, left)
+        if isinstance(event, ev.Arrived) and event.topic == topic and event.retained:
+            return event.payload
+        if isinstance(event, ev.SubscriptionRefused):
+            break  # who may only write here leaves nothing in place of what is refused
+    return b""
 
 
 def _next(events: EventQueue, left_s: float) -> ev.LinkEvent | None:
