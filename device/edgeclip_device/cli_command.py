@@ -11,6 +11,7 @@ import typer
 from edgeclip.errors import ConfigError, PublishError
 
 if TYPE_CHECKING:
+    from edgeclip.contract.commands import Reply
     from edgeclip_device.sender import Sender
 
 Device = Annotated[str, typer.Option("--device", help="The device's name.")]
@@ -61,11 +62,18 @@ def command(
         key, device_id, project, (broker, ca_file, certificate_file, certificate_key)
     )
     made = sender.command(_known(name), _arguments(args or []), valid_s, counter)
-    final = sender.send(made, lambda reply: _show(reply.model_dump(mode="json"), out), wait_s)
+    replies: list[dict[str, Any]] = []
+
+    def on_reply(reply: Reply) -> None:
+        replies.append(reply.model_dump(mode="json"))
+        _show(replies[-1], out)
+
+    final = sender.send(made, on_reply, wait_s)
     if final is None:
         raise PublishError(
-            f"{device_id} has not finished within {wait_s:g} s; it has until {made.not_after:%H:%M}"
-            f" UTC: its replies come on {sender.topics.reply(made.command_id)}"
+            f"{project}/{device_id} {_how_far(replies)} within {wait_s:g} s; it has until"
+            f" {made.not_after:%H:%M} UTC: its replies come on"
+            f" {sender.topics.reply(made.command_id)}"
         )
     if final.state != "done":
         raise PublishError(f"{device_id}: {name} {final.state}: {final.reason}")
@@ -166,6 +174,13 @@ def _arguments(pairs: list[str]) -> dict[str, Any]:
         except ValueError:
             found[key] = value
     return found
+
+
+def _how_far(replies: list[dict[str, Any]]) -> str:
+    if not replies:
+        return "has not answered (are --project and --device right, and is it online?)"
+    reason = replies[-1]["reason"]
+    return f"has not finished{f' ({reason})' if reason else ''}"
 
 
 def _show(reply: dict[str, Any], out: Path | None) -> None:

@@ -69,7 +69,9 @@ def send(
     )
     final = send_delivery(sender, delivery, url, (wait_s, counter), print)
     if final is None:
-        raise PublishError(f"{device_id} has not finished within {wait_s:g} s: send it again")
+        raise PublishError(
+            f"{project}/{device_id} has not finished within {wait_s:g} s: send it again"
+        )
     if final.state != "done":
         raise PublishError(f"{device_id}: {final.state}: {final.reason}")
     print(f"{final.data.get('packs')} runs in shadow; `pack list` there tells of its promotion")

@@ -24,11 +24,13 @@ from edgeclip_device.command_book import CommandBook, Pending, Verdict
 from edgeclip_device.config import DeviceSettings
 from edgeclip_device.desired import Desired, DesiredFile, with_desired
 from edgeclip_device.events import Arrived
+from edgeclip_device.locks import is_held
 from edgeclip_device.rollout.fetching import Fetching
 
 log = logging.getLogger(__name__)
 
 Act = Callable[[Pending], None]
+_NO_DETECT = "detect does not run: it is done once it does, if that is in time"
 _STRANGERS_AN_HOUR = 30  # of whom each is answered and written down
 
 
@@ -118,7 +120,8 @@ class CommandDesk:
         if command.name == "configure":
             self._desired.write(self._wanted(command))
         target = target_of(command)
-        self._book.take(command, (kind, key_id), Verdict("accepted"), target)
+        why = "" if target == "uplink" or is_held(self._settings.state, "detect") else _NO_DETECT
+        self._book.take(command, (kind, key_id), Verdict("accepted", why), target)
         if target == "uplink":
             pending = Pending(command.command_id, command.name, command.args, command.not_after)
             self._acts[command.name](pending)

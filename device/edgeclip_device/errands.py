@@ -35,6 +35,7 @@ REFUSED = "desired_refused"  # key in `meta`
 
 _LOOK_EVERY_S = 0.5
 _DONE = Verdict("done")
+_NOT_LIVE = "a watched folder has no live picture: those of its detections are on the dashboard"
 Image = NDArray[np.uint8]
 
 
@@ -148,7 +149,9 @@ class Errands:
 
     def _snapshot(self, pending: Pending, image: Image | None) -> None:
         if image is None:
-            self.book.finish(pending, Verdict("failed", "the camera gives no frame"))
+            is_watched = self._settings.camera.watch
+            why = _NOT_LIVE if is_watched else "the camera gives no frame"
+            self.book.finish(pending, Verdict("failed", why))
             return
         visible = self._reach.visible(image)
         if visible is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -39,3 +40,23 @@ def only_process(state: Path, job: str) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+def is_held(state: Path, job: str) -> bool:
+    """Say whether a living process does a job on a state folder; its number may be another's.
+
+    Args:
+        state: The state folder.
+        job: detect or uplink.
+    """
+    try:
+        descriptor = os.open(state / f"{job}.lock", os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False

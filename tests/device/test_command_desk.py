@@ -21,6 +21,7 @@ from edgeclip_device.command_desk import CommandDesk
 from edgeclip_device.config import DeviceSettings
 from edgeclip_device.desired import DesiredFile
 from edgeclip_device.events import Arrived, StopAsked
+from edgeclip_device.locks import only_process
 from edgeclip_device.mqtt import EventQueue
 from edgeclip_device.uplink_acts import UplinkActs, command_desk
 from support.clocks import NOON, StandingClock
@@ -71,6 +72,19 @@ def rig(make_settings: Make, tmp_path: Path) -> Iterator[Rig]:
     with closing(Backlog(device.state, clock)) as backlog:
         desk = command_desk(device, backlog, clock, events)
         yield Rig(desk, backlog, clock, admin, operator, stranger, events, device.state)
+
+
+def _waiting_for_detect(rig: Rig) -> str:
+    """Let a command for detect arrive; return the reason of its reply."""
+    reply = rig.send(_timely(rig.admin, "disarm"), rig.admin)
+    assert reply.state == "accepted"
+    return reply.reason
+
+
+def test_a_command_for_a_detect_that_does_not_run_is_taken_and_says_so(rig: Rig) -> None:
+    assert _waiting_for_detect(rig).startswith("detect does not run")
+    with only_process(rig.state, "detect"):
+        assert _waiting_for_detect(rig) == ""
 
 
 def _timely(commander: Commander, name: str = "ping", **changes: Any) -> Command:

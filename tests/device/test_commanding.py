@@ -112,6 +112,16 @@ def test_what_a_device_refuses_is_an_error_with_its_reason(
 
 
 @pytest.mark.broker
+def test_where_nobody_answers_project_and_device_are_named(
+    broker: Broker, admin: Commander
+) -> None:
+    whole = ["command", "ping", "--device", "jetson-1", "--project", "ridge", "--wait-s", "1"]
+    result = CliRunner().invoke(app, [*whole, "--key", str(admin.key), "--broker", broker.url])
+    assert isinstance(result.exception, PublishError)
+    assert str(result.exception).startswith("ridge/jetson-1 has not answered (are --project")
+
+
+@pytest.mark.broker
 def test_a_device_that_is_away_does_it_when_it_comes_back(
     obeying: DeviceSettings, broker: Broker, admin: Commander, start_uplink: StartUplink
 ) -> None:

@@ -182,7 +182,7 @@ def test_a_snapshot_of_a_person_is_withheld(
     assert reply.data == {}
 
 
-def test_a_quiet_watched_folder_takes_thresholds_again_and_again(
+def test_a_quiet_watched_folder_takes_thresholds_again_and_has_no_live_picture(
     make_settings: Make, tmp_path: Path
 ) -> None:
     (tmp_path / "card").mkdir()
@@ -196,3 +196,6 @@ def test_a_quiet_watched_folder_takes_thresholds_again_and_again(
             reply = running.ask("thresholds", class_name="leopard", on=0.7, peak=peak)
             assert reply.state == "done"
         assert running.thread.is_alive()
+        reply = running.ask("snapshot")
+    assert reply.state == "failed"
+    assert reply.reason.startswith("a watched folder has no live picture")

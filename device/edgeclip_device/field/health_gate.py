@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
 import sqlite3
 from contextlib import closing
 from dataclasses import dataclass
@@ -14,6 +12,7 @@ from urllib.parse import quote
 from edgeclip.errors import OutboxError
 from edgeclip_device.clock import boot_id, boot_now_ns
 from edgeclip_device.database import DATABASE_FILE, read_meta
+from edgeclip_device.locks import is_held
 from edgeclip_device.machine.disks import DiskSpace, disk_space
 from edgeclip_device.vitals import VITALS, Vitals
 
@@ -72,23 +71,8 @@ def _process(state: Path) -> list[str]:
     return [
         f"{job} does not run: systemctl status edgeclip-{job}"
         for job in ("detect", "uplink")
-        if not _is_held(state / f"{job}.lock")
+        if not is_held(state, job)
     ]
-
-
-def _is_held(lock: Path) -> bool:
-    """Say whether a living process holds a lock; its number alone may be another's by now."""
-    try:
-        descriptor = os.open(lock, os.O_RDONLY)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(descriptor)
-    return False
 
 
 def _of_vitals(vitals: Vitals | None) -> list[str]:
