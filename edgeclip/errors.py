@@ -162,6 +162,8 @@ def run_command_line(command: Callable[[], object]) -> None:
 def run_application(app: Callable[..., object], name: str) -> None:
     """Run a typer application as `run_command_line` does; a usage error is one line as well.
 
+    `--version` alone prints the program's version, which is that of all four.
+
     Args:
         app: Made with `rich_markup_mode=None`: a frame of rich's cuts names of options short.
         name: Of the program, however it was started.
@@ -169,6 +171,11 @@ def run_application(app: Callable[..., object], name: str) -> None:
     Raises:
         SystemExit: Always: 0, 2 after a usage error, or as `run_command_line`.
     """
+    if sys.argv[1:] == ["--version"]:
+        from importlib.metadata import version  # of the other runs none needs it
+
+        sys.stdout.write(f"{name} {version('edgeclip')}\n")
+        raise SystemExit(0)
     run_command_line(lambda: _run_without_frames(app, name))
 
 

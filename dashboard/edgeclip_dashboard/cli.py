@@ -13,6 +13,7 @@ from edgeclip.errors import run_application
 
 app = typer.Typer(
     help="Receive, acknowledge and show detections.",
+    epilog="--version alone prints the version.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,

@@ -21,6 +21,7 @@ from edgeclip_device.options import identity, parse_time, settings_of, watching
 
 app = typer.Typer(
     help="Watch a camera, and keep each detection on disk until the dashboard has it.",
+    epilog="--version alone prints the version.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,

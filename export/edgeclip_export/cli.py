@@ -21,6 +21,7 @@ from edgeclip_export.showing import AsJson, Bundle, megabytes, print_json, show_
 app = typer.Typer(
     name="edgeclip-export",
     help="Turn an adapter pack into a bundle that a device runs.",
+    epilog="--version alone prints the version.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,

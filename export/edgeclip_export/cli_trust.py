@@ -30,7 +30,10 @@ def keygen(
 
     public = make_key(key)
     print(f"wrote {key}: it signs; keep it to yourself, and off the devices")
-    print(f"wrote {public}: copy it to the devices and name it in [inference].public_keys")
+    print(
+        f"wrote {public}: copy it to the devices and name it in device.toml: for bundles in"
+        " [inference].public_keys, for commands in [commands].operators or .admins"
+    )
 
 
 def sign(

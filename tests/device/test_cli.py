@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -117,6 +118,27 @@ def test_outbox_status_shows_what_a_replay_left(
     assert (document["rows"], document["open_visits"]) == (2, 0)
     table = complete("outbox", "status", "--state", state)
     assert re.search(r"detections\s.*2, the oldest of", table.stdout)
+
+
+@pytest.mark.parametrize(
+    ("module", "name"),
+    [
+        ("edgeclip", "edgeclip"),
+        ("edgeclip_export", "edgeclip-export"),
+        ("edgeclip_device", "edgeclip-device"),
+        ("edgeclip_dashboard", "edgeclip-dashboard"),
+    ],
+)
+def test_every_program_tells_its_version(module: str, name: str) -> None:
+    script = f"from {module}.cli import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", script, "--version"], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == f"{name} {version('edgeclip')}\n"
+    helped = subprocess.run(
+        [sys.executable, "-c", script, "--help"], capture_output=True, text=True, check=True
+    )
+    assert "--version" in helped.stdout
 
 
 def test_check_config_prints_what_would_be_used_and_no_secret(tmp_path: Path) -> None:
