@@ -42,7 +42,7 @@ def data_check(
     given = reading.fields()
     options = settings_from({"data": source, **given}, ReadingOptions, source="edgeclip data check")
     with Bars(quiet=as_json) as bars:
-        dataset = open_dataset(options, bars)
+        dataset = open_dataset(options, bars, target or ())
     summary = checked(dataset, target or [], seed=seed)
     if as_json:
         print_json(summary.model_dump(mode="json"))
@@ -50,7 +50,7 @@ def data_check(
     from edgeclip.tables import data_tables
 
     show(data_tables(summary))
-    arguments = reading_arguments(source, given)
+    arguments = reading_arguments(source, given, target or ())
     next_command(f"edgeclip train {arguments} --backbone demo --out pack/")
 
 

@@ -48,6 +48,7 @@ def combine(
     ] = None,
 ) -> None:
     """Put packs together; each answers for images like those that it was trained on."""
+    from edgeclip.labels.classes import empty_target_doubt
     from edgeclip.routed_packs import combine as combine_packs
 
     if len(packs) == 1 and not static:
@@ -55,8 +56,13 @@ def combine(
             f"{packs[0]} alone is nothing to combine: name two packs or more, or say by --static"
             " which images it answers for"
         )
-    combine_packs([_source(text) for text in packs], out, _static(static or []))
+    routed = combine_packs([_source(text) for text in packs], out, _static(static or []))
     show(f"{escape(str(out))} holds the packs, each as it was")
+    for name, pack in routed.packs.items():
+        targets = pack.manifest.targets
+        show(escape(f"{name} {pack.manifest.version} alerts on {', '.join(targets)}"))
+        if doubt := empty_target_doubt(targets):
+            typer.echo(f"warning: {name}: {doubt}", err=True)
     next_command(shlex.join(["edgeclip", "pack", "ask", str(out), "image.jpg"]))
 
 

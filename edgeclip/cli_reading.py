@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import shlex
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Optional
@@ -99,14 +100,17 @@ class ReadingGiven:
         }
 
 
-def reading_arguments(source: Path, reading: Given) -> str:
+def reading_arguments(source: Path, reading: Given, targets: Sequence[str] = ()) -> str:
     """Return `--data` and the options that were given, as a person types them.
 
     Args:
         source: Is read.
         reading: What a command got.
+        targets: Classes that were asked for.
     """
     words = ["--data", str(source)]
+    for target in targets:
+        words += ["--target", target]
     for name, labels in reading["classes"].items():
         words += ["--class", f"{name}={','.join(labels)}"]
     for place, seconds in reading["time_offset"].items():

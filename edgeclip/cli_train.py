@@ -126,6 +126,7 @@ def train(
 
     from edgeclip.config import TrainConfig, default_cache
     from edgeclip.contract.settings import settings_from
+    from edgeclip.labels.classes import empty_target_doubt
     from edgeclip.progress import Bars
     from edgeclip.vain_options import check_training
 
@@ -135,6 +136,8 @@ def train(
     tables |= {"resume": resume, "cache": run.cache or default_cache()}
     config = settings_from(tables, TrainConfig, source="edgeclip train")
     check_training(config)
+    if doubt := empty_target_doubt(config.targets):
+        typer.echo(f"warning: {doubt}", err=True)
     from edgeclip.run_folder import run_path
     from edgeclip.trainer import train as train_pack  # torch: after what can be refused at once
 

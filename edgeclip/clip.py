@@ -149,7 +149,7 @@ def load_backbone(name: str, pretrained: str | None = None, *, device: str = "cp
         ConfigError: There is no such model or tag, or the file is of another activation.
         SetupError: The weights are not on this machine and cannot be fetched, or do not fit.
     """
-    model_name, weights = _resolve(name, pretrained)
+    model_name, weights = known_backbone(name, pretrained)
     quick_gelu = _takes_quick_gelu(name, model_name, weights)
     with _quiet():
         try:
@@ -188,8 +188,12 @@ def untrained_model(config: Path, seed: int) -> tuple[Any, Callable[[list[str]],
     return model, _tokenizer(model_name)
 
 
-def _resolve(name: str, pretrained: str | None) -> tuple[str, str]:
-    """Return the name that open_clip knows, and its tag or checkpoint file."""
+def known_backbone(name: str, pretrained: str | None) -> tuple[str, str]:
+    """Return the name that open_clip knows, and its tag or checkpoint file; loads nothing.
+
+    Raises:
+        ConfigError: There is no such model, tag or file.
+    """
     if name == DEMO:
         weights = DEMO_FOLDER / "demo.safetensors"
         return _register(DEMO_FOLDER / "demo.json", _DEMO_MODEL), str(weights)
@@ -225,9 +229,7 @@ def _register(config: Path, name: str | None = None) -> str:
         content = json.loads(config.read_text(encoding="utf-8"))
         complete = {"embed_dim", "vision_cfg", "text_cfg"} <= set(content)
     except (OSError, ValueError, TypeError) as error:
-        raise ConfigError(
-            f"{config}: no readable model configuration ({error}): check the path"
-        ) from error
+        raise ConfigError(f"{config}: no readable model configuration ({error})") from error
     if not complete:
         raise ConfigError(f"{config}: embed_dim, vision_cfg or text_cfg is missing: not a model")
     model_name = name or config.stem

@@ -203,6 +203,8 @@ def _usage_line(error: Any) -> str:
     if option and hasattr(error, "possibilities"):
         near = difflib.get_close_matches(option, error.possibilities or (), n=1)
         said = f"there is no option {option}" + (f": did you mean {near[0]}?" if near else "")
+    said = re.sub(r"Input should be a valid integer.*as an integer", "write a whole number", said)
+    said = re.sub(r"Input should be a valid number.*as a number", "write a number", said)
     said = re.sub(r"\. Did you mean '([^']*)'.*", r": did you mean \1?", said).rstrip(".")
     help_at = "" if said.endswith("?") or not command else f": see {command} --help"
     return f"{command}: {said}{help_at}" if command else said

@@ -118,8 +118,8 @@ def router_bytes(row: RouterRow) -> bytes:
 
 def combine(
     sources: Sequence[Path | tuple[str, Path]], out: Path, static: Mapping[str, Mapping[str, str]]
-) -> None:
-    """Put packs together; each is copied as it is.
+) -> RoutedPacks:
+    """Put packs together; each is copied as it is. Return them.
 
     Args:
         sources: Packs, or sets of packs; a pack may come with the name that it has in the set,
@@ -144,8 +144,9 @@ def combine(
     if unknown := sorted(set(static) - set(names)):
         raise ConfigError(f"--static {unknown[0]}: there is no such pack; {', '.join(names)} are")
     known = [(name, path, dict(static.get(name, own))) for name, path, own in parts]
-    _checked(known)
+    routed = _checked(known)
     _write(known, out)
+    return routed
 
 
 def remove(folder: Path, name: str, out: Path) -> None:

@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from edgeclip.contract.hashing import sha256_bytes
-from edgeclip.errors import ConfigError, DataError
-from edgeclip.labels.classes import BLANK
+from edgeclip.errors import DataError
+from edgeclip.labels.classes import BLANK, require_targets
 from edgeclip.split_checks import RANDOM_SPLIT, check_parts, places_are_apart
 from edgeclip.split_groups import Images, bursts_by_class, location_groups, sequence_groups
 from edgeclip.split_rows import PARTS, Part
@@ -139,10 +139,7 @@ def plan_split(
         ConfigError: A target is no class of the data.
         DataError: No split exists, or the one that the source states tests on what taught.
     """
-    if unknown := [name for name in targets if name not in class_names]:
-        raise ConfigError(
-            f"--target {unknown[0]} is no class of the data: classes are {', '.join(class_names)}"
-        )
+    require_targets(targets, class_names)
     if images and all(image.part for image in images):
         return _given(images, class_names, targets, (taught, stated_by_data(insisted=insisted)))
     if targets:
@@ -276,7 +273,8 @@ def _warnings(images: Images, level: Level) -> list[str]:
     if level == "location, validation by sequence":
         warnings.append("too few places for three parts: validation shares places with training")
     if unknown > 0:
-        warnings.append(f"{unknown} of {len(images)} images have no location: split by sequence")
+        own = "" if level == "sequence" else ": only these are split by sequence"
+        warnings.append(f"no location is known of {unknown} of {len(images)} images{own}")
     alone = sum(image.sequence.startswith("?/file ") for image in images)
     if alone:
         warnings.append(

@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from edgeclip.errors import DataError
+from edgeclip.labels.classes import empty_target_doubt
 from edgeclip.labels.dataset import Dataset, LabelledImage, count_by_class_and_location
 from edgeclip.labels.sequence_labels import for_learning
 from edgeclip.split_rows import PARTS
@@ -150,7 +151,7 @@ def summary_of(
         left_out=dict(dataset.left_out),
         problems=[ProblemLine(kind=p.kind, where=p.where, what=p.what) for p in dataset.problems],
         notes=list(dataset.notes),
-        warnings=split_warnings + _warnings(lines, targets, images),
+        warnings=[*dataset.warnings, *split_warnings, *_warnings(lines, targets, images)],
         infrared_share=infrared / len(images),
         small_images=sum(_is_thumbnail(image) for image in images),
         **_grouping(images),
@@ -216,6 +217,8 @@ def _warnings(
     copied = sum(image.time_origin == "file's own time" for image in images)
     if copied:
         warnings.append(f"{copied} times are the files' own: a copy has that of the copying")
+    if doubt := empty_target_doubt(targets):
+        warnings.append(doubt)
     unscored = [line.name for line in lines if line.name not in targets and line.name != "blank"]
     if targets and unscored:
         warnings.append(f"not targets, so learned but never alerted: {_some(unscored)}")

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from edgeclip.clip import known_backbone
 from edgeclip.config import TrainConfig
 from edgeclip.contract.files import refuse_filled
 from edgeclip.contract.pack import PACK_FILE, PackManifest
@@ -103,7 +104,8 @@ def train(
         _refuse_to_replace(config)  # before minutes of work
         tried_by(config.method)
         looks = looks_in(folder for folder in (config.on, config.out) if folder)
-        dataset = for_learning(open_dataset(config, bars))
+        known_backbone(config.backbone, config.pretrained)  # before thousands of files are opened
+        dataset = for_learning(open_dataset(config, bars, config.targets))
         require_two_classes(dataset.class_names)
         targets, split = _split(config, dataset)
         run = TrainingRun(config, dataset, split, targets, bars)

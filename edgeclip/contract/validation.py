@@ -14,6 +14,12 @@ _MOST_PROBLEMS = 5
 _LOGIN = re.compile(r"(?<=://)\S*@")  # to the last @: a password may hold any character
 _PASSWORD = re.compile(r"\b(user-pw|password)\s*=\s*[^\s{]\S*")
 
+_FORMS = {
+    r"^\d{1,5}\.\d{1,5}\.\d{1,5}$": "three numbers, as 1.0.0",
+    r"^[a-z0-9][a-z0-9-]{0,31}$": "1 to 32 letters a-z, digits and -, as leopard-night",
+}
+"""What patterns of versions and names mean; others are shown as they are."""
+
 
 def explain(error: ValidationError, model: type[BaseModel], source: str) -> str:
     """Return one line for all problems of a validation error.
@@ -55,7 +61,8 @@ def said(details: typing.Mapping[str, typing.Any]) -> str:
     if details["type"] == "path_type":
         return "is no path: write one in quotes"
     if details["type"] == "string_pattern_mismatch":
-        return f"is not of the form {details['ctx']['pattern'].strip('^$')}"
+        pattern = details["ctx"]["pattern"]
+        return f"is not {_FORMS.get(pattern) or 'of the form ' + pattern.strip('^$')}"
     return str(details["msg"])
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from edgeclip.contract.pack import ObservationType
 from edgeclip.errors import ConfigError, DataError
@@ -112,6 +112,34 @@ class ClassMap:
         near = difflib.get_close_matches(normal(given[0]), sorted(found), n=3)
         hint = f"did you mean {', '.join(near)}?" if near else f"labels: {', '.join(sorted(found))}"
         raise ConfigError(f"--class {name}: no label {', '.join(given)} in the data: {hint[:300]}")
+
+
+def require_targets(targets: Sequence[str], names: Collection[str]) -> None:
+    """Check that what is to be alerted on are classes of the data.
+
+    Raises:
+        ConfigError: One is none; the message names the class that may be meant.
+    """
+    unknown = next((target for target in targets if target not in names), None)
+    if unknown is None:
+        return
+    several = [part.strip() for part in unknown.split(",")]
+    near = difflib.get_close_matches(unknown, sorted(names), n=1)
+    hint = f"did you mean {near[0]}?" if near else f"classes are {', '.join(sorted(names))}"
+    if len(several) > 1 and set(several) <= set(names):
+        hint = f"repeat the option: {' '.join(f'--target {part}' for part in several)}"
+    raise ConfigError(f"--target {unknown} is no class of the data: {hint}")
+
+
+def empty_target_doubt(targets: Iterable[str]) -> str | None:
+    """Return what to say where an image without an animal raises an alert, else None."""
+    empty = [name for name in targets if observation_type(name) == "blank"]
+    if not empty:
+        return None
+    return (
+        f"target {empty[0]}: a device alerts on each image without an animal: leave --target"
+        f" {empty[0]} out unless that is meant"
+    )
 
 
 def require_two_classes(names: Sequence[str]) -> None:

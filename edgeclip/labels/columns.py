@@ -64,6 +64,7 @@ class Columns:
         corners: Whether these are opposite corners, not a corner with width and height.
         size: The frame's width and height, or None.
         notes: What was chosen, for the person who checks it.
+        doubts: Columns that look like misspelt ones, for meanings that no column has.
     """
 
     path: str | None
@@ -79,6 +80,7 @@ class Columns:
     corners: bool
     size: tuple[str, ...] | None
     notes: tuple[str, ...]
+    doubts: tuple[str, ...]
 
 
 def find_columns(header: Sequence[str]) -> Columns:
@@ -96,7 +98,9 @@ def find_columns(header: Sequence[str]) -> Columns:
     chosen = {meaning: names[0] if names else None for meaning, names in found.items()}
     own = _first(BOXES, by_name)
     box = own or _first(CORNERS, by_name)
-    notes = [_note(meaning, names, header) for meaning, names in found.items()]
+    meant = {m: misspelt(header, m) for m, names in found.items() if not names}
+    doubts = [f"{like[0][:40]!r} looks like {like[1]}" for like in meant.values() if like]
+    notes = [_note(meaning, names) for meaning, names in found.items() if not meant.get(meaning)]
     if box:
         notes.append(f"box = columns {', '.join(box)}")
     return Columns(
@@ -106,6 +110,7 @@ def find_columns(header: Sequence[str]) -> Columns:
         corners=box is not None and own is None,
         size=_group(SIZE, by_name),
         notes=tuple(note for note in notes if note),
+        doubts=tuple(doubts),
     )
 
 
@@ -141,10 +146,8 @@ def _group(group: Sequence[str], by_name: dict[str, str]) -> tuple[str, ...] | N
     return names if all(names) else None
 
 
-def _note(meaning: str, names: Sequence[str], header: Sequence[str]) -> str:
+def _note(meaning: str, names: Sequence[str]) -> str:
     if not names:
-        meant = misspelt(header, meaning)
-        hint = f": {meant[0][:40]!r} looks like {meant[1]}" if meant else ""
-        return "" if meaning in _QUIET and not hint else f"no column for {meaning}{hint}"
+        return "" if meaning in _QUIET else f"no column for {meaning}"
     others = f" (not {', '.join(names[1:])})" if len(names) > 1 else ""
     return f"{meaning} = column {names[0]}{others}"

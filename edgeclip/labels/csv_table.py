@@ -10,7 +10,7 @@ from typing import Final
 from edgeclip.contract.preprocess_spec import Box
 from edgeclip.errors import DataError
 from edgeclip.labels.boxes import from_corners, numbers_of, relative_box
-from edgeclip.labels.columns import ALIASES, Columns, find_columns, misspelt
+from edgeclip.labels.columns import ALIASES, Columns, find_columns
 from edgeclip.labels.paths import PathFinder
 from edgeclip.labels.reading import ReadingOptions
 from edgeclip.labels.sample import GivenPart, LabelTable, Problem, ProblemKind, Sample
@@ -49,17 +49,25 @@ def read_csv(options: ReadingOptions) -> LabelTable:
         reader.take(number, row)
     reader.refuse_pixels()
     notes = [*table.notes(), *columns.notes, *reader.notes()]
-    return LabelTable(path, tuple(reader.samples), tuple(reader.problems), tuple(notes))
+    return LabelTable(
+        path,
+        tuple(reader.samples),
+        tuple(reader.problems),
+        tuple(notes),
+        tuple(f"{path.name}: {doubt}: rename that column" for doubt in columns.doubts),
+    )
 
 
 def _no_column(options: ReadingOptions, header: Sequence[str], columns: Columns) -> str:
-    missing = "path" if columns.path is None else "label"
-    meant = misspelt(header, missing)
-    hint = f"{meant[0][:40]!r} looks like {meant[1]}: rename it, or " if meant else ""
+    own = {"path": columns.path, "label": columns.label}
+    missing = [meaning for meaning, column in own.items() if column is None]
+    rename = "rename them" if len(columns.doubts) > 1 else "rename it"
+    hint = f"{', '.join(columns.doubts)}: {rename}, or " if columns.doubts else ""
     found = " ".join(", ".join(header).split())[:200]
+    names = ", and one ".join(", ".join(ALIASES[meaning]) for meaning in missing)
     return (
-        f"{options.data}: no column for {missing}; columns are {found}:"
-        f" {hint}call one {', '.join(ALIASES[missing])}"
+        f"{options.data}: no column for {' and '.join(missing)}; columns are {found}:"
+        f" {hint}call one {names}"
     )
 
 

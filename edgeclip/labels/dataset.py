@@ -11,7 +11,7 @@ from pathlib import Path
 from edgeclip.contract.hashing import sha256_bytes
 from edgeclip.contract.preprocess_spec import Box
 from edgeclip.errors import DataError
-from edgeclip.labels.classes import BLANK, ClassMap
+from edgeclip.labels.classes import BLANK, ClassMap, require_targets
 from edgeclip.labels.clocks import Frame, TimeOrigin, clock_doubts, time_taken
 from edgeclip.labels.detector_boxes import with_detector_boxes
 from edgeclip.labels.given_split import given_parts
@@ -83,6 +83,7 @@ class Dataset:
         problems: What could not be used, each with its place.
         notes: What was assumed.
         rows: Labelled files that the source names.
+        warnings: Mistakes that are likely in the source, such as a misspelt column.
     """
 
     source: Path
@@ -92,6 +93,7 @@ class Dataset:
     problems: tuple[Problem, ...]
     notes: tuple[str, ...]
     rows: int
+    warnings: tuple[str, ...] = ()
 
     @property
     def sha256(self) -> str:
@@ -114,6 +116,7 @@ def read_labels(
 def read_dataset(
     options: ReadingOptions,
     *,
+    targets: Sequence[str] = (),
     started: Callable[[int], None] = lambda _: None,
     advance: Callable[[], None] = lambda: None,
 ) -> Dataset:
@@ -121,14 +124,19 @@ def read_dataset(
 
     Args:
         options: All of what is read, and how.
+        targets: Must be classes of the labels: looked at before thousands of files are opened.
         started: Called with the number of files to open.
         advance: Called after each file.
 
     Raises:
-        ConfigError: A label that was asked for does not occur.
+        ConfigError: A label or target that was asked for does not occur.
         DataError: There are no labels, or no image can be used.
     """
     table = with_detector_boxes(read_source(options), options)
+    if targets:
+        labels = {sample.label for sample in table.samples}
+        found = {ClassMap(options.classes, labels).class_of(label) for label in labels}
+        require_targets(targets, {name for name in found if name})
     return load_dataset(table, options.classes, options=options, started=started, advance=advance)
 
 
@@ -177,6 +185,7 @@ def load_dataset(
         problems=tuple(problems),
         notes=tuple(notes),
         rows=len(files) + sum(problem.kind == "path" for problem in table.problems),
+        warnings=table.warnings,
     )
 
 

@@ -80,9 +80,11 @@ class LabelTable:
         samples: In a fixed order.
         problems: What could not be used.
         notes: What was assumed: columns, separator, layout.
+        warnings: Mistakes that are likely in the source, such as a misspelt column.
     """
 
     source: Path
     samples: tuple[Sample, ...]
     problems: tuple[Problem, ...]
     notes: tuple[str, ...]
+    warnings: tuple[str, ...] = ()

@@ -113,11 +113,21 @@ def test_a_check_of_folders_says_which_layout_it_assumed(tmp_path: Path) -> None
         (["data", "check", "images", "--class", "cat=lepard"], 2, "did you mean leopard?"),
         (["data", "check", "empty"], 6, "no image found: expected empty/<label>/"),
         (["data", "check", "corrupt"], 6, "none of 2 labelled files can be used"),
-        (["train", "--data", "images", "--out", "p", "--backbone", "ViT-B-33"], 6, "too few"),
+        (["train", "--data", "images", "--out", "p", "--backbone", "ViT-B-33"], 2, "did you mean"),
         (
             ["train", "--data", "images", "--out", "p", "--backbone", "demo", "--task", "../x"],
             2,
-            "task: ",
+            "task: is not 1 to 32 letters a-z, digits and -, as leopard-night, found '../x'",
+        ),
+        (
+            ["train", "--data", "images", "--out", "p", "--backbone", "demo", "--version", "1"],
+            2,
+            "version: is not three numbers, as 1.0.0, found '1'",
+        ),
+        (
+            ["train", "--data", "images", "--out", "p", "--backbone", "demo", "--folds", "two"],
+            2,
+            "Invalid value for '--folds': write a whole number",
         ),
         (["evaluate", "--pack", "images", "--data", "images"], 5, "no readable pack.json"),
         (["data", "render", "out", "--species", "dodo"], 2, "'dodo' cannot be rendered"),
@@ -137,6 +147,29 @@ def test_what_cannot_be_done_is_one_line_and_an_exit_code(
     assert (done.returncode, done.stdout) == (code, "")
     (line,) = (line for line in done.stderr.splitlines() if "opening images" not in line)
     assert message in line
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--backbone", "dem"), "--backbone dem is not a model of open_clip: did you mean demo?"),
+        (("--backbone", "ViT-B-32"), "--backbone ViT-B-32 needs --pretrained TAG or FILE"),
+        (
+            ("--backbone", "ViT-B-32", "--pretrained", "/nope.pt"),
+            "--pretrained /nope.pt is neither a file nor a tag of ViT-B-32",
+        ),
+        (("--backbone", "demo", "--target", "lepard"), "did you mean leopard?"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)
+def test_a_training_refuses_backbone_and_target_before_it_opens_an_image(
+    tmp_path: Path, options: tuple[str, ...], message: str
+) -> None:
+    for label in ("leopard", "blank"):
+        save(tmp_path / f"images/{label}/0.jpg", draw(label, 0))
+    done = _edgeclip("train", "--data", "images", "--out", "pack", *options, cwd=tmp_path)
+    (line,) = done.stderr.splitlines()
+    assert (done.returncode, message in line) == (2, True), line
 
 
 def test_a_drawn_set_can_be_read(tmp_path: Path) -> None:

@@ -133,6 +133,47 @@ def test_what_a_person_reads_has_places_bursts_times_doubts_and_the_next_command
         assert part in text
 
 
+def test_a_misspelt_column_is_warned_of_and_images_without_a_place_are_counted(
+    tmp_path: Path,
+) -> None:
+    rows: list[tuple[object, ...]] = [*_images(tmp_path)]
+    misspelt = write_table(tmp_path / "a.csv", [("path", "label", "locaton"), *rows])
+    warned = " ".join(_check(misspelt).split())
+    assert "warning: a.csv: 'locaton' looks like location: rename that column" in warned
+    assert "assumed: no column for location" not in warned
+    save(tmp_path / "extra.jpg", draw("leopard", 99))
+    known: list[tuple[object, ...]] = [
+        ("path", "label", "site"),
+        *rows,
+        ("extra.jpg", "leopard", ""),
+    ]
+    text = " ".join(_check(write_table(tmp_path / "b.csv", known)).split())
+    assert "no location is known of 1 of 9 images: only these are split by sequence" in text
+
+
+def test_an_empty_class_as_target_is_asked_about(tmp_path: Path) -> None:
+    text = " ".join(_check(_table(tmp_path), "--target", "blank").split())
+    assert "warning: target blank: a device alerts on each image without an animal" in text
+    assert text.endswith(f"--data {tmp_path}/labels.csv --target blank --backbone demo --out pack/")
+
+
+@pytest.mark.parametrize(
+    ("target", "hint"),
+    [
+        ("lepard", "did you mean leopard?"),
+        ("leopard,blank", "repeat the option: --target leopard --target blank"),
+        ("42", "classes are blank, leopard"),
+    ],
+)
+def test_a_target_that_is_no_label_is_refused_before_an_image_is_opened(
+    tmp_path: Path, target: str, hint: str
+) -> None:
+    done = CliRunner().invoke(app, ["data", "check", str(_table(tmp_path)), "--target", target])
+    assert isinstance(done.exception, ConfigError)
+    assert str(done.exception) == f"--target {target} is no class of the data: {hint}"
+    assert "opening images" not in done.stderr
+
+
 def test_many_classes_are_summed_behind_the_largest(tmp_path: Path) -> None:
     rows: list[tuple[object, ...]] = [("path", "label", "site")]
     for number in range(24):

@@ -63,7 +63,9 @@ def test_invariant_28_packs_stay_bit_for_bit_when_others_are_put_beside_them_or_
     pack: Path, other: Path, tmp_path: Path
 ) -> None:
     both, one = tmp_path / "both", tmp_path / "one"
-    assert "next: edgeclip pack ask" in _run("combine", pack, other, "--out", both)
+    said = _run("combine", pack, other, "--out", both)
+    assert "next: edgeclip pack ask" in said
+    assert "leopard 1.0.0 alerts on leopard" in said
     assert _hashes(both / "packs/leopard") == _hashes(pack)
     assert _hashes(both / "packs/other") == _hashes(other)
     _run("remove", both, "--part", "leopard", "--out", one)

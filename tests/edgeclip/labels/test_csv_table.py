@@ -96,10 +96,25 @@ def test_of_two_columns_for_one_meaning_the_choice_is_said(folder: Path) -> None
             "path,Speceis\na.jpg,cat\n",
             "columns are path, Speceis: 'Speceis' looks like species: rename it, or call one label",
         ),
+        (
+            "path,Speceis,locaton\na.jpg,cat,ridge\n",
+            "'Speceis' looks like species, 'locaton' looks like location: rename them, or call",
+        ),
+        ("what,kind\na,cat\n", "no column for path and label; .* image_path, and one label, spec"),
         ("path,label\na.jpg,c\0at\n", "holds NUL bytes"),
         ('path,label\na.jpg,"cat' + "x" * 200_000, "row .* is broken"),
     ],
-    ids=["empty", "blank lines", "no path", "no label", "misspelt", "binary", "endless field"],
+    ids=[
+        "empty",
+        "blank lines",
+        "no path",
+        "no label",
+        "misspelt",
+        "two misspelt",
+        "neither",
+        "binary",
+        "endless field",
+    ],
 )
 def test_a_table_that_cannot_be_used_says_why(folder: Path, text: str, message: str) -> None:
     with pytest.raises(DataError, match=message):
