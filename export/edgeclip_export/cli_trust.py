@@ -78,4 +78,5 @@ def add_pack(
     instead = f", in place of {added.replaces}" if added.replaces else ""
     print(f"added {own.task} {own.version}{instead} to {bundle} ({megabytes(added.size_bytes)})")
     if added.was_signed and not key:
-        print(f"the signature was of the bundle before: next: edgeclip-export sign {bundle} --key")
+        print("the signature was of the bundle before, and is gone")
+        print(f"next: edgeclip-export sign {bundle} --key FILE, your private key's")

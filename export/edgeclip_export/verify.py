@@ -6,7 +6,14 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from edgeclip.contract.binding import slots_to_bind
-from edgeclip.contract.bundle import BundleManifest, read_bundle, read_pack_at
+from edgeclip.contract.bundle import (
+    ENGINES_FOLDER,
+    MANIFEST_FILE,
+    SIGNATURE_FILE,
+    BundleManifest,
+    read_bundle,
+    read_pack_at,
+)
 from edgeclip.contract.engine_gate import Outputs
 from edgeclip.contract.requires import require_runtime
 from edgeclip.errors import BackendError, BundleMismatchError, ParityError, SetupError
@@ -19,6 +26,7 @@ from edgeclip_export.real_frames import real_frames
 from edgeclip_export.sign import read_signed_bundle
 
 BACKENDS = ("ort", "trt", "rtx")
+_NAMED = 5  # stray files that a line has room for
 HOSTS = {"trt": EngineHost.of("tensorrt"), "rtx": EngineHost.of("tensorrt_rtx")}
 
 
@@ -61,7 +69,9 @@ def verify_bundle(
     for name in (backend,) if backend else BACKENDS:
         try:
             if keys and name in hosts and not backend:
-                raise SetupError(f"no signature stands over engines: --backend {name} runs it")
+                absent += 1
+                checklist.add(_unsigned(name))
+                continue
             checks = _checks(name, bundle, manifest, hosts, further)
         except (SetupError, BundleMismatchError) as error:
             if backend:
@@ -94,9 +104,37 @@ def _whole(bundle: Path, keys: Sequence[Path], checklist: Checklist) -> BundleMa
     else:
         manifest = read_bundle(bundle)
     checklist.add(Check("hashes of all files", True, note=f"{len(manifest.files)} files"))
+    checklist.add(*_strays(bundle, manifest))
     for reference in manifest.packs:
         read_pack_at(bundle, manifest, reference)
     return manifest
+
+
+def _unsigned(backend: str) -> Check:
+    """Return the line of an engine that is not loaded where only what is signed is believed."""
+    note = (
+        "not run: engines are made on each machine, and the signature is not of them;"
+        f" --backend {backend} runs this machine's even so"
+    )
+    return Check(f"backend {backend}", None, note=note)
+
+
+def _strays(bundle: Path, manifest: BundleManifest) -> list[Check]:
+    """Return the line that names files which no hash stands for."""
+    known = {*manifest.files, MANIFEST_FILE, SIGNATURE_FILE}
+    found = sorted(path.relative_to(bundle) for path in bundle.rglob("*") if path.is_file())
+    strays = [
+        path.as_posix()
+        for path in found
+        if path.as_posix() not in known
+        and path.parts[0] != ENGINES_FOLDER
+        and not path.name.startswith(".")  # locks, and what is being written
+    ]
+    if not strays:
+        return []
+    more = f" and {len(strays) - _NAMED} more" if len(strays) > _NAMED else ""
+    note = f"{', '.join(strays[:_NAMED])}{more}: nothing reads them, and no hash is of them"
+    return [Check("files that are not the bundle's", None, note=note)]
 
 
 def _graph(bundle: Path, manifest: BundleManifest) -> OrtGraph:

@@ -105,7 +105,7 @@ def test_a_bundle_is_signed_verified_and_signed_again_with_a_further_pack(
     assert f"by key {key_id}" in run("inspect", bundle).out
     assert run("verify", bundle, "--key", public).out.startswith("✓ signature")
     added = run("add-pack", bundle, pack)
-    assert added.last_line.endswith(f"next: edgeclip-export sign {bundle} --key")
+    assert added.last_line == f"next: edgeclip-export sign {bundle} --key FILE, your private key's"
     assert run("verify", bundle, "--key", public).code == 5
     assert json.loads(run("inspect", bundle, "--json").out)["signed_by"] is None
 

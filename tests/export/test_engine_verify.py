@@ -121,7 +121,8 @@ def test_with_a_key_an_engine_is_loaded_only_where_it_is_named(own: Path, tmp_pa
     shown: list[Check] = []
     verify_bundle(own, shown.append, [public], hosts=_hosts(own))
     assert shown[-2].line() == (
-        "- backend trt  absent: no signature stands over engines: --backend trt runs it"
+        "- backend trt  not run: engines are made on each machine, and the signature is not of"
+        " them; --backend trt runs this machine's even so"
     )
     verify_bundle(own, shown.append, [public], backend="trt", hosts=_hosts(own))
     assert shown[-1].line().startswith("✓ trio 1.0.0, tensorrt, rung fp16")

@@ -33,6 +33,17 @@ def test_a_whole_bundle_passes_and_its_checks_are_handed_on(bundle: Path) -> Non
     assert checks[0].note == "7 files"
 
 
+def test_files_that_are_not_the_bundle_s_are_named(bundle: Path) -> None:
+    (bundle / "notes").mkdir()
+    (bundle / "notes/extra.txt").write_text("")
+    (bundle / "engines").mkdir()
+    (bundle / "engines/a.engine").write_text("")
+    (bundle / ".add-pack.lock").write_text("")
+    checks = verify_bundle(bundle, _ignore, backend="ort")
+    (stray,) = [check.line() for check in checks if check.passed is None]
+    assert stray.startswith("- files that are not the bundle's  notes/extra.txt: nothing reads")
+
+
 def test_golden_outputs_that_the_graph_does_not_give_are_found(bundle: Path) -> None:
     path = bundle / PACK / "golden.npz"
     with np.load(path) as archive:
