@@ -19,7 +19,7 @@ from edgeclip_device.clock import SystemClock, WallClock
 from edgeclip_device.database import ALERT, IN_FLIGHT, PRIORITIES, QUEUED
 from edgeclip_device.due import DueTimes
 from edgeclip_device.parts import Part
-from edgeclip_device.power.schedule import REST, Rest
+from edgeclip_device.power.schedule import REST, UNTIMED, Rest
 from edgeclip_device.rows import MediaRow, Released, Row
 from edgeclip_device.running import RUNNING, Running
 
@@ -215,9 +215,9 @@ class Backlog:
         with database.transaction(self._connection) as connection:
             database.write_meta(connection, key, value)
 
-    def rest(self) -> Rest | None:
-        """Return why the camera rests; None while it works."""
-        return Rest.from_json(self.noted(REST))
+    def rest_and_hours(self) -> tuple[Rest | None, str]:
+        """Return why the camera rests, None while it works; and why its hours are not kept."""
+        return Rest.from_json(self.noted(REST)), self.noted(UNTIMED) or ""
 
     def noted(self, key: str) -> str | None:
         """Return a value of `meta`."""

@@ -23,6 +23,7 @@ from edgeclip_device.health_store import HealthStore
 from edgeclip_device.machine.alarms import MachineAlarms
 from edgeclip_device.machine.telemetry import read_telemetry
 from edgeclip_device.machine.tree import Tree
+from edgeclip_device.power.schedule import UNTIMED
 from edgeclip_device.publisher import Publisher
 from edgeclip_device.vitals import VITALS, Vitals
 
@@ -153,7 +154,9 @@ class HealthDesk:
             last_receipt_age_s=None if since is None else round(now - since, 1),
         )
         machine = read_telemetry(self._tree, self._settings.state, self._settings.health)
-        judged = self._judge.judge(self._clock.boot_ns() / 1e9, machine, self._clock.trust())
+        untimed = backlog.noted(UNTIMED) or ""
+        now_s = self._clock.boot_ns() / 1e9
+        judged = self._judge.judge(now_s, machine, self._clock.trust(), untimed)
         for code, detail in judged.items():
             backlog.alarms.set_alarm(code, detail)
         return self._composer.compose(

@@ -33,6 +33,7 @@ class Presence:
         self._identity = identify(Tree(), settings)
         self._told: DeviceFacts | None = None
         self._rest: Rest | None = None
+        self._untimed = ""
 
     def will(self, bdseq: int) -> Will:
         """Return what the broker says of us when we are gone without a word.
@@ -43,18 +44,21 @@ class Presence:
         self._bdseq = bdseq
         return Will(self._topics.status, self._status("offline"))
 
-    def birth(self, link: Publisher, facts: DeviceFacts, rest: Rest | None = None) -> None:
+    def birth(
+        self, link: Publisher, facts: DeviceFacts, rest: Rest | None = None, untimed: str = ""
+    ) -> None:
         """Publish status and info, retained.
 
         Args:
             link: A connection that stands.
             facts: What stands in info.
             rest: Why its camera rests, if it does.
+            untimed: Why it does not, where it has hours that cannot be kept.
 
         Raises:
             PublishError: The connection broke.
         """
-        self._rest = rest
+        self._rest, self._untimed = rest, untimed
         self._tell_status(link)
         self._describe(link)
         self._told = None
@@ -68,14 +72,14 @@ class Presence:
             message = discovery_message(self._topics, self._identity.module)
             link.publish(topic, message, retain=True)
 
-    def tell_rest(self, link: Publisher, rest: Rest | None) -> None:
-        """Publish status, where the camera went to sleep or woke up.
+    def tell_rest(self, link: Publisher, rest: Rest | None, untimed: str = "") -> None:
+        """Publish status, where the camera went to sleep or woke up, or its hours were lost.
 
         Raises:
             PublishError: The connection broke.
         """
-        if rest != self._rest:
-            self._rest = rest
+        if (rest, untimed) != (self._rest, self._untimed):
+            self._rest, self._untimed = rest, untimed
             self._tell_status(link)
 
     def tell_info(self, link: Publisher, facts: DeviceFacts) -> None:
@@ -100,12 +104,13 @@ class Presence:
     def _status(self, state: Literal["online", "sleeping", "stopped", "offline"]) -> bytes:
         since = None if state == "offline" else datetime.now(timezone.utc)
         rest = self._rest if state == "sleeping" else None
+        reason = self._untimed or None if state == "online" else None
         status = Status(
             state=state,
             since=since,
             bdseq=self._bdseq,
             boot_id=self._boot_id,
-            reason=rest.reason if rest else None,
+            reason=rest.reason if rest else reason,
             next_wake_at=rest.next_wake_at if rest else None,
         )
         return status.to_json()

@@ -185,7 +185,7 @@ class Uplink:
         try:
             link = Metered(self._link, self._at.budget, self._watch.refusals)
             self._presence.tell_info(link, device_facts(self._at.backlog, self._at.desk))
-            self._presence.tell_rest(link, self._at.backlog.rest())
+            self._presence.tell_rest(link, *self._at.backlog.rest_and_hours())
             self._at.postman.fill(link)
             self._announcer.tell(link, self._at.backlog.alarms.retained())
             self._health.tell(link, self._at.backlog, self._at.drain.counts)
@@ -240,8 +240,8 @@ class Uplink:
             return
         try:
             link = Metered(self._link, self._at.budget, self._watch.refusals)
-            facts, rest = device_facts(self._at.backlog, self._at.desk), self._at.backlog.rest()
-            self._presence.birth(link, facts, rest)
+            facts = device_facts(self._at.backlog, self._at.desk)
+            self._presence.birth(link, facts, *self._at.backlog.rest_and_hours())
         except PublishError as error:
             self._on_disconnected(ev.Disconnected(str(error)))
 

@@ -4,11 +4,12 @@ from dataclasses import replace
 
 import pytest
 
-from edgeclip.contract.alarms import AlarmCode
+from edgeclip.contract.alarms import LONGEST_DETAIL, AlarmCode
 from edgeclip.contract.detection import Clock
 from edgeclip_device.machine.alarms import MachineAlarms
 from edgeclip_device.machine.disks import DiskSpace
 from edgeclip_device.machine.telemetry import Telemetry
+from edgeclip_device.power.schedule import NO_CLOCK
 
 TRUSTED = Clock(trusted=True, source="ntp")
 CALM = Telemetry(
@@ -53,6 +54,15 @@ def test_each_fault_says_what_to_do(machine: Telemetry, code: AlarmCode, words: 
 def test_a_clock_that_is_not_believed_is_an_alarm() -> None:
     standing = _standing(CALM, Clock(trusted=False, source="none"))
     assert "[clock]" in standing["clock_untrusted"]
+
+
+def test_hours_that_cannot_be_kept_without_a_clock_stand_in_its_alarm() -> None:
+    unbelieved = Clock(trusted=False, source="none")
+    judged = MachineAlarms(95.0).judge(0.0, CALM, unbelieved, NO_CLOCK)
+    told = judged["clock_untrusted"]
+    assert told is not None
+    assert "the hours of [power] cannot be kept" in told
+    assert len(told) <= LONGEST_DETAIL
 
 
 def test_over_current_stands_for_an_hour_after_the_last_event() -> None:

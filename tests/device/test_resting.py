@@ -21,7 +21,7 @@ from edgeclip_device.facts import DeviceFacts
 from edgeclip_device.notify import Notifier
 from edgeclip_device.outbox import Outbox
 from edgeclip_device.power.resting import Resting
-from edgeclip_device.power.schedule import REST, Rest, Schedule
+from edgeclip_device.power.schedule import REST, UNTIMED, Rest, Schedule
 from edgeclip_device.presence import Presence
 from support.capture_drivers import OPENER, camera, openings
 from support.clocks import NOON, StandingClock
@@ -92,6 +92,20 @@ def test_a_camera_may_be_closed_in_its_sleep(windowed: Windowed) -> None:
     assert noted.next_wake_at == NOON.replace(hour=5) + timedelta(days=1)
 
 
+def test_hours_without_a_believed_clock_are_told_once_and_kept_once_it_is(
+    windowed: Windowed, caplog: pytest.LogCaptureFixture
+) -> None:
+    detector, clock = windowed
+    clock.at, clock.trusted = NOON, False
+    for _ in range(3):
+        assert not detector.resting.naps(detector.pipeline)
+    assert caplog.text.count("the hours of [power] cannot be kept") == 1
+    assert "works all the time" in (detector.outbox.noted(UNTIMED) or "")
+    clock.trusted = True
+    assert detector.resting.naps(detector.pipeline)
+    assert detector.outbox.noted(UNTIMED) == ""
+
+
 def test_a_rest_of_the_last_process_is_forgotten_at_a_start(
     make_settings: Make, still_clip: Path
 ) -> None:
@@ -129,3 +143,12 @@ def test_a_sleeping_device_says_when_it_wakes(make_settings: Make) -> None:
         "sleeping", "outside its hours", NOON,
     )  # fmt: skip
     assert (second.state, second.reason, second.next_wake_at) == ("online", None, None)
+
+
+def test_a_device_whose_hours_cannot_be_kept_says_so_in_its_status(make_settings: Make) -> None:
+    presence, wire = Presence(make_settings(), "018bcfe5-6800-79d7-baa4-4201ea1b234f"), Wire()
+    presence.birth(wire, DeviceFacts())
+    for untimed in ("no clock", "no clock", ""):
+        presence.tell_rest(wire, None, untimed)
+    assert [status.reason for status in wire.statuses] == [None, "no clock", None]
+    assert {status.state for status in wire.statuses} == {"online"}

@@ -22,23 +22,23 @@ class MachineAlarms:
         self._overtemp_c = overtemp_c
         self._events: deque[tuple[float, int]] = deque()
 
-    def judge(self, now_s: float, machine: Telemetry, clock: Clock) -> dict[AlarmCode, str | None]:
+    def judge(
+        self, now_s: float, machine: Telemetry, clock: Clock, untimed: str = ""
+    ) -> dict[AlarmCode, str | None]:
         """Return the detail of each alarm that stands, and None for each that does not.
 
         Args:
             now_s: On the boot-time clock.
             machine: One look.
             clock: How far the wall clock is believed.
+            untimed: What cannot be kept without it; empty for nothing.
         """
         return {
             "overtemp": self._heat(machine),
             "overcurrent": self._overcurrent(now_s, machine.overcurrent_events),
             "disk_low": _space(machine),
             "disk_read_only": _read_only(machine),
-            "clock_untrusted": None
-            if clock.trusted
-            else "no NTP, no GNSS, and no RTC is vouched"
-            " for: detections carry the time since boot; see [clock] and `edgeclip-device doctor`",
+            "clock_untrusted": None if clock.trusted else _timeless(untimed),
         }
 
     def _heat(self, machine: Telemetry) -> str | None:
@@ -63,6 +63,14 @@ class MachineAlarms:
             f"the board throttled {grown} times for over-current within an hour: check supply and"
             " cable, or choose a thriftier power mode"
         )
+
+
+def _timeless(untimed: str) -> str:
+    also = f"; {untimed}" if untimed else ""
+    return (
+        "no NTP, no GNSS, and no RTC is vouched for: detections carry the time since boot"
+        f"{also}; see [clock] and `edgeclip-device doctor`"
+    )
 
 
 def _space(machine: Telemetry) -> str | None:

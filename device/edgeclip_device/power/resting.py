@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from edgeclip_device.capture.source import CapturedSource
 from edgeclip_device.outbox import Outbox
 from edgeclip_device.pipeline import Pipeline
-from edgeclip_device.power.schedule import REST, Rest, Schedule
+from edgeclip_device.power.schedule import NO_CLOCK, REST, UNTIMED, Rest, Schedule
 from edgeclip_device.sources.base import Source
 from edgeclip_device.wakeup import Bell
 
@@ -24,9 +24,11 @@ class Resting:
     outbox: Outbox
     bell: Bell
     _now: Rest | None = field(default=None)
+    _is_untimed: bool = field(default=False)
 
     def __post_init__(self) -> None:
         self._tell(None)  # the last process may have ended in its sleep
+        self.outbox.note(UNTIMED, "")
 
     @property
     def is_asleep(self) -> bool:
@@ -44,6 +46,7 @@ class Resting:
         """
         if not isinstance(self.source, CapturedSource):
             return False
+        self._tell_hours()
         rest = self.schedule.rest()
         if rest is None and self._now is None:
             return False
@@ -59,6 +62,19 @@ class Resting:
         if rest is not None:
             self.schedule.nap()
         return rest is not None
+
+    def _tell_hours(self) -> None:
+        """Say once that the hours cannot be kept, and once that they can."""
+        is_untimed = self.schedule.is_untimed
+        if is_untimed == self._is_untimed:
+            return
+        self._is_untimed = is_untimed
+        if is_untimed:
+            log.warning("%s; see [clock] and `edgeclip-device doctor`", NO_CLOCK)
+        else:
+            log.info("the clock is believed: the hours of [power] are kept")
+        self.outbox.note(UNTIMED, NO_CLOCK if is_untimed else "")
+        self.bell.ring()
 
     def _tell(self, rest: Rest | None) -> None:
         self._now = rest

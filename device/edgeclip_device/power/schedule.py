@@ -13,7 +13,9 @@ from edgeclip_device.field_settings import PowerSettings
 from edgeclip_device.power.triggers import Trigger, open_trigger
 from edgeclip_device.power.windows import next_window
 
-REST = "rest"  # key in `meta`: empty while detect works
+REST = "rest"  # keys in `meta`: empty while detect works
+UNTIMED = "untimed"  # empty while its hours can be kept, or it has none
+NO_CLOCK = "the hours of [power] cannot be kept without a clock: the camera works all the time"
 _LONGEST_NAP_S = 1.0  # signals and the watchdog wait for it
 
 
@@ -65,6 +67,11 @@ class Schedule:
         if settings.mode == "triggered" and settings.trigger is not None:
             self._trigger = open_trigger(settings.trigger)
 
+    @property
+    def is_untimed(self) -> bool:
+        """Whether there are hours that cannot be kept: the clock is not believed."""
+        return self._settings.mode == "windowed" and not self._clock.trust().trusted
+
     def rest(self) -> Rest | None:
         """Return why to rest now; None is to work."""
         if self._settings.mode == "windowed":
@@ -86,7 +93,7 @@ class Schedule:
             self._trigger.close()
 
     def _by_windows(self) -> Rest | None:
-        if not self._clock.trust().trusted:
+        if self.is_untimed:
             return None
         now: datetime = self._clock.now()
         begins = next_window(self._settings, now)
