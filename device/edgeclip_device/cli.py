@@ -243,16 +243,14 @@ def check_config(
 
 
 def _print_replay(result: Any, as_json: bool) -> None:
-    from rich.console import Console
-
     from edgeclip_device.replay_tables import detections_table, replay_json, summary_table
+    from edgeclip_device.terminal import console
 
     if as_json:
         print(replay_json(result))
     else:
-        console = Console()
-        console.print(detections_table(result))
-        console.print(summary_table(result))
+        console().print(detections_table(result))
+        console().print(summary_table(result))
     rows, media = result.waiting
     if result.broker is not None and not result.is_delivered:
         reason = f" ({result.last_error})" if result.last_error else ""

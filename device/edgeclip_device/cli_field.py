@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from edgeclip.errors import ConfigError
+
 if TYPE_CHECKING:
     from edgeclip_device.field.steps import Step
 
@@ -51,7 +53,7 @@ def uninstall(
 
 def provision(
     config: Annotated[
-        Path | None, typer.Option("--config", help="device.toml, for its id.")
+        Path | None, typer.Option("--config", help="device.toml, for its id; else that of /etc.")
     ] = None,
     device_id: Annotated[str | None, typer.Option(help="This device's name.")] = None,
     out: Annotated[Path, typer.Option(help="Folder of key and request.")] = Path("/etc/edgeclip"),
@@ -60,10 +62,17 @@ def provision(
     from edgeclip_device.config import load_settings
     from edgeclip_device.field.provisioning import provision as make
 
-    settings = load_settings(config, {"device_id": device_id})
+    settings = load_settings(config or _installed(), {"device_id": device_id})
+    if "device_id" not in settings.model_fields_set:
+        raise ConfigError(
+            f"the device has no name but its host's, {settings.device_id}: give --device-id, or set"
+            " device_id in the file of --config"
+        )
     made = make(settings.device_id, out)
     print(f"{'made' if made.is_new else 'kept'} {made.key}: it stays on this device")
     print(f"made {made.request}: CN = {settings.device_id}")
+    if made.replaced is not None:
+        print(f"it replaces one of CN = {made.replaced}: a certificate of that name fits no more")
     print("next: let your authority sign the request, name both files in [mqtt], and `install`")
 
 
@@ -98,7 +107,9 @@ def health(
 
 
 def doctor(
-    config: Annotated[Path | None, typer.Option("--config", help="device.toml.")] = None,
+    config: Annotated[
+        Path | None, typer.Option("--config", help="device.toml; else that of /etc, if any.")
+    ] = None,
     root: Root = Path("/"),
     frame: Annotated[bool, typer.Option("--frame/--no-frame", help="Take a test frame.")] = True,
     broker: Annotated[bool, typer.Option("--broker/--no-broker", help="Ask the broker.")] = True,
@@ -111,6 +122,7 @@ def doctor(
     from edgeclip_device.doctor.report import examine, facts_of, require_all, table_of
     from edgeclip_device.machine.tree import Tree
 
+    config = config or _installed(root)
     if config is not None:
         take_from(config.absolute().parent / "credentials")
     patient = Patient(load_settings(config, {}), Tree(root), frame, broker)
@@ -118,10 +130,22 @@ def doctor(
     if as_json:
         print(json.dumps(facts_of(patient, findings), indent=2))
     else:
-        from rich.console import Console
+        from edgeclip_device.terminal import console
 
-        Console().print(table_of(findings))
+        print(f"configuration: {config or 'none, every key at its default'}")
+        console().print(table_of(findings))
     require_all(findings)
+
+
+def _installed(root: Path = Path("/")) -> Path | None:
+    """Return the configuration that `install` made, if there is one."""
+    from edgeclip_device.field.installing import CONFIG
+
+    file = root / CONFIG.lstrip("/")
+    try:
+        return file if file.is_file() else None
+    except PermissionError:  # it is root's: reading it says so
+        return file
 
 
 def _print_steps(steps: list[Step]) -> None:

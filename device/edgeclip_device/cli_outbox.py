@@ -25,11 +25,10 @@ def outbox_status(state: State, as_json: AsJson = False) -> None:
     if as_json:
         print(json.dumps(asdict(status), indent=2))
         return
-    from rich.console import Console
-
     from edgeclip_device.status_tables import status_table
+    from edgeclip_device.terminal import console
 
-    Console().print(status_table(status))
+    console().print(status_table(status))
 
 
 @outbox_app.command("export")

@@ -33,6 +33,7 @@ from edgeclip_device.notify import Notifier
 from edgeclip_device.outbox import Outbox
 from edgeclip_device.own_engines import OwnEngines
 from edgeclip_device.pack_router import PackRouter, load_router
+from edgeclip_device.packs import named_bundle
 from edgeclip_device.pipeline import Committed, Pipeline, Stages
 from edgeclip_device.power.resting import Resting
 from edgeclip_device.power.schedule import Schedule
@@ -74,6 +75,8 @@ def opened_detector(
         SourceError: The camera or file cannot be opened.
         OutboxError: The outbox cannot be opened.
     """
+    if not base.state.exists():
+        named_bundle(base.inference)  # else a state folder is all that comes of it
     with ExitStack() as stack:
         stack.enter_context(only_process(base.state, "detect"))
         stack.enter_context(telling_why(base.state, options.clock))

@@ -57,6 +57,17 @@ class LoadedPack:
         return f"{self.manifest.task}@{self.manifest.version}"
 
 
+def named_bundle(settings: InferenceSettings) -> Path:
+    """Return the folder that the configuration names.
+
+    Raises:
+        ConfigError: It names none.
+    """
+    if settings.bundle is None:
+        raise ConfigError("[inference].bundle is missing: name it there, or with --bundle")
+    return settings.bundle
+
+
 def load_pack(
     settings: InferenceSettings,
     read: Callable[[Path], BundleManifest] = read_bundle,
@@ -78,13 +89,12 @@ def load_pack(
         PackError: The pack is damaged.
         SignatureError: `read` does not believe the bundle.
     """
-    if settings.bundle is None:
-        raise ConfigError("[inference].bundle is missing: name it there, or with --bundle")
-    bundle_manifest = read(settings.bundle)
-    manifest = read_bundled_pack(settings.bundle, bundle_manifest, settings.task)
-    folder = settings.bundle / find_pack(bundle_manifest, settings.task).path
+    bundle = named_bundle(settings)
+    bundle_manifest = read(bundle)
+    manifest = read_bundled_pack(bundle, bundle_manifest, settings.task)
+    folder = bundle / find_pack(bundle_manifest, settings.task).path
     pack = LoadedPack(
-        bundle=settings.bundle,
+        bundle=bundle,
         bundle_manifest=bundle_manifest,
         manifest=manifest,
         manifest_sha256=sha256_file(folder / PACK_FILE),

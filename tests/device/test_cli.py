@@ -118,6 +118,13 @@ def test_outbox_status_shows_what_a_replay_left(
     assert (document["rows"], document["open_visits"]) == (2, 0)
     table = complete("outbox", "status", "--state", state)
     assert re.search(r"detections\s.*2, the oldest of", table.stdout)
+    assert f"Outbox, epoch {document['epoch']}\n" in re.sub(r" +\n", "\n", table.stdout)
+
+
+def test_a_detect_that_names_no_bundle_leaves_no_state_folder(tmp_path: Path) -> None:
+    done = complete("detect", "--state", tmp_path / "state")
+    assert done.returncode == 2
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(

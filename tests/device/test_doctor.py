@@ -84,6 +84,15 @@ def test_the_table_has_a_line_for_each_check(tmp_path: Path) -> None:
     assert "→ name it as [camera].source" in " ".join(done.stdout.split())
 
 
+def test_a_check_is_one_line_with_its_whole_reason_in_a_pipe(tmp_path: Path) -> None:
+    far = tmp_path / "a-folder-with-a-name-that-no-terminal-of-eighty-columns-holds" / "none"
+    file = put(tmp_path, "etc/edgeclip/device.toml", f'[inference]\nbundle = "{far}"\n')
+    done = complete("doctor", "--root", tmp_path, "--no-frame", "--no-broker")
+    lines = [line.split() for line in done.stdout.splitlines()]
+    assert lines[0] == ["configuration:", str(file)]
+    assert [line for line in lines if "✗" in line and "bundle" in line and f"{far}:" in line]
+
+
 def _named(check: object, settings: DeviceSettings, tree: Tree) -> dict[str, Finding]:
     assert callable(check)
     return _by_name(list(check(Patient(settings, tree))))

@@ -58,6 +58,22 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
         provision("ridge", tmp_path / "file")
 
 
+def test_the_command_tells_of_a_request_that_it_replaces(tmp_path: Path) -> None:
+    complete("provision", "--device-id", "ridge", "--out", tmp_path)
+    again = complete("provision", "--device-id", "ridge", "--out", tmp_path)
+    assert "replaces" not in again.stdout
+    other = complete("provision", "--device-id", "valley", "--out", tmp_path)
+    assert "it replaces one of CN = ridge" in other.stdout
+
+
+def test_the_command_takes_no_hosts_name_for_the_devices(tmp_path: Path) -> None:
+    config = tmp_path / "device.toml"
+    config.write_text("")
+    done = complete("provision", "--config", config, "--out", tmp_path / "keys")
+    assert (done.returncode, "give --device-id" in done.stderr) == (2, True)
+    assert not (tmp_path / "keys").exists()
+
+
 def test_the_command_says_what_to_do_with_the_request(tmp_path: Path) -> None:
     done = complete("provision", "--device-id", "ridge", "--out", tmp_path)
     assert done.returncode == 0

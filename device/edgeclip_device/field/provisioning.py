@@ -35,11 +35,13 @@ class Provisioned:
 
     Attributes:
         is_new: Whether the key was made by this call.
+        replaced: The CN of the request that was there before, if it was another one.
     """
 
     key: Path
     request: Path
     is_new: bool
+    replaced: str | None = None
 
 
 def provision(device_id: str, folder: Path) -> Provisioned:
@@ -60,13 +62,14 @@ def provision(device_id: str, folder: Path) -> Provisioned:
         folder.mkdir(parents=True, exist_ok=True)
         is_new = not path.exists()
         key = _make_key(path) if is_new else _read_key(path)
+        before = _name_in(request)
         write_bytes(request, _request(device_id, key).public_bytes(Encoding.PEM))
     except OSError as error:
         raise SetupError(
             f"{folder} cannot be written ({error.strerror}): run with sudo, or name a folder"
             " with --out"
         ) from error
-    return Provisioned(path, request, is_new)
+    return Provisioned(path, request, is_new, before if before != device_id else None)
 
 
 def _make_key(path: Path) -> ec.EllipticCurvePrivateKey:
@@ -92,6 +95,15 @@ def _read_key(path: Path) -> ec.EllipticCurvePrivateKey:
     if not isinstance(key, ec.EllipticCurvePrivateKey):
         raise SetupError(f"{path} is no elliptic-curve key: move it away, a new one is made then")
     return key
+
+
+def _name_in(request: Path) -> str | None:
+    """Return the CN of a request; None where there is none that can be read."""
+    try:
+        subject = x509.load_pem_x509_csr(request.read_bytes()).subject
+    except (FileNotFoundError, ValueError):
+        return None
+    return next((str(name.value) for name in subject), None)
 
 
 def _request(device_id: str, key: ec.EllipticCurvePrivateKey) -> x509.CertificateSigningRequest:
