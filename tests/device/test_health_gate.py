@@ -11,6 +11,7 @@ import pytest
 from edgeclip.errors import OutboxError
 from edgeclip_device.clock import SystemClock, boot_id, boot_now_ns
 from edgeclip_device.config import OutboxSettings
+from edgeclip_device.facts import ARMED
 from edgeclip_device.field.health_gate import judge
 from edgeclip_device.locks import only_process
 from edgeclip_device.outbox import Outbox
@@ -98,3 +99,16 @@ def test_an_unhealthy_device_ends_with_3_and_the_reason(leave: Leave) -> None:
     done = complete("health", "--state", state, "--gate")
     assert done.returncode == 3
     assert "no frame has come yet" in done.stderr
+
+
+def test_a_disarmed_device_passes_the_gate_and_says_that_it_classifies_nothing(
+    leave: Leave,
+) -> None:
+    state = leave()
+    with closing(Outbox(state, OutboxSettings(), SystemClock())) as outbox:
+        outbox.note(ARMED, "0")
+    done = complete("health", "--state", state, "--gate")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.endswith("\nhealthy, but disarmed\n")
+    assert "no frame is classified until `edgeclip-device command arm`" in done.stdout
+    assert judge(state).facts()["armed"] is False

@@ -12,6 +12,7 @@ from urllib.parse import quote
 from edgeclip.errors import OutboxError
 from edgeclip_device.clock import boot_id, boot_now_ns
 from edgeclip_device.database import DATABASE_FILE, read_meta
+from edgeclip_device.facts import ARMED
 from edgeclip_device.locks import is_held
 from edgeclip_device.machine.disks import DiskSpace, disk_space
 from edgeclip_device.vitals import VITALS, Vitals
@@ -26,17 +27,20 @@ class Verdict:
 
     Attributes:
         problems: Empty where the device does its work.
+        is_armed: Whether frames are classified; a person may have said no.
     """
 
     vitals: Vitals | None
     disk: DiskSpace | None
     problems: list[str]
+    is_armed: bool = True
 
     def facts(self) -> dict[str, Any]:
         """Return everything for machines."""
         return {
             "healthy": not self.problems,
             "problems": self.problems,
+            "armed": self.is_armed,
             "vitals": self.vitals and self.vitals.model_dump(mode="json"),
             "free_mb": self.disk and round(self.disk.free_bytes / 1e6, 1),
         }
@@ -51,8 +55,10 @@ class Verdict:
             found.append(f"memory     {self.vitals.rss_mb} MB")
         if self.disk is not None:
             found.append(f"disk       {self.disk.free_bytes / 1e6:,.0f} MB free")
+        if not self.is_armed:
+            found.append("disarmed   no frame is classified until `edgeclip-device command arm`")
         problems = [f"problem    {problem}" for problem in self.problems]
-        return [*found, *(problems or ["healthy"])]
+        return [*found, *(problems or ["healthy" if self.is_armed else "healthy, but disarmed"])]
 
 
 def judge(state: Path) -> Verdict:
@@ -61,10 +67,10 @@ def judge(state: Path) -> Verdict:
     Raises:
         OutboxError: There is no outbox, or it cannot be read.
     """
-    vitals = _vitals(state)
+    vitals, is_armed = _noted(state)
     disk = disk_space(state)
     problems = [*_process(state), *_of_vitals(vitals), *_of_disk(disk)]
-    return Verdict(vitals, disk, problems)
+    return Verdict(vitals, disk, problems, is_armed)
 
 
 def _process(state: Path) -> list[str]:
@@ -102,14 +108,16 @@ def _of_disk(disk: DiskSpace | None) -> list[str]:
     return []
 
 
-def _vitals(state: Path) -> Vitals | None:
+def _noted(state: Path) -> tuple[Vitals | None, bool]:
+    """Return the vitals of detect, and whether it is armed."""
     path = state / DATABASE_FILE
     if not path.is_file():
         raise OutboxError(f"{state} holds no outbox: name the state folder of detect with --state")
     try:
         uri = f"file:{quote(str(path.absolute()))}?mode=ro"
         with closing(sqlite3.connect(uri, uri=True, timeout=5.0)) as connection:
-            return Vitals.from_json(read_meta(connection, VITALS))
+            vitals = Vitals.from_json(read_meta(connection, VITALS))
+            return vitals, read_meta(connection, ARMED) != "0"
     except sqlite3.Error as error:
         raise OutboxError(
             f"{path} cannot be read ({error}): restart detect, which sets a damaged one aside"
