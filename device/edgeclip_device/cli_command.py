@@ -142,7 +142,8 @@ def sender_of(
 
     names = ("url", "ca_file", "certificate_file", "key_file")
     keys = {**dict(zip(names, broker, strict=True)), "session_expiry_s": 60}
-    mqtt = settings_from(keys, MqttSettings, source="options")
+    typed = {"url": "--broker", "key_file": "--certificate-key"}
+    mqtt = settings_from(keys, MqttSettings, source="options", options=typed)
     tls_context(mqtt)  # a wrong certificate shows now
     try:
         topics = DeviceTopics(project, device_id)

@@ -26,6 +26,13 @@ from edgeclip_device.uplink_settings import UplinkSettings
 from edgeclip_device.urls import parse_broker_url, refuse_password
 from edgeclip_device.visit_settings import LimitSettings, VisitSettings
 
+_OPTIONS = {
+    "motion.algorithm": "--motion",
+    "mqtt.url": "--broker",
+    "visits.frames": "--votes",
+    "visits.of": "--votes",
+}
+
 LaxPath = Annotated[Path, Field(strict=False)]
 
 
@@ -185,11 +192,25 @@ def load_settings(file: Path | None, options: dict[str, Any]) -> DeviceSettings:
     tables = read_toml(file) if file else {}
     _merge(tables, options)
     origin = str(file or "options")
-    settings = settings_from(tables, DeviceSettings, source=origin)
+    settings = settings_from(tables, DeviceSettings, source=origin, options=_typed(options))
     for key in ("source", "pipeline"):
         refuse_password(getattr(settings.camera, key) or "", key, origin)
     _check_certificates(settings.mqtt, origin)
     return settings
+
+
+def _typed(options: dict[str, Any], prefix: str = "") -> dict[str, str]:
+    """Return the option that was typed for each key that options set."""
+    found: dict[str, str] = {}
+    for key, value in options.items():
+        name = prefix + key
+        if isinstance(value, dict):
+            found |= _typed(value, f"{name}.")
+        elif value is not None:
+            found[name] = _OPTIONS.get(name, f"--{key.replace('_', '-')}")
+            if name in ("visits.frames", "visits.of"):  # together they are one option
+                found["visits"] = found[name]
+    return found
 
 
 def _merge(tables: dict[str, Any], options: dict[str, Any]) -> None:

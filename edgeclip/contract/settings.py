@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -48,7 +49,11 @@ def read_toml(path: Path) -> dict[str, Any]:
 
 
 def settings_from(
-    tables: dict[str, Any], model: type[SettingsT], *, source: str = "configuration"
+    tables: dict[str, Any],
+    model: type[SettingsT],
+    *,
+    source: str = "configuration",
+    options: Mapping[str, str] | None = None,
 ) -> SettingsT:
     """Return the validated settings.
 
@@ -56,6 +61,7 @@ def settings_from(
         tables: What `read_toml` gave, with command-line options merged in.
         model: The model of the whole file.
         source: The file's name, for the error.
+        options: Options of the command line by the key that they set, `table.key`, likewise.
 
     Raises:
         ConfigError: One line that names each wrong key and what is allowed.
@@ -63,4 +69,4 @@ def settings_from(
     try:
         return model.model_validate(tables)
     except ValidationError as error:
-        raise ConfigError(explain(error, model, source)) from error
+        raise ConfigError(explain(error, model, source, options)) from error

@@ -6,7 +6,7 @@ import difflib
 import re
 import types
 import typing
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from pydantic import BaseModel, ValidationError
 
@@ -21,26 +21,36 @@ _FORMS = {
 """What patterns of versions and names mean; others are shown as they are."""
 
 
-def explain(error: ValidationError, model: type[BaseModel], source: str) -> str:
+def explain(
+    error: ValidationError,
+    model: type[BaseModel],
+    source: str,
+    options: Mapping[str, str] | None = None,
+) -> str:
     """Return one line for all problems of a validation error.
 
     Args:
         error: What pydantic raised.
         model: The model that was filled, searched for the nearest known key.
         source: The file or message that was read, for the start of the line.
+        options: What was typed for a key, `table.key`, in place of the source's.
 
     Returns:
         For example `device.toml: [motion].min_blob_pc is not known: did you mean min_blob_pct?`
     """
-    problems = [_problem(details, model) for details in error.errors()]
+    typed = [(options or {}).get(".".join(map(str, item["loc"]))) for item in error.errors()]
+    problems = [
+        _problem(details, model, name or _dotted(details["loc"]))
+        for details, name in zip(error.errors(), typed, strict=True)
+    ]
+    origin = "" if all(typed) else f"{source}: "
     shown = "; ".join(problems[:_MOST_PROBLEMS])
     more = len(problems) - _MOST_PROBLEMS
-    return f"{source}: {shown}" + (f"; and {more} more" if more > 0 else "")
+    return f"{origin}{shown}" + (f"; and {more} more" if more > 0 else "")
 
 
-def _problem(details: typing.Mapping[str, typing.Any], model: type[BaseModel]) -> str:
+def _problem(details: Mapping[str, typing.Any], model: type[BaseModel], name: str) -> str:
     location: tuple[int | str, ...] = details["loc"]
-    name = _dotted(location)
     if details["type"] == "extra_forbidden":
         return f"{name} is not known{_suggestion(location, model)}"
     if details["type"] == "missing":
@@ -50,7 +60,7 @@ def _problem(details: typing.Mapping[str, typing.Any], model: type[BaseModel]) -
     return f"{name}: {said(details)}, found {found}"
 
 
-def said(details: typing.Mapping[str, typing.Any]) -> str:
+def said(details: Mapping[str, typing.Any]) -> str:
     """Return what is wrong with a value, in words of ours.
 
     Args:
