@@ -38,7 +38,7 @@ class Alarms:
         self._clock = clock
         self._unkept: dict[AlarmCode, Alarm] = {}
 
-    def raise_alarm(self, code: AlarmCode, detail: str) -> None:
+    def raise_alarm(self, code: AlarmCode, detail: str, *, is_logged: bool = False) -> None:
         """Raise an alarm, or change the detail of one that stands.
 
         Costs one look at the database where nothing changes. A disk that cannot be written is
@@ -47,6 +47,7 @@ class Alarms:
         Args:
             code: Which one.
             detail: What happened, where, what to do; cut after 300 characters.
+            is_logged: Whether the log has it already.
         """
         text = " ".join(detail.split())[:LONGEST_DETAIL]
         standing = self.standing().get(code)
@@ -54,7 +55,8 @@ class Alarms:
             return
         since = standing.since if standing else believed(self._clock.now(), self._clock.not_before)
         boot = standing.boot_id if standing else boot_id()
-        log.error("alarm %s: %s", code, text)
+        if not is_logged:
+            log.error("alarm %s: %s", code, text)
         self._keep(code, Alarm(code=code, since=since, boot_id=boot, detail=text))
 
     def clear_alarm(self, code: AlarmCode) -> None:

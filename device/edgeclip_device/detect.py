@@ -236,4 +236,7 @@ def _say_what_runs(
     what = running(router.names, backend, name, at, rung=chosen.rung, alarm=chosen.alarm)
     what = what.model_copy(update={"packs_available": packs})
     outbox.note(RUNNING, what.model_dump_json())
-    outbox.alarms.set_alarm("degraded_precision", chosen.alarm)
+    if chosen.alarm:  # told where the backend was chosen, at each start
+        outbox.alarms.raise_alarm("degraded_precision", chosen.alarm, is_logged=True)
+    else:
+        outbox.alarms.clear_alarm("degraded_precision")

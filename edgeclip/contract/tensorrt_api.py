@@ -60,10 +60,13 @@ def load_tensorrt(runtimes: Sequence[str] = RUNTIMES) -> ModuleType:
             return importlib.import_module(name)
         except (ImportError, OSError) as error:
             reasons.append(" ".join(str(error).split())[:_REASON_CHARS])
+    rtx = ", or 'edgeclip[rtx]' for an RTX card or to build without a GPU"
+    if "tensorrt_rtx" not in runtimes:
+        rtx = "; TensorRT for RTX, which `edgeclip-export` takes as well, does not serve here"
     raise SetupError(
         f"no TensorRT can be imported ({'; '.join(reasons)}): a Jetson has it from JetPack,"
         " visible to a venv made with --system-site-packages; elsewhere pip install"
-        " 'edgeclip[gpu]', or 'edgeclip[rtx]' for an RTX card or to build without a GPU"
+        f" 'edgeclip[gpu]'{rtx}"
     )
 
 

@@ -3,6 +3,8 @@ from __future__ import annotations
 import logging
 import shutil
 import sys
+import threading
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,8 @@ from edgeclip.contract.pack import GOLDEN_FILE
 from edgeclip.errors import BackendError, BundleMismatchError, PackError, SetupError
 from edgeclip_device.backends.choosing import choose_backend, open_backend
 from edgeclip_device.backends.golden import golden_frames
-from edgeclip_device.config import InferenceSettings
+from edgeclip_device.config import DeviceSettings, InferenceSettings
+from edgeclip_device.detect import detect
 from edgeclip_device.packs import load_pack
 
 
@@ -42,7 +45,21 @@ def test_auto_without_tensorrt_says_why_onnx_runtime_takes_over(
     chosen = choose_backend(load_pack(settings), settings)
     assert (chosen.backend.name, chosen.rung) == ("onnxruntime", 4)
     assert chosen.alarm.startswith("no TensorRT can be imported")
+    assert "does not serve here" in chosen.alarm  # TensorRT for RTX, should it be installed
+    assert "edgeclip[rtx]" not in chosen.alarm
     assert f"alarm degraded_precision: rung 4 of 4: {chosen.alarm}" in caplog.text
+
+
+@pytest.mark.usefixtures("_no_tensorrt")
+def test_a_rung_below_the_first_is_told_once_a_start(
+    make_settings: Callable[..., DeviceSettings], still_clip: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings = make_settings(camera={"source": str(still_clip)}, inference={"backend": "auto"})
+    for _ in range(2):  # the alarm stands from the first on
+        caplog.clear()
+        detect(settings, threading.Event())
+        told = [record for record in caplog.records if "no TensorRT" in record.getMessage()]
+        assert len(told) == 1
 
 
 @pytest.mark.usefixtures("_no_tensorrt")

@@ -187,8 +187,7 @@ def offered(pack: LoadedPack, settings: InferenceSettings, ladder: Ladder) -> Of
             engines, notes = _engines(pack, settings, ladder)
             candidates += engines
         except (SetupError, BundleMismatchError) as error:
-            absent = error
-            log.warning("no engine serves: %s", error)
+            absent = error  # the alarm, or the error, tells it
     if settings.backend != "tensorrt" and settings.precision in ("auto", "fp32"):
         opened = partial(open_onnxruntime, pack, settings)
         candidates.append(Candidate("onnxruntime", "fp32", opened))
