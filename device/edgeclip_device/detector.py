@@ -156,6 +156,8 @@ class Detector:
         is_over = not self._is_to_end(stop)  # the source, by itself
         if is_over and not self.source.is_live and self.gate_counts.frames == 0:
             raise SourceError(f"{self.source.name}: not one frame could be read: check the file")
+        if is_over:
+            log.info("the source is at its end: %s", self._done())
 
     def _is_to_end(self, stop: threading.Event) -> bool:
         return stop.is_set() or self.errands.begins_anew or self.errands.ends
@@ -213,11 +215,15 @@ class Detector:
         now = time.monotonic()
         if now - self._said_at >= _SAY_EVERY_S:
             self._said_at = now
-            self.notifier.status(
-                f"{counts.frames} frames, {counts.gated} gated, {self.counts.classified}"
-                f" classified, {self.counts.detections} detections"
-            )
+            self.notifier.status(self._done())
         self._beat()
+
+    def _done(self) -> str:
+        gate, counts = self.gate_counts, self.counts
+        return (
+            f"{gate.frames} frames, {gate.gated} gated, {counts.classified} classified,"
+            f" {counts.detections} detections"
+        )
 
     def _end_alarms(self) -> None:
         if self._has_alarms:

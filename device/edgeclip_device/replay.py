@@ -68,6 +68,7 @@ class ReplayResult:
     pack: str
     state: Path
     broker: str | None
+    is_gated: bool = True
     seconds: float = 0.0
     gate: GateCounts = field(default_factory=GateCounts)
     counts: PipelineCounts = field(default_factory=PipelineCounts)
@@ -199,6 +200,7 @@ def _new_result(settings: DeviceSettings, detector: Detector) -> ReplayResult:
         pack=detector.router.names,
         state=settings.state,
         broker=settings.mqtt.url,
+        is_gated=settings.motion.algorithm != "off",
     )
 
 

@@ -57,11 +57,12 @@ def summary_table(result: ReplayResult) -> Table:
     gate, counts, drain = result.gate, result.counts, result.drain
     table = Table(title="Replay", title_justify="left", show_header=False)
     table.add_row("pack", f"{result.pack} on {result.backend}")
-    table.add_row(
-        "frames",
-        f"{gate.frames}: {gate.gated} gated, {gate.opened} opened by motion, {gate.held} held"
-        f" open, {gate.forced} forced; {counts.classified} classified",
+    gated = (
+        f"{gate.gated} gated, {gate.opened} opened by motion, {gate.held} held open,"
+        f" {gate.forced} forced"
     )
+    gated = gated if result.is_gated else "without a motion gate"
+    table.add_row("frames", f"{gate.frames}: {gated}; {counts.classified} classified")
     table.add_row(
         "detections",
         f"{counts.detections}, {counts.revisions} revisions committed; {counts.failures} failures",

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import socket
 import sqlite3
 import threading
@@ -38,6 +39,14 @@ def _rows(state: Path) -> list[Detection]:
     with closing(sqlite3.connect(state / DATABASE_FILE)) as connection:
         rows = connection.execute("SELECT payload FROM outbox ORDER BY seq").fetchall()
     return [Detection.model_validate_json(row[0]) for row in rows]
+
+
+def test_the_log_says_how_a_clip_ended(
+    make_settings: Make, still_clip: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO):
+        detect(make_settings(camera={"source": str(still_clip)}), threading.Event())
+    assert re.search(r"the source is at its end: [1-9]\d* frames, .* 0 detections", caplog.text)
 
 
 def test_a_clip_is_watched_to_its_end(make_settings: Make, crossing_clip: Path) -> None:

@@ -52,6 +52,13 @@ def leave(tmp_path: Path) -> Iterator[Leave]:
         yield make
 
 
+def test_what_is_not_known_of_a_device_is_not_told_as_none(leave: Leave) -> None:
+    lines = judge(leave(camera={}, infer={"count": 0})).lines()
+    assert lines[:2] == ["camera     an unknown number of frames a second", "classifier 0 frames"]
+    told = judge(leave(jobs="", camera={"fps": 152.46, "expected_fps": 5.0})).lines()
+    assert told[0] == "camera     152.46 frames a second, 5 expected"
+
+
 def test_a_device_that_works_is_healthy(leave: Leave) -> None:
     assert judge(leave()).problems == []
 

@@ -187,10 +187,16 @@ def test_uninstall_leaves_configuration_and_outbox(tmp_path: Path, bundle: Path)
     assert _did(uninstall(tmp_path)) == {"absent"}
 
 
+def test_a_root_that_is_not_there_is_no_uninstallation(tmp_path: Path) -> None:
+    with pytest.raises(SetupError, match=r"there is no folder .*nope: check --root"):
+        uninstall(tmp_path / "nope")
+
+
 @pytest.mark.systemd
 def test_purge_leaves_nothing(tmp_path: Path, bundle: Path) -> None:
     _install(tmp_path, bundle)
     uninstall(tmp_path, purge=True)
+    assert not (tmp_path / "run/edgeclip").exists()
     assert {name for name in _tree(tmp_path) if "edgeclip" in name} == set()
     assert "edgeclip" not in (tmp_path / "etc/passwd").read_text()
     assert "edgeclip" not in (tmp_path / "etc/group").read_text()

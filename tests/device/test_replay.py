@@ -11,6 +11,7 @@ from edgeclip.errors import PublishError, SetupError, SourceError
 from edgeclip_device.config import DeviceSettings
 from edgeclip_device.locks import only_process
 from edgeclip_device.replay import ReplayOptions, replay
+from edgeclip_device.replay_tables import summary_table
 from support.brokers import Broker, free_port, running_broker
 from support.clocks import NOON
 from support.receivers import eventually, receiving
@@ -28,6 +29,15 @@ def test_without_a_broker_the_detections_lie_in_the_outbox(
     assert found.commit_ms is not None
     assert found.receipt_ms is None
     assert (result.broker, result.is_delivered, result.waiting[0]) == (None, False, 2)
+
+
+def test_without_a_motion_gate_no_frame_is_said_to_be_opened_by_motion(
+    make_settings: Make, crossing_clip: Path
+) -> None:
+    settings = make_settings(camera={"source": str(crossing_clip)}, motion={"algorithm": "off"})
+    cells = list(summary_table(replay(settings, ReplayOptions())).columns[1].cells)
+    assert any(": without a motion gate; " in str(cell) for cell in cells)
+    assert not any("opened by motion" in str(cell) for cell in cells)
 
 
 def test_every_frame_is_gated_or_classified(make_settings: Make, crossing_clip: Path) -> None:

@@ -50,8 +50,11 @@ class Verdict:
         found = []
         if self.vitals is not None:
             camera, infer = self.vitals.camera, self.vitals.infer
-            found.append(f"camera     {camera.fps} of {camera.expected_fps} frames a second")
-            found.append(f"classifier {infer.count} frames, p95 {infer.p95_ms} ms")
+            expected = "" if camera.expected_fps is None else f", {camera.expected_fps:g} expected"
+            p95 = "" if infer.p95_ms is None else f", p95 {infer.p95_ms:g} ms"
+            rate = "an unknown number of" if camera.fps is None else f"{camera.fps:g}"
+            found.append(f"camera     {rate} frames a second{expected}")
+            found.append(f"classifier {infer.count} frames{p95}")
             found.append(f"memory     {self.vitals.rss_mb} MB")
         if self.disk is not None:
             found.append(f"disk       {self.disk.free_bytes / 1e6:,.0f} MB free")

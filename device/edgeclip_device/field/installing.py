@@ -97,8 +97,10 @@ def uninstall(root: Path, *, purge: bool = False) -> list[Step]:
     """Remove what `install` made; configuration and outbox stay unless `purge`.
 
     Raises:
-        SetupError: Something cannot be removed or run.
+        SetupError: There is no such folder, or something cannot be removed or run.
     """
+    if not root.is_dir():
+        raise SetupError(f"there is no folder {root}: check --root")
     system = System(root)
     others = [camera.unit(job) for camera in cameras_of_their_own(system) for job in JOBS]
     if system.is_running:
@@ -112,7 +114,7 @@ def uninstall(root: Path, *, purge: bool = False) -> list[Step]:
     for name in files.SYSTEM_FILES.values():
         system.remove(name)
     if purge:
-        for name in ("/etc/edgeclip", STATE, "/var/lib/edgeclip-apply"):
+        for name in ("/etc/edgeclip", STATE, "/var/lib/edgeclip-apply", "/run/edgeclip"):
             system.remove(name)
         _remove_users(system)
     else:
