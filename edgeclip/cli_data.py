@@ -89,12 +89,15 @@ def data_render(
 def data_clip(
     out: Annotated[Path, typer.Argument(help="The video, .mp4 or .avi; its truth lies beside it.")],
     scene: Annotated[str, typer.Option(help="foliage, leopard-night, leopard-day or person.")],
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite/--no-overwrite", help="Replace a clip of that name.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Draw a video clip with known truth, to replay on a device."""
     from edgeclip.scenes.clips import scene_script, write_clip
 
-    truth = write_clip(out, script=scene_script(scene))
+    truth = write_clip(out, script=scene_script(scene), overwrite=overwrite)
     if as_json:
         print_json({"clip": str(out), "frames": len(truth.frames), "visits": len(truth.visits)})
         return

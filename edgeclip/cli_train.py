@@ -65,7 +65,10 @@ class PackGiven:
         Optional[str],  # noqa: UP045
         typer.Option(help="The pack's name, a-z 0-9 -; else from the target."),
     ] = None
-    version: Annotated[str, typer.Option(help="The pack's version, three numbers.")] = "1.0.0"
+    version: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(help="Three numbers; else 1.0.0, or with --on the next after that pack's."),
+    ] = None
     min_precision: Annotated[
         Optional[float],  # noqa: UP045
         typer.Option(min=0, max=1, help="Take the lowest threshold that reaches it."),
@@ -182,6 +185,7 @@ def _show_result(result: TrainResult, out: Path, *, as_json: bool) -> None:
         for line in ladder_skipped(ladder):
             show(f"[dim]not tried: {escape(line)}[/]")
     show(evaluation_tables(result.comparison))
+    show(f"pack: {escape(manifest.task)} {manifest.version}")
     show(f"method: {escape(manifest.method)}, recipe {manifest.recipe_sha256[:12]}")
     for note in result.notes:
         show(f"[bold yellow]{escape(note)}[/]")

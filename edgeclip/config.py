@@ -138,7 +138,9 @@ class TrainConfig(ReadingOptions):
         description="For methods that run the tower; None: 10 for `auto`, no limit for one named.",
     )
     task: TaskName | None = None
-    version: Version = "1.0.0"
+    version: Version | None = Field(
+        None, description="None: 1.0.0, or the next after that of `on` where the task is the same."
+    )
     out: Path = Field(strict=False)
     overwrite: bool = False
     resume: bool = Field(False, description="Continue an interrupted run of the same pack.")

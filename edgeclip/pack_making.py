@@ -22,6 +22,7 @@ from edgeclip.contract.pack import (
     PackManifest,
     Thresholds,
     Training,
+    version_numbers,
 )
 from edgeclip.contract.preprocess import decode_image
 from edgeclip.contract.preprocess_spec import PreprocessSpec
@@ -41,6 +42,7 @@ from edgeclip.routed_packs import router_bytes
 from edgeclip.run_costs import LearningCosts
 from edgeclip.splits import Split
 
+FIRST_VERSION = "1.0.0"
 _GOLDEN_FRAMES = 10  # beside six synthetic ones: with 13 a pack for 224 px takes over 2 MB
 
 
@@ -79,6 +81,19 @@ class Trained:
     earlier: PackManifest | None = None
 
 
+def version_after(earlier: PackManifest | None, task: str) -> str:
+    """Return the version of a pack for which none is stated: a bundle takes only a higher one.
+
+    Args:
+        earlier: Of the pack that it stands on, or None.
+        task: Of the pack to be.
+    """
+    if earlier is None or earlier.task != task:
+        return FIRST_VERSION
+    major, minor, _ = version_numbers(earlier.version)
+    return f"{major}.{minor + 1}.0"
+
+
 def make_manifest(trained: Trained, created_at: datetime) -> PackManifest:
     """Return the pack's manifest, still without the hashes of its files.
 
@@ -88,9 +103,10 @@ def make_manifest(trained: Trained, created_at: datetime) -> PackManifest:
     """
     config, chosen = trained.config, trained.learned.choice.chosen
     method = trained.learned.method
+    task = config.task or task_name(list(trained.thresholds))
     return PackManifest(
-        task=config.task or task_name(list(trained.thresholds)),
-        version=config.version,
+        task=task,
+        version=config.version or version_after(trained.earlier, task),
         created_at=created_at,
         tool={name: version(name) for name in ("edgeclip", "torch", "open_clip_torch")},
         method=method.name,

@@ -189,7 +189,12 @@ def _split(config: TrainConfig, dataset: Dataset) -> tuple[tuple[str, ...], Spli
 
 
 def _refuse_to_replace(config: TrainConfig) -> None:
-    """`--overwrite` replaces a pack, and never a folder that holds something else."""
+    """`--overwrite` replaces a pack, never that of `--on`, nor a folder with something else."""
+    if config.on and config.out.resolve() == config.on.resolve():
+        raise ConfigError(
+            f"--out {config.out} is the pack of --on, of which the new one keeps what it learned"
+            " from out of the test: choose another folder"
+        )
     refuse_filled(config.out, overwrite=config.overwrite, marker=PACK_FILE)
     data = config.data.resolve()
     if config.out.resolve() in [data, *data.parents]:

@@ -184,23 +184,27 @@ def _walker(entry: Entry, time_s: float, script: ClipScript) -> Subject:
     return replace(subject, x=x, pose=pose)
 
 
-def write_clip(path: Path, *, script: ClipScript) -> ClipTruth:
+def write_clip(path: Path, *, script: ClipScript, overwrite: bool = False) -> ClipTruth:
     """Render a clip and its truth.
 
     Args:
-        path: `.mp4` (MPEG-4 part 2) or `.avi` (Motion JPEG); replaced if it exists.
+        path: `.mp4` (MPEG-4 part 2) or `.avi` (Motion JPEG).
         script: What to show.
+        overwrite: Whether a clip that is there already is replaced.
 
     Returns:
         The truth, also stored beside the clip.
 
     Raises:
-        ConfigError: The script cannot be rendered, or the suffix is neither.
+        ConfigError: The script cannot be rendered, the suffix is neither, or a file is there.
         SetupError: OpenCV cannot write such a video on this machine.
     """
     script.check()
     if path.suffix not in _CODECS:
         raise ConfigError(f"{path}: no video format of ours: name it .mp4 or .avi")
+    taken = [file for file in (path, truth_path(path)) if file.exists()]
+    if taken and not overwrite:
+        raise ConfigError(f"{taken[0]} is there already: choose another name, or add --overwrite")
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".clip.") as folder:
         unfinished = Path(folder) / path.name

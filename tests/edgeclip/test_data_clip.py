@@ -31,6 +31,18 @@ def test_a_scene_that_does_not_exist_lists_those_that_do(tmp_path: Path) -> None
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_clip_that_is_there_is_kept_unless_it_may_be_replaced(tmp_path: Path) -> None:
+    kept = tmp_path / "mine.mp4"
+    kept.write_bytes(b"mine")
+    done = _clip("mine.mp4", "--scene", "person", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "mine.mp4 is there already: choose another name, or add --overwrite" in done.stderr
+    assert kept.read_bytes() == b"mine"
+    done = _clip("mine.mp4", "--scene", "person", "--overwrite", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert len(ClipTruth.read(kept).visits) == 1
+
+
 def test_a_file_that_is_no_video_is_refused(tmp_path: Path) -> None:
     done = _clip("a.txt", "--scene", "foliage", cwd=tmp_path)
     assert done.returncode == 2

@@ -11,6 +11,7 @@ from edgeclip.clip import Backbone
 from edgeclip.config import Recipe
 from edgeclip.contract.hashing import sha256_file
 from edgeclip.errors import ConfigError, PackError
+from edgeclip.pack_making import version_after
 from edgeclip.pack_parts import read_parts
 from edgeclip.packs import golden_outputs, load_pack
 from edgeclip.trainer import TrainResult
@@ -68,6 +69,16 @@ def test_what_is_trained_on_a_pack_must_beat_that_pack_and_not_zero_shot(
     assert tried.difference.theirs == tried.score.against(floor.score).theirs
     assert zero_shot.difference is not None
     assert not zero_shot.kept
+
+
+def test_a_pack_on_an_earlier_one_has_the_next_version_so_that_a_bundle_takes_it(
+    pack: Path, run_training: Trainer, tmp_path: Path
+) -> None:
+    fields = {"recipe": QUICK, "method": "gda", "folds": 1, "on": pack}
+    assert run_training(tmp_path / "new", **fields).manifest.version == "1.1.0"
+    earlier = load_pack(pack).manifest.model_copy(update={"version": "2.9.4"})
+    assert version_after(earlier, earlier.task) == "2.10.0"
+    assert version_after(earlier, "another") == version_after(None, "leopard") == "1.0.0"
 
 
 @pytest.mark.parametrize("method", ["gda", "zero-shot"])

@@ -47,6 +47,12 @@ def test_an_older_pack_is_replaced_whole_when_asked(run_training: Trainer, tmp_p
     assert load_pack(tmp_path).manifest.targets == ["leopard"]
 
 
+def test_a_pack_is_not_replaced_by_one_that_stands_on_it(pack: Path, run_training: Trainer) -> None:
+    with pytest.raises(ConfigError, match=r"is the pack of --on, .*: choose another folder"):
+        run_training(pack, recipe=QUICK, on=pack, overwrite=True)
+    assert load_pack(pack).manifest.task == "leopard"
+
+
 def test_weights_that_are_none_are_refused(run_training: Trainer, tmp_path: Path) -> None:
     (tmp_path / "w.safetensors").write_bytes(b"no weights")
     with pytest.raises(SetupError, match="is no checkpoint"):
