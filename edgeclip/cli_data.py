@@ -14,7 +14,7 @@ from edgeclip.cli_options import (
     Seed,
     TargetOption,
 )
-from edgeclip.cli_output import next_command, print_json, show
+from edgeclip.cli_output import counted, next_command, print_json, show
 from edgeclip.cli_reading import ReadingGiven, reading_arguments
 
 app = typer.Typer(help="Look at labelled images, or draw some.", no_args_is_help=True)
@@ -32,7 +32,7 @@ def data_check(
     as_json: AsJson = False,
     reading: ReadingGiven,
 ) -> None:
-    """Say what can be used: classes, places, unreadable files, duplicates, and the split."""
+    """Say what can be used. Classes, places, unreadable files, duplicates, and the split."""
     from edgeclip.contract.settings import settings_from
     from edgeclip.labels.reading import ReadingOptions
     from edgeclip.opening import open_dataset
@@ -81,7 +81,7 @@ def data_render(
     if as_json:
         print_json({"labels": str(table), "counts": plan.counts})
         return
-    show(f"{images} images each of {escape(', '.join([*names, 'blank']))}")
+    show(f"{counted(images, 'image')} each of {escape(', '.join([*names, 'blank']))}")
     next_command(f"edgeclip data check {table}")
 
 
@@ -101,5 +101,5 @@ def data_clip(
     if as_json:
         print_json({"clip": str(out), "frames": len(truth.frames), "visits": len(truth.visits)})
         return
-    show(f"{len(truth.frames)} frames, {len(truth.visits)} visits")
+    show(f"{counted(len(truth.frames), 'frame')}, {counted(len(truth.visits), 'visit')}")
     next_command(f"edgeclip-device replay {out} --bundle bundle/")

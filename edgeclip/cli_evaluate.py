@@ -91,7 +91,7 @@ def evaluate(
     as_json: AsJson = False,
     reading: ReadingGiven,
 ) -> None:
-    """Measure a pack, at its own thresholds, on images that it has not seen."""
+    """Measure a pack on images that it has not seen. Thresholds are its own."""
     from datetime import datetime, timezone
 
     from edgeclip.config import default_cache

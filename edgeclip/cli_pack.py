@@ -47,7 +47,7 @@ def combine(
         typer.Option(help="'name:key=value' that must hold of a pack's images; repeat."),
     ] = None,
 ) -> None:
-    """Put packs together; each answers for images like those that it was trained on."""
+    """Put packs together. Each answers for images like those that it was trained on."""
     from edgeclip.labels.classes import empty_target_doubt
     from edgeclip.routed_packs import combine as combine_packs
 
@@ -85,7 +85,7 @@ def remove(
     ] = None,
     pretrained: PretrainedOption = None,
 ) -> None:
-    """Write a set of packs without one, or a pack without one adapter; the rest stays as it was."""
+    """Take a pack out of a set, or an adapter out of a pack. The rest stays as it was."""
     if (part is None) == (adapter is None):
         raise ConfigError("edgeclip pack remove: name --part of a set, or --adapter of a pack")
     if adapter is None:

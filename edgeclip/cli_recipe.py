@@ -118,7 +118,7 @@ def effective_tables(
 
 @takes_groups
 def recipe(*, method: MethodGiven, recipe: RecipeGiven) -> None:
-    """Print the whole recipe of these options: the beginning of a file for `train --config`."""
+    """Print the whole recipe of these options. It begins a file for `train --config`."""
     from edgeclip.contract.settings import settings_from
     from edgeclip.recipe_file import RecipeFile, recipe_text
 

@@ -124,7 +124,7 @@ def train(
     as_json: AsJson = False,
     reading: ReadingGiven,
 ) -> None:
-    """Train an adapter; write its pack with figures on places that it has not seen."""
+    """Train an adapter and write its pack. Figures are of places that it has not seen."""
     from datetime import datetime, timezone
 
     from edgeclip.config import TrainConfig, default_cache

@@ -174,16 +174,25 @@ def _first_rung(fresh: list[Step], floor: Step, *, must_be_certain: bool) -> lis
         step for step, gain in found if _may_be_kept(step, gain, must_be_certain=must_be_certain)
     ]
     first = better_first([floor.score, *(step.score for step in kept_from)])[0]
-    best = [floor, *kept_from][first]
+    rivals = [floor, *kept_from]
+    best = rivals[first]
     decided = []
     for step, gain in found:
-        verdict = "the best head" if step is best else "not the best head"
+        verdict = _why_best(best, rivals) if step is best else "not the best head"
         if all(step is not other for other in kept_from):
             verdict = _why_not(gain)
         elif best is floor:
             verdict = f"{floor.entry.name} is best"
         decided.append(_decided(step, gain, kept=step is best, verdict=verdict))
     return decided
+
+
+def _why_best(best: Step, rivals: Sequence[Step]) -> str:
+    """Say that a head is the best, and why where another has a higher average precision."""
+    top = max(rivals, key=lambda step: step.score.average_precision)
+    if top.score.average_precision <= best.score.average_precision:
+        return "the best head"
+    return f"the best head: AP as {top.entry.name}'s within its error, lower log loss"
 
 
 def _may_be_kept(step: Step, gain: Difference, *, must_be_certain: bool) -> bool:

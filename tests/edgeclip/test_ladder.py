@@ -11,7 +11,7 @@ from rich.console import Console
 
 from edgeclip.candidates import Judge
 from edgeclip.folds import plan_folds
-from edgeclip.ladder import Entry, Ladder, Rung, climb
+from edgeclip.ladder import Entry, Ladder, Rung, _why_best, at_its_best, climb
 from edgeclip.ladder_table import (
     LADDER_HEADER,
     LadderTable,
@@ -133,6 +133,19 @@ def test_the_best_of_the_heads_stands_for_its_rung() -> None:
     )
     assert ladder.chosen.entry.name == "gda"
     assert ladder.steps[1].verdict == "not the best head"
+
+
+def test_a_best_head_that_another_surpasses_by_a_hair_says_why_it_is_the_best() -> None:
+    higher, lower = (
+        at_its_best(_entry(name, "S1", wrong, parameters=0), FOLDS, JUDGE)
+        for name, wrong in (("gda", 0.1), ("proker", 0.2))
+    )
+    assert higher.score.average_precision > lower.score.average_precision
+    rivals = [higher, lower]
+    assert _why_best(higher, rivals) == "the best head"
+    assert _why_best(lower, rivals) == (
+        "the best head: AP as gda's within its error, lower log loss"
+    )
 
 
 def test_the_share_of_what_was_learned_is_chosen_on_what_was_held_out() -> None:
