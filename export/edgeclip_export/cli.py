@@ -143,6 +143,8 @@ def _judged(engine: dict[str, Any]) -> str:
 
 def _table(facts: dict[str, Any]) -> Table:
     table = Table(show_header=False, box=None)
+    table.add_column()
+    table.add_column(overflow="fold")  # of paths and names nothing is cut
     base = facts["base"]
     rows = {
         "bundle": f"{facts['bundle']} ({megabytes(facts['size_bytes'])}, {facts['created_at']})",

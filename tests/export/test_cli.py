@@ -96,7 +96,7 @@ def test_a_bundle_is_signed_verified_and_signed_again_with_a_further_pack(
     names = ("va_down", "va_up", "va_ratio", "class_bias")
     write_tiny_pack(pack, backbone, random_tensors(4, columns=3, names=names), version="1.1.0")
     made = run("keygen", key)
-    assert "name it in [inference].public_keys" in made.last_line
+    assert "for bundles in [inference].public_keys, for commands in" in made.last_line
     unsigned = run("verify", bundle, "--key", public)
     assert (unsigned.code, unsigned.out) == (5, "")
     assert "edgeclip-export sign" in unsigned.err
