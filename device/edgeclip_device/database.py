@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sqlite3
+import time
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -27,6 +28,7 @@ DATABASE_FILE = "outbox.sqlite"
 MEDIA_FOLDER = "media"
 NEXT_BDSEQ = "next_bdseq"  # key in `meta`
 BUSY_S = 5.0
+_LOCKED_PAUSE_S = 0.02
 _LOG_PAGES = 128  # 0.5 MB: on a full disk SQLite must find room to work its log off
 
 _MOST_LOG_BYTES = 4_000_000  # what a burst made it grow to is given back
@@ -171,7 +173,7 @@ def _connect(path: Path) -> sqlite3.Connection:
     _make_file(path)
     connection = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None)
     try:
-        connection.execute("PRAGMA journal_mode = WAL")
+        _use_log(connection)
         connection.execute(f"PRAGMA wal_autocheckpoint = {_LOG_PAGES}")
         connection.execute(f"PRAGMA journal_size_limit = {_MOST_LOG_BYTES}")
         connection.execute("PRAGMA synchronous = FULL")  # a commit survives a power cut
@@ -180,6 +182,20 @@ def _connect(path: Path) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+def _use_log(connection: sqlite3.Connection) -> None:
+    """Let SQLite keep a write-ahead log; it waits for no lock here, so two first starts collide."""
+    deadline = time.monotonic() + BUSY_S
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > deadline:
+                raise
+            time.sleep(_LOCKED_PAUSE_S)
+        else:
+            return
 
 
 def prepare(connection: sqlite3.Connection) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
@@ -38,3 +40,17 @@ def test_a_process_that_ends_leaves_the_log_to_one_that_opened_the_outbox_twice(
         assert _another_process_reads(tmp_path) == "second"
         with closing(open_database(tmp_path)) as third:
             assert read_meta(third, "word") == "second"
+
+
+def _journal_mode(state: Path, start: threading.Barrier) -> str:
+    start.wait()
+    with closing(open_database(state)) as connection:
+        return str(connection.execute("PRAGMA journal_mode").fetchone()[0])
+
+
+def test_some_that_open_a_new_outbox_at_the_same_moment_all_have_it(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        for n in range(30):
+            start = threading.Barrier(4)
+            found = [pool.submit(_journal_mode, tmp_path / str(n), start) for _ in range(4)]
+            assert [item.result() for item in found] == ["wal"] * 4

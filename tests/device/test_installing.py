@@ -80,7 +80,11 @@ def test_a_configuration_that_is_there_is_kept(tmp_path: Path) -> None:
 def test_the_first_configuration_is_valid_and_says_what_is_missing(tmp_path: Path) -> None:
     steps = _install(tmp_path)
     assert any("name camera and broker" in step.what for step in steps)
-    assert complete("check-config", tmp_path / CONFIG.lstrip("/")).returncode == 0
+    checked = complete("check-config", tmp_path / CONFIG.lstrip("/"))
+    wrong = [line for line in checked.stderr.splitlines() if "wrong" in line or "error" in line]
+    assert checked.returncode == 2, checked.stdout  # the bundle lies below tmp_path, not at BUNDLE
+    assert len(wrong) == 1, checked.stderr
+    assert BUNDLE in wrong[0]
 
 
 @pytest.mark.systemd

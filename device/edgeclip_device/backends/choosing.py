@@ -80,7 +80,7 @@ def _walk(pack: LoadedPack, settings: InferenceSettings, ladder: Ladder) -> Chos
             continue
         return Chosen(backend, candidate.rung, offer.alarm(candidate, [str(e) for e in failures]))
     if offer.absent:
-        failures.insert(0, offer.absent)
+        failures.append(offer.absent)  # last: an alarm's detail is cut, and what failed says more
     if len(failures) == 1:
         raise failures[0]
     raise BackendError("no backend serves: " + "; ".join(map(str, failures)))
