@@ -7,8 +7,9 @@ from collections.abc import Mapping
 import numpy as np
 from torch import Tensor
 
-from edgeclip.clip import Backbone, hash_weights
+from edgeclip.clip import Backbone
 from edgeclip.errors import ArtefactError
+from edgeclip.weight_hash import hash_weights
 
 _WORD_BYTES = 8
 

@@ -14,8 +14,9 @@ from edgeclip.cli_options import (
     Seed,
     TargetOption,
 )
-from edgeclip.cli_output import counted, next_command, print_json, show
+from edgeclip.cli_output import next_command, print_json, show
 from edgeclip.cli_reading import ReadingGiven, reading_arguments
+from edgeclip.contract.plurals import counted
 
 app = typer.Typer(help="Look at labelled images, or draw some.", no_args_is_help=True)
 

@@ -18,11 +18,6 @@ def print_json(content: object) -> None:
     print(json.dumps(content, indent=2, ensure_ascii=False))
 
 
-def counted(number: int, word: str) -> str:
-    """Return a number with its word: `1 visit`, `2 visits`."""
-    return f"{number} {word}" if number == 1 else f"{number} {word}s"
-
-
 def next_command(command: str) -> None:
     """Print the command that usually comes next."""
     Console().print(f"next: [bold]{escape(command)}[/]", soft_wrap=True)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import difflib
-import hashlib
 import io
 import json
 import logging
@@ -30,8 +29,10 @@ from edgeclip.activations import activation_of, file_takes_quick_gelu
 from edgeclip.contract.pack import Base
 from edgeclip.contract.preprocess_spec import PreprocessSpec
 from edgeclip.errors import ConfigError, DataError, SetupError
-from edgeclip.loading import why_no_tokenizer, why_not_loaded
-from edgeclip.towers import FrozenTower, Lower, LowerTower, UpperTower, block_count, split_tower
+from edgeclip.loading import refuse_other_files, why_no_tokenizer, why_not_loaded
+from edgeclip.tower_kinds import block_count
+from edgeclip.towers import FrozenTower, Lower, LowerTower, UpperTower, split_tower
+from edgeclip.weight_hash import hash_weights
 
 log = logging.getLogger(__name__)
 
@@ -193,7 +194,10 @@ def known_backbone(name: str, pretrained: str | None) -> tuple[str, str]:
 
     Raises:
         ConfigError: There is no such model, tag or file.
+        SetupError: The file holds no weights.
     """
+    if pretrained is not None and Path(pretrained).is_file():
+        refuse_other_files(Path(pretrained))
     if name == DEMO:
         weights = DEMO_FOLDER / "demo.safetensors"
         return _register(DEMO_FOLDER / "demo.json", _DEMO_MODEL), str(weights)
@@ -288,13 +292,3 @@ def _tokenizer(model_name: str) -> Any:
             ) from error
         except OSError as error:
             raise SetupError(why_no_tokenizer(model_name, error)) from error
-
-
-def hash_weights(state: dict[str, Any]) -> str:
-    """Return the SHA-256 over names, types, shapes and bytes of a state dict, in sorted order."""
-    digest = hashlib.sha256()
-    for name in sorted(state):
-        tensor = state[name].detach().cpu().contiguous()
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
-        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()

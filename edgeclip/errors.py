@@ -179,9 +179,26 @@ def run_application(app: Callable[..., object], name: str) -> None:
     run_command_line(lambda: _run_without_frames(app, name))
 
 
+def _with_whole_help(app: Any) -> Any:
+    """Return an application's command, whose lists show the first sentence of each one whole.
+
+    click cuts them to a line; a short help that is stated it wraps instead.
+    """
+    from typer.main import get_command  # only command lines have typer
+
+    root = get_command(app)
+    waiting = [root]
+    while waiting:
+        command = waiting.pop()
+        sentences = " ".join((command.help or "").split("\n\n")[0].split())
+        command.short_help = re.split(r"(?<=\.)\s", sentences)[0].rstrip(".")
+        waiting += getattr(command, "commands", {}).values()
+    return root
+
+
 def _run_without_frames(app: Callable[..., object], name: str) -> None:
     try:
-        code = app(standalone_mode=False, prog_name=name)
+        code = _with_whole_help(app)(standalone_mode=False, prog_name=name)
     except Exception as error:  # click's, or typer's own copy of click: known by their methods
         if type(error).__name__ == "Abort":
             raise KeyboardInterrupt from error

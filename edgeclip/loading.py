@@ -4,6 +4,31 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from edgeclip.errors import SetupError
+
+_HEAD_BYTES = 9
+
+
+def refuse_other_files(file: Path) -> None:
+    """Refuse what is no file of weights by its first bytes, before anything is loaded.
+
+    Args:
+        file: One that is there; safetensors, or what `torch.save` writes.
+
+    Raises:
+        SetupError: It is neither, or cannot be read.
+    """
+    try:
+        with file.open("rb") as opened:
+            start = opened.read(_HEAD_BYTES)
+    except OSError as error:
+        raise SetupError(f"{file} cannot be read ({error.strerror}): check its rights") from error
+    is_safetensors = start[8:9] == b"{"  # behind the length of its JSON header
+    if not (is_safetensors or start.startswith((b"PK", b"\x80"))):  # a zip, or an old pickle
+        raise SetupError(
+            f"{file} is no checkpoint, nor any file of weights: name a .safetensors, .pt or .bin"
+        )
+
 
 def why_not_loaded(name: str, weights: str, error: Exception) -> str:
     """Return what to do, in one line.

@@ -23,7 +23,8 @@ from edgeclip.making import TowerSizes
 from edgeclip.methods import Base, Method, fresh_model, parse_method, without_place
 from edgeclip.run_folder import RunFolder
 from edgeclip.token_cache import TokenCache
-from edgeclip.towers import STAGES, block_count, is_staged, require_blocks, split_at
+from edgeclip.tower_kinds import STAGES, block_count, is_staged, require_blocks
+from edgeclip.towers import split_at
 from edgeclip.training import TrainingRows, fit
 
 AUTO_MINUTES = 10.0

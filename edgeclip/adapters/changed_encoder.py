@@ -18,7 +18,8 @@ from edgeclip.adapters.tower_deltas import merged_tower
 from edgeclip.contract.deltas import split_deltas
 from edgeclip.contract.hashing import sha256_bytes
 from edgeclip.errors import ConfigError, PackError
-from edgeclip.towers import FrozenTower, block_count
+from edgeclip.tower_kinds import block_count
+from edgeclip.towers import FrozenTower
 
 if TYPE_CHECKING:
     from edgeclip.clip import Backbone

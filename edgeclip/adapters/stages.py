@@ -21,7 +21,8 @@ from edgeclip.adapters.starts import refuse_dead_start
 from edgeclip.adapters.tower_deltas import PREFIX
 from edgeclip.contract.slots import HEAD_SLOTS, filled_slots
 from edgeclip.errors import PackError
-from edgeclip.towers import STAGES, FrozenTower, require_stages
+from edgeclip.tower_kinds import STAGES, require_stages
+from edgeclip.towers import FrozenTower
 
 _PARTS = ("down", "down_bias", "up", "up_bias")
 

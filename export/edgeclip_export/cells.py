@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from edgeclip.towers import STAGES, block_count, is_staged
+from edgeclip.tower_kinds import STAGES, block_count, is_staged
 
 
 class Cells(nn.Module):

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from edgeclip.contract.plurals import counted
 from edgeclip.errors import ConfigError, run_application
 from edgeclip_export import cli_benchmark, cli_trust
 from edgeclip_export.cli_engine import engine
@@ -137,7 +138,7 @@ def _judged(engine: dict[str, Any]) -> str:
         return f"refused: {'; '.join(engine['problems'])}"
     if parity := engine.get("parity"):
         figures = (f"{name} {parity[name]:.1e}" for name in ("one_minus_cosine", "probability"))
-        return f"right on {parity['images']:.0f} images: {', '.join(figures)}"
+        return f"right on {counted(int(parity['images']), 'image')}: {', '.join(figures)}"
     return "not verified yet"
 
 
@@ -146,8 +147,9 @@ def _table(facts: dict[str, Any]) -> Table:
     table.add_column()
     table.add_column(overflow="fold")  # of paths and names nothing is cut
     base = facts["base"]
+    made = f"{megabytes(facts['size_bytes'])}, {_minute(facts['created_at'])}"
     rows = {
-        "bundle": f"{facts['bundle']} ({megabytes(facts['size_bytes'])}, {facts['created_at']})",
+        "bundle": f"{facts['bundle']} ({made})",
         "encoder": f"{base['arch']}, {base['pretrained']}, {base['params']:,} parameters",
         "packs": "baked into the graphs" if facts["baked"] else "bound as inputs",
         "signed": _signed(facts),
@@ -174,10 +176,24 @@ def _items(title: str, items: list[dict[str, Any]]) -> Table:
     names = list(dict.fromkeys(name for item in items for name in item if name in _COLUMNS))
     table = Table(title=title, title_justify="left")
     for name in names:
-        table.add_column(name, overflow="fold")
+        table.add_column({"size_bytes": "size"}.get(name, name), overflow="fold")
     for item in items:
-        table.add_row(*(escape(str(item.get(name, ""))) for name in names))
+        table.add_row(*(escape(_shown(name, item.get(name, ""))) for name in names))
     return table
+
+
+def _shown(column: str, value: Any) -> str:
+    """Return a cell as a person reads it."""
+    if column == "size_bytes" and value != "":
+        return megabytes(value)
+    if column == "built_at" and value:
+        return _minute(value)
+    return ", ".join(value) if isinstance(value, list) else str(value)
+
+
+def _minute(time: str) -> str:
+    """Return an ISO time to the minute."""
+    return time[:16].replace("T", " ")
 
 
 app.command()(engine)

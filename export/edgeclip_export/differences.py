@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeclip.contract.plurals import counted
 from edgeclip.contract.slots import GRAPH_OUTPUTS
 from edgeclip.packs import Golden
 from edgeclip_export.checks import Check
@@ -96,7 +97,7 @@ def difference_checks(
         images: How many images were compared.
         limits: How large they may be.
     """
-    note = f"{images} images, worst logits in image {found.worst}"
+    note = f"{counted(images, 'image')}, worst logits in image {found.worst}"
     return [
         Check(f"{subject}: outputs are finite", found.is_finite),
         Check.at_most(f"{subject}: 1 - cosine", found.one_minus_cosine, limits.one_minus_cosine),

@@ -19,6 +19,7 @@ from edgeclip.contract.engine_gate import EngineParity, Outputs, engine_parity
 from edgeclip.contract.engine_key import EngineSidecar, Machine, Runtime, survey_engines
 from edgeclip.contract.engine_runner import EngineRunner
 from edgeclip.contract.gpu import Gpu, find_gpu
+from edgeclip.contract.plurals import counted
 from edgeclip.contract.requires import require_runtime
 from edgeclip.contract.tensorrt_api import TensorRtApi, load_tensorrt
 from edgeclip.errors import BackendError, BundleMismatchError, SetupError
@@ -170,7 +171,9 @@ def engine_checks(
 def _check(name: str, parity: EngineParity, manifest: BundleManifest) -> Check:
     problems = parity.problems(manifest.tolerance)
     figures = f"1 - cosine {parity.one_minus_cosine:.1e}, probability {parity.probability:.1e}"
-    note = "; ".join(problems) or f"{figures}, the same decision on {parity.images} images"
+    note = (
+        "; ".join(problems) or f"{figures}, the same decision on {counted(parity.images, 'image')}"
+    )
     return Check(name, not problems, note=note)
 
 

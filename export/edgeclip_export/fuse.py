@@ -20,7 +20,8 @@ from edgeclip.contract.slots import (
     adapted_blocks,
     cross_modal_blocks,
 )
-from edgeclip.towers import is_staged, split_tower
+from edgeclip.tower_kinds import is_staged
+from edgeclip.towers import split_tower
 from edgeclip_export.cells import Cells, cells_of
 from edgeclip_export.graph_rules import Expected
 

@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 import torch
 
-from edgeclip.clip import Backbone, hash_weights
+from edgeclip.clip import Backbone
 from edgeclip.contract.hashing import sha256_file
 from edgeclip.errors import DataError
 from edgeclip.feature_cache import FeatureCache
 from edgeclip.features import Features, encode_regions, feature_key
 from edgeclip.labels.dataset import Dataset, LabelledImage
 from edgeclip.regions import Region, Strips, regions_of
+from edgeclip.weight_hash import hash_weights
 from support.drawn_images import draw, save
 from support.samples import HASH, preprocess_spec
 

@@ -12,7 +12,7 @@ from safetensors.numpy import load, save
 from edgeclip.adapters.class_head import ZeroShot
 from edgeclip.adapters.composing import Stored, compose, frozen_parts
 from edgeclip.adapters.model import AdapterModel, FeatureGraph, arrays, run_head
-from edgeclip.clip import Backbone, hash_weights
+from edgeclip.clip import Backbone
 from edgeclip.config import Recipe
 from edgeclip.errors import ConfigError
 from edgeclip.features import Features
@@ -20,6 +20,7 @@ from edgeclip.methods import Base, Method, fitted, fresh_model, parse_method
 from edgeclip.prompts import class_prompts, column_class
 from edgeclip.text_side import TextSide
 from edgeclip.training import TrainingRows
+from edgeclip.weight_hash import hash_weights
 from support.tiny_packs import EMBED_DIM, WIDTH, write_encoder
 
 RECIPE = Recipe(steps=12, batch=16, learning_rate=0.01, attention=6)

@@ -7,9 +7,10 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from edgeclip.clip import Backbone, hash_weights
+from edgeclip.clip import Backbone
 from edgeclip.errors import ConfigError, DataError
 from edgeclip.text_tower import TextTower, text_tower
+from edgeclip.weight_hash import hash_weights
 from support.tiny_packs import write_encoder
 
 SENTENCES = ["a leopard", "branches and leaves moving in the wind", "an empty scene, no animal."]

@@ -7,7 +7,8 @@ import torch
 
 from edgeclip.clip import Backbone, load_backbone
 from edgeclip.errors import ConfigError
-from edgeclip.towers import block_count, require_stages, split_tower
+from edgeclip.tower_kinds import block_count, require_stages
+from edgeclip.towers import split_tower
 from support.towers import RESNET, VIT, load_tower, random_frames
 
 VARIANTS: dict[str, dict[str, object]] = {

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from edgeclip.clip import known_backbone
 from edgeclip.config import Recipe, TrainConfig
 from edgeclip.errors import ConfigError, DataError, GateError, SetupError
 from edgeclip.labels.dataset import load_dataset, read_labels
@@ -57,6 +58,13 @@ def test_weights_that_are_none_are_refused(run_training: Trainer, tmp_path: Path
     (tmp_path / "w.safetensors").write_bytes(b"no weights")
     with pytest.raises(SetupError, match="is no checkpoint"):
         run_training(tmp_path / "pack", pretrained=str(tmp_path / "w.safetensors"))
+
+
+@pytest.mark.parametrize("held", [b"", b"two lines\nof notes", b"\xff\xd8\xff\xe0 a picture"])
+def test_a_file_of_no_weights_is_told_by_its_first_bytes(held: bytes, tmp_path: Path) -> None:
+    (notes := tmp_path / "notes.pt").write_bytes(held)
+    with pytest.raises(SetupError, match=r"notes\.pt is no checkpoint, nor any file of weights"):
+        known_backbone("ViT-B-32", str(notes))
 
 
 def test_a_failed_training_leaves_no_folder(run_training: Trainer, tmp_path: Path) -> None:

@@ -8,9 +8,10 @@ import numpy as np
 import onnx
 import pytest
 
-from edgeclip.clip import Backbone, hash_weights
+from edgeclip.clip import Backbone
 from edgeclip.contract.slots import filled_slots
 from edgeclip.packs import load_pack
+from edgeclip.weight_hash import hash_weights
 from edgeclip_export.bake import BakedModel, fold_projection
 from edgeclip_export.bundle_writer import BundleResult, write_bundle
 from edgeclip_export.config import BundleConfig

@@ -81,6 +81,7 @@ def test_help_shows_each_option_whole_on_a_terminal_of_80_columns(program: str, 
         code, out, _ = run(program, *path, "--help")
         assert code == 0
         assert max(map(len, out.splitlines())) <= 80
+        assert "..." not in out.partition("Commands:")[2], path  # each first sentence is whole
         for parameter in command.params:
             for name in (*parameter.opts, *parameter.secondary_opts):
                 assert name in out or not name.startswith("-"), f"{path} {name}"

@@ -19,11 +19,12 @@ from edgeclip.adapters.deep_graph import DeepGraph
 from edgeclip.adapters.model import AdapterModel, FeatureGraph, Inputs
 from edgeclip.adapters.pooling import ClassPooling, PoolingSettings
 from edgeclip.adapters.text_tokens import TextTokens
-from edgeclip.clip import Backbone, hash_weights
+from edgeclip.clip import Backbone
 from edgeclip.config import Recipe
 from edgeclip.features import Features
 from edgeclip.token_cache import TokenCache
 from edgeclip.training import TrainingRows, fit
+from edgeclip.weight_hash import hash_weights
 from support.samples import HASH
 from support.towers import VIT, disturb, inputs_of_frames, load_tower, random_frames, random_start
 

@@ -23,7 +23,7 @@ from edgeclip.clip import load_backbone
 from edgeclip.config import Recipe
 from edgeclip.errors import ConfigError
 from edgeclip.methods import parse_method
-from edgeclip.towers import block_count
+from edgeclip.tower_kinds import block_count
 from support.samples import HASH
 from support.towers import inputs_of_frames, random_frames, random_start, vit_b_32
 

@@ -12,12 +12,13 @@ from edgeclip.adapters.class_head import ZeroShot
 from edgeclip.adapters.component import Head
 from edgeclip.adapters.model import AdapterModel, Inputs, run_head
 from edgeclip.adapters.soft_prompts import Position, SoftPrompts, SoftPromptSettings
-from edgeclip.clip import Backbone, hash_weights
+from edgeclip.clip import Backbone
 from edgeclip.config import Recipe
 from edgeclip.errors import DataError
 from edgeclip.features import Features
 from edgeclip.text_tower import TextTower, text_tower
 from edgeclip.training import TrainingRows, fit
+from edgeclip.weight_hash import hash_weights
 from support.tiny_packs import EMBED_DIM, WIDTH, write_encoder
 
 NAMES = ["leopard", "grass and bushes", "an empty scene, no animal"]

@@ -9,9 +9,10 @@ import torch
 from edgeclip.adapters.class_head import ZeroShot
 from edgeclip.adapters.model import AdapterModel, FeatureGraph, Inputs
 from edgeclip.adapters.stages import StageAdapters, StageGraph, StageSettings, tower_with_stages
-from edgeclip.clip import Backbone, hash_weights
+from edgeclip.clip import Backbone
 from edgeclip.errors import ConfigError, PackError
 from edgeclip.towers import LowerStages
+from edgeclip.weight_hash import hash_weights
 from support.towers import RESNET, VIT, disturb, load_tower, random_frames, random_start
 
 

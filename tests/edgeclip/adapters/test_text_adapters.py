@@ -13,11 +13,12 @@ from edgeclip.adapters.class_head import ZeroShot
 from edgeclip.adapters.component import Component, Head
 from edgeclip.adapters.model import AdapterModel, Inputs, run_head
 from edgeclip.adapters.text_adapters import TextAdapter, TextBlockAdapters
-from edgeclip.clip import Backbone, hash_weights
+from edgeclip.clip import Backbone
 from edgeclip.config import Recipe
 from edgeclip.features import Features
 from edgeclip.text_tower import TextTower, text_tower
 from edgeclip.training import TrainingRows, fit
+from edgeclip.weight_hash import hash_weights
 from support.tiny_packs import EMBED_DIM, WIDTH, write_encoder
 
 SENTENCES = [["a leopard", "a photo of a leopard"], ["grass and bushes"], ["an empty scene"]]

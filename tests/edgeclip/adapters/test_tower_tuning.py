@@ -16,8 +16,9 @@ from edgeclip.adapters.parallel_mlp import ParallelMlp
 from edgeclip.adapters.tower_deltas import merged_tower
 from edgeclip.adapters.tower_tuning import LowRank, NormTuning, SingularValues
 from edgeclip.adapters.weight_graph import WeightGraph
-from edgeclip.clip import Backbone, hash_weights
+from edgeclip.clip import Backbone
 from edgeclip.errors import PackError
+from edgeclip.weight_hash import hash_weights
 from support.towers import (
     VIT,
     disturb,
