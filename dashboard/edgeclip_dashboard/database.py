@@ -16,7 +16,8 @@ from sqlalchemy.orm.attributes import flag_modified
 from edgeclip.contract.locks import take_lock
 from edgeclip.errors import ConfigError, StoreError
 from edgeclip_dashboard.config import DATABASE_PASSWORD_VARIABLE
-from edgeclip_dashboard.models import SCHEMA_VERSION, Base, Meta
+from edgeclip_dashboard.models import SCHEMA_VERSION, Meta
+from edgeclip_dashboard.schema import METADATA
 
 
 def database_url(text: str) -> URL:
@@ -126,7 +127,7 @@ def _prepare(engine: Engine, url: URL, project: str) -> None:
 def _create(engine: Engine, project: str) -> None:
     facts = {"schema_version": str(SCHEMA_VERSION), "project": project, "malformed": "0"}
     with engine.begin() as connection:
-        Base.metadata.create_all(connection)
+        METADATA.create_all(connection)
         rows = [{"key": key, "value": value} for key, value in facts.items()]
         connection.execute(insert(Meta), rows)
 

@@ -8,7 +8,7 @@ from sqlalchemy import BigInteger, DateTime, Dialect, Float, Index, String, Text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -45,7 +45,12 @@ class DetectionRow(Base):
     """A detection as its highest revision describes it."""
 
     __tablename__ = "detections"
-    __table_args__ = (Index("detections_newest", "first_received_at", "detection_id"),)
+    __table_args__ = (
+        Index("detections_newest", "first_received_at", "detection_id"),
+        Index("detections_by_time", "occurred_at", "detection_id"),
+        Index("detections_by_class", "class_name", "occurred_at"),
+        Index("detections_by_place", "deployment_id", "occurred_at"),
+    )
 
     detection_id: Mapped[str] = mapped_column(String(36), primary_key=True)
     rev: Mapped[int] = mapped_column(BigInteger)
@@ -68,6 +73,14 @@ class DetectionRow(Base):
     started_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     best_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     ended_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    # When it was seen best, else when it began, else when it arrived: never null, so that it sorts.
+    occurred_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    light: Mapped[str | None] = mapped_column(String(8))  # day, dusk or ir
+    latitude: Mapped[float | None] = mapped_column(Float)  # as the device may tell it
+    longitude: Mapped[float | None] = mapped_column(Float)
+    # The newest verdict of a person, from the table of verdicts; no revision changes these.
+    verdict: Mapped[str | None] = mapped_column(String(8), index=True)
+    verdict_class: Mapped[str | None] = mapped_column(String(64))
     first_received_at: Mapped[datetime] = mapped_column(UtcDateTime)
     received_at: Mapped[datetime] = mapped_column(UtcDateTime)
 

@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import signal
 import socket
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from collections.abc import Callable
 from datetime import datetime, timezone
 
 import uvicorn
 from fastapi import FastAPI
-from nicegui import ui
 from sqlalchemy import Engine
-from starlette.datastructures import MutableHeaders
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from edgeclip.errors import DashboardError, SetupError
-from edgeclip_dashboard.api import add_data_routes, add_health_route, add_media_route
+from edgeclip_dashboard.application import Parts, build_application
 from edgeclip_dashboard.config import Credentials, DashboardSettings, is_loopback
 from edgeclip_dashboard.database import database_url, open_database
 from edgeclip_dashboard.feed import LiveFeed
@@ -28,7 +22,7 @@ from edgeclip_dashboard.inbox import Inbox
 from edgeclip_dashboard.ledger import Ledger
 from edgeclip_dashboard.media_files import MediaFiles
 from edgeclip_dashboard.mqtt import BrokerLink, LinkConfig
-from edgeclip_dashboard.pages.live import PageContext, add_live_page
+from edgeclip_dashboard.pages.context import PageContext
 from edgeclip_dashboard.queries import read_picture
 from edgeclip_dashboard.receiver import Receiver, ReceiverParts
 from edgeclip_dashboard.store import Store
@@ -36,33 +30,6 @@ from edgeclip_dashboard.store import Store
 log = logging.getLogger(__name__)
 
 _STOP_S = 2  # how long open pages may delay the end
-_ICON = (
-    '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"><circle cx="16" cy="16" r="14"'
-    ' fill="#2f6b4f"/><circle cx="16" cy="16" r="7" fill="#ffc46b"/>'
-    '<circle cx="16" cy="16" r="3" fill="#101412"/></svg>'
-)
-_HEADERS = {
-    # NiceGUI builds its page by inline scripts and by Vue templates: hence the two "unsafe".
-    "Content-Security-Policy": "default-src 'self'; img-src 'self' data:; font-src 'self' data:;"
-    " style-src 'self' 'unsafe-inline'; script-src 'self' 'unsafe-inline' 'unsafe-eval';"
-    " frame-ancestors 'none'; base-uri 'none'; form-action 'self'",
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-}
-
-
-@dataclass(frozen=True)
-class _Parts:
-    """All that runs while the server does."""
-
-    engine: Engine
-    files: MediaFiles
-    ledger: Ledger
-    inbox: Inbox
-    health: Health
-    feed: LiveFeed
-    link: BrokerLink
-    receiver: Receiver
 
 
 def serve(
@@ -93,11 +60,11 @@ def serve(
         parts = _join(settings, credentials, engine)
         host, port = listening.getsockname()[:2]
         shown = f"[{host}]" if ":" in host else host
-        app = _application(settings, parts, lambda: ready(f"http://{shown}:{port}"))
+        app = build_application(parts, lambda: ready(f"http://{shown}:{port}"))
         _run(app, listening)
 
 
-def _join(settings: DashboardSettings, credentials: Credentials, engine: Engine) -> _Parts:
+def _join(settings: DashboardSettings, credentials: Credentials, engine: Engine) -> Parts:
     store, broker = settings.store, settings.broker
     files = MediaFiles(store.media, most_bytes=store.media_max_bytes)
     ledger = Ledger.from_database(engine)
@@ -117,53 +84,8 @@ def _join(settings: DashboardSettings, credentials: Credentials, engine: Engine)
         dashboard_id=settings.dashboard_id,
         on_change=feed.changed,
     )
-    return _Parts(engine, files, ledger, inbox, health, feed, link, receiver)
-
-
-def _application(
-    settings: DashboardSettings, parts: _Parts, started: Callable[[], None]
-) -> FastAPI:
-    @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        del app
-        showing = asyncio.create_task(parts.feed.run())
-        parts.receiver.start()
-        parts.link.start()
-        started()
-        yield
-        # The link first: what it still delivers is not acknowledged and comes again.
-        await asyncio.to_thread(parts.link.stop)
-        await asyncio.to_thread(parts.receiver.stop)
-        showing.cancel()
-        with suppress(asyncio.CancelledError):
-            await showing
-
-    app = FastAPI(lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
-    app.add_middleware(_SecurityHeaders)
-    add_health_route(app, parts.health, parts.inbox, parts.feed)
-    add_media_route(app, parts.engine, parts.files)
-    add_data_routes(app, parts.engine, parts.ledger, parts.feed)
-    theme = settings.page.theme
-    add_live_page(PageContext(parts.feed, parts.health, settings.project, theme))
-    ui.run_with(app, favicon=_ICON, language="en-US", tailwind=False, show_welcome_message=False)
-    return app
-
-
-class _SecurityHeaders:
-    """Adds headers that keep a page to this server; a class because ASGI asks for one."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def send_with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                for name, value in _HEADERS.items():
-                    headers.setdefault(name, value)
-            await send(message)
-
-        await self._app(scope, receive, send_with_headers if scope["type"] == "http" else send)
+    context = PageContext(engine, files, ledger, feed, health, link, settings)
+    return Parts(context, inbox, workers=(receiver, link))
 
 
 def _listening_socket(host: str, port: int) -> socket.socket:

@@ -86,12 +86,15 @@ def _add_revision(
     device_row(batch, detection.device_id).last_detection_at = at
     if row is None:
         values = _columns(detection)
+        values["occurred_at"] = values["occurred_at"] or at
         row = DetectionRow(
             detection_id=detection.detection_id, first_received_at=at, received_at=at, **values
         )
         batch.add(row, detection.detection_id)
     elif detection.rev > row.rev:
-        for name, value in _columns(detection).items():
+        values = _columns(detection)
+        values["occurred_at"] = values["occurred_at"] or row.first_received_at
+        for name, value in values.items():
             setattr(row, name, value)
         row.received_at = at
 
@@ -110,6 +113,10 @@ def _columns(detection: Detection) -> dict[str, object]:
         "started_at": detection.time.started_at,
         "best_at": detection.time.best_at,
         "ended_at": detection.time.ended_at,
+        "occurred_at": detection.time.best_at or detection.time.started_at,
+        "light": detection.gate.illumination if detection.gate else None,
+        "latitude": detection.location.latitude,
+        "longitude": detection.location.longitude,
     }
 
 

@@ -37,7 +37,7 @@ def test_a_database_opens_again(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("version", "remedy"),
-    [("2", "update edgeclip"), ("0", "start with another --database"), ("x", "start with")],
+    [("3", "update edgeclip"), ("0", "start with another --database"), ("x", "start with")],
 )
 def test_another_schema_version_says_what_to_do(tmp_path: Path, version: str, remedy: str) -> None:
     path = tmp_path / "d.sqlite"

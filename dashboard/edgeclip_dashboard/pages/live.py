@@ -2,39 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Literal
 
 from nicegui import Client, ui
 
 from edgeclip_dashboard import wording
-from edgeclip_dashboard.feed import LiveFeed
-from edgeclip_dashboard.health import Health
 from edgeclip_dashboard.pages.cards import DetectionCard
+from edgeclip_dashboard.pages.context import PageContext
 from edgeclip_dashboard.pages.devices import DevicePanel
 from edgeclip_dashboard.queries import Picture
 
 _TICK_S = 10.0
 _CSS = Path(__file__).with_name("live.css")
-_THEMES: dict[str, bool | None] = {"auto": None, "dark": True, "light": False}
-
-
-@dataclass(frozen=True)
-class PageContext:
-    """What every page needs."""
-
-    feed: LiveFeed
-    health: Health
-    project: str
-    theme: Literal["auto", "dark", "light"]
 
 
 def add_live_page(context: PageContext) -> None:
     """Register the page at `/`."""
 
-    @ui.page("/", title=f"edgeclip · {context.project}", dark=_THEMES[context.theme])
+    @ui.page("/", title=f"edgeclip · {context.settings.project}", dark=context.dark)
     def live(client: Client) -> None:
         page = LivePage(context, client)
         remove = context.feed.listen(page.show)
@@ -95,7 +81,7 @@ class LivePage:
         with ui.element("header").classes("top"):
             with ui.element("h1"):
                 ui.label("edgeclip")
-                ui.label(self._context.project).classes("project")
+                ui.label(self._context.settings.project).classes("project")
             self._link = ui.label("").classes("link")
             self._link.props["role"] = "status"
             totals = ui.element("a").classes("counts row inline")
@@ -103,7 +89,7 @@ class LivePage:
             with totals:
                 self._counts = ui.label("")
                 self._online = ui.label("")
-            dark = ui.dark_mode(_THEMES[self._context.theme])
+            dark = ui.dark_mode(self._context.dark)
             button = ui.button(icon="contrast", on_click=lambda: _switch(dark), color=None)
             button.props("flat round dense")
             button.props["aria-label"] = "Switch between light and dark"
@@ -118,7 +104,7 @@ class LivePage:
             with ui.element("h2"):
                 ui.label("No detections yet")
             ui.label(
-                f"Waiting for devices of project {self._context.project} at"
+                f"Waiting for devices of project {self._context.settings.project} at"
                 f" {self._context.health.link.broker}."
             )
             ui.label("On a device, name the same project and broker in device.toml and start")

@@ -1,0 +1,119 @@
+"""The web application: routes, pages, headers, and what runs beside them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from dataclasses import dataclass
+
+from fastapi import FastAPI
+from nicegui import ui
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from edgeclip_dashboard.api import add_data_routes, add_health_route, add_media_route
+from edgeclip_dashboard.identity import Identity, put_identity
+from edgeclip_dashboard.inbox import Inbox
+from edgeclip_dashboard.pages.context import PageContext
+from edgeclip_dashboard.pages.live import add_live_page
+from edgeclip_dashboard.workers import Worker
+
+_ICON = (
+    '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"><circle cx="16" cy="16" r="14"'
+    ' fill="#2f6b4f"/><circle cx="16" cy="16" r="7" fill="#ffc46b"/>'
+    '<circle cx="16" cy="16" r="3" fill="#101412"/></svg>'
+)
+_HEADERS = {
+    # NiceGUI builds its page by inline scripts and by Vue templates: hence the two "unsafe".
+    "Content-Security-Policy": "default-src 'self'; img-src 'self' data:; font-src 'self' data:;"
+    " style-src 'self' 'unsafe-inline'; script-src 'self' 'unsafe-inline' 'unsafe-eval';"
+    " frame-ancestors 'none'; base-uri 'none'; form-action 'self'",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+
+
+@dataclass(frozen=True)
+class Parts:
+    """All that runs while the server does.
+
+    Attributes:
+        context: What pages and routes need.
+        inbox: What has arrived and is not stored yet.
+        workers: In the order in which they start. They end in the other one, so the link comes
+            last: it ends first, and what it still delivers is not acknowledged and comes again.
+    """
+
+    context: PageContext
+    inbox: Inbox
+    workers: tuple[Worker, ...]
+
+
+def build_application(parts: Parts, started: Callable[[], None]) -> FastAPI:
+    """Return the application.
+
+    Args:
+        parts: What runs with it.
+        started: Told once all of it does.
+    """
+    app = FastAPI(
+        lifespan=_lifespan(parts, started), docs_url=None, redoc_url=None, openapi_url=None
+    )
+    app.add_middleware(_Everyone)
+    app.add_middleware(_SecurityHeaders)
+    context = parts.context
+    add_health_route(app, context.health, parts.inbox, context.feed)
+    add_media_route(app, context.engine, context.files)
+    add_data_routes(app, context.engine, context.ledger, context.feed)
+    add_live_page(context)
+    ui.run_with(app, favicon=_ICON, language="en-US", tailwind=False, show_welcome_message=False)
+    return app
+
+
+def _lifespan(
+    parts: Parts, started: Callable[[], None]
+) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        del app
+        showing = asyncio.create_task(parts.context.feed.run())
+        for worker in parts.workers:
+            worker.start()
+        started()
+        yield
+        for worker in reversed(parts.workers):
+            await asyncio.to_thread(worker.stop)
+        showing.cancel()
+        with suppress(asyncio.CancelledError):
+            await showing
+
+    return lifespan
+
+
+class _Everyone:
+    """Lets everybody in who reaches this machine, as an admin; for loopback."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        put_identity(scope, Identity("everyone", "admin"))
+        await self._app(scope, receive, send)
+
+
+class _SecurityHeaders:
+    """Adds headers that keep a page to this server; a class because ASGI asks for one."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in _HEADERS.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        await self._app(scope, receive, send_with_headers if scope["type"] == "http" else send)

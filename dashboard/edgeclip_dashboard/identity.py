@@ -1,0 +1,40 @@
+"""Who asks: a name and a role, put into each request by the guard before any page or route runs."""
+
+from __future__ import annotations
+
+from collections.abc import MutableMapping
+from dataclasses import dataclass
+from typing import Any, Final, Literal, get_args
+
+Role = Literal["viewer", "reviewer", "admin"]
+ROLES: Final[tuple[Role, ...]] = get_args(Role)
+"""From least to most: each may do what those before it may."""
+
+_KEY = "edgeclip.identity"
+
+
+@dataclass(frozen=True)
+class Identity:
+    """A person who is signed in."""
+
+    name: str
+    role: Role
+
+    def may(self, needed: Role) -> bool:
+        """Say whether this person's role is enough."""
+        return ROLES.index(self.role) >= ROLES.index(needed)
+
+
+def put_identity(scope: MutableMapping[str, Any], identity: Identity) -> None:
+    """Note in an ASGI scope who asks; for the guard alone."""
+    scope[_KEY] = identity
+
+
+def identity_of(scope: MutableMapping[str, Any]) -> Identity:
+    """Return who asks; `request.scope` of a route or page.
+
+    Raises:
+        KeyError: The guard has not run: a fault of ours, and no page may be given out.
+    """
+    identity: Identity = scope[_KEY]
+    return identity

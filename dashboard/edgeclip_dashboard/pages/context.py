@@ -1,0 +1,44 @@
+"""What every page needs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import Engine
+
+from edgeclip_dashboard.config import DashboardSettings
+from edgeclip_dashboard.feed import LiveFeed
+from edgeclip_dashboard.health import Health
+from edgeclip_dashboard.ledger import Ledger
+from edgeclip_dashboard.media_files import MediaFiles
+from edgeclip_dashboard.mqtt import BrokerLink
+
+THEMES: dict[str, bool | None] = {"auto": None, "dark": True, "light": False}
+
+
+@dataclass(frozen=True)
+class PageContext:
+    """The running dashboard, as pages see it.
+
+    Attributes:
+        engine: Of the database; a page reads with a session of its own, in a worker thread.
+        files: Snapshots on disk.
+        ledger: Which rows have arrived.
+        feed: Tells open pages of what is new.
+        health: Of link and store.
+        link: Publishes to devices.
+        settings: The whole configuration.
+    """
+
+    engine: Engine
+    files: MediaFiles
+    ledger: Ledger
+    feed: LiveFeed
+    health: Health
+    link: BrokerLink
+    settings: DashboardSettings
+
+    @property
+    def dark(self) -> bool | None:
+        """Dark, light, or None for what the viewer's system has."""
+        return THEMES[self.settings.page.theme]
