@@ -19,6 +19,7 @@ from pydantic import (
     model_validator,
 )
 
+from edgeclip.contract.encoder_view import Heat, ImageFeatures
 from edgeclip.contract.pack import ObservationType, Probability, Sha256
 
 DETECTION_SCHEMA: Final = "edgeclip.detection/1"
@@ -181,6 +182,12 @@ class Detection(Message):
     gate: Gate | None
     pack: PackUse
     media: list[MediaRef] = Field(max_length=16)
+    features: ImageFeatures | None = Field(
+        None, description="In the revisions that tell of a new best frame; never of a person."
+    )
+    heat: Heat | None = Field(
+        None, description="In every revision that names a class, of its best frame so far."
+    )
     location: Place = Place()
     latency_ms: Latency
     end_reason: Literal["quiet", "shutdown", "restart", "camera_fault"] | None = None
