@@ -82,5 +82,19 @@ def prepare(
     region = image if box is None else crop_square(image, box, spec.margin)
     shrinks = min(region.shape[:2]) >= spec.size
     method = cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
-    resized = cv2.resize(region, (spec.size, spec.size), interpolation=method)
+    resized = cv2.resize(_halved(region, spec.size), (spec.size, spec.size), interpolation=method)
     return np.ascontiguousarray(resized, np.uint8)
+
+
+def _halved(region: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
+    """Return a region by means of 2 x 2 pixels, while it stays twice the encoder's input.
+
+    OpenCV means 2 x 2 pixels many times faster than areas of another size; a 1080p frame takes
+    less than half of the time, and differs by a part of one grey level from areas of all pixels.
+    """
+    height, width = region.shape[:2]
+    while min(height, width) >= 4 * size and height % 2 == 0 and width % 2 == 0:
+        height, width = height // 2, width // 2
+        halved = cv2.resize(region, (width, height), interpolation=cv2.INTER_AREA)
+        region = np.asarray(halved, np.uint8)
+    return region

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-PREPROCESS_VERSION = 1
+PREPROCESS_VERSION = 2  # 2: large frames are halved before they are resized
 
 Box = tuple[float, float, float, float]
 """x, y, width, height relative to the frame, in 0..1, origin top left."""

@@ -46,7 +46,7 @@ def _require_same(pack: PackManifest, backbone: Backbone) -> None:
                 f" {backbone.base.arch} with {backbone.base.pretrained} is {found}: name the right"
                 " one with --backbone and --pretrained"
             )
-    for field in ("mean", "std", "size"):
+    for field in ("version", "mean", "std", "size"):
         if getattr(pack.preprocess, field) != getattr(backbone.preprocess, field):
             raise PackError(
                 f"the pack's preprocessing has another {field} than its encoder's: train it again"

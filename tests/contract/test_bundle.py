@@ -139,8 +139,8 @@ def test_a_requirement_that_nobody_can_check_is_refused(bundle: Path) -> None:
 
 
 def test_another_preprocessing_version_is_a_mismatch(bundle: Path) -> None:
-    _change(bundle, preprocess=preprocess_spec().model_dump() | {"version": 2})
-    with pytest.raises(BundleMismatchError, match="preprocessing version 2"):
+    _change(bundle, preprocess=preprocess_spec().model_dump() | {"version": 1})
+    with pytest.raises(BundleMismatchError, match="preprocessing version 1"):
         read_bundle(bundle)
 
 

@@ -44,6 +44,17 @@ def test_shrinking_averages_areas() -> None:
     assert np.abs(prepare(frame, SPEC).astype(int) - 128).max() <= 1
 
 
+@pytest.mark.parametrize("shape", [(128, 256), (130, 512), (1080, 1920), (2160, 3840)])
+def test_a_large_frame_is_averaged_as_if_at_once(shape: tuple[int, int]) -> None:
+    rows, columns = np.linspace(0, 30, shape[0])[:, None], np.linspace(0, 48, shape[1])
+    waves = 127 + 120 * np.sin(columns) * np.cos(rows)
+    frame = np.repeat(waves[:, :, None], 3, axis=2).astype(np.uint8)
+    at_once = cv2.resize(frame, (32, 32), interpolation=cv2.INTER_AREA).astype(int)
+    difference = np.abs(prepare(frame, SPEC) - at_once)
+    assert difference.mean() < 1
+    assert difference.max() <= 4
+
+
 @given(
     st.floats(0, 0.99), st.floats(0, 0.99), st.floats(0.001, 1), st.floats(0.001, 1),
     st.floats(0, 2),
