@@ -67,7 +67,10 @@ def build_application(parts: Parts, started: Callable[[], None]) -> FastAPI:
     add_media_route(app, context.engine, context.files)
     add_data_routes(app, context.engine, context.ledger, context.feed)
     add_live_page(context)
-    ui.run_with(app, favicon=_ICON, language="en-US", tailwind=False, show_welcome_message=False)
+    ui.run_with(
+        app, favicon=_ICON, dark=context.dark, language="en-US", tailwind=False,
+        show_welcome_message=False,
+    )  # fmt: skip
     return app
 
 

@@ -66,6 +66,7 @@ class DetectionRow(Base):
     scientific_name: Mapped[str | None] = mapped_column(Text)
     observation_type: Mapped[str] = mapped_column(String(16))
     probability: Mapped[float | None] = mapped_column(Float)
+    threshold: Mapped[float | None] = mapped_column(Float)  # `on` of the class that is told
     failure: Mapped[str | None] = mapped_column(String(64))
     votes_frames: Mapped[int | None] = mapped_column(BigInteger)
     votes_agreeing: Mapped[int | None] = mapped_column(BigInteger)

@@ -105,6 +105,7 @@ def _columns(detection: Detection) -> dict[str, object]:
     same = "rev device_id epoch deployment_id camera_id phase severity class_name scientific_name"
     same += " observation_type probability failure"
     return {name: getattr(detection, name) for name in same.split()} | {
+        "threshold": detection.thresholds.on if detection.thresholds else None,
         "is_test": detection.test,
         "is_historical": detection.historical,
         "votes_frames": votes.frames if votes else None,

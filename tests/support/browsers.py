@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from selenium import webdriver
+from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 
@@ -58,6 +59,14 @@ class Browser:
     def elements(self, selector: str) -> list[WebElement]:
         """Return the elements of a selector."""
         return self._driver.find_elements(By.CSS_SELECTOR, selector)
+
+    def press(self, keys: str) -> None:
+        """Press keys, one after the other, wherever the focus is."""
+        ActionChains(self._driver).send_keys(keys).perform()
+
+    def forget(self) -> None:
+        """Forget all cookies, such as a chosen theme."""
+        self._driver.execute_cdp_cmd("Network.clearBrowserCookies", {})
 
     @property
     def title(self) -> str:

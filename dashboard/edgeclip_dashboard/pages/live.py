@@ -5,12 +5,15 @@ from __future__ import annotations
 from datetime import datetime, timezone
 from pathlib import Path
 
+from fastapi import Request
 from nicegui import Client, ui
 
 from edgeclip_dashboard import wording
+from edgeclip_dashboard.identity import identity_of
 from edgeclip_dashboard.pages.cards import DetectionCard
 from edgeclip_dashboard.pages.context import PageContext
 from edgeclip_dashboard.pages.devices import DevicePanel
+from edgeclip_dashboard.pages.frame import page_frame
 from edgeclip_dashboard.queries import Picture
 
 _TICK_S = 10.0
@@ -20,9 +23,10 @@ _CSS = Path(__file__).with_name("live.css")
 def add_live_page(context: PageContext) -> None:
     """Register the page at `/`."""
 
-    @ui.page("/", title=f"edgeclip · {context.settings.project}", dark=context.dark)
-    def live(client: Client) -> None:
-        page = LivePage(context, client)
+    @ui.page("/")
+    def live(request: Request, client: Client) -> None:
+        with page_frame(context, identity_of(request.scope), "Live", css=_CSS):
+            page = LivePage(context, client)
         remove = context.feed.listen(page.show)
         client.on_connect(page.on_connect)
         client.on_delete(remove)
@@ -36,9 +40,8 @@ class LivePage:
         self._context = context
         self._client = client
         self._cards: dict[str, DetectionCard] = {}
-        ui.add_css(_CSS)
-        self._build_header()
-        with ui.element("main").classes("board"):
+        self._build_totals()
+        with ui.element("div").classes("board"):
             detections = ui.element("section").classes("detections")
             detections.props["aria-label"] = "Detections"
             with detections:
@@ -58,7 +61,6 @@ class LivePage:
         picture = self._context.feed.picture
         now = datetime.now(timezone.utc)
         with self._client:
-            self._show_link()
             self._show_problem()
             if picture is not None:
                 self._show_cards(picture, now)
@@ -77,22 +79,12 @@ class LivePage:
         """Note that what the page was built with is now in a browser."""
         self._context.feed.note_shown()
 
-    def _build_header(self) -> None:
-        with ui.element("header").classes("top"):
-            with ui.element("h1"):
-                ui.label("edgeclip")
-                ui.label(self._context.settings.project).classes("project")
-            self._link = ui.label("").classes("link")
-            self._link.props["role"] = "status"
-            totals = ui.element("a").classes("counts row inline")
-            totals.props["href"] = "#devices"
-            with totals:
-                self._counts = ui.label("")
-                self._online = ui.label("")
-            dark = ui.dark_mode(self._context.dark)
-            button = ui.button(icon="contrast", on_click=lambda: _switch(dark), color=None)
-            button.props("flat round dense")
-            button.props["aria-label"] = "Switch between light and dark"
+    def _build_totals(self) -> None:
+        totals = ui.element("a").classes("counts")
+        totals.props["href"] = "#devices"
+        with totals:
+            self._counts = ui.label("")
+            self._online = ui.label("")
 
     def _build_notices(self) -> None:
         self._problem = ui.label("").classes("problem")
@@ -109,11 +101,6 @@ class LivePage:
             )
             ui.label("On a device, name the same project and broker in device.toml and start")
             ui.label("edgeclip-device run --config device.toml").classes("command")
-
-    def _show_link(self) -> None:
-        state = self._context.health.link
-        self._link.set_text(wording.link(state))
-        self._link.classes(replace=f"link {state.name}")
 
     def _show_problem(self) -> None:
         problem = self._context.health.store_error or self._context.feed.error or ""
@@ -146,8 +133,3 @@ class LivePage:
                 card = DetectionCard(view, now)
             card.element.move(self._grid, target_index=position)
             self._cards[view.detection_id] = card
-
-
-def _switch(mode: ui.dark_mode) -> None:
-    """Switch from auto to dark, then between dark and light."""
-    mode.value = not mode.value
