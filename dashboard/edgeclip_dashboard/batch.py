@@ -12,10 +12,15 @@ from sqlalchemy.orm import Session
 from edgeclip.contract.detection import Detection
 from edgeclip_dashboard.ledger import Outbox
 from edgeclip_dashboard.messages import DetectionMessage, Incoming
-from edgeclip_dashboard.models import Base, DetectionRow, Media, OutboxRow, Revision
+from edgeclip_dashboard.models import Base, DetectionRow, Device, Media, OutboxRow, Revision
+from edgeclip_dashboard.models_field import Deployment
 
 RowT = TypeVar("RowT", bound=Base)
 Key = tuple[str | int, ...]
+
+
+class ConflictError(Exception):
+    """A valid message that contradicts what is stored."""
 
 
 class Batch:
@@ -58,6 +63,10 @@ class Batch:
         if hashes:
             self._load(Media, Media.sha256.in_(hashes), {(key,) for key in hashes})
         self._load(OutboxRow, _any_row(detections), rows)
+        devices = {detection.device_id for detection in detections}
+        self._load(Device, Device.device_id.in_(devices), {(key,) for key in devices})
+        places = {detection.deployment_id for detection in detections}
+        self._load(Deployment, Deployment.deployment_id.in_(places), {(key,) for key in places})
 
     def _load(self, model: type[Base], condition: ColumnElement[bool], keys: Iterable[Key]) -> None:
         self._known.update({(model, key): None for key in keys})

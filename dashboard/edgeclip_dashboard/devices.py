@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from edgeclip_dashboard.batch import Batch
+from edgeclip_dashboard.deployments import note_deployment
 from edgeclip_dashboard.messages import InfoMessage, StatusMessage
 from edgeclip_dashboard.models import Device
 
@@ -34,13 +35,16 @@ def note_status(batch: Batch, message: StatusMessage, at: datetime) -> None:
     if status.since is not None or has_changed:
         row.since = status.since or at
     row.state, row.bdseq, row.reason = status.state, status.bdseq, status.reason
+    row.next_wake_at = status.next_wake_at
 
 
-def note_info(batch: Batch, message: InfoMessage) -> None:
-    """Store a birth certificate."""
+def note_info(batch: Batch, message: InfoMessage, at: datetime) -> None:
+    """Store a birth certificate, and the deployment that it names."""
     info = message.info
     row = device_row(batch, info.device_id)
     row.deployment_id, row.camera_id = info.deployment_id, info.camera_id
     row.edgeclip_version, row.machine = info.edgeclip_version, info.machine
     row.pack, row.backend, row.precision = info.pack, info.backend, info.precision
-    row.source = info.source
+    row.source, row.is_armed = info.source, info.armed
+    row.info = info.to_json().decode()
+    note_deployment(batch, info.deployment_id, at)

@@ -5,22 +5,16 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
-from datetime import datetime, timezone
-from typing import TypeVar
-
-from pydantic import BaseModel, ValidationError
 
 from edgeclip.contract.detection import MOST_BYTES, Detection
 from edgeclip.contract.reports import Info, Status
 from edgeclip.contract.topics import UpTopic, parse_up_topic
-from edgeclip.contract.validation import explain
+from edgeclip_dashboard.message_checks import LARGEST_INTEGER, RefusedError, checked
+from edgeclip_dashboard.messages_field import FIELD_KINDS, FieldMessage, parse_field_message
 
-LARGEST_INTEGER = 2**63 - 1  # of a database's BIGINT
 _MOST_REASON = 200
 _ID = re.compile(r"[0-9a-f-]{36}")
 _MEDIA = re.compile(r"([0-9a-f-]{36})/([0-9]{1,2})(?:/([1-9][0-9]{0,3})-([1-9][0-9]{0,3}))?")
-MessageT = TypeVar("MessageT", bound=BaseModel)
-_NUL = b"\\u0000"  # JSON's escape; PostgreSQL stores no NUL in text
 
 
 @dataclass(frozen=True)
@@ -97,13 +91,10 @@ Incoming = (
     | PartMessage
     | StatusMessage
     | InfoMessage
+    | FieldMessage
     | MalformedMessage
     | IgnoredMessage
 )
-
-
-class _RefusedError(Exception):
-    """Why a message is malformed."""
 
 
 def parse_message(topic: str, payload: bytes, *, project: str) -> Incoming:
@@ -119,7 +110,7 @@ def parse_message(topic: str, payload: bytes, *, project: str) -> Incoming:
         return MalformedMessage(topic, payload, "not a topic of this project's devices")
     try:
         return _parse(parts, payload)
-    except _RefusedError as error:
+    except RefusedError as error:
         reason = str(error)[:_MOST_REASON]
         row = _row_of(payload) if parts.kind == "detection" else None
         return MalformedMessage(topic, payload, reason, parts.device_id, row)
@@ -133,76 +124,38 @@ def _parse(parts: UpTopic, payload: bytes) -> Incoming:
     if parts.kind in ("status", "info") and not payload:
         return IgnoredMessage(parts.kind)  # an empty retained message clears the topic
     if parts.kind == "status":
-        return StatusMessage(parts.device_id, _status(payload))
+        return StatusMessage(parts.device_id, checked(Status, payload, MOST_BYTES))
     if parts.kind == "info":
-        info = _valid(Info, payload)
+        info = checked(Info, payload, MOST_BYTES)
         if (info.device_id, info.project) != (parts.device_id, parts.project):
-            raise _RefusedError(f"the topic names {parts.device_id}, the info {info.device_id}")
+            raise RefusedError(f"the topic names {parts.device_id}, the info {info.device_id}")
         return InfoMessage(info)
+    if parts.kind in FIELD_KINDS:
+        return parse_field_message(parts, payload) or IgnoredMessage(parts.kind)
     return IgnoredMessage(parts.kind)
 
 
 def _detection(parts: UpTopic, payload: bytes) -> Detection:
-    detection = _valid(Detection, payload)
+    detection = checked(Detection, payload, MOST_BYTES)
     if (detection.device_id, detection.project) != (parts.device_id, parts.project):
-        raise _RefusedError(
+        raise RefusedError(
             f"the topic names {parts.device_id}, the detection {detection.device_id}"
         )
     if parts.rest != (detection.severity,):
-        raise _RefusedError(f"severity {detection.severity} on topic {'/'.join(parts.rest)[:40]}")
-    votes = detection.votes
-    _check_numbers(detection.seq, detection.rev, *((votes.frames, votes.agreeing) if votes else ()))
-    _check_numbers(*(side for ref in detection.media for side in (ref.width, ref.height)))
+        raise RefusedError(f"severity {detection.severity} on topic {'/'.join(parts.rest)[:40]}")
     return detection
-
-
-def _status(payload: bytes) -> Status:
-    status = _valid(Status, payload)
-    _check_numbers(status.bdseq)
-    return status
-
-
-def _check_numbers(*numbers: int) -> None:
-    if any(number > LARGEST_INTEGER for number in numbers):
-        raise _RefusedError("a number is too large to be stored")
 
 
 def _media(parts: UpTopic, payload: bytes) -> MediaMessage | PartMessage:
     found = _MEDIA.fullmatch("/".join(parts.rest))
     if found is None:
-        raise _RefusedError("a media topic ends in DETECTION_ID/N or DETECTION_ID/N/PART-PARTS")
+        raise RefusedError("a media topic ends in DETECTION_ID/N or DETECTION_ID/N/PART-PARTS")
     if found[3]:
         part, of = int(found[3]), int(found[4])
         if part > of or not payload:
-            raise _RefusedError(f"part {part} of {of} with {len(payload)} bytes")
+            raise RefusedError(f"part {part} of {of} with {len(payload)} bytes")
         return PartMessage(parts.device_id, found[1], int(found[2]), part, of, payload)
     return MediaMessage(parts.device_id, found[1], int(found[2]), payload)
-
-
-def _valid(model: type[MessageT], payload: bytes) -> MessageT:
-    if len(payload) > MOST_BYTES:
-        raise _RefusedError(f"{len(payload)} bytes, allowed are {MOST_BYTES}")
-    if _NUL in payload:
-        raise _RefusedError("text with a NUL character")
-    try:
-        message = model.model_validate_json(payload)
-    except ValidationError as error:
-        raise _RefusedError(explain(error, model, model.__name__.lower())) from error
-    _check_times(message)
-    return message
-
-
-def _check_times(message: BaseModel) -> None:
-    """Refuse times that UTC cannot express, such as the year 1 east of Greenwich."""
-    for name in type(message).model_fields:
-        value = getattr(message, name)
-        if isinstance(value, BaseModel):
-            _check_times(value)
-        elif isinstance(value, datetime):
-            try:
-                value.astimezone(timezone.utc)
-            except OverflowError as error:
-                raise _RefusedError(f"{name} is outside of what UTC can express") from error
 
 
 def _row_of(payload: bytes) -> tuple[str, int] | None:

@@ -50,6 +50,7 @@ class DetectionRow(Base):
         Index("detections_by_time", "occurred_at", "detection_id"),
         Index("detections_by_class", "class_name", "occurred_at"),
         Index("detections_by_place", "deployment_id", "occurred_at"),
+        Index("detections_by_boot", "boot_id"),
     )
 
     detection_id: Mapped[str] = mapped_column(String(36), primary_key=True)
@@ -82,6 +83,9 @@ class DetectionRow(Base):
     # The newest verdict of a person, from the table of verdicts; no revision changes these.
     verdict: Mapped[str | None] = mapped_column(String(8), index=True)
     verdict_class: Mapped[str | None] = mapped_column(String(64))
+    # Of the boot's clock: trusted, untrusted, or put_right by a clockfix (see `clock_fixes`).
+    boot_id: Mapped[str | None] = mapped_column(String(36))
+    clock: Mapped[str | None] = mapped_column(String(12))
     first_received_at: Mapped[datetime] = mapped_column(UtcDateTime)
     received_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
@@ -152,6 +156,12 @@ class Device(Base):
     source: Mapped[str | None] = mapped_column(String(64))
     machine: Mapped[str | None] = mapped_column(String(64))
     last_detection_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    next_wake_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    is_armed: Mapped[bool | None]
+    info: Mapped[str | None] = mapped_column(Text)  # the whole birth certificate, JSON
+    health: Mapped[str | None] = mapped_column(Text)  # the newest, JSON
+    health_at: Mapped[datetime | None] = mapped_column(UtcDateTime)  # when it came
+    battery_v: Mapped[float | None] = mapped_column(Float)
 
 
 class Malformed(Base):

@@ -37,7 +37,10 @@ class HealthSample(Base):
     """One health message; the figures that are plotted stand in columns of their own."""
 
     __tablename__ = "health_samples"
-    __table_args__ = (Index("health_of_device", "device_id", "at"),)
+    __table_args__ = (
+        Index("health_of_device", "device_id", "at"),
+        Index("health_by_time", "at"),
+    )
 
     id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
     device_id: Mapped[str] = mapped_column(String(32))
@@ -79,7 +82,23 @@ class LogEntry(Base):
     epoch: Mapped[str] = mapped_column(String(36), primary_key=True)
     number: Mapped[int] = mapped_column(BigInteger, primary_key=True)
     at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    kind: Mapped[str] = mapped_column(String(16))
     text: Mapped[str] = mapped_column(Text)
+    received_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class ClockFixRow(Base):
+    """How far the clock of a device's boot was off before it could be trusted."""
+
+    __tablename__ = "clock_fixes"
+
+    device_id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    boot_id: Mapped[str] = mapped_column(String(36), primary_key=True)
+    at_boot_ns: Mapped[int] = mapped_column(BigInteger)
+    true_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    offset_ms: Mapped[int | None] = mapped_column(BigInteger)
+    source: Mapped[str] = mapped_column(String(8))
+    error_ms: Mapped[int | None] = mapped_column(BigInteger)
     received_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
@@ -94,6 +113,9 @@ class CommandRow(Base):
     args: Mapped[str] = mapped_column(Text)
     account_name: Mapped[str] = mapped_column(String(64))
     issued_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    not_after: Mapped[datetime] = mapped_column(UtcDateTime)
+    dashboard_id: Mapped[str] = mapped_column(String(32))  # who goes on with it after a restart
+    key_id: Mapped[str] = mapped_column(String(16))
     counter: Mapped[int] = mapped_column(BigInteger)
     state: Mapped[str] = mapped_column(String(16))  # sent, or what the reply says
     reason: Mapped[str] = mapped_column(Text)

@@ -26,6 +26,7 @@ from edgeclip_dashboard.pages.context import PageContext
 from edgeclip_dashboard.queries import read_picture
 from edgeclip_dashboard.receiver import Receiver, ReceiverParts
 from edgeclip_dashboard.store import Store
+from edgeclip_dashboard.thinning import Thinning
 
 log = logging.getLogger(__name__)
 
@@ -85,7 +86,7 @@ def _join(settings: DashboardSettings, credentials: Credentials, engine: Engine)
         on_change=feed.changed,
     )
     context = PageContext(engine, files, ledger, feed, health, link, settings)
-    return Parts(context, inbox, workers=(receiver, link))
+    return Parts(context, inbox, workers=(Thinning(engine), receiver, link))
 
 
 def _listening_socket(host: str, port: int) -> socket.socket:

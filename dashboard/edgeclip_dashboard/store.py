@@ -12,8 +12,10 @@ from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from edgeclip.errors import StoreError
-from edgeclip_dashboard.batch import Batch
+from edgeclip_dashboard.batch import Batch, ConflictError
+from edgeclip_dashboard.clock_fixes import note_clock_fix
 from edgeclip_dashboard.devices import note_info, note_status
+from edgeclip_dashboard.field_writers import note_alarm, note_health, note_log, note_reply
 from edgeclip_dashboard.ledger import Outbox
 from edgeclip_dashboard.media_files import MediaFiles
 from edgeclip_dashboard.messages import (
@@ -26,8 +28,14 @@ from edgeclip_dashboard.messages import (
     PartMessage,
     StatusMessage,
 )
+from edgeclip_dashboard.messages_field import (
+    AlarmMessage,
+    ClockFixMessage,
+    HealthMessage,
+    LogMessage,
+    ReplyMessage,
+)
 from edgeclip_dashboard.writers import (
-    ConflictError,
     Limits,
     keep_malformed,
     store_detection,
@@ -126,13 +134,28 @@ class Store:
         elif isinstance(message, StatusMessage):
             note_status(batch, message, at)
         elif isinstance(message, InfoMessage):
-            note_info(batch, message)
+            note_info(batch, message, at)
         elif isinstance(message, MalformedMessage):
             keep_malformed(batch, message, at, most=self._limits.malformed)
             committed.malformed += 1
             if message.device_id and message.row:
                 epoch, seq = message.row
                 committed.refused.append(((message.device_id, epoch), seq, message.reason))
+        else:
+            _store_of_field(batch, message, at)
+
+
+def _store_of_field(batch: Batch, message: Incoming, at: datetime) -> None:
+    if isinstance(message, HealthMessage):
+        note_health(batch, message, at)
+    elif isinstance(message, AlarmMessage):
+        note_alarm(batch, message, at)
+    elif isinstance(message, LogMessage):
+        note_log(batch, message, at)
+    elif isinstance(message, ClockFixMessage):
+        note_clock_fix(batch, message, at)
+    elif isinstance(message, ReplyMessage):
+        note_reply(batch, message, at)
 
 
 def _note_detection(
@@ -156,6 +179,9 @@ def _as_malformed(message: Incoming, error: Exception) -> MalformedMessage:
     if isinstance(message, MediaMessage):
         topic = f"media/{message.detection_id}/{message.n}"
         return MalformedMessage(topic, message.data, reason, message.device_id)
+    if isinstance(message, ReplyMessage):
+        reply = message.reply
+        return MalformedMessage("reply", reply.to_json(), reason, reply.device_id)
     return MalformedMessage(type(message).__name__, b"", reason)
 
 

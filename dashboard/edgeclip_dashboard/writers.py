@@ -8,7 +8,9 @@ from datetime import datetime
 from sqlalchemy import delete, func, select
 
 from edgeclip.contract.detection import Detection, MediaRef
-from edgeclip_dashboard.batch import Batch
+from edgeclip_dashboard.batch import Batch, ConflictError
+from edgeclip_dashboard.clock_fixes import clock_of
+from edgeclip_dashboard.deployments import note_deployment
 from edgeclip_dashboard.devices import device_row
 from edgeclip_dashboard.ledger import Outbox
 from edgeclip_dashboard.media_files import MediaFiles
@@ -37,10 +39,6 @@ class Limits:
 
     pending: int = 1000
     malformed: int = 1000
-
-
-class ConflictError(Exception):
-    """A valid message that contradicts what is stored."""
 
 
 def store_detection(
@@ -84,23 +82,22 @@ def _add_revision(
     for ref in detection.media:
         _announce(batch, detection, ref)
     device_row(batch, detection.device_id).last_detection_at = at
+    note_deployment(batch, detection.deployment_id, at, detection.location)
     if row is None:
-        values = _columns(detection)
-        values["occurred_at"] = values["occurred_at"] or at
+        values = _columns(batch, detection, at)
         row = DetectionRow(
             detection_id=detection.detection_id, first_received_at=at, received_at=at, **values
         )
         batch.add(row, detection.detection_id)
     elif detection.rev > row.rev:
-        values = _columns(detection)
-        values["occurred_at"] = values["occurred_at"] or row.first_received_at
-        for name, value in values.items():
+        for name, value in _columns(batch, detection, row.first_received_at).items():
             setattr(row, name, value)
         row.received_at = at
 
 
-def _columns(detection: Detection) -> dict[str, object]:
-    """Return what the table of detections takes from a revision."""
+def _columns(batch: Batch, detection: Detection, at: datetime) -> dict[str, object]:
+    """Return what the table of detections takes from a revision that came first at a time."""
+    clock, true = clock_of(batch, detection)
     votes, pack = detection.votes, detection.pack
     same = "rev device_id epoch deployment_id camera_id phase severity class_name scientific_name"
     same += " observation_type probability failure"
@@ -114,7 +111,9 @@ def _columns(detection: Detection) -> dict[str, object]:
         "started_at": detection.time.started_at,
         "best_at": detection.time.best_at,
         "ended_at": detection.time.ended_at,
-        "occurred_at": detection.time.best_at or detection.time.started_at,
+        "occurred_at": true or detection.time.best_at or detection.time.started_at or at,
+        "boot_id": detection.boot_id,
+        "clock": clock,
         "light": detection.gate.illumination if detection.gate else None,
         "latitude": detection.location.latitude,
         "longitude": detection.location.longitude,

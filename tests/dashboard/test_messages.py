@@ -64,7 +64,7 @@ def test_a_part_that_cannot_be_is_malformed(name: str) -> None:
 
 
 def test_a_kind_of_a_later_version_is_ignored() -> None:
-    assert _parse(f"{PREFIX}/health", b"{}") == IgnoredMessage("health")
+    assert _parse(f"{PREFIX}/weather", b"{}") == IgnoredMessage("weather")
 
 
 def test_a_cleared_retained_status_is_ignored() -> None:
