@@ -39,6 +39,7 @@ from support.dashboards import (  # noqa: E402 - likewise
 
 RESULTS = ROOT / "benchmarks/results/dashboard.json"
 PATIENCE_S = 60.0
+_OPEN = ("--auth", "none")  # the page is opened without a person
 
 
 def broker_alone(broker: Broker, count: int) -> float:
@@ -138,9 +139,9 @@ def measure(count: int, steady: int) -> dict[str, Any]:
         folder = Path(name)
         with running_broker(folder / "broker", settings=("max_queued_messages 1000000",)) as broker:
             alone = broker_alone(broker, count)
-            with running_dashboard(folder / "fast", broker.url) as dashboard:
+            with running_dashboard(folder / "fast", broker.url, *_OPEN) as dashboard:
                 stored = throughput(dashboard, broker, count)
-            with running_dashboard(folder / "steady", broker.url) as dashboard:
+            with running_dashboard(folder / "steady", broker.url, *_OPEN) as dashboard:
                 dashboard.wait_online()
                 with open_page(dashboard.url) if has_browser else nullcontext():
                     told = latencies(dashboard, broker, steady)

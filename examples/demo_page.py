@@ -33,6 +33,7 @@ class Page:
         self._start = commands.background(
             "Dashboard",
             *("edgeclip-dashboard", "serve", "--broker", broker.url, "--port", str(port)),
+            *("--auth", "none"),  # this machine alone can reach it
             *("--protocol", broker.protocol, "--project", self.project),
             *("--database", store / "detections.sqlite", "--media", store / "media"),
         )

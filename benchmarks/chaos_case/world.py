@@ -92,7 +92,8 @@ class World:
         port = free_port()
         self.address = f"http://127.0.0.1:{port}"
         self.database = folder / "detections.sqlite"
-        words = dashboard_command(folder, self._broker.url, "--port", str(port))
+        options = ("--port", str(port), "--auth", "none")
+        words = dashboard_command(folder, self._broker.url, *options)
         self._dashboard = Service(words, folder / "dashboard.log")
         self._uplink = self._service("uplink", detections)
         self._publisher = self._service("emit", detections)

@@ -13,10 +13,12 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from edgeclip_dashboard.api import add_data_routes, add_health_route, add_media_route
-from edgeclip_dashboard.identity import Identity, put_identity
+from edgeclip_dashboard.guard import Guard
 from edgeclip_dashboard.inbox import Inbox
 from edgeclip_dashboard.pages.context import PageContext
 from edgeclip_dashboard.pages.live import add_live_page
+from edgeclip_dashboard.pages.sign_in import add_sign_in_pages
+from edgeclip_dashboard.visitors import EveryVisitor, KnownVisitors, Visitors
 from edgeclip_dashboard.workers import Worker
 
 _ICON = (
@@ -29,7 +31,10 @@ _HEADERS = {
     "Content-Security-Policy": "default-src 'self'; img-src 'self' data:; font-src 'self' data:;"
     " style-src 'self' 'unsafe-inline'; script-src 'self' 'unsafe-inline' 'unsafe-eval';"
     " frame-ancestors 'none'; base-uri 'none'; form-action 'self'",
-    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    # Not "no-referrer": browsers would then send our own forms without their origin.
+    "Referrer-Policy": "same-origin",
     "X-Content-Type-Options": "nosniff",
 }
 
@@ -60,9 +65,11 @@ def build_application(parts: Parts, started: Callable[[], None]) -> FastAPI:
     app = FastAPI(
         lifespan=_lifespan(parts, started), docs_url=None, redoc_url=None, openapi_url=None
     )
-    app.add_middleware(_Everyone)
-    app.add_middleware(_SecurityHeaders)
     context = parts.context
+    page = context.settings.page
+    app.add_middleware(Guard, visitors=_visitors(context), public_url=page.public_url)
+    app.add_middleware(_SecurityHeaders)
+    add_sign_in_pages(app, context)
     add_health_route(app, context.health, parts.inbox, context.feed)
     add_media_route(app, context.engine, context.files)
     add_data_routes(app, context.engine, context.ledger, context.feed)
@@ -72,6 +79,12 @@ def build_application(parts: Parts, started: Callable[[], None]) -> FastAPI:
         show_welcome_message=False,
     )  # fmt: skip
     return app
+
+
+def _visitors(context: PageContext) -> Visitors:
+    if context.settings.page.auth == "none":
+        return EveryVisitor()
+    return KnownVisitors(context.engine, context.settings)
 
 
 def _lifespan(
@@ -92,17 +105,6 @@ def _lifespan(
             await showing
 
     return lifespan
-
-
-class _Everyone:
-    """Lets everybody in who reaches this machine, as an admin; for loopback."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        put_identity(scope, Identity("everyone", "admin"))
-        await self._app(scope, receive, send)
 
 
 class _SecurityHeaders:

@@ -35,6 +35,9 @@ def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
     port: Annotated[int | None, typer.Option(help="TCP port; 0 takes a free one.")] = None,
     protocol: Annotated[str | None, typer.Option(help="MQTT version: 5 or 3.1.1.")] = None,
+    auth: Annotated[
+        str | None, typer.Option(help="accounts, or none on the loopback interface.")
+    ] = None,
     config: Annotated[Path | None, typer.Option(help="dashboard.toml; options win.")] = None,
     verbose: Annotated[bool, typer.Option("--verbose", help="Log every step.")] = False,
 ) -> None:
@@ -50,15 +53,17 @@ def serve(
         "dashboard_id": dashboard_id,
         "broker": {"url": broker, "protocol": protocol},
         "store": {"database": database, "media": str(media) if media else None},
-        "page": {"host": host, "port": port},
+        "page": {"host": host, "port": port, "auth": auth},
     }
     settings = load_settings(config, _given(options))
     credentials = credentials_from_environment()
     _log_to_stderr(verbose=verbose)
     from edgeclip_dashboard.server import serve as run_server
 
-    def ready(url: str) -> None:
+    def ready(url: str, password: str | None) -> None:
         print(f"project {settings.project}, broker {settings.broker.url}", flush=True)
+        if password:
+            print(f"sign in as admin, one-time password {password} (shown this once)", flush=True)
         print(f"open {url} (Ctrl-C ends)", flush=True)
 
     run_server(settings, credentials, ready=ready)

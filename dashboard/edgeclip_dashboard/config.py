@@ -75,10 +75,37 @@ class PageSettings(Settings):
         "127.0.0.1", min_length=1, description="Address to listen on; others than loopback warn."
     )
     port: int = Field(8080, ge=0, le=65535, description="TCP port; 0 takes a free one.")
+    auth: Literal["accounts", "none"] = Field(
+        "accounts", description="none lets everybody in who reaches the loopback interface."
+    )
+    public_url: str | None = Field(
+        None, description="How people reach it through a reverse proxy: https://NAME."
+    )
     theme: Literal["auto", "dark", "light"] = Field(
         "auto", description="auto follows the viewer's system; dark suits a control room."
     )
     newest: int = Field(60, ge=1, le=500, description="How many detections the page shows.")
+
+    @field_validator("public_url")
+    @classmethod
+    def _is_an_origin(cls, value: str | None) -> str | None:
+        parts = urlsplit(value or "https://absent")
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.username:
+            raise ValueError("write https://NAME or https://NAME:PORT")
+        if parts.path not in ("", "/") or parts.query or parts.fragment:
+            raise ValueError("it ends after the port")
+        return value and value.rstrip("/")
+
+
+class SignInSettings(Settings):
+    """Table `[sign_in]`: how long people stay signed in."""
+
+    idle_hours: float = Field(
+        12.0, gt=0, le=720, description="A session ends when nothing was asked for that long."
+    )
+    longest_days: float = Field(
+        7.0, gt=0, le=90, description="A session ends that long after its sign-in."
+    )
 
 
 class DashboardSettings(Settings):
@@ -91,6 +118,7 @@ class DashboardSettings(Settings):
     broker: BrokerSettings = BrokerSettings()
     store: StoreSettings = StoreSettings()
     page: PageSettings = PageSettings()
+    sign_in: SignInSettings = SignInSettings()
 
 
 class Credentials(Settings):
@@ -134,6 +162,7 @@ def load_settings(file: Path | None, options: dict[str, Any]) -> DashboardSettin
     _refuse_credentials(tables)
     settings = settings_from(tables, DashboardSettings, source=str(file or "options"))
     _check_files(settings.broker)
+    _check_guard(settings.page)
     return settings
 
 
@@ -168,6 +197,14 @@ def _refuse_credentials(tables: dict[str, Any]) -> None:
         raise ConfigError(
             f"[broker].url: no credentials in the URL: set {USERNAME_VARIABLE}"
             f" and {PASSWORD_VARIABLE}"
+        )
+
+
+def _check_guard(page: PageSettings) -> None:
+    if page.auth == "none" and not (is_loopback(page.host) and page.public_url is None):
+        raise ConfigError(
+            '[page].auth: "none" is for the loopback interface alone, without a public_url:'
+            ' take "accounts"'
         )
 
 

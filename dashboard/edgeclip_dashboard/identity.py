@@ -11,6 +11,7 @@ ROLES: Final[tuple[Role, ...]] = get_args(Role)
 """From least to most: each may do what those before it may."""
 
 _KEY = "edgeclip.identity"
+_CSRF_KEY = "edgeclip.csrf"
 
 
 @dataclass(frozen=True)
@@ -38,3 +39,14 @@ def identity_of(scope: MutableMapping[str, Any]) -> Identity:
     """
     identity: Identity = scope[_KEY]
     return identity
+
+
+def put_csrf(scope: MutableMapping[str, Any], csrf: str) -> None:
+    """Note in an ASGI scope what this visitor's forms must send back; for the guard alone."""
+    scope[_CSRF_KEY] = csrf
+
+
+def csrf_of(scope: MutableMapping[str, Any]) -> str:
+    """Return what a form of this visitor must send back; empty where nobody is signed in."""
+    csrf: str = scope[_CSRF_KEY]
+    return csrf

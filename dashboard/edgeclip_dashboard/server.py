@@ -11,10 +11,17 @@ from datetime import datetime, timezone
 import uvicorn
 from fastapi import FastAPI
 from sqlalchemy import Engine
+from sqlalchemy.orm import Session
 
 from edgeclip.errors import DashboardError, SetupError
+from edgeclip_dashboard.accounts import add_first_admin
 from edgeclip_dashboard.application import Parts, build_application
-from edgeclip_dashboard.config import Credentials, DashboardSettings, is_loopback
+from edgeclip_dashboard.config import (
+    Credentials,
+    DashboardSettings,
+    PageSettings,
+    is_loopback,
+)
 from edgeclip_dashboard.database import database_url, open_database
 from edgeclip_dashboard.feed import LiveFeed
 from edgeclip_dashboard.health import Health, LinkState
@@ -34,14 +41,18 @@ _STOP_S = 2  # how long open pages may delay the end
 
 
 def serve(
-    settings: DashboardSettings, credentials: Credentials, *, ready: Callable[[str], None]
+    settings: DashboardSettings,
+    credentials: Credentials,
+    *,
+    ready: Callable[[str, str | None], None],
 ) -> None:
     """Receive and show until SIGTERM or SIGINT; both end it in order.
 
     Args:
         settings: The whole configuration.
         credentials: The broker's user name and password.
-        ready: Told the page's address once everything runs.
+        ready: Told, once everything runs, the page's address, and the one-time password of the
+            account `admin` if it was made by this start.
 
     Raises:
         StoreError: The database or the media folder cannot be used.
@@ -49,10 +60,7 @@ def serve(
         DashboardError: The web server did not start.
     """
     page = settings.page
-    if not is_loopback(page.host):
-        log.warning(
-            "listening on %s: everybody who reaches this machine sees the detections", page.host
-        )
+    _warn_of_the_network(page)
     url = database_url(settings.store.database)
     with (
         open_database(url, project=settings.project) as engine,
@@ -61,8 +69,26 @@ def serve(
         parts = _join(settings, credentials, engine)
         host, port = listening.getsockname()[:2]
         shown = f"[{host}]" if ":" in host else host
-        app = build_application(parts, lambda: ready(f"http://{shown}:{port}"))
+        address = f"http://{shown}:{port}"
+        app = build_application(parts, lambda: ready(address, _first_password(engine, page)))
         _run(app, listening)
+
+
+def _warn_of_the_network(page: PageSettings) -> None:
+    if is_loopback(page.host) or (page.public_url or "").startswith("https:"):
+        return
+    log.warning(
+        "listening on %s: passwords go over the network unencrypted; put a proxy with https before"
+        " it, and name its address in [page].public_url",
+        page.host,
+    )
+
+
+def _first_password(engine: Engine, page: PageSettings) -> str | None:
+    if page.auth == "none":
+        return None
+    with Session(engine) as session, session.begin():
+        return add_first_admin(session, datetime.now(timezone.utc))
 
 
 def _join(settings: DashboardSettings, credentials: Credentials, engine: Engine) -> Parts:

@@ -30,6 +30,7 @@ def dashboard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
 
 
 def _open(browser: Browser, dashboard: Dashboard, width: int = 1400) -> None:
+    browser.sign_in(dashboard.url, dashboard.cookie)
     browser.open(dashboard.url, width=width)
     eventually(lambda: browser.texts("h1"), what="the page is built")
 

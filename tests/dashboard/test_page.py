@@ -55,6 +55,7 @@ def device(broker: Broker) -> Iterator[FieldDevice]:
 
 
 def _open(browser: Browser, dashboard: Dashboard, width: int = 1400, height: int = 900) -> None:
+    browser.sign_in(dashboard.url, dashboard.cookie)
     browser.open(dashboard.url, width=width, height=height)
     eventually(lambda: "Connected to" in browser.text(".link"), what="the page is alive")
 
@@ -233,6 +234,7 @@ def test_light_and_dark_can_be_switched(browser: Browser, dashboard: Dashboard) 
 
 def test_a_lost_broker_is_shown(browser: Browser, tmp_path: Path) -> None:
     with running_dashboard(tmp_path, f"mqtt://127.0.0.1:{free_port()}") as dashboard:
+        browser.sign_in(dashboard.url, dashboard.cookie)
         browser.open(dashboard.url)
         eventually(
             lambda: "No connection to mqtt://127.0.0.1" in browser.text(".link.waiting"),
@@ -247,6 +249,7 @@ def test_the_theme_of_the_configuration_is_used(browser: Browser, tmp_path: Path
         config.write_text(f'[page]\ntheme = "{theme}"\n')
         broker = f"mqtt://127.0.0.1:{free_port()}"
         with running_dashboard(tmp_path, broker, "--config", str(config)) as dashboard:
+            browser.sign_in(dashboard.url, dashboard.cookie)
             browser.open(dashboard.url)
             eventually(lambda: browser.texts("h1"), what="the page is built")
             eventually(

@@ -67,7 +67,7 @@ def _raw_get(dashboard: Dashboard, path: str) -> tuple[int, bytes, dict[str, str
     """Ask for a path as it stands: urllib would tidy it up first."""
     connection = http.client.HTTPConnection(dashboard.url.removeprefix("http://"), timeout=10)
     try:
-        connection.request("GET", path)
+        connection.request("GET", path, headers={"Cookie": dashboard.cookie})
         answer = connection.getresponse()
         return answer.status, answer.read(), dict(answer.getheaders())
     finally:

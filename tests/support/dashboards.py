@@ -16,6 +16,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from edgeclip.contract.detection import Detection, MediaRef, new_id
 from edgeclip.contract.receipts import Receipt
 from edgeclip.contract.topics import DeviceTopics
 from support.samples import detection
+from support.sign_ins import sign_in_as_admin
 
 PROJECT = "demo"
 PATIENCE_S = 20.0  # how long a test waits before it fails; nothing asserts on it
@@ -87,11 +89,22 @@ class Dashboard:
     url: str
     folder: Path
     errors: list[str] = field(default_factory=list)
+    one_time_password: str = ""
+    is_guarded: bool = True
+
+    @cached_property
+    def cookie(self) -> str:
+        """Sign in as the first admin, at most once, and return the session's `name=value`."""
+        if not self.is_guarded:
+            return ""
+        return sign_in_as_admin(self.url, self.one_time_password)
 
     def get(self, path: str) -> Any:
-        """Return the JSON at a path, also when the answer is 503."""
+        """Return the JSON at a path, as an admin sees it, also when the answer is 503."""
+        headers = {} if path == "/healthz" else {"Cookie": self.cookie}
+        request = urllib.request.Request(self.url + path, headers=headers)
         try:
-            with urllib.request.urlopen(self.url + path, timeout=10) as answer:
+            with urllib.request.urlopen(request, timeout=10) as answer:
                 return json.load(answer)
         except urllib.error.HTTPError as error:
             return json.load(error)
@@ -137,11 +150,11 @@ def running_dashboard(folder: Path, broker: str, *more: str) -> Iterator[Dashboa
         stderr=subprocess.PIPE,
         text=True,
     )
-    dashboard = Dashboard(process, "", folder)
+    dashboard = Dashboard(process, "", folder, is_guarded="none" not in more)
     reader = threading.Thread(target=_collect, args=(process, dashboard.errors), daemon=True)
     reader.start()
     try:
-        dashboard.url = _address(process, dashboard.errors)
+        _read_start(dashboard)
         yield dashboard
     finally:
         if process.poll() is None:
@@ -158,11 +171,15 @@ def _collect(process: subprocess.Popen[str], errors: list[str]) -> None:
         errors.extend(process.stderr)
 
 
-def _address(process: subprocess.Popen[str], errors: list[str]) -> str:
-    for line in process.stdout or ():
+def _read_start(dashboard: Dashboard) -> None:
+    """Note what a dashboard prints when it starts: its address, and perhaps a password."""
+    for line in dashboard.process.stdout or ():
+        if "one-time password" in line:
+            dashboard.one_time_password = line.split("one-time password ")[1].split()[0]
         if line.startswith("open "):
-            return line.split()[1]
-    raise AssertionError("the dashboard ended: " + "".join(errors))
+            dashboard.url = line.split()[1]
+            return
+    raise AssertionError("the dashboard ended: " + "".join(dashboard.errors))
 
 
 class FieldDevice:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from edgeclip_dashboard.identity import Role
@@ -18,3 +19,17 @@ class Entry:
 
 
 NAVIGATION: tuple[Entry, ...] = (Entry("/", "Live", "sensors"),)
+
+
+def role_for(path: str, entries: Iterable[Entry] = NAVIGATION) -> Role:
+    """Return the role that a path of this server needs: that of the entry it lies under.
+
+    The guard asks this for every request; what lies under no entry is a viewer's, and a route
+    that needs more of its visitor says so itself.
+    """
+    above = [entry for entry in entries if _is_under(path, entry.path)]
+    return max(above, key=lambda entry: len(entry.path)).role if above else "viewer"
+
+
+def _is_under(path: str, folder: str) -> bool:
+    return path == folder or (folder != "/" and path.startswith(f"{folder}/"))
