@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from typing import TypeVar
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeVar
 
 from sqlalchemy import ColumnElement, and_, or_, select
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from edgeclip.contract.detection import Detection
@@ -16,6 +17,7 @@ from edgeclip_dashboard.models import Base, DetectionRow, Device, Media, OutboxR
 from edgeclip_dashboard.models_field import Deployment
 
 RowT = TypeVar("RowT", bound=Base)
+ReadT = TypeVar("ReadT")
 Key = tuple[str | int, ...]
 
 
@@ -35,6 +37,7 @@ class Batch:
     def __init__(self, session: Session) -> None:
         self.session = session
         self._known: dict[tuple[type[Base], Key], Base | None] = {}
+        self._read: dict[str, Any] = {}
 
     def find(self, model: type[RowT], *key: str | int) -> RowT | None:
         """Return the row of a primary key, also one that was added just now, or None."""
@@ -48,6 +51,19 @@ class Batch:
         """Add a new row under its primary key."""
         self._known[type(row), key] = row
         self.session.add(row)
+
+    def once(self, name: str, read: Callable[[Batch], ReadT]) -> ReadT:
+        """Return what `read` gave at the first call with this name; read once a batch."""
+        if name not in self._read:
+            self._read[name] = read(self)
+        found: ReadT = self._read[name]
+        return found
+
+    def insert_once(self, model: type[Base], values: dict[str, Any]) -> None:
+        """Insert a row, unless one of its unique keys is there already, also by another process."""
+        is_sqlite = self.session.get_bind().dialect.name == "sqlite"
+        insert = sqlite.insert if is_sqlite else postgresql.insert
+        self.session.execute(insert(model).values(**values).on_conflict_do_nothing())
 
     def look_up(self, messages: Sequence[Incoming]) -> None:
         """Load what the detections among the messages will ask for, a statement a table."""

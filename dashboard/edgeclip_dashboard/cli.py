@@ -123,7 +123,9 @@ def _log_to_stderr(*, verbose: bool) -> None:
     logging.basicConfig(
         level=level, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s"
     )
-    for name in ("amqtt", "asyncio", "transitions", "uvicorn"):
+    # at DEBUG and INFO some of these would log addresses that hold tokens
+    for name in ("amqtt", "apprise", "asyncio", "httpcore", "httpx", "transitions", "urllib3",
+                 "uvicorn"):  # fmt: skip
         logging.getLogger(name).setLevel(logging.WARNING)
 
 

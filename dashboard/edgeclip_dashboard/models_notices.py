@@ -49,8 +49,10 @@ class Notice(Base):
     id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
     rule_id: Mapped[int]
     detection_id: Mapped[str] = mapped_column(String(36), index=True)
-    state: Mapped[str] = mapped_column(String(16))  # waiting, quiet, sent, failed, acknowledged
+    state: Mapped[str] = mapped_column(String(16))  # one of `notices.states`
+    is_urgent: Mapped[bool]  # an alert of now: quiet hours let it through, and it is escalated
     tries: Mapped[int]
+    told: Mapped[str] = mapped_column(Text)  # fingerprints of channels that took it, JSON
     error: Mapped[str] = mapped_column(Text)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     next_try_at: Mapped[datetime] = mapped_column(UtcDateTime)

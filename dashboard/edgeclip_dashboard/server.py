@@ -29,6 +29,7 @@ from edgeclip_dashboard.inbox import Inbox
 from edgeclip_dashboard.ledger import Ledger
 from edgeclip_dashboard.media_files import MediaFiles
 from edgeclip_dashboard.mqtt import BrokerLink, LinkConfig
+from edgeclip_dashboard.notices.worker import NoticeWorker
 from edgeclip_dashboard.pages.context import PageContext
 from edgeclip_dashboard.queries import read_picture
 from edgeclip_dashboard.receiver import Receiver, ReceiverParts
@@ -103,16 +104,22 @@ def _join(settings: DashboardSettings, credentials: Credentials, engine: Engine)
         health.link = state
         feed.changed()
 
+    notices = NoticeWorker(engine, settings.page.public_url)
+
+    def on_commit() -> None:
+        feed.changed()
+        notices.wake()
+
     config = LinkConfig(broker, settings.project, settings.dashboard_id, credentials)
     link = BrokerLink(config, inbox, on_link)
     receiver = Receiver(
         ReceiverParts(inbox, Store(engine, files), ledger, link, health),
         project=settings.project,
         dashboard_id=settings.dashboard_id,
-        on_change=feed.changed,
+        on_change=on_commit,
     )
     context = PageContext(engine, files, ledger, feed, health, link, settings)
-    return Parts(context, inbox, workers=(Thinning(engine), receiver, link))
+    return Parts(context, inbox, workers=(Thinning(engine), notices, receiver, link))
 
 
 def _listening_socket(host: str, port: int) -> socket.socket:

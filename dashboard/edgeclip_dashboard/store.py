@@ -35,6 +35,7 @@ from edgeclip_dashboard.messages_field import (
     LogMessage,
     ReplyMessage,
 )
+from edgeclip_dashboard.notices.noting import note_notices
 from edgeclip_dashboard.writers import (
     Limits,
     keep_malformed,
@@ -124,7 +125,10 @@ class Store:
 
     def _store(self, batch: Batch, message: Incoming, at: datetime, committed: Committed) -> None:
         if isinstance(message, DetectionMessage):
-            _note_detection(committed, message, store_detection(batch, message, at))
+            is_new, media = store_detection(batch, message, at)
+            if is_new:
+                note_notices(batch, message.detection, at)
+            _note_detection(committed, message, (is_new, media))
         elif isinstance(message, MediaMessage):
             sha256, outbox = store_media(
                 batch, message, at, files=self._files, most_pending=self._limits.pending

@@ -1,0 +1,180 @@
+"""Tells people what is due, and tries again what a channel did not take."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from datetime import datetime, timezone
+from typing import Final
+
+from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
+
+from edgeclip_dashboard.notices.channels import Send, fingerprint, masked, send
+from edgeclip_dashboard.notices.claims import Claimed, Outcome, claim_due, settle
+from edgeclip_dashboard.notices.links import Links, link_key
+from edgeclip_dashboard.notices.states import QUIET, RETRACTING, UNTOLD, WATCHED
+from edgeclip_dashboard.notices.texts import TAKEN_BACK, UNANSWERED, Addresses, one, several
+
+log = logging.getLogger(__name__)
+
+_LOOK_EVERY_S: Final = 5.0
+_ALONE: Final = 3
+"""More than these of one rule at once are told together: nobody reads fifty messages."""
+_BEFORE: Final = {RETRACTING: TAKEN_BACK, WATCHED: UNANSWERED}
+
+
+def utc_now() -> datetime:
+    """Return the time now, aware UTC."""
+    return datetime.now(timezone.utc)
+
+
+class NoticeWorker:
+    """A thread that tells; several processes may run one each on the same database.
+
+    Args:
+        engine: Of the database.
+        public_url: How people reach the dashboard, for links in messages, or None.
+        clock: Gives the time now, aware UTC.
+        tell: Tells one channel.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        public_url: str | None,
+        *,
+        clock: Callable[[], datetime] = utc_now,
+        tell: Send = send,
+    ) -> None:
+        self._engine = engine
+        self._public_url = public_url
+        self._clock = clock
+        self._tell = tell
+        self._links: Links | None = None
+        self._stopping = threading.Event()
+        self._wake = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="notices", daemon=True)
+
+    def start(self) -> None:
+        """Begin to tell."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End after the message at hand; what is not told is tried again at the next start."""
+        self._stopping.set()
+        self._wake.set()
+        self._thread.join(5.0)
+
+    def wake(self) -> None:
+        """Look at once, from any thread: something was stored."""
+        self._wake.set()
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            self._wake.clear()
+            try:
+                self.step()
+            except SQLAlchemyError as error:
+                log.error("notices cannot be read or written: %s", error)
+            except Exception:  # the thread's one supervised boundary
+                log.exception("telling failed; it goes on with the next notices")
+            self._wake.wait(_LOOK_EVERY_S)
+
+    def step(self) -> None:
+        """Tell everything that is due now.
+
+        Raises:
+            SQLAlchemyError: The database cannot be read or written; what was told before is noted.
+        """
+        claimed = claim_due(self._engine, self._clock())
+        broken: dict[str, str] = {}
+        for group in _groups(claimed):
+            if self._stopping.is_set():
+                return  # its lease ends
+            outcomes = self._tell_group(group, broken)
+            for notice in group:
+                settle(self._engine, notice, outcomes[notice.notice_id], self._clock())
+
+    def _tell_group(self, group: Sequence[Claimed], broken: dict[str, str]) -> dict[int, Outcome]:
+        """Tell each channel what it has not taken yet.
+
+        Args:
+            group: Notices of one rule in one state that are told in one message.
+            broken: Channels that took nothing in this round, with the reason; they are waited
+                for once only.
+        """
+        taken = {notice.notice_id: set(notice.taken) for notice in group}
+        failures: dict[int, list[str]] = defaultdict(list)
+        for url, wanting in _audience(group).items():
+            mark = fingerprint(url)
+            rest = [notice for notice in wanting if mark not in notice.taken]
+            if not rest:
+                continue
+            reason = broken.get(mark) or self._say(url, rest)
+            if reason is None:
+                for notice in rest:
+                    taken[notice.notice_id].add(mark)
+                continue
+            broken[mark] = reason
+            for notice in rest:
+                failures[notice.notice_id].append(f"{masked(url)}: {reason}")
+        return {notice.notice_id: _outcome(notice, taken, failures) for notice in group}
+
+    def _say(self, url: str, notices: Sequence[Claimed]) -> str | None:
+        before = _BEFORE.get(notices[0].state, "")
+        if len(notices) == 1:
+            title, body = one(notices[0], self._addresses(), before=before)
+        else:
+            title, body = several(notices, self._addresses(), before=before)
+        reason = self._tell(url, title, body)
+        if reason is not None:
+            log.warning("rule %s: %s: %s", notices[0].rule.name, masked(url), reason)
+        return reason
+
+    def _addresses(self) -> Addresses:
+        public_url = self._public_url or ""
+        if self._links is None:
+            self._links = Links(link_key(self._engine), self._clock)
+        links = self._links
+        return Addresses(self._public_url, lambda notice_id: links.make(public_url, notice_id))
+
+
+def _groups(claimed: Sequence[Claimed]) -> list[list[Claimed]]:
+    """Return what is told in one message each: single notices, or many of a rule together."""
+    alike: dict[tuple[int, str], list[Claimed]] = defaultdict(list)
+    for notice in claimed:
+        alike[notice.rule_id, notice.state].append(notice)
+    groups: list[list[Claimed]] = []
+    for (_, state), notices in alike.items():
+        is_together = state == QUIET or len(notices) > _ALONE
+        groups += [notices] if is_together else [[notice] for notice in notices]
+    return groups
+
+
+def _audience(group: Sequence[Claimed]) -> dict[str, list[Claimed]]:
+    """Return the channels that are to be told, each with the notices that are for it."""
+    wanting: dict[str, list[Claimed]] = defaultdict(list)
+    for notice in group:
+        rule = notice.rule
+        urls = list(rule.escalate_channels if notice.state == WATCHED else rule.channels)
+        if notice.is_escalated or (notice.is_overdue and notice.state in UNTOLD):
+            urls += rule.escalate_channels
+        for url in dict.fromkeys(urls):
+            wanting[url].append(notice)
+    return wanting
+
+
+def _outcome(
+    notice: Claimed, taken: dict[int, set[str]], failures: dict[int, list[str]]
+) -> Outcome:
+    marks = frozenset(taken[notice.notice_id])
+    escalation = {fingerprint(url) for url in notice.rule.escalate_channels}
+    is_late = notice.is_overdue and notice.state in UNTOLD
+    return Outcome(
+        taken=marks,
+        failures=tuple(failures[notice.notice_id]),
+        has_escalated=(is_late or notice.state == WATCHED) and not escalation.isdisjoint(marks),
+    )
