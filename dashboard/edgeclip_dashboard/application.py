@@ -16,6 +16,8 @@ from edgeclip_dashboard.api import add_data_routes, add_health_route, add_media_
 from edgeclip_dashboard.guard import Guard
 from edgeclip_dashboard.inbox import Inbox
 from edgeclip_dashboard.pages.context import PageContext
+from edgeclip_dashboard.pages.device_list import add_device_list
+from edgeclip_dashboard.pages.device_page import add_device_page
 from edgeclip_dashboard.pages.live import add_live_page
 from edgeclip_dashboard.pages.sign_in import add_sign_in_pages
 from edgeclip_dashboard.visitors import EveryVisitor, KnownVisitors, Visitors
@@ -74,6 +76,8 @@ def build_application(parts: Parts, started: Callable[[], None]) -> FastAPI:
     add_media_route(app, context.engine, context.files)
     add_data_routes(app, context.engine, context.ledger, context.feed)
     add_live_page(context)
+    add_device_list(context)
+    add_device_page(context)
     ui.run_with(
         app, favicon=_ICON, dark=context.dark, language="en-US", tailwind=False,
         show_welcome_message=False,

@@ -18,7 +18,10 @@ class Entry:
     role: Role = "viewer"
 
 
-NAVIGATION: tuple[Entry, ...] = (Entry("/", "Live", "sensors"),)
+NAVIGATION: tuple[Entry, ...] = (
+    Entry("/", "Live", "sensors"),
+    Entry("/devices", "Devices", "router"),
+)
 
 
 def role_for(path: str, entries: Iterable[Entry] = NAVIGATION) -> Role:

@@ -1,0 +1,1 @@
+"""What stands in the field. Import the module that owns a name."""

@@ -1,0 +1,146 @@
+"""Devices and the map in a real Chromium."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+
+import pytest
+
+from edgeclip.contract.health import Health
+from edgeclip.contract.reports import Status
+from support.brokers import Broker, running_broker
+from support.browsers import Browser, chromium
+from support.dashboards import (
+    Dashboard,
+    FieldDevice,
+    eventually,
+    field_device,
+    running_dashboard,
+)
+from support.reports_of_a_device import alarm, health, info, log_of
+
+pytestmark = [pytest.mark.broker, pytest.mark.browser]
+
+KEPT = Path(__file__).parents[2] / "test-output"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium(KEPT) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
+    with running_broker(tmp_path_factory.mktemp("broker")) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def dashboard(tmp_path_factory: pytest.TempPathFactory, broker: Broker) -> Iterator[Dashboard]:
+    with running_dashboard(tmp_path_factory.mktemp("dashboard"), broker.url) as running:
+        running.wait_online()
+        yield running
+
+
+@pytest.fixture(scope="module")
+def device(broker: Broker) -> Iterator[FieldDevice]:
+    """Yield a device that has told of two days."""
+    with field_device(broker.url) as connected:
+        _tell_of_two_days(connected)
+        yield connected
+
+
+def _tell_of_two_days(device: FieldDevice) -> None:
+    now = datetime.now(timezone.utc).replace(microsecond=0)
+    online = Status(state="online", since=now - timedelta(hours=50), bdseq=1).to_json()
+    device.publish(device.topics.status, online, retain=True)
+    device.publish(device.topics.info, info().to_json(), retain=True)
+    hours = [now - timedelta(hours=hour) for hour in range(48, 0, -1)]
+    for first in (0, 24):
+        older = [_health_at(at) for at in hours[first : first + 24]]
+        entries = log_of("disk_low begins", "disk_low is over", first=first + 1, health=older)
+        device.publish(device.topics.log, entries.to_json())
+    device.publish(device.topics.health, _health_at(now).to_json(), retain=True)
+
+
+def _health_at(at: datetime) -> Health:
+    is_day = 6 <= at.hour < 18
+    return health(
+        at,
+        power={"battery_v": 12.9 if is_day else 12.1, "vdd_in_w": 9.1, "mode_name": "15W"},
+        thermal={"tj_c": 58.0 if is_day else 41.0, "throttled": False},
+    )
+
+
+def _open(browser: Browser, dashboard: Dashboard, path: str, width: int = 1400) -> None:
+    browser.sign_in(dashboard.url, dashboard.cookie)
+    browser.open(dashboard.url + path, width=width, height=900 if width > 600 else 844)
+    eventually(lambda: "Connected to" in browser.text(".link"), what="the page is alive")
+
+
+def _is_drawn(browser: Browser) -> bool:
+    return bool(browser.value("document.querySelectorAll('.plot canvas').length >= 8"))
+
+
+def test_the_devices_are_listed_and_found(
+    browser: Browser, dashboard: Dashboard, device: FieldDevice
+) -> None:
+    _open(browser, dashboard, "/devices")
+    eventually(lambda: "12." in browser.text(".device-cards"), what="the battery is shown")
+    cards = browser.text(".device-cards")
+    assert device.topics.device_id in cards
+    for told in ("online, 2 d ago", "ridge-2026", "leopard@1.0.0"):
+        assert told in cards
+    assert "1 device, 1 online, 0 alarms" in browser.text(".actions")
+    browser.keep("devices")
+    assert browser.console() == []
+
+
+def test_a_device_is_shown_with_its_history(
+    browser: Browser, dashboard: Dashboard, device: FieldDevice
+) -> None:
+    _open(browser, dashboard, "/devices/jetson-1")
+    eventually(lambda: _is_drawn(browser), what="the plots are drawn")
+    assert device.topics.device_id in browser.text("h1")
+    for told in ("boar@2.1.0", "onnxruntime fp32, rung 4 of 4", "51.2 GB", "11.5 ms (p95)"):
+        assert told in browser.text(".panels")
+    assert "disk_low is over" in browser.text(".log-book")
+    assert "Battery" in browser.text(".charts")
+    browser.keep("device")
+    assert browser.console() == []
+
+
+def test_an_alarm_appears_with_what_to_do_and_goes(
+    browser: Browser, dashboard: Dashboard, device: FieldDevice
+) -> None:
+    _open(browser, dashboard, "/devices/jetson-1")
+    topic = device.topics.retained("alarm/disk_low")
+    device.publish(topic, alarm().to_json(), retain=True)
+    eventually(lambda: "1.2 GB are free" in browser.text(".alarm"), what="the alarm is shown")
+    assert "make room" in browser.text(".alarm .advice")
+    browser.keep("device-alarm")
+    device.publish(topic, b"", retain=True)
+    eventually(lambda: not browser.texts(".alarm"), what="the alarm is over")
+    eventually(
+        lambda: "disk low" in browser.text(".panel .rows"), what="it is among those that are over"
+    )
+
+
+@pytest.mark.parametrize("path", ["/devices", "/devices/jetson-1"])
+def test_a_phone_has_no_sideways_scrolling(
+    browser: Browser, dashboard: Dashboard, device: FieldDevice, path: str
+) -> None:
+    del device
+    _open(browser, dashboard, path, width=390)
+    eventually(lambda: browser.texts(".panel"), what="the page is built")
+    assert browser.value("document.documentElement.scrollWidth") <= 390
+    browser.keep(f"phone{path.replace('/', '-')}")
+
+
+def test_an_unknown_device_is_not_found(browser: Browser, dashboard: Dashboard) -> None:
+    browser.sign_in(dashboard.url, dashboard.cookie)
+    browser.open(f"{dashboard.url}/devices/nobody")
+    assert "404" in browser.text("body")
