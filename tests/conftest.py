@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from support.postgres import postgres_programs
+
 ROOT = Path(__file__).parents[1]
 NO_SKIPS = "EDGECLIP_NO_SKIPS"  # set by .ci/run: there, a need that is not met is a failure
 REAL_DATA = Path(os.environ.get("EDGECLIP_REAL_DATA", ROOT.parent / "shared/data/camera-traps"))
@@ -43,11 +45,18 @@ def _folder(path: Path) -> Callable[[], str]:
     return lambda: "" if path.is_dir() else f"no folder {path.name} at its usual place"
 
 
+def _postgres() -> str:
+    if postgres_programs() is None:
+        return "no initdb, neither on PATH nor in /usr/lib/postgresql"
+    return _module("psycopg")()
+
+
 NEEDS: dict[str, Callable[[], str]] = {
     "broker": _on_path("mosquitto"),
     "browser": _on_path("chromium", "chromedriver"),
     "deb": _on_path("dpkg-deb"),
     "gpu": _on_path("nvidia-smi"),
+    "postgres": _postgres,
     "real_data": _folder(REAL_DATA),
     "real_weights": _folder(REAL_WEIGHTS),
     "rtx": _module("tensorrt_rtx"),

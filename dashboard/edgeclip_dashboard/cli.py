@@ -93,6 +93,32 @@ def import_carried(
 
 
 @app.command()
+def migrate(
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say what would be done.")
+    ] = False,
+    project: Annotated[str | None, typer.Option(help="Whose devices these are.")] = None,
+    database: Annotated[
+        str | None, typer.Option(help="A SQLite file, or a SQLAlchemy URL.")
+    ] = None,
+    config: Annotated[Path | None, typer.Option(help="dashboard.toml; options win.")] = None,
+) -> None:
+    """Bring an older database up to date, as `serve` does by itself when it starts."""
+    from edgeclip_dashboard.config import load_settings
+    from edgeclip_dashboard.database import database_url, open_database, shown, state_of
+    from edgeclip_dashboard.migrating import what_is_due
+
+    settings = load_settings(config, _given({"project": project, "store": {"database": database}}))
+    url = database_url(settings.store.database)
+    due = what_is_due(state_of(url, project=settings.project), url)
+    if dry_run:
+        print(f"{shown(url)}: {due}; nothing was changed")
+        return
+    with open_database(url, project=settings.project):
+        print(f"{shown(url)}: {due}; done")
+
+
+@app.command()
 def broker(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="TCP port; 0 takes a free one.", min=0)] = 1883,
@@ -124,8 +150,8 @@ def _log_to_stderr(*, verbose: bool) -> None:
         level=level, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s"
     )
     # at DEBUG and INFO some of these would log addresses that hold tokens
-    for name in ("amqtt", "apprise", "asyncio", "httpcore", "httpx", "transitions", "urllib3",
-                 "uvicorn"):  # fmt: skip
+    for name in ("alembic", "amqtt", "apprise", "asyncio", "httpcore", "httpx", "transitions",
+                 "urllib3", "uvicorn"):  # fmt: skip
         logging.getLogger(name).setLevel(logging.WARNING)
 
 

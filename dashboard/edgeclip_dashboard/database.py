@@ -8,16 +8,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Engine, create_engine, event, insert, inspect, make_url, select
+from sqlalchemy import URL, Engine, create_engine, event, make_url, update
 from sqlalchemy.exc import ArgumentError, DatabaseError, NoSuchModuleError, SQLAlchemyError
-from sqlalchemy.orm import Session
-from sqlalchemy.orm.attributes import flag_modified
 
 from edgeclip.contract.locks import take_lock
 from edgeclip.errors import ConfigError, StoreError
 from edgeclip_dashboard.config import DATABASE_PASSWORD_VARIABLE
-from edgeclip_dashboard.models import SCHEMA_VERSION, Meta
-from edgeclip_dashboard.schema import METADATA
+from edgeclip_dashboard.migrating import State, bring_up_to_date, read_state
+from edgeclip_dashboard.models import Meta
 
 
 def database_url(text: str) -> URL:
@@ -47,7 +45,7 @@ def database_url(text: str) -> URL:
 
 @contextmanager
 def open_database(url: URL, *, project: str) -> Iterator[Engine]:
-    """Yield an engine for a database of our schema, made if the database is empty.
+    """Yield an engine for a database of our schema, made or brought up to date where needed.
 
     Args:
         url: What `database_url` gave.
@@ -55,7 +53,8 @@ def open_database(url: URL, *, project: str) -> Iterator[Engine]:
 
     Raises:
         StoreError: It cannot be opened or written, is in use by another dashboard, is not an
-            edgeclip database, or one of another schema version or project.
+            edgeclip database, or one of a newer schema version or another project; or an older
+            one that cannot be copied for want of room.
     """
     with _only_one(url):
         engine = _engine(url)
@@ -108,49 +107,46 @@ def _set_pragmas(connection: Any, record: object) -> None:
 
 
 def _prepare(engine: Engine, url: URL, project: str) -> None:
-    where = url.render_as_string(hide_password=True).removeprefix("sqlite:///")
+    where = shown(url)
+    with _named(where):
+        bring_up_to_date(engine, where, project)
+        with engine.begin() as connection:  # a write, to see that we may
+            connection.execute(update(Meta).where(Meta.key == "project").values(value=project))
+
+
+def state_of(url: URL, *, project: str) -> State:
+    """Return what a database holds, without changing it.
+
+    Args:
+        url: What `database_url` gave.
+        project: Whose detections it is to hold.
+
+    Raises:
+        StoreError: It cannot be read, is not ours, newer, or of another project.
+    """
+    if url.get_backend_name() == "sqlite" and not Path(str(url.database)).exists():
+        return State(None)
+    engine, where = _engine(url), shown(url)
     try:
-        tables = set(inspect(engine).get_table_names())
-        if not tables:
-            _create(engine, project)
-        elif Meta.__tablename__ not in tables:
-            raise StoreError(f"{where} is not an edgeclip database: choose another --database")
-        _check(engine, where, project)
+        with _named(where), engine.connect() as connection:
+            return read_state(connection, where, project)
+    finally:
+        engine.dispose()
+
+
+def shown(url: URL) -> str:
+    """Return a database's path, or its address without the password."""
+    return url.render_as_string(hide_password=True).removeprefix("sqlite:///")
+
+
+@contextmanager
+def _named(where: str) -> Iterator[None]:
+    """Say of which database an error is."""
+    try:
+        yield
     except DatabaseError as error:
         raise StoreError(
             f"{where}: cannot be opened ({error.orig}): check that it is a database and writable"
         ) from error
     except SQLAlchemyError as error:
         raise StoreError(f"{where}: {error}: check the address and the server") from error
-
-
-def _create(engine: Engine, project: str) -> None:
-    facts = {"schema_version": str(SCHEMA_VERSION), "project": project, "malformed": "0"}
-    with engine.begin() as connection:
-        METADATA.create_all(connection)
-        rows = [{"key": key, "value": value} for key, value in facts.items()]
-        connection.execute(insert(Meta), rows)
-
-
-def _check(engine: Engine, where: str, project: str) -> None:
-    with Session(engine) as session, session.begin():
-        facts = {row.key: row for row in session.scalars(select(Meta))}
-        version = facts["schema_version"].value if "schema_version" in facts else "unknown"
-        if version != str(SCHEMA_VERSION):
-            raise StoreError(
-                f"{where} has schema version {version}, this software needs {SCHEMA_VERSION}:"
-                f" {_remedy(version)}"
-            )
-        if facts["project"].value != project:
-            raise StoreError(
-                f"{where} holds project {facts['project'].value}, not {project}:"
-                " choose another --database or --project"
-            )
-        facts["project"].value = project
-        flag_modified(facts["project"], "value")  # a write, to see that we may
-
-
-def _remedy(version: str) -> str:
-    if version.isdigit() and int(version) > SCHEMA_VERSION:
-        return "update edgeclip on this machine"
-    return "start with another --database; the old one stays as it is"

@@ -17,6 +17,7 @@ from edgeclip_dashboard.media_files import MediaFiles
 from edgeclip_dashboard.messages import DetectionMessage, Incoming
 from edgeclip_dashboard.queries import DetectionView, Picture, read_picture
 from edgeclip_dashboard.store import Committed, Store
+from support.postgres import Postgres, running_postgres
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=timezone.utc)
 
@@ -49,6 +50,13 @@ class Desk:
         """Return the one detection that is stored."""
         [view] = self.picture().detections
         return view
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A PostgreSQL server of this run's own; for tests marked `postgres`."""
+    with running_postgres() as server:
+        yield server
 
 
 @pytest.fixture
