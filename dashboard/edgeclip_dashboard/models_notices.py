@@ -63,7 +63,11 @@ class Notice(Base):
 
 
 class Webhook(Base):
-    """Another system that is told of every revision; `format` is edgeclip, earthranger or gundi."""
+    """Another system that is told; `format` is edgeclip, earthranger or gundi.
+
+    `secret` signs in the format edgeclip, and is the token or key of the others: no page, log or
+    API gives it out. Deliveries go in order, so that the next try is one of the whole webhook.
+    """
 
     __tablename__ = "webhooks"
 
@@ -72,7 +76,13 @@ class Webhook(Base):
     url: Mapped[str] = mapped_column(Text)
     secret: Mapped[str] = mapped_column(Text)
     format: Mapped[str] = mapped_column(String(16))
+    event_type: Mapped[str] = mapped_column(String(100))  # of the formats with events
     is_enabled: Mapped[bool]
+    tries: Mapped[int]
+    failing_since: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    next_try_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    error: Mapped[str] = mapped_column(Text)  # why it fails, or was switched off
+    created_by: Mapped[str] = mapped_column(String(64))
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
@@ -82,7 +92,7 @@ class Delivery(Base):
     __tablename__ = "deliveries"
     __table_args__ = (
         Index("deliveries_once", "webhook_id", "detection_id", "rev", unique=True),
-        Index("deliveries_due", "state", "next_try_at"),
+        Index("deliveries_due", "webhook_id", "state", "id"),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
@@ -90,8 +100,7 @@ class Delivery(Base):
     detection_id: Mapped[str] = mapped_column(String(36))
     rev: Mapped[int] = mapped_column(BigInteger)
     state: Mapped[str] = mapped_column(String(16))  # waiting, sent, failed
-    tries: Mapped[int]
     error: Mapped[str] = mapped_column(Text)
+    remote_id: Mapped[str | None] = mapped_column(String(64))  # the other system's own name for it
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
-    next_try_at: Mapped[datetime] = mapped_column(UtcDateTime)
     sent_at: Mapped[datetime | None] = mapped_column(UtcDateTime)

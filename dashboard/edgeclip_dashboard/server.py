@@ -29,12 +29,14 @@ from edgeclip_dashboard.inbox import Inbox
 from edgeclip_dashboard.ledger import Ledger
 from edgeclip_dashboard.media_files import MediaFiles
 from edgeclip_dashboard.mqtt import BrokerLink, LinkConfig
-from edgeclip_dashboard.notices.worker import NoticeWorker
+from edgeclip_dashboard.notices.teller import Teller
 from edgeclip_dashboard.pages.context import PageContext
 from edgeclip_dashboard.queries import read_picture
 from edgeclip_dashboard.receiver import Receiver, ReceiverParts
+from edgeclip_dashboard.rounds import Rounds
 from edgeclip_dashboard.store import Store
 from edgeclip_dashboard.thinning import Thinning
+from edgeclip_dashboard.webhooks.courier import Courier
 
 log = logging.getLogger(__name__)
 
@@ -104,11 +106,13 @@ def _join(settings: DashboardSettings, credentials: Credentials, engine: Engine)
         health.link = state
         feed.changed()
 
-    notices = NoticeWorker(engine, settings.page.public_url)
+    notices = Rounds("notices", Teller(engine, settings.page.public_url).step)
+    webhooks = Rounds("webhooks", Courier(engine).step)
 
     def on_commit() -> None:
         feed.changed()
         notices.wake()
+        webhooks.wake()
 
     config = LinkConfig(broker, settings.project, settings.dashboard_id, credentials)
     link = BrokerLink(config, inbox, on_link)
@@ -119,7 +123,7 @@ def _join(settings: DashboardSettings, credentials: Credentials, engine: Engine)
         on_change=on_commit,
     )
     context = PageContext(engine, files, ledger, feed, health, link, settings)
-    return Parts(context, inbox, workers=(Thinning(engine), notices, receiver, link))
+    return Parts(context, inbox, workers=(Thinning(engine), notices, webhooks, receiver, link))
 
 
 def _listening_socket(host: str, port: int) -> socket.socket:

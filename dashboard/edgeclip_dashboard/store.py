@@ -36,6 +36,7 @@ from edgeclip_dashboard.messages_field import (
     ReplyMessage,
 )
 from edgeclip_dashboard.notices.noting import note_notices
+from edgeclip_dashboard.webhooks.noting import note_deliveries
 from edgeclip_dashboard.writers import (
     Limits,
     keep_malformed,
@@ -128,6 +129,7 @@ class Store:
             is_new, media = store_detection(batch, message, at)
             if is_new:
                 note_notices(batch, message.detection, at)
+                note_deliveries(batch, message.detection, at)
             _note_detection(committed, message, (is_new, media))
         elif isinstance(message, MediaMessage):
             sha256, outbox = store_media(

@@ -55,7 +55,13 @@ def upgrade() -> None:
         sa.Column("url", sa.Text(), nullable=False),
         sa.Column("secret", sa.Text(), nullable=False),
         sa.Column("format", sa.String(16), nullable=False),
+        sa.Column("event_type", sa.String(100), nullable=False),
         sa.Column("is_enabled", sa.Boolean(), nullable=False),
+        sa.Column("tries", sa.Integer(), nullable=False),
+        sa.Column("failing_since", sa.DateTime()),
+        sa.Column("next_try_at", sa.DateTime(), nullable=False),
+        sa.Column("error", sa.Text(), nullable=False),
+        sa.Column("created_by", sa.String(64), nullable=False),
         sa.Column("created_at", sa.DateTime(), nullable=False),
     )
     op.create_table(
@@ -65,13 +71,12 @@ def upgrade() -> None:
         sa.Column("detection_id", sa.String(36), nullable=False),
         sa.Column("rev", sa.BigInteger(), nullable=False),
         sa.Column("state", sa.String(16), nullable=False),
-        sa.Column("tries", sa.Integer(), nullable=False),
         sa.Column("error", sa.Text(), nullable=False),
+        sa.Column("remote_id", sa.String(64)),
         sa.Column("created_at", sa.DateTime(), nullable=False),
-        sa.Column("next_try_at", sa.DateTime(), nullable=False),
         sa.Column("sent_at", sa.DateTime()),
     )
-    op.create_index("deliveries_due", "deliveries", ["state", "next_try_at"])
+    op.create_index("deliveries_due", "deliveries", ["webhook_id", "state", "id"])
     op.create_index(
         "deliveries_once", "deliveries", ["webhook_id", "detection_id", "rev"], unique=True
     )

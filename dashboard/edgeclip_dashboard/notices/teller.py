@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import logging
-import threading
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from datetime import datetime, timezone
 from typing import Final
 
 from sqlalchemy import Engine
-from sqlalchemy.exc import SQLAlchemyError
 
 from edgeclip_dashboard.notices.channels import Send, fingerprint, masked, send
 from edgeclip_dashboard.notices.claims import Claimed, Outcome, claim_due, settle
@@ -20,7 +18,6 @@ from edgeclip_dashboard.notices.texts import TAKEN_BACK, UNANSWERED, Addresses, 
 
 log = logging.getLogger(__name__)
 
-_LOOK_EVERY_S: Final = 5.0
 _ALONE: Final = 3
 """More than these of one rule at once are told together: nobody reads fifty messages."""
 _BEFORE: Final = {RETRACTING: TAKEN_BACK, WATCHED: UNANSWERED}
@@ -31,8 +28,8 @@ def utc_now() -> datetime:
     return datetime.now(timezone.utc)
 
 
-class NoticeWorker:
-    """A thread that tells; several processes may run one each on the same database.
+class Teller:
+    """Tells people; several processes may have one each on the same database.
 
     Args:
         engine: Of the database.
@@ -54,37 +51,12 @@ class NoticeWorker:
         self._clock = clock
         self._tell = tell
         self._links: Links | None = None
-        self._stopping = threading.Event()
-        self._wake = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="notices", daemon=True)
 
-    def start(self) -> None:
-        """Begin to tell."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """End after the message at hand; what is not told is tried again at the next start."""
-        self._stopping.set()
-        self._wake.set()
-        self._thread.join(5.0)
-
-    def wake(self) -> None:
-        """Look at once, from any thread: something was stored."""
-        self._wake.set()
-
-    def _run(self) -> None:
-        while not self._stopping.is_set():
-            self._wake.clear()
-            try:
-                self.step()
-            except SQLAlchemyError as error:
-                log.error("notices cannot be read or written: %s", error)
-            except Exception:  # the thread's one supervised boundary
-                log.exception("telling failed; it goes on with the next notices")
-            self._wake.wait(_LOOK_EVERY_S)
-
-    def step(self) -> None:
+    def step(self, go_on: Callable[[], bool] = lambda: True) -> None:
         """Tell everything that is due now.
+
+        Args:
+            go_on: Asked before each message; what is left is due again when its lease ends.
 
         Raises:
             SQLAlchemyError: The database cannot be read or written; what was told before is noted.
@@ -92,8 +64,8 @@ class NoticeWorker:
         claimed = claim_due(self._engine, self._clock())
         broken: dict[str, str] = {}
         for group in _groups(claimed):
-            if self._stopping.is_set():
-                return  # its lease ends
+            if not go_on():
+                return
             outcomes = self._tell_group(group, broken)
             for notice in group:
                 settle(self._engine, notice, outcomes[notice.notice_id], self._clock())

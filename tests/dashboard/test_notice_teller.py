@@ -1,68 +1,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta, timezone
-from typing import TYPE_CHECKING, Any
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING
 
 import pytest
 from sqlalchemy.orm import Session
 
-from edgeclip.contract.detection import Detection
 from edgeclip_dashboard.models_field import Deployment
 from edgeclip_dashboard.models_notices import Notice, Rule
 from edgeclip_dashboard.notices.claims import acknowledge, claim_due
-from edgeclip_dashboard.notices.worker import NoticeWorker
-from support.clocks import StandingClock
-from support.dashboards import eventually, sample
-from support.listeners import HttpListener, http_listener
-from support.rules import add_rule, notices, states
+from edgeclip_dashboard.notices.teller import Teller
+from edgeclip_dashboard.rounds import Rounds
+from support.dashboards import eventually
+from support.listeners import http_listener
+from support.rules import notices, states
+from support.teams import Team
 
 if TYPE_CHECKING:
     from dashboard.conftest import Desk
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=timezone.utc)
-
-
-@dataclass
-class Team:
-    """A store, a clock, people's server, and the worker between them."""
-
-    desk: Desk
-    server: HttpListener
-    clock: StandingClock = field(default_factory=StandingClock)
-
-    def __post_init__(self) -> None:
-        self.worker = NoticeWorker(
-            self.desk.engine, "https://cams.example.org", clock=self.clock.now
-        )
-
-    def rule(self, **values: Any) -> int:
-        return add_rule(self.desk.engine, **({"channels": (self.server.channel("team"),)} | values))
-
-    def see(self, count: int = 1, **changes: Any) -> list[Detection]:
-        """Store detections that were seen now."""
-        time = sample().time.model_copy(
-            update={"best_at": self.clock.at, "started_at": self.clock.at}
-        )
-        seen = [sample(**({"time": time, "seq": seq} | changes)) for seq in range(1, count + 1)]
-        self.desk.store.commit([_message(one) for one in seen], self.clock.at)
-        return seen
-
-    def later(self, **span: float) -> None:
-        """Let time pass, and the worker look."""
-        self.clock.at += timedelta(**span)
-        self.worker.step()
-
-    def told(self) -> list[tuple[str, str]]:
-        """Return path and title of all that was told."""
-        return [(heard.path, heard.json()["title"]) for heard in self.server.heard]
-
-
-def _message(detection: Detection) -> Any:
-    from edgeclip_dashboard.messages import DetectionMessage
-
-    return DetectionMessage(detection, detection.to_json())
 
 
 @pytest.fixture
@@ -234,7 +192,7 @@ def test_everybody_who_was_told_is_told_that_it_was_taken_back(team: Team) -> No
     team.later()
     team.later(minutes=10)
     back = seen.model_copy(update={"rev": 1, "seq": 9, "phase": "retract"})
-    team.desk.store.commit([_message(back)], team.clock.at)
+    team.store(back)
     team.later()
     team.later(hours=1)
     title = "Taken back: leopard 93 % at ridge-2026"
@@ -246,21 +204,19 @@ def test_everybody_who_was_told_is_told_that_it_was_taken_back(team: Team) -> No
 def test_what_is_taken_back_while_it_is_being_told_is_told_too(team: Team) -> None:
     [seen] = team.see()
     team.rule()
-    team.desk.store.commit(
-        [_message(seen.model_copy(update={"rev": 1, "seq": 8, "phase": "update"}))], team.clock.at
-    )
+    team.store(seen.model_copy(update={"rev": 1, "seq": 8, "phase": "update"}))
     back = seen.model_copy(update={"rev": 2, "seq": 9, "phase": "retract"})
 
     def tell(url: str, title: str, body: str) -> None:
         del url, body
         titles.append(title)
         if len(titles) == 1:
-            team.desk.store.commit([_message(back)], team.clock.at)
+            team.store(back)
 
     titles: list[str] = []
-    worker = NoticeWorker(team.desk.engine, None, clock=team.clock.now, tell=tell)
-    worker.step()
-    worker.step()
+    teller = Teller(team.desk.engine, None, clock=team.clock.now, tell=tell)
+    teller.step()
+    teller.step()
     assert titles == ["leopard 93 % at ridge-2026", "Taken back: leopard 93 % at ridge-2026"]
 
 
@@ -287,14 +243,23 @@ def test_what_a_rule_had_to_tell_goes_with_it(team: Team) -> None:
     assert states(team.desk.engine) == ["withdrawn"]
 
 
-def test_the_running_worker_tells_as_soon_as_it_is_woken(team: Team) -> None:
-    worker = NoticeWorker(team.desk.engine, None)
-    worker.start()
+def test_a_running_teller_tells_as_soon_as_it_is_woken(team: Team) -> None:
+    rounds = Rounds("notices", Teller(team.desk.engine, None).step)
+    rounds.start()
     try:
         team.rule()
         team.see()
-        worker.wake()
+        rounds.wake()
         eventually(lambda: len(team.told()) == 1, what="it is told")
         assert "https://" not in team.server.heard[0].json()["message"]
     finally:
-        worker.stop()
+        rounds.stop()
+
+
+def test_who_is_to_stop_leaves_the_rest_until_the_lease_ends(team: Team) -> None:
+    team.rule()
+    team.see(2)
+    team.teller.step(lambda: len(team.told()) == 0)
+    assert len(team.told()) == 1
+    team.later(minutes=5)
+    assert len(team.told()) == 2

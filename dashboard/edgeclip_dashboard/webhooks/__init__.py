@@ -1,0 +1,1 @@
+"""Other systems that are told: noted with the revision, sent in order by a courier."""

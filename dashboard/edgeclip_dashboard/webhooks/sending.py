@@ -1,0 +1,68 @@
+"""A request to another system: bounded in time and in what is read, redirects not followed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+import httpx
+
+from edgeclip_dashboard.webhooks.formats import Letter
+
+_PATIENCE_S: Final = 10.0
+_MOST_ANSWER: Final = 65_536
+_MOST_REASON: Final = 300
+_NEVER: Final = frozenset({400, 405, 409, 413, 415, 422})
+"""Answers that say: not this one, whenever it comes. All others may change."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What became of a request.
+
+    Attributes:
+        reason: Why it was not taken, in one line, or None.
+        is_final: The same request would never be taken.
+        body: The answer's first 64 kB.
+    """
+
+    reason: str | None
+    is_final: bool = False
+    body: bytes = b""
+
+
+Post = Callable[[Letter], Answer]
+
+
+def post(letter: Letter) -> Answer:
+    """Send a request and return what became of it; nothing is raised for what the other does."""
+    try:
+        with (
+            httpx.Client(timeout=_PATIENCE_S, follow_redirects=False) as client,
+            client.stream(
+                letter.method, letter.url, headers=letter.headers, content=letter.body
+            ) as response,
+        ):
+            body = _first_bytes(response)
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        return Answer(_one_line(f"no answer: {type(error).__name__}: {error}"))
+    if response.is_success:
+        return Answer(None, body=body)
+    told = body.decode(errors="replace")
+    where = " (redirects are not followed)" if response.is_redirect else ""
+    reason = _one_line(f"answered {response.status_code}{where}: {told}")
+    return Answer(reason, is_final=response.status_code in _NEVER)
+
+
+def _first_bytes(response: httpx.Response) -> bytes:
+    body = bytearray()
+    for part in response.iter_bytes():
+        body += part
+        if len(body) >= _MOST_ANSWER:
+            break
+    return bytes(body[:_MOST_ANSWER])
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())[:_MOST_REASON]
