@@ -9,16 +9,17 @@ from dataclasses import dataclass
 
 from fastapi import FastAPI
 from nicegui import ui
-from starlette.datastructures import MutableHeaders
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from edgeclip_dashboard.api import add_data_routes, add_health_route, add_media_route
 from edgeclip_dashboard.guard import Guard
+from edgeclip_dashboard.headers import SecurityHeaders, security_headers
 from edgeclip_dashboard.inbox import Inbox
 from edgeclip_dashboard.pages.context import PageContext
+from edgeclip_dashboard.pages.deployments import add_deployment_pages
 from edgeclip_dashboard.pages.device_list import add_device_list
 from edgeclip_dashboard.pages.device_page import add_device_page
 from edgeclip_dashboard.pages.live import add_live_page
+from edgeclip_dashboard.pages.map_page import add_map_page
 from edgeclip_dashboard.pages.sign_in import add_sign_in_pages
 from edgeclip_dashboard.visitors import EveryVisitor, KnownVisitors, Visitors
 from edgeclip_dashboard.workers import Worker
@@ -28,17 +29,6 @@ _ICON = (
     ' fill="#2f6b4f"/><circle cx="16" cy="16" r="7" fill="#ffc46b"/>'
     '<circle cx="16" cy="16" r="3" fill="#101412"/></svg>'
 )
-_HEADERS = {
-    # NiceGUI builds its page by inline scripts and by Vue templates: hence the two "unsafe".
-    "Content-Security-Policy": "default-src 'self'; img-src 'self' data:; font-src 'self' data:;"
-    " style-src 'self' 'unsafe-inline'; script-src 'self' 'unsafe-inline' 'unsafe-eval';"
-    " frame-ancestors 'none'; base-uri 'none'; form-action 'self'",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    # Not "no-referrer": browsers would then send our own forms without their origin.
-    "Referrer-Policy": "same-origin",
-    "X-Content-Type-Options": "nosniff",
-}
 
 
 @dataclass(frozen=True)
@@ -70,7 +60,7 @@ def build_application(parts: Parts, started: Callable[[], None]) -> FastAPI:
     context = parts.context
     page = context.settings.page
     app.add_middleware(Guard, visitors=_visitors(context), public_url=page.public_url)
-    app.add_middleware(_SecurityHeaders)
+    app.add_middleware(SecurityHeaders, headers=security_headers(context.settings.map.tiles))
     add_sign_in_pages(app, context)
     add_health_route(app, context.health, parts.inbox, context.feed)
     add_media_route(app, context.engine, context.files)
@@ -78,6 +68,8 @@ def build_application(parts: Parts, started: Callable[[], None]) -> FastAPI:
     add_live_page(context)
     add_device_list(context)
     add_device_page(context)
+    add_map_page(context)
+    add_deployment_pages(context)
     ui.run_with(
         app, favicon=_ICON, dark=context.dark, language="en-US", tailwind=False,
         show_welcome_message=False,
@@ -109,20 +101,3 @@ def _lifespan(
             await showing
 
     return lifespan
-
-
-class _SecurityHeaders:
-    """Adds headers that keep a page to this server; a class because ASGI asks for one."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def send_with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                for name, value in _HEADERS.items():
-                    headers.setdefault(name, value)
-            await send(message)
-
-        await self._app(scope, receive, send_with_headers if scope["type"] == "http" else send)

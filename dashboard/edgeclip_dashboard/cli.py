@@ -92,6 +92,30 @@ def import_carried(
     )
 
 
+places = typer.Typer(help="Deployments: where devices stand.", no_args_is_help=True)
+app.add_typer(places, name="places")
+
+
+@places.command("import")
+def import_places(
+    file: Annotated[Path, typer.Argument(help="CSV; a Camtrap DP deployments.csv will do.")],
+    project: Annotated[str | None, typer.Option(help="Whose deployments these are.")] = None,
+    database: Annotated[
+        str | None, typer.Option(help="A SQLite file, or a SQLAlchemy URL.")
+    ] = None,
+    config: Annotated[Path | None, typer.Option(help="dashboard.toml; options win.")] = None,
+) -> None:
+    """Write deployments of a table, all or none, while the dashboard is stopped."""
+    from edgeclip_dashboard.config import load_settings
+    from edgeclip_dashboard.database import database_url
+    from edgeclip_dashboard.field import places_table
+
+    settings = load_settings(config, _given({"project": project, "store": {"database": database}}))
+    url = database_url(settings.store.database)
+    changed, same = places_table.import_places(file, url, settings.project)
+    print(f"{changed} places are written, {same} were as the table says")
+
+
 @app.command()
 def migrate(
     dry_run: Annotated[

@@ -13,6 +13,7 @@ from pydantic import Field, SecretStr, field_validator
 from edgeclip.contract.detection import Identifier
 from edgeclip.contract.settings import Settings, read_toml, settings_from
 from edgeclip.errors import ConfigError
+from edgeclip_dashboard.config_field import CommandSettings, MapSettings
 
 USERNAME_VARIABLE = "EDGECLIP_DASHBOARD_MQTT_USERNAME"
 PASSWORD_VARIABLE = "EDGECLIP_DASHBOARD_MQTT_PASSWORD"
@@ -119,6 +120,8 @@ class DashboardSettings(Settings):
     store: StoreSettings = StoreSettings()
     page: PageSettings = PageSettings()
     sign_in: SignInSettings = SignInSettings()
+    map: MapSettings = MapSettings()
+    commands: CommandSettings = CommandSettings()
 
 
 class Credentials(Settings):

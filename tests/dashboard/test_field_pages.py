@@ -7,6 +7,7 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
+from selenium.webdriver.common.keys import Keys
 
 from edgeclip.contract.health import Health
 from edgeclip.contract.reports import Status
@@ -129,13 +130,54 @@ def test_an_alarm_appears_with_what_to_do_and_goes(
     )
 
 
-@pytest.mark.parametrize("path", ["/devices", "/devices/jetson-1"])
+def _write(browser: Browser, name: str, text: str) -> None:
+    [field] = browser.elements(f"[name={name}]")
+    field.send_keys(Keys.CONTROL, "a")
+    field.send_keys(text)
+
+
+def test_a_place_is_written_down_and_stands_on_the_map(
+    browser: Browser, dashboard: Dashboard, device: FieldDevice
+) -> None:
+    del device
+    _open(browser, dashboard, "/deployments/ridge-2026")
+    _write(browser, "name", "North ridge <b>")
+    _write(browser, "latitude", "91")
+    _write(browser, "longitude", "37.3")
+    browser.elements(".save button")[0].click()
+    eventually(lambda: "latitude" in browser.text(".save"), what="a wrong value is refused")
+    _write(browser, "latitude", "-0.42")
+    _write(browser, "uncertainty_m", "400")
+    browser.elements(".save button")[0].click()
+    eventually(lambda: "Saved at" in browser.text(".save"), what="it is saved")
+    browser.keep("deployment")
+    _open(browser, dashboard, "/map")
+    eventually(lambda: "ridge-2026" in browser.text(".place-name"), what="the place is drawn")
+    assert "-0.42°" in browser.text(".grid-name")
+    assert "North ridge <b>" in browser.text(".place-list")
+    browser.keep("map")
+    browser.elements(".theme")[0].click()
+    eventually(lambda: browser.elements(".body--dark"), what="it is dark")
+    browser.keep("map-dark")
+    assert browser.console() == []
+    urls = browser.requested()
+    assert [url for url in urls if not url.startswith((dashboard.url, "data:", "ws:"))] == []
+    _open(browser, dashboard, "/deployments")
+    assert "-0.42000, 37.30000" in browser.text("table")
+    browser.keep("deployments")
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/devices", "/devices/jetson-1", "/map", "/deployments", "/deployments/ridge-2026"],
+)
 def test_a_phone_has_no_sideways_scrolling(
     browser: Browser, dashboard: Dashboard, device: FieldDevice, path: str
 ) -> None:
     del device
     _open(browser, dashboard, path, width=390)
-    eventually(lambda: browser.texts(".panel"), what="the page is built")
+    built = ".place-name" if path == "/map" else ".panel"
+    eventually(lambda: browser.texts(built), what="the page is built")
     assert browser.value("document.documentElement.scrollWidth") <= 390
     browser.keep(f"phone{path.replace('/', '-')}")
 

@@ -20,7 +20,9 @@ class Entry:
 
 NAVIGATION: tuple[Entry, ...] = (
     Entry("/", "Live", "sensors"),
+    Entry("/map", "Map", "map"),
     Entry("/devices", "Devices", "router"),
+    Entry("/deployments", "Places", "place"),
 )
 
 
