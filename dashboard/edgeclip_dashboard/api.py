@@ -1,39 +1,43 @@
-"""Read-only routes: health, media, detections and devices as JSON."""
+"""Read-only routes: health, detections and devices as JSON."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
 from typing import Any
 
-from fastapi import FastAPI, HTTPException, Query, Response
-from fastapi.responses import FileResponse, JSONResponse
+from fastapi import FastAPI, Query, Request
+from fastapi.responses import JSONResponse
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
 from edgeclip_dashboard.feed import LiveFeed
 from edgeclip_dashboard.health import Health
+from edgeclip_dashboard.identity import has_identity
 from edgeclip_dashboard.inbox import Inbox
 from edgeclip_dashboard.ledger import Ledger
-from edgeclip_dashboard.media_files import MediaFiles
 from edgeclip_dashboard.queries import (
     DetectionView,
-    is_shown_media,
     read_detections,
     read_picture,
 )
 
 MOST_DETECTIONS = 1000
-_FOR_EVER = "private, max-age=31536000, immutable"  # a file named by its hash never changes
 
 
 def add_health_route(app: FastAPI, health: Health, inbox: Inbox, feed: LiveFeed) -> None:
-    """Add `/healthz`: 503 while nothing can be stored or read; a lost link is only reported."""
+    """Add `/healthz`: 503 while nothing can be stored or read; a lost link is only reported.
+
+    A stranger is told how it is, and who is signed in also what and how much.
+    """
 
     @app.get("/healthz")
-    def healthz() -> JSONResponse:
+    def healthz(request: Request) -> JSONResponse:
         problem = health.store_error or feed.error
         is_online = health.link.name == "online"
         status = "failing" if problem else "ok" if is_online else "degraded"
+        if not has_identity(request.scope):
+            state = {"name": health.link.name}
+            return JSONResponse({"status": status, "link": state}, 503 if problem else 200)
         counts = asdict(feed.picture.counts) if feed.picture else None
         link = asdict(health.link) | {"since": health.link.since.isoformat()}
         document = {
@@ -52,18 +56,6 @@ def add_health_route(app: FastAPI, health: Health, inbox: Inbox, feed: LiveFeed)
             "waiting": len(inbox),
         }
         return JSONResponse(document, status_code=503 if problem else 200)
-
-
-def add_media_route(app: FastAPI, engine: Engine, files: MediaFiles) -> None:
-    """Add `/media/{sha256}.jpg`; only files that a stored detection names are given out."""
-
-    @app.get("/media/{sha256}.jpg")
-    def media(sha256: str) -> Response:
-        path = files.find(sha256)
-        with Session(engine) as session:
-            if path is None or not is_shown_media(session, sha256):
-                raise HTTPException(404, "no such media")
-        return FileResponse(path, media_type="image/jpeg", headers={"Cache-Control": _FOR_EVER})
 
 
 def add_data_routes(app: FastAPI, engine: Engine, ledger: Ledger, feed: LiveFeed) -> None:

@@ -10,11 +10,14 @@ from dataclasses import dataclass
 from fastapi import FastAPI
 from nicegui import ui
 
-from edgeclip_dashboard.api import add_data_routes, add_health_route, add_media_route
+from edgeclip_dashboard.api import add_data_routes, add_health_route
 from edgeclip_dashboard.guard import Guard
 from edgeclip_dashboard.headers import SecurityHeaders, security_headers
 from edgeclip_dashboard.inbox import Inbox
+from edgeclip_dashboard.media_route import add_media_route
+from edgeclip_dashboard.pages.accounts import add_accounts_page
 from edgeclip_dashboard.pages.context import PageContext
+from edgeclip_dashboard.pages.deeds import add_deeds_page
 from edgeclip_dashboard.pages.deployments import add_deployment_pages
 from edgeclip_dashboard.pages.device_list import add_device_list
 from edgeclip_dashboard.pages.device_page import add_device_page
@@ -70,6 +73,8 @@ def build_application(parts: Parts, started: Callable[[], None]) -> FastAPI:
     add_device_page(context)
     add_map_page(context)
     add_deployment_pages(context)
+    add_accounts_page(context)
+    add_deeds_page(context)
     ui.run_with(
         app, favicon=_ICON, dark=context.dark, language="en-US", tailwind=False,
         show_welcome_message=False,

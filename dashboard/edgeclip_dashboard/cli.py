@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from edgeclip.errors import run_application
+from edgeclip_dashboard.cli_accounts import account_app, token_app
 
 app = typer.Typer(
     help="Receive, acknowledge and show detections.",
@@ -19,6 +20,8 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_show_locals=False,  # locals may hold secrets
 )
+app.add_typer(account_app, name="account")
+app.add_typer(token_app, name="token")
 
 
 @app.command()

@@ -66,6 +66,39 @@ def open_database(url: URL, *, project: str) -> Iterator[Engine]:
 
 
 @contextmanager
+def join_database(url: URL, *, project: str) -> Iterator[Engine]:
+    """Yield an engine for a database that a dashboard may be serving at the same time.
+
+    For small transactions of the command line: none that stores or receipts detections.
+
+    Args:
+        url: What `database_url` gave.
+        project: Whose detections it holds.
+
+    Raises:
+        StoreError: There is none, it cannot be opened or written, or is of another schema version
+            or project.
+    """
+    state = state_of(url, project=project)
+    if state.version is None:
+        raise StoreError(
+            f"{shown(url)} is no database yet: start `edgeclip-dashboard serve` once, or name the"
+            " right one with --database"
+        )
+    if state.is_old:
+        raise StoreError(
+            f"{shown(url)} has schema version {state.version}: bring it up to date with"
+            " `edgeclip-dashboard migrate`"
+        )
+    engine = _engine(url)
+    try:
+        with _named(shown(url)):
+            yield engine
+    finally:
+        engine.dispose()
+
+
+@contextmanager
 def _only_one(url: URL) -> Iterator[None]:
     """Hold a lock file beside a SQLite database: two writers would send rival receipts."""
     if url.get_backend_name() != "sqlite" or not url.database or url.database == ":memory:":

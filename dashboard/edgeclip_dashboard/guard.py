@@ -25,6 +25,7 @@ _WITHOUT_PASSWORD: Final = frozenset({"/password", "/sign-out"})
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _LOOK_AGAIN_S: Final = 5.0  # how long an open page outlives the end of its session
 _POLICY_VIOLATION: Final = 1008
+_LOAD_ANEW: Final = '42["try_reconnect"]'  # NiceGUI's page loads itself anew, and so signs in
 
 
 class Guard:
@@ -48,8 +49,10 @@ class Guard:
             return
         connection = HTTPConnection(scope)
         refusal = self._wrong_origin(connection)
-        if refusal is None and scope["path"] not in OPEN_PATHS:
+        if refusal is None:
             refusal = await self._enter(connection)
+            if scope["path"] in OPEN_PATHS:
+                refusal = None
         if refusal is not None:
             await _refuse(refusal, scope, receive, send)
         elif scope["type"] == "websocket":
@@ -88,17 +91,22 @@ class Guard:
         return None
 
     def _while_known(self, connection: HTTPConnection, receive: Receive, send: Send) -> Receive:
-        """Return a `receive` that ends an open page soon after its session has ended."""
+        """Return a `receive` that ends an open page whose session has ended.
+
+        What a person does on the page is looked at each time, its heartbeat every few seconds.
+        """
         looked_at = time.monotonic()
 
         async def receive_while_known() -> Message:
             nonlocal looked_at
             message = await receive()
-            if time.monotonic() - looked_at < _LOOK_AGAIN_S or _is_end(message):
+            is_recent = time.monotonic() - looked_at < _LOOK_AGAIN_S
+            if _is_end(message) or (is_recent and not _is_deed(message)):
                 return message
             looked_at = time.monotonic()
             if await self._enter(connection) is None:
                 return message
+            await send({"type": "websocket.send", "text": _LOAD_ANEW})
             await send({"type": "websocket.close", "code": _POLICY_VIOLATION})
             return {"type": "websocket.disconnect", "code": _POLICY_VIOLATION}
 
@@ -112,6 +120,11 @@ def _note(scope: Scope, visitor: Visitor) -> None:
 
 def _is_end(message: Message) -> bool:
     return bool(message["type"] == "websocket.disconnect")
+
+
+def _is_deed(message: Message) -> bool:
+    """Say whether a frame of Engine.IO holds a message; all others are the link's own."""
+    return str(message.get("text") or "").startswith("4") or bool(message.get("bytes"))
 
 
 def _to_sign_in(connection: HTTPConnection) -> Response:

@@ -41,6 +41,11 @@ def identity_of(scope: MutableMapping[str, Any]) -> Identity:
     return identity
 
 
+def has_identity(scope: MutableMapping[str, Any]) -> bool:
+    """Say whether somebody is signed in, on a path that is open to strangers."""
+    return _KEY in scope
+
+
 def put_csrf(scope: MutableMapping[str, Any], csrf: str) -> None:
     """Note in an ASGI scope what this visitor's forms must send back; for the guard alone."""
     scope[_CSRF_KEY] = csrf

@@ -19,7 +19,7 @@ from edgeclip_dashboard.config import DashboardSettings, is_loopback
 from edgeclip_dashboard.identity import Identity
 from edgeclip_dashboard.sessions import Lifetimes, find_session, is_to_be_noted, note_seen
 
-_TOKEN_PATHS: Final = ("/api/", "/metrics", "/media/")
+_TOKEN_PATHS: Final = ("/api/", "/metrics", "/media/", "/healthz")
 _BEARER: Final = "bearer "
 
 

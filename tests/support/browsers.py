@@ -49,6 +49,11 @@ class Browser:
             given = {"url": url, "name": name, "value": value, "httpOnly": True}
             self._driver.execute_cdp_cmd("Network.setCookie", given)
 
+    def prefer_dark(self, *, is_dark: bool) -> None:
+        """Let the system be in dark mode, or not."""
+        scheme = {"name": "prefers-color-scheme", "value": "dark" if is_dark else "light"}
+        self._driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [scheme]})
+
     def texts(self, selector: str) -> list[str]:
         """Return the visible text of each element of a selector."""
         script = "return [...document.querySelectorAll(arguments[0])].map(e => e.innerText)"

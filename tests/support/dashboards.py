@@ -101,7 +101,9 @@ class Dashboard:
 
     def get(self, path: str) -> Any:
         """Return the JSON at a path, as an admin sees it, also when the answer is 503."""
-        headers = {} if path == "/healthz" else {"Cookie": self.cookie}
+        return self._get(path, {"Cookie": self.cookie})
+
+    def _get(self, path: str, headers: dict[str, str]) -> Any:
         request = urllib.request.Request(self.url + path, headers=headers)
         try:
             with urllib.request.urlopen(request, timeout=10) as answer:
@@ -121,7 +123,9 @@ class Dashboard:
 
     def wait_online(self) -> None:
         """Wait until the dashboard is subscribed."""
-        eventually(lambda: self.health()["link"]["name"] == "online", what="the link is up")
+        eventually(
+            lambda: self._get("/healthz", {})["link"]["name"] == "online", what="the link is up"
+        )
 
     def kill(self) -> None:
         """End it with SIGKILL."""

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import http.client
+import itertools
 import re
 from dataclasses import dataclass, field
 from urllib.parse import urlencode
 
 ADMIN_PASSWORD = "leopards walk at night"
 """Of the first admin, once the one-time password has been used."""
+
+_ADDRESSES = (f"198.51.{number // 256 % 256}.{number % 256}" for number in itertools.count())
 
 
 @dataclass
@@ -28,10 +31,12 @@ class Visit:
     Args:
         url: The dashboard's address.
         cookies: By name.
+        address: Where the person is, as a proxy on this machine tells it.
     """
 
     url: str
     cookies: dict[str, str] = field(default_factory=dict)
+    address: str = field(default_factory=lambda: next(_ADDRESSES))
 
     def get(self, path: str) -> Answer:
         """Ask for a page."""
@@ -47,7 +52,7 @@ class Visit:
     ) -> Answer:
         """Send a request as it stands, with the cookies so far; empty headers are left out."""
         shown = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
-        sent = {"Cookie": shown} | (headers or {})
+        sent = {"Cookie": shown, "X-Forwarded-For": self.address} | (headers or {})
         connection = http.client.HTTPConnection(self.url.removeprefix("http://"), timeout=20)
         try:
             sent = {name: value for name, value in sent.items() if value}

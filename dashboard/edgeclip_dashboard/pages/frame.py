@@ -67,8 +67,9 @@ class Frame:
         with ui.element("nav").classes("menu").props('id=menu aria-label="Pages"'):
             self._build_menu(identity)
         self.account = ui.element("div").classes("account")
-        with self.account:
-            ui.label(identity.name).classes("name").tooltip(identity.role)
+        with self.account, ui.element("a").classes("name").props("href=/account") as link:
+            link.props["aria-label"] = f"Your account: {identity.name}, {identity.role}"
+            ui.label(identity.name)
         self._link = ui.label("").props("role=status")
 
     def _theme(self) -> bool | None:

@@ -23,6 +23,8 @@ NAVIGATION: tuple[Entry, ...] = (
     Entry("/map", "Map", "map"),
     Entry("/devices", "Devices", "router"),
     Entry("/deployments", "Places", "place"),
+    Entry("/accounts", "Accounts", "group", "admin"),
+    Entry("/deeds", "Deeds", "history_edu", "admin"),
 )
 
 

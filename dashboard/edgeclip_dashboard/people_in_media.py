@@ -1,0 +1,74 @@
+"""Which snapshots show people, and what a viewer gets in place of them."""
+
+from __future__ import annotations
+
+from io import BytesIO
+from pathlib import Path
+from typing import Final
+
+from PIL import Image
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session, aliased
+
+from edgeclip_dashboard.models import Announcement, DetectionRow
+
+CELLS_ACROSS: Final = 24
+"""A person fills a few cells then: seen to be there, not who it is."""
+
+PEOPLE: Final = ("human", "person", "people", "homo sapiens")
+"""Words of a verdict that say human, in small letters, beside all classes that a pack calls so."""
+
+_WIDTH_PX: Final = 480
+_MOST_PIXELS: Final = 50_000_000
+_GREY: Final = (96, 96, 96)
+
+
+def shows_people(session: Session, sha256: str) -> bool:
+    """Say whether a device or a person says that a snapshot shows people.
+
+    Either is enough: one of them wrong shows nobody who should not be seen.
+    """
+    row, other = DetectionRow, aliased(DetectionRow)
+    is_class_of_people = (
+        select(other.detection_id)
+        .where(other.class_name == row.verdict_class, other.observation_type == "human")
+        .exists()
+    )
+    says_people = (
+        (row.observation_type == "human")
+        | func.lower(row.verdict_class).in_(PEOPLE)
+        | is_class_of_people
+    )
+    query = (
+        select(row.detection_id)
+        .join(Announcement, Announcement.detection_id == row.detection_id)
+        .where(Announcement.sha256 == sha256, says_people)
+    )
+    return session.scalar(query.limit(1)) is not None
+
+
+def blurred_jpeg(path: Path) -> bytes:
+    """Return a snapshot as 24 cells across; of one that cannot be read, an even grey.
+
+    Args:
+        path: A JPEG as a device sent it: it may be damaged, or claim to be enormous.
+    """
+    picture = BytesIO()
+    _blurred(path).save(picture, "JPEG", quality=80)
+    return picture.getvalue()
+
+
+def _blurred(path: Path) -> Image.Image:
+    try:
+        with Image.open(path, formats=("JPEG",)) as image:
+            width, height = image.size
+            if width * height > _MOST_PIXELS:
+                raise ValueError(f"{width} x {height} pixels")
+            rows = max(1, round(CELLS_ACROSS * height / width))
+            image.draft("RGB", (8 * CELLS_ACROSS, 8 * rows))  # decodes an eighth where it can
+            cells = image.convert("RGB").resize((CELLS_ACROSS, rows), Image.Resampling.BOX)
+            whole = (_WIDTH_PX, min(8 * _WIDTH_PX, round(_WIDTH_PX * rows / CELLS_ACROSS)))
+            mosaic: Image.Image = cells.resize(whole, Image.Resampling.NEAREST)
+            return mosaic
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        return Image.new("RGB", (_WIDTH_PX, _WIDTH_PX * 3 // 4), _GREY)
