@@ -8,7 +8,7 @@ from edgeclip import cli_cache, cli_data, cli_pack
 from edgeclip.cli_evaluate import evaluate
 from edgeclip.cli_recipe import recipe
 from edgeclip.cli_train import train
-from edgeclip.errors import run_application
+from edgeclip.command_line import run_application
 
 app = typer.Typer(
     name="edgeclip",

@@ -26,11 +26,8 @@ A message is one line: what, where, what to do. 0 is done, 1 a bug with its trac
 
 from __future__ import annotations
 
-import difflib
-import re
 import sys
 from collections.abc import Callable
-from typing import Any
 
 EXIT_INTERRUPTED = 130
 
@@ -157,71 +154,3 @@ def run_command_line(command: Callable[[], object]) -> None:
         if ended.code == EXIT_INTERRUPTED:  # typer makes this of an interruption, in silence
             sys.stderr.write("interrupted\n")
         raise
-
-
-def run_application(app: Callable[..., object], name: str) -> None:
-    """Run a typer application as `run_command_line` does; a usage error is one line as well.
-
-    `--version` alone prints the program's version, which is that of all four.
-
-    Args:
-        app: Made with `rich_markup_mode=None`: a frame of rich's cuts names of options short.
-        name: Of the program, however it was started.
-
-    Raises:
-        SystemExit: Always: 0, 2 after a usage error, or as `run_command_line`.
-    """
-    if sys.argv[1:] == ["--version"]:
-        from importlib.metadata import version  # of the other runs none needs it
-
-        sys.stdout.write(f"{name} {version('edgeclip')}\n")
-        raise SystemExit(0)
-    run_command_line(lambda: _run_without_frames(app, name))
-
-
-def _with_whole_help(app: Any) -> Any:
-    """Return an application's command, whose lists show the first sentence of each one whole.
-
-    click cuts them to a line; a short help that is stated it wraps instead.
-    """
-    from typer.main import get_command  # only command lines have typer
-
-    root = get_command(app)
-    waiting = [root]
-    while waiting:
-        command = waiting.pop()
-        sentences = " ".join((command.help or "").split("\n\n")[0].split())
-        command.short_help = re.split(r"(?<=\.)\s", sentences)[0].rstrip(".")
-        waiting += getattr(command, "commands", {}).values()
-    return root
-
-
-def _run_without_frames(app: Callable[..., object], name: str) -> None:
-    try:
-        code = _with_whole_help(app)(standalone_mode=False, prog_name=name)
-    except Exception as error:  # click's, or typer's own copy of click: known by their methods
-        if type(error).__name__ == "Abort":
-            raise KeyboardInterrupt from error
-        if type(error).__name__ == "NoArgsIsHelpError":
-            error.show()  # type: ignore[attr-defined]
-        elif hasattr(error, "format_message"):
-            sys.stderr.write(f"error: {_usage_line(error)}\n")
-        else:
-            raise
-        raise SystemExit(getattr(error, "exit_code", 2)) from error
-    raise SystemExit(code if isinstance(code, int) else 0)
-
-
-def _usage_line(error: Any) -> str:
-    """Return what is wrong with a command, and what was meant or where help is."""
-    context = getattr(error, "ctx", None)
-    command = context.command_path if context else ""
-    option, said = getattr(error, "option_name", None), " ".join(error.format_message().split())
-    if option and hasattr(error, "possibilities"):
-        near = difflib.get_close_matches(option, error.possibilities or (), n=1)
-        said = f"there is no option {option}" + (f": did you mean {near[0]}?" if near else "")
-    said = re.sub(r"Input should be a valid integer.*as an integer", "write a whole number", said)
-    said = re.sub(r"Input should be a valid number.*as a number", "write a number", said)
-    said = re.sub(r"\. Did you mean '([^']*)'.*", r": did you mean \1?", said).rstrip(".")
-    help_at = "" if said.endswith("?") or not command else f": see {command} --help"
-    return f"{command}: {said}{help_at}" if command else said

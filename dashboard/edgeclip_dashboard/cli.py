@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from edgeclip.errors import run_application
+from edgeclip.command_line import run_application
 from edgeclip_dashboard.cli_accounts import account_app, token_app
 
 app = typer.Typer(

@@ -9,7 +9,8 @@ from typing import Annotated, Any
 
 import typer
 
-from edgeclip.errors import ConfigError, PublishError, run_application
+from edgeclip.command_line import run_application
+from edgeclip.errors import ConfigError, PublishError
 from edgeclip_device import cli_field
 from edgeclip_device.cli_command import command, desired
 from edgeclip_device.cli_outbox import outbox_app

@@ -13,8 +13,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from edgeclip.command_line import run_application
 from edgeclip.contract.plurals import counted
-from edgeclip.errors import ConfigError, run_application
+from edgeclip.errors import ConfigError
 from edgeclip_export import cli_benchmark, cli_trust
 from edgeclip_export.cli_engine import engine
 from edgeclip_export.showing import AsJson, Bundle, megabytes, print_json, show_check
