@@ -43,13 +43,11 @@ class TowerOutputs(NamedTuple):
         z: `(B, D)` before the projection.
         f: `(B, E)`, z P, not normalised.
         patches: `(B, N - 1, E)` patch tokens after the last norm and P, not normalised.
-        tokens: `(B, N - 1, D)` the same before P.
     """
 
     z: Tensor
     f: Tensor
     patches: Tensor
-    tokens: Tensor
 
 
 class LowerTower(nn.Module):
@@ -159,7 +157,7 @@ class UpperTower(nn.Module):
         z = self.ln_post(self._pooled(tokens)) if self._norm_after_pool else self._pooled(normed)
         # The tower may run in half precision, its projection and what follows never do.
         z, patches = (x.to(self.projection.dtype) for x in (z, normed[:, 1:]))
-        return TowerOutputs(z, z @ self.projection, patches @ self.projection, patches)
+        return TowerOutputs(z, z @ self.projection, patches @ self.projection)
 
     def _pooled(self, tokens: Tensor) -> Tensor:
         return tokens[:, 1:].mean(dim=1) if self._by_mean else tokens[:, 0]

@@ -19,6 +19,7 @@ from edgeclip.errors import BackendError
 from edgeclip_device.backends.base import Backend, Outputs
 from edgeclip_device.heads import Classification, columns_from, read_answer, shares_a_pass
 from edgeclip_device.pack_router import PackRouter
+from edgeclip_device.sights import sight_of
 
 Array = NDArray[np.float32]
 _NOTHING_KNOWN: Mapping[str, str] = {}
@@ -91,15 +92,18 @@ class Classifier:
         self, pack: int, views: NDArray[np.uint8], shared: Outputs | None
     ) -> Classification:
         loaded = self._router.packs[pack]
-        if shared is not None and self._shares[pack] and pack != self._router.resident:
-            columns, scene = columns_from(loaded, shared.base_embedding), shared.base_embedding[0]
+        is_bound = shared is None or not self._shares[pack] or pack == self._router.resident
+        if shared is not None and not is_bound:
+            outputs, columns = shared, columns_from(loaded, shared.base_embedding)
         else:
             is_done = shared is not None and pack == self._router.resident
             outputs = shared if shared is not None and is_done else self._run(pack, views)
-            columns, scene = outputs.probabilities, outputs.base_embedding[0]
+            columns = outputs.probabilities
         if not np.isfinite(columns).all():
             raise BackendError(f"{self._backend.name} gave probabilities that are not finite")
-        return read_answer(loaded.manifest, columns, scene)
+        answer = read_answer(loaded.manifest, columns, outputs.base_embedding[0])
+        view = int(answer.from_crop)
+        return replace(answer, sight=sight_of(loaded, outputs, view, is_bound=is_bound))
 
     def _run(self, pack: int, views: NDArray[np.uint8]) -> Outputs:
         """Return a pass of the encoder with a pack bound."""

@@ -92,11 +92,15 @@ class InferenceSettings(Settings):
 
 
 class MediaSettings(Settings):
-    """Table `[media]`: the snapshots."""
+    """Table `[media]`: the snapshots, and what the encoder saw of them."""
 
     max_bytes: int = Field(64_000, ge=4_000, le=2_000_000, description="Largest JPEG, in bytes.")
     max_side_px: int = Field(1280, ge=64, le=4096, description="Longest side of a snapshot.")
     quality: int = Field(80, ge=20, le=95, description="JPEG quality to begin with.")
+    features: bool = Field(
+        True, description="Detections carry the best frame's image features, to be searched by."
+    )
+    heat: bool = Field(True, description="Detections say where in the best frame the class is.")
 
 
 class OutboxSettings(Settings):

@@ -27,6 +27,7 @@ from edgeclip_device.packs import LoadedPack
 from edgeclip_device.privacy import Privacy
 from edgeclip_device.seen import Seen
 from edgeclip_device.severities import Severities
+from edgeclip_device.sights import told_features, told_heat, within_limit
 from edgeclip_device.visit_records import Revision, Visit
 
 FailureCode = Literal["engine_failed", "camera_failed", "decode_failed"]
@@ -78,6 +79,7 @@ class DetectionWriter:
         """
         visit, seen = revision.visit, revision.visit.best.what
         album = self._albums.of(visit.detection_id)
+        is_new_best = album.of_at_s != visit.best.at_s
         attachments = self._albums.take_pictures(visit, album)
         found, class_ = seen.classification, self._class(visit)
         kind: ObservationType = class_.observation_type if class_ else "unknown"
@@ -107,8 +109,9 @@ class DetectionWriter:
             latency_ms=album.latency,
             end_reason=revision.end_reason,
             continued_from=visit.continued_from,
+            **self._sight(seen, name, kind, is_new_best=is_new_best),
         )
-        return detection, attachments
+        return within_limit(detection), attachments
 
     def of_failure(self, code: FailureCode, at: datetime | None) -> Detection:
         """Return the first revision of a failure: it names no class, and is never blank.
@@ -156,6 +159,19 @@ class DetectionWriter:
                 **fields,
             }
         )
+
+    def _sight(
+        self, seen: Seen, class_name: str | None, kind: ObservationType, *, is_new_best: bool
+    ) -> dict[str, object]:
+        """Return what is told of what the encoder saw: nothing of a person."""
+        if kind == "human":
+            return {}
+        media, manifest = self._settings.media, self._packs[seen.classification.task].manifest
+        margin = self._first.preprocess.margin
+        return {
+            "features": told_features(seen, manifest) if media.features and is_new_best else None,
+            "heat": told_heat(seen, class_name, manifest, margin) if media.heat else None,
+        }
 
     def _class(self, visit: Visit[Seen]) -> PackClass | None:
         """Return the visit's class as the pack of its best frame has it."""

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from edgeclip.contract.postprocess import class_probabilities, softmax
 from edgeclip.contract.routing import pack_logits
 from edgeclip.contract.slots import HEAD_SLOTS, reaches_inside
+from edgeclip_device.sights import Sight
 
 if TYPE_CHECKING:
     from edgeclip.contract.pack import ObservationType, PackManifest
@@ -36,6 +37,7 @@ class Classification:
         task: Of the pack.
         kinds: What kind of observation each class is; empty where nothing is said of them.
         human: Probability of a person in either view.
+        sight: What the encoder saw of the surer view.
     """
 
     class_names: tuple[str, ...]
@@ -46,6 +48,7 @@ class Classification:
     task: str = ""
     kinds: tuple[ObservationType, ...] = field(default=(), repr=False)
     human: float = 0.0
+    sight: Sight = field(default=Sight(), repr=False)
 
     def probability(self, class_name: str) -> float:
         """Return the probability of one class, in [0, 1]."""

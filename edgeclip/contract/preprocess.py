@@ -47,12 +47,26 @@ def crop_square(image: NDArray[np.uint8], box: Box, margin: float) -> NDArray[np
     Returns:
         A view of `image`; where the square is larger than the frame, the frame's full side.
     """
+    (left, right), (top, bottom) = _square(image, box, margin)
+    return image[top:bottom, left:right]
+
+
+def square_box(image: NDArray[np.uint8], box: Box, margin: float) -> Box:
+    """Return where on the frame `crop_square` cuts, relative to it; arguments as there."""
+    height, width = image.shape[:2]
+    (left, right), (top, bottom) = _square(image, box, margin)
+    return left / width, top / height, (right - left) / width, (bottom - top) / height
+
+
+def _square(
+    image: NDArray[np.uint8], box: Box, margin: float
+) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Return from which column to which, and from which row to which, the end not included."""
     height, width = image.shape[:2]
     x, y, box_width, box_height = box
     side = max(box_width * width, box_height * height, 1.0) * (1 + 2 * margin)
-    left, right = _span((x + box_width / 2) * width, side, width)
-    top, bottom = _span((y + box_height / 2) * height, side, height)
-    return image[top:bottom, left:right]
+    across = _span((x + box_width / 2) * width, side, width)
+    return across, _span((y + box_height / 2) * height, side, height)
 
 
 def _span(centre: float, side: float, limit: int) -> tuple[int, int]:

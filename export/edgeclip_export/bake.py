@@ -84,8 +84,10 @@ class BakedModel(FusedModel):
         if self.graph == "head":
             z, cells = (part.float() for part in self.cells(self.visual, pixels))
             return (*head_outputs(z, z @ self.projection, head), self._scores(cells, head))
-        pooled = self._upper(self.lower(pixels), slots)
-        scores = self._scores(pooled.tokens, head)
+        pooled, cells = self.inner.beside(
+            self.visual, lambda: self._upper(self.lower(pixels), slots)
+        )
+        scores = self._scores(cells.float(), head)
         if not self._pooled:
             return (*head_outputs(pooled.z, pooled.f, head), scores)
         added, attention = class_pooling(pooled.patches, slots)

@@ -1,20 +1,25 @@
 """What an image tower sees in each cell of the image, before the projection.
 
-A cell is a patch of a ViT, or a position of a convolutional tower's last feature map. A ViT's patch
-tokens go through its last norm. In a CLIP ResNet a cell goes through the value and output matrices
-of the attention pooling, as in MaskCLIP (Zhou et al., ECCV 2022, arXiv 2112.01071); where a tower
-pools by the mean, through the layer that follows. A tower that is none of these has one cell: the
+A cell is a patch of a ViT, or a position of a convolutional tower's last feature map. It goes
+through the value and output matrices of the last attention, as in MaskCLIP (Zhou et al., ECCV 2022,
+arXiv 2112.01071): in a ViT of its last block, from where the residual stream is left out, and then
+through the last norm; in a CLIP ResNet of the attention pooling. What a ViT's patch tokens become
+in the end is no use: they are least like the class where the animal is. Where a tower pools by the
+mean, a cell goes through the layer that follows. A tower that is none of these has one cell: the
 whole image.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
 
-from edgeclip.tower_kinds import STAGES, block_count, is_staged
+from edgeclip.tower_kinds import STAGES, block_count, is_staged, require_blocks
+
+OutputsT = TypeVar("OutputsT")
 
 
 class Cells(nn.Module):
@@ -31,12 +36,43 @@ class Cells(nn.Module):
         return z, z[:, None]
 
 
-class _Tokens(Cells):
-    """Of a ViT of open_clip that was asked to give its tokens."""
+class InnerCells(Cells):
+    """Of a ViT of open_clip. Value and output matrix of its last block become one.
+
+    Args:
+        block: The tower's last, in single precision.
+    """
+
+    def __init__(self, block: Any) -> None:
+        super().__init__()
+        attention = block.attn
+        width = attention.out_proj.weight.shape[1]
+        value, bias = (x[2 * width :] for x in (attention.in_proj_weight, attention.in_proj_bias))
+        self.linear = _joined(value, bias, attention.out_proj)
 
     def forward(self, visual: Any, pixels: Tensor) -> tuple[Tensor, Tensor]:
-        z, tokens = visual(pixels)
-        return z, visual.ln_post(tokens) if visual.final_ln_after_pool else tokens
+        """Return z and cells; see `Cells`."""
+        return self.beside(visual, lambda: visual(pixels))
+
+    def beside(self, visual: Any, run: Callable[[], OutputsT]) -> tuple[OutputsT, Tensor]:
+        """Return what a run of the tower's blocks gives, and the cells `(B, N - 1, D)`.
+
+        Args:
+            visual: The tower.
+            run: Runs it once, whatever it does between its blocks.
+        """
+        entered: list[Tensor] = []
+
+        def note(_norm: nn.Module, _tokens: object, normed: Tensor) -> None:
+            entered.append(normed)
+
+        handle = visual.transformer.resblocks[-1].ln_1.register_forward_hook(note)
+        try:
+            outputs = run()
+        finally:
+            handle.remove()
+        (normed,) = entered
+        return outputs, visual.ln_post(self.linear(normed[:, 1:]))
 
 
 class _Stages(Cells):
@@ -44,12 +80,7 @@ class _Stages(Cells):
 
     def __init__(self, pool: Any) -> None:
         super().__init__()
-        value, out = (layer.weight.double() for layer in (pool.v_proj, pool.c_proj))
-        self.linear = nn.Linear(value.shape[1], out.shape[0])
-        with torch.no_grad():
-            self.linear.weight.copy_(out @ value)
-            self.linear.bias.copy_(out @ pool.v_proj.bias.double() + pool.c_proj.bias.double())
-        self.linear.requires_grad_(False)
+        self.linear = _joined(pool.v_proj.weight, pool.v_proj.bias, pool.c_proj)
 
     def forward(self, visual: Any, pixels: Tensor) -> tuple[Tensor, Tensor]:
         h = visual.stem(pixels)
@@ -72,14 +103,26 @@ def cells_of(visual: Any) -> Cells:
     """Return what runs a tower with its cells.
 
     Args:
-        visual: The tower; a ViT of open_clip is made to give its tokens from now on.
+        visual: The tower, in single precision.
     """
     if block_count(visual):
-        visual.output_tokens = True
-        return _Tokens()
+        return inner_cells(visual)
     if is_staged(visual):
         return _Stages(visual.attnpool)
     return _Means() if _pools_by_mean(visual) else Cells()
+
+
+def inner_cells(visual: Any) -> InnerCells:
+    """Return what reads the cells of a ViT beside its blocks.
+
+    Args:
+        visual: The tower, in single precision.
+
+    Raises:
+        ConfigError: Adapters do not know its blocks.
+    """
+    require_blocks(visual)
+    return InnerCells(visual.transformer.resblocks[-1])
 
 
 def _pools_by_mean(visual: Any) -> bool:
@@ -88,3 +131,13 @@ def _pools_by_mean(visual: Any) -> bool:
     pool = getattr(getattr(head, "global_pool", None), "pool_type", None)
     is_plain = isinstance(getattr(head, "fc", None), nn.Linear)
     return pool == "avg" and is_plain and not list(visual.head.parameters())
+
+
+def _joined(value: Tensor, bias: Tensor, out: nn.Linear) -> nn.Linear:
+    """Return the linear layer that does what a value matrix and the output layer after it do."""
+    weight = out.weight.double()
+    joined = nn.Linear(value.shape[1], weight.shape[0])
+    with torch.no_grad():
+        joined.weight.copy_(weight @ value.double())
+        joined.bias.copy_(weight @ bias.double() + out.bias.double())
+    return joined.requires_grad_(False)

@@ -22,7 +22,7 @@ from edgeclip.contract.slots import (
 )
 from edgeclip.tower_kinds import is_staged
 from edgeclip.towers import split_tower
-from edgeclip_export.cells import Cells, cells_of
+from edgeclip_export.cells import cells_of, inner_cells
 from edgeclip_export.graph_rules import Expected
 
 _HEAD_SOFTMAXES = 2  # of the cross-modal adapter, and of the columns
@@ -62,8 +62,11 @@ class FusedModel(nn.Module):
         self.dtype = torch.float16 if precision == "fp16" else torch.float32
         self.precision, self.graph = precision, graph
         self.size, self.blocks = backbone.preprocess.size, backbone.base.blocks
-        cells = cells_of(visual) if graph == "head" else Cells()  # before the weights are rounded
-        self.visual, self.cells = visual.to(self.dtype), cells.to(self.dtype)
+        if graph == "head":  # before the weights are rounded
+            self.cells = cells_of(visual).to(self.dtype)
+        else:
+            self.inner = inner_cells(visual).to(self.dtype)
+        self.visual = visual.to(self.dtype)
         self.projection = nn.Parameter(
             backbone.tower.projection.detach().cpu().clone(), requires_grad=False
         )
@@ -90,9 +93,11 @@ class FusedModel(nn.Module):
         given = dict(zip(SLOTS_OF[self.graph], slots, strict=True))
         delta, columns = given["projection_delta"], given["class_weights"]
         if self.graph == "deep":
-            pooled = self.deep.pooled(self.lower(pixels), given)
+            pooled, cells = self.inner.beside(
+                self.visual, lambda: self.deep.pooled(self.lower(pixels), given)
+            )
             outputs, attention = self.deep.decided(pooled, given)
-            shifted = pooled.patches + pooled.tokens @ delta
+            shifted = cells.float() @ (self.projection + delta)
             return (*outputs, patch_scores(shifted, columns), attention)
         z, cells = (part.float() for part in self.cells(self.visual, pixels))
         scores = patch_scores(cells @ (self.projection + delta), columns)
@@ -133,11 +138,12 @@ class FusedModel(nn.Module):
         return Expected(
             size=self.size,
             rung=self.precision,
-            layer_norms=own + norms + self._twice(),
+            layer_norms=own + norms + self._norms_of_patches(),
             softmaxes=attentions + softmaxes if attentions else None,
             blocks=self.blocks,
         )
 
-    def _twice(self) -> int:
-        """Return 1 for a ViT whose last norm comes after its pooling: the patches need it, too."""
-        return int(self.blocks > 0 and bool(self.visual.final_ln_after_pool))
+    def _norms_of_patches(self) -> int:
+        """Return 1 for a ViT's cells, 2 where its pooling by classes needs another of its own."""
+        pools = "attention" in self.outputs
+        return int(self.blocks > 0) + int(pools and bool(self.visual.final_ln_after_pool))

@@ -50,6 +50,9 @@ def test_it_computes_what_onnx_runtime_does(bundle: Path, engine: Path, stand_in
     ours, theirs = backend.run(BOTH), other.run(BOTH)
     assert np.array_equal(ours.probabilities, theirs.probabilities)
     assert np.array_equal(ours.image_features, theirs.image_features)
+    assert ours.patch_scores is not None
+    assert theirs.patch_scores is not None
+    assert np.array_equal(ours.patch_scores, theirs.patch_scores)
     assert (backend.name, backend.precision) == ("tensorrt", "fp16")
 
 

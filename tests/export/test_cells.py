@@ -9,13 +9,17 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
-from edgeclip.clip import Backbone
-from edgeclip.contract.slots import filled_slots
+from edgeclip.clip import DEMO, Backbone, load_backbone
+from edgeclip.contract.pack import filled_for
+from edgeclip.contract.preprocess import prepare
+from edgeclip.contract.slots import GraphKind, filled_slots
+from edgeclip.scenes.image_sets import Frame, ImageSetPlan, frames
 from edgeclip_export.cells import cells_of
 from edgeclip_export.differences import patch_difference
 from edgeclip_export.fuse import FusedModel
 from edgeclip_export.parity import fused_outputs
 from support.tiny_packs import Tensors, random_tensors, write_encoder
+from support.towers import cells_by_last_values
 
 RESNET = {"image_size": 64, "layers": [1, 1, 1, 1], "width": 8, "patch_size": None}
 FASTVIT: dict[str, object] = {
@@ -41,8 +45,10 @@ def _slots(backbone: Backbone) -> Tensors:
     return filled_slots(tensors, width=width, embed_dim=embed_dim)
 
 
-def _scores(backbone: Backbone, slots: Tensors) -> NDArray[np.float32]:
-    fused = FusedModel(backbone, "fp32").eval()
+def _scores(backbone: Backbone, slots: Tensors, graph: GraphKind = "head") -> NDArray[np.float32]:
+    fused = FusedModel(backbone, "fp32", graph).eval()
+    if graph == "deep":
+        slots = filled_for(graph, backbone.base, {n: slots[n] for n in slots if slots[n].any()})
     return np.asarray(fused_outputs(fused, _images(backbone), slots)["patch_scores"])
 
 
@@ -93,12 +99,41 @@ def test_a_cell_goes_the_way_that_the_towers_pooling_takes_it(
     np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
-def test_a_vits_cells_are_its_patches_after_the_last_norm(backbone: Backbone) -> None:
+@pytest.mark.parametrize("graph", ["head", "deep"])
+def test_a_vits_cell_goes_through_the_values_of_its_last_block(
+    graph: GraphKind, backbone: Backbone
+) -> None:
     slots = _slots(backbone)
-    lower, upper = backbone.split(0)
-    tokens = upper(backbone.embed_tokens(_images(backbone), lower)).tokens
-    np.testing.assert_allclose(
-        _scores(backbone, slots), _expected(backbone, tokens, slots).astype(np.float32), atol=1e-5
+    with torch.inference_mode():
+        cells = cells_by_last_values(backbone.tower.visual, _pixels(backbone))
+        expected = _expected(backbone, cells, slots)
+    np.testing.assert_allclose(_scores(backbone, slots, graph), expected, atol=1e-5)
+
+
+def test_the_demos_cells_are_like_an_animal_where_it_is() -> None:
+    demo = load_backbone(DEMO)
+    columns = demo.embed_prompts([["a zebra", "a leopard"], ["an empty scene", "grass and bushes"]])
+    found = [_hits_the_animal(demo, columns, frame) for frame in _frames()]
+    assert np.mean(found) >= 0.8, f"{sum(found)} of {len(found)}"
+
+
+def _frames() -> list[Frame]:
+    plan = ImageSetPlan({"zebra": 6, "leopard": 6}, 2, seed=5, strip=False)
+    return [frame for label in plan.counts for frame in frames(plan, label)]
+
+
+def _hits_the_animal(demo: Backbone, columns: torch.Tensor, frame: Frame) -> bool:
+    """Whether the cell that is most like an animal, against an empty scene, touches its box."""
+    image = prepare(frame.scene.image, demo.preprocess)[None]
+    with torch.inference_mode():
+        pixels = demo._pixels(image)  # as the fused model normalises them
+        _, cells = cells_of(demo.tower.visual)(demo.tower.visual, pixels)
+        scores = functional.normalize(cells[0] @ demo.tower.projection, dim=-1) @ columns.T
+    side = round(len(scores) ** 0.5)
+    row, col = divmod(int((scores[:, 0] - scores[:, 1]).argmax()), side)
+    x, y, width, height = frame.scene.boxes[-1]
+    return bool(
+        x * side - 1 <= col <= (x + width) * side and y * side - 1 <= row <= (y + height) * side
     )
 
 

@@ -61,8 +61,8 @@ def test_only_the_tower_is_in_half_precision(backbone: Backbone) -> None:
     assert fused.projection.dtype == fused.pixel_scale.dtype == torch.float32
 
 
-def test_the_towers_layer_norms_are_counted(backbone: Backbone) -> None:
-    assert FusedModel(backbone, "fp32").expected().layer_norms == 2 * LAYERS + 2
+def test_the_layer_norms_of_the_tower_and_its_cells_are_counted(backbone: Backbone) -> None:
+    assert FusedModel(backbone, "fp32").expected().layer_norms == 2 * LAYERS + 3
 
 
 def test_a_neutral_pack_gives_the_frozen_features_bit_for_bit(

@@ -18,9 +18,10 @@ import onnxruntime
 
 from edgeclip.contract.slots import GRAPH_OUTPUTS, OUTPUTS_OF, SLOTS_OF, GraphKind
 from support.cuda_stand_in import FakeDriver
-from support.tiny_bundle import EMBED_DIM, SIZE, WIDTH
+from support.tiny_bundle import CELLS, EMBED_DIM, SIZE, WIDTH
 
 LARGEST = {"1": 1, "D": WIDTH, "E": EMBED_DIM, "H": 4, "d": 2, "M": 2, "K": 3, "C": 2}
+LARGEST["N"] = CELLS * CELLS
 MOST_IMAGES = 2
 ENGINE = b"an engine"
 
@@ -194,7 +195,7 @@ class Context:
         last = embed_dim if name in GRAPH_OUTPUTS[:2] else columns
         first = -1 if "unknown" in self._stand_in.fails else self._shapes["images"][0]
         is_map = name in ("attention", "patch_scores")
-        patches = (self._stand_in.largest.get("N", 1),) if is_map else ()
+        patches = (self._stand_in.largest["N"],) if is_map else ()
         return Dims((first, *patches, last))
 
     def _columns(self) -> int:

@@ -43,6 +43,7 @@ from support.samples import AT, HASH, base, hashed, pack_manifest, preprocess_sp
 SIZE = 32
 WIDTH = 8
 EMBED_DIM = 4
+CELLS = 4  # on each side
 GRAPH_FILE = f"backbone/{HASH[:12]}/model.cpu.onnx"
 GRAPH_FILES: Mapping[Rung, str] = {
     "fp16": f"backbone/{HASH[:12]}/model.trt.onnx",
@@ -143,7 +144,13 @@ def tiny_graph(baked: Mapping[str, Float] | None = None, name: str = "tiny") -> 
         helper.make_node("Mul", ["change", "va_ratio"], ["share"]),
         helper.make_node("Add", ["base_embedding", "share"], ["image_features"]),
         helper.make_node("MatMul", ["image_features", "class_weights"], ["cosine"]),
-        helper.make_node("Unsqueeze", ["cosine", "cell_axis"], ["patch_scores"]),
+        helper.make_node("Reshape", ["pixels", "in_cells"], ["gridded"]),
+        helper.make_node("ReduceMean", ["gridded", "in_a_cell"], ["cell_colors"], keepdims=0),
+        helper.make_node("Reshape", ["cell_colors", "in_a_row"], ["colors"]),
+        helper.make_node("MatMul", ["colors", "mix"], ["mixed_cells"]),
+        helper.make_node("Add", ["mixed_cells", "offset"], ["raw_cells"]),
+        helper.make_node("LpNormalization", ["raw_cells"], ["cells"], axis=-1, p=2),
+        helper.make_node("MatMul", ["cells", "class_weights"], ["patch_scores"]),
         helper.make_node("Mul", ["cosine", "logit_scale"], ["scaled"]),
         helper.make_node("Add", ["scaled", "class_bias"], ["logits"]),
         helper.make_node("Div", ["logits", "temperature"], ["calibrated"]),
@@ -169,7 +176,7 @@ def _inputs() -> list[onnx.ValueInfoProto]:
 
 def _outputs(columns: int | str) -> list[onnx.ValueInfoProto]:
     last = {"image_features": EMBED_DIM, "base_embedding": EMBED_DIM}
-    cells = {"patch_scores": [1]}  # one, the whole image
+    cells = {"patch_scores": [CELLS * CELLS]}
     return [
         helper.make_tensor_value_info(
             name, TensorProto.FLOAT, ["B", *cells.get(name, []), last.get(name, columns)]
@@ -184,8 +191,11 @@ def _constants(baked: Mapping[str, Float]) -> list[onnx.TensorProto]:
     mix[2, 2] = 1 / 255
     offset = np.array([0.0, 0.5, 0.0, 0.1], np.float32)
     axes = np.array([1, 2], np.int64)
+    part = SIZE // CELLS
     named: dict[str, NDArray[np.generic]] = {"mix": mix, "offset": offset, "height_width": axes}
-    named["cell_axis"] = np.array([1], np.int64)
+    named["in_cells"] = np.array([0, CELLS, part, CELLS, part, 3], np.int64)
+    named["in_a_cell"] = np.array([2, 4], np.int64)
+    named["in_a_row"] = np.array([0, CELLS * CELLS, 3], np.int64)
     named |= baked
     return [numpy_helper.from_array(array, name) for name, array in named.items()]
 
@@ -232,7 +242,7 @@ def _bundle_manifest(
             rung=rung,
             runtime="onnxruntime" if rung == "fp32" else "tensorrt",
             opset=18,
-            nodes=15,
+            nodes=21,
             inputs=["images"] if baked else ["images", *HEAD_SLOTS],
             outputs=list(HEAD_OUTPUTS),
         )

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional
 from torch.nn.functional import normalize
 
 from edgeclip import clip
@@ -120,3 +122,18 @@ def _give_norms_an_affine(tower: FrozenTower) -> None:
         if isinstance(module, torch.nn.LayerNorm):
             module.weight.data.add_(0.3 * torch.randn(module.weight.shape, generator=generator))
             module.bias.data.add_(0.3 * torch.randn(module.bias.shape, generator=generator))
+
+
+def cells_by_last_values(visual: Any, pixels: torch.Tensor) -> torch.Tensor:
+    """Return `(B, N - 1, D)` cells of a ViT, one matrix of its last attention after the other.
+
+    Args:
+        visual: The tower.
+        pixels: `(B, 3, S, S)`, normalised.
+    """
+    tokens = LowerTower(visual, len(visual.transformer.resblocks) - 1)(pixels)
+    block = visual.transformer.resblocks[-1]
+    width = tokens.shape[-1]
+    weight, bias = block.attn.in_proj_weight[-width:], block.attn.in_proj_bias[-width:]
+    values = functional.linear(block.ln_1(tokens), weight, bias)
+    return torch.as_tensor(visual.ln_post(block.attn.out_proj(values))[:, 1:])

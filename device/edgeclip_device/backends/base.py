@@ -21,12 +21,15 @@ class Outputs:
         base_embedding: `(B, E)` float32, before them.
         logits: `(B, K)` float32.
         probabilities: `(B, K)` float32 in [0, 1] over the columns; rows sum to 1.
+        patch_scores: `(B, N - 1, K)` float32, how much each cell is like each column; None where
+            the graph does not say.
     """
 
     image_features: NDArray[np.float32]
     base_embedding: NDArray[np.float32]
     logits: NDArray[np.float32]
     probabilities: NDArray[np.float32]
+    patch_scores: NDArray[np.float32] | None = None
 
 
 def bound_slots(

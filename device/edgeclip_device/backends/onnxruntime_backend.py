@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeclip.contract.slots import GRAPH_OUTPUTS, slots_of
+from edgeclip.contract.slots import GRAPH_OUTPUTS, HEAD_OUTPUTS, slots_of
 from edgeclip.errors import BackendError, SetupError
 from edgeclip_device.backends.base import Outputs, bound_slots
 
@@ -56,7 +56,7 @@ class OnnxRuntimeBackend:
             ) from error
         inputs = [item.name for item in self._session.get_inputs()]
         self._slots = slots_of(inputs)
-        self._check_names(graph)
+        self._outputs = self._wanted_outputs(graph)
         self._binding = self._session.io_binding()
         self._kept: list[Any] = []  # ONNX Runtime does not keep the tensors alive
         self._is_bound = False
@@ -80,7 +80,7 @@ class OnnxRuntimeBackend:
             raise BackendError("no pack is bound: call bind first")
         try:
             self._binding.bind_cpu_input("images", np.ascontiguousarray(images))
-            for name in GRAPH_OUTPUTS:
+            for name in self._outputs:
                 self._binding.bind_output(name, "cpu")
             self._session.run_with_iobinding(self._binding)
             arrays = self._binding.copy_outputs_to_cpu()
@@ -95,13 +95,15 @@ class OnnxRuntimeBackend:
         self._binding.clear_binding_inputs()
         self._kept = []
 
-    def _check_names(self, graph: Path) -> None:
+    def _wanted_outputs(self, graph: Path) -> tuple[str, ...]:
+        """Return what is asked for: what decides, and the cells' scores where the graph has any."""
         found = {item.name for item in self._session.get_inputs()}
         outputs = {item.name for item in self._session.get_outputs()}
         if found != {"images", *self._slots} or not outputs.issuperset(GRAPH_OUTPUTS):
             raise BackendError(
                 f"{graph} has other inputs or outputs than this software's: export it again"
             )
+        return tuple(name for name in HEAD_OUTPUTS if name in outputs)
 
 
 def _import() -> Any:

@@ -15,7 +15,7 @@ from edgeclip.contract.engine_key import Machine
 from edgeclip.contract.engine_runner import IMAGES, EngineRunner
 from edgeclip.contract.gpu import Gpu, find_gpu
 from edgeclip.contract.hashing import sha256_bytes
-from edgeclip.contract.slots import GRAPH_OUTPUTS, outputs_of, slots_of
+from edgeclip.contract.slots import HEAD_OUTPUTS, outputs_of, slots_of
 from edgeclip.contract.tensorrt_api import TensorRtApi, load_tensorrt
 from edgeclip.errors import BackendError, EngineRefusedError, SetupError
 from edgeclip_device.backends.base import Outputs, bound_slots
@@ -77,6 +77,7 @@ class TensorRtBackend:
             self._runner = EngineRunner(data, str(engine), api, self._memory)
             self._slots = slots_of(self._runner.inputs)
             self._check_names(engine)
+            self._outputs = [name for name in HEAD_OUTPUTS if name in self._runner.outputs]
         except BaseException:
             self._memory.close()
             raise
@@ -93,8 +94,8 @@ class TensorRtBackend:
         if not self._is_bound:
             raise BackendError("no pack is bound: call bind first")
         batch = np.ascontiguousarray(images, np.uint8)
-        results = self._runner.run(batch, GRAPH_OUTPUTS)  # nobody asks for heat maps yet
-        return Outputs(*(results[name] for name in GRAPH_OUTPUTS))
+        results = self._runner.run(batch, self._outputs)
+        return Outputs(*(results[name] for name in self._outputs))
 
     def close(self) -> None:
         """Give memory back."""
