@@ -16,6 +16,7 @@ from edgeclip_dashboard.headers import SecurityHeaders, security_headers
 from edgeclip_dashboard.inbox import Inbox
 from edgeclip_dashboard.media_route import add_media_route
 from edgeclip_dashboard.pages.accounts import add_accounts_page
+from edgeclip_dashboard.overlays import add_overlay_route
 from edgeclip_dashboard.pages.context import PageContext
 from edgeclip_dashboard.pages.deeds import add_deeds_page
 from edgeclip_dashboard.pages.deployments import add_deployment_pages
@@ -68,6 +69,7 @@ def build_application(parts: Parts, started: Callable[[], None]) -> FastAPI:
     add_health_route(app, context.health, parts.inbox, context.feed)
     add_media_route(app, context.engine, context.files)
     add_data_routes(app, context.engine, context.ledger, context.feed)
+    add_overlay_route(app, context.engine)
     add_live_page(context)
     add_device_list(context)
     add_device_page(context)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 
-from sqlalchemy import Engine, func, select
+from sqlalchemy import Engine, func, select, tuple_
 from sqlalchemy.orm import Session
 
+from edgeclip_dashboard.filters import DetectionFilter
 from edgeclip_dashboard.ledger import Gap, Ledger
 from edgeclip_dashboard.models import Announcement, DetectionRow, Device, Media, Meta
+from edgeclip_dashboard.surroundings import Surroundings, read_surroundings
 
 _KINDS = ("full", "crop", "thumb")  # the card shows the first that is there
 
@@ -37,6 +40,9 @@ class DetectionView:
 
     Attributes:
         occurred_at: By the device's clock: when it was seen best, else when it began.
+        threshold: What the probability had to reach.
+        light: day, dusk or ir.
+        verdict: What a person said last: right, wrong or other; `verdict_class` is that other.
         media: Best first.
     """
 
@@ -56,6 +62,12 @@ class DetectionView:
     failure: str | None
     votes_frames: int | None
     votes_agreeing: int | None
+    threshold: float | None
+    light: str | None
+    latitude: float | None
+    longitude: float | None
+    verdict: str | None
+    verdict_class: str | None
     pack: str
     started_at: datetime | None
     best_at: datetime | None
@@ -108,6 +120,7 @@ class Picture:
     detections: tuple[DetectionView, ...]
     devices: tuple[DeviceView, ...]
     counts: Counts
+    surroundings: Surroundings = field(default_factory=Surroundings)
 
 
 def read_picture(engine: Engine, ledger: Ledger, *, newest: int) -> Picture:
@@ -122,17 +135,41 @@ def read_picture(engine: Engine, ledger: Ledger, *, newest: int) -> Picture:
         SQLAlchemyError: The database cannot be read.
     """
     with Session(engine) as session:
+        detections = read_detections(session, newest)
         return Picture(
-            detections=read_detections(session, newest),
+            detections=detections,
             devices=_devices(session, ledger),
             counts=_counts(session),
+            surroundings=read_surroundings(session, (view.device_id for view in detections)),
         )
 
 
-def read_detections(session: Session, newest: int) -> tuple[DetectionView, ...]:
-    """Return the newest detections with their media, newest first."""
-    newest_first = (DetectionRow.first_received_at.desc(), DetectionRow.detection_id.desc())
-    rows = session.scalars(select(DetectionRow).order_by(*newest_first).limit(newest)).all()
+def read_detections(
+    session: Session,
+    newest: int,
+    shown: DetectionFilter | None = None,
+    *,
+    before: str | None = None,
+) -> tuple[DetectionView, ...]:
+    """Return the newest detections with their media, by when they first arrived, newest first.
+
+    Args:
+        session: Of the store.
+        newest: How many at the most.
+        shown: Which; all of them where it is None.
+        before: Only those that arrived before this detection; one that is not known cuts nothing.
+    """
+    arrived = (DetectionRow.first_received_at, DetectionRow.detection_id)
+    query = select(DetectionRow).order_by(*(column.desc() for column in arrived)).limit(newest)
+    if shown is not None:
+        query = query.where(*shown.conditions())
+    if before is not None and (last := session.get(DetectionRow, before)) is not None:
+        query = query.where(tuple_(*arrived) < (last.first_received_at, last.detection_id))
+    return detection_views(session, session.scalars(query).all())
+
+
+def detection_views(session: Session, rows: Sequence[DetectionRow]) -> tuple[DetectionView, ...]:
+    """Return rows of the table as they are shown, with their media, in the same order."""
     media = _media(session, [row.detection_id for row in rows])
     return tuple(_detection_view(row, media[row.detection_id]) for row in rows)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timezone
 
 from edgeclip_dashboard.health import LinkState
@@ -14,8 +15,8 @@ _STEPS = ((60, 1, "s"), (3600, 60, "min"), (86_400, 3600, "h"), (float("inf"), 8
 def title(view: DetectionView) -> str:
     """Return what was detected: the class, or that something failed; never nothing."""
     if view.failure is not None:
-        return f"Failure: {_spaced(view.failure)}"
-    return _spaced(view.class_name) if view.class_name else view.observation_type
+        return f"Failure: {spaced(view.failure)}"
+    return spaced(view.class_name) if view.class_name else view.observation_type
 
 
 def percent(probability: float | None) -> str:
@@ -48,9 +49,22 @@ def utc(when: datetime | None) -> str:
     return when.astimezone(timezone.utc).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
-def place(view: DetectionView) -> str:
-    """Return deployment, camera and device."""
-    return f"{view.deployment_id} · {view.camera_id} · {view.device_id}"
+def place(view: DetectionView, names: Mapping[str, str] | None = None) -> str:
+    """Return deployment (by its name, if a person gave one), camera and device."""
+    deployment = (names or {}).get(view.deployment_id, view.deployment_id)
+    return f"{deployment} · {view.camera_id} · {view.device_id}"
+
+
+def verdict(view: DetectionView) -> str:
+    """Return what a person said of a detection, in a word or two, or an empty string."""
+    if view.verdict == "other" and view.verdict_class:
+        return f"is {spaced(view.verdict_class)}"
+    return view.verdict or ""
+
+
+def volts(battery_v: float | None) -> str:
+    """Return a battery's voltage as `12.4 V`, or an empty string."""
+    return "" if battery_v is None else f"{battery_v:.1f} V"
 
 
 def phase(view: DetectionView) -> str:
@@ -100,5 +114,6 @@ def amount(count: int, noun: str) -> str:
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
-def _spaced(name: str) -> str:
+def spaced(name: str) -> str:
+    """Return a class or code as words."""
     return name.replace("_", " ")

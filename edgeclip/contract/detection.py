@@ -34,11 +34,17 @@ Severity = Literal["alert", "routine"]
 RelativeBox = tuple[Probability, Probability, Probability, Probability]
 
 _IDENTIFIER = re.compile(r"[a-z0-9-]{1,32}")
+_DETECTION_ID = re.compile(r"[0-9a-f-]{36}")
 
 
 def is_identifier(text: str) -> bool:
     """Say whether `text` can be a device, camera, project or deployment id."""
     return _IDENTIFIER.fullmatch(text) is not None
+
+
+def is_detection_id(text: str) -> bool:
+    """Say whether `text` can be the id of a detection."""
+    return _DETECTION_ID.fullmatch(text) is not None
 
 
 def new_id(wall_ms: int) -> str:

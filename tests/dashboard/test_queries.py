@@ -4,9 +4,10 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy.orm import Session
 
+from edgeclip_dashboard.filters import DetectionFilter
 from edgeclip_dashboard.ledger import Gap, Ledger
 from edgeclip_dashboard.messages import MediaMessage
-from edgeclip_dashboard.queries import is_shown_media, read_picture
+from edgeclip_dashboard.queries import is_shown_media, read_detections, read_picture
 from support.dashboards import jpeg, media_ref, sample
 from support.samples import AT, EPOCH
 
@@ -79,3 +80,18 @@ def test_media_without_a_detection_are_not_shown(desk: Desk) -> None:
     desk.commit(detection)
     with Session(desk.engine) as session:
         assert is_shown_media(session, media_ref(data).sha256)
+
+
+def test_a_filter_and_the_last_of_the_newer_page_cut_the_list(desk: Desk) -> None:
+    names = ("leopard", "civet", "leopard", "leopard")
+    sent = [sample(seq=seq, class_name=name) for seq, name in enumerate(names, 1)]
+    for detection in sent:
+        desk.commit(detection)
+    leopards = DetectionFilter(class_names=("leopard",))
+    with Session(desk.engine) as session:
+        newest = read_detections(session, 1, leopards)
+        older = read_detections(session, 9, leopards, before=newest[0].detection_id)
+        unknown = read_detections(session, 9, leopards, before="none")
+    assert [view.detection_id for view in newest] == [sent[3].detection_id]
+    assert [view.detection_id for view in older] == [sent[2].detection_id, sent[0].detection_id]
+    assert len(unknown) == 3

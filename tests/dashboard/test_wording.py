@@ -101,3 +101,23 @@ def test_the_link_is_told_in_a_sentence() -> None:
     assert wording.link(waiting) == "No connection to mqtt://farm:1883: connection refused"
     assert "Connecting" in wording.link(replace(online, name="connecting"))
     assert wording.link(replace(online, name="stopped")) == "Stopped"
+
+
+def test_a_place_is_told_by_its_name_where_it_has_one(desk: Desk) -> None:
+    desk.commit(sample())
+    view = desk.only()
+    assert wording.place(view, {view.deployment_id: "North ridge"}).startswith("North ridge · ")
+    assert wording.place(view, {"else": "x"}).startswith(f"{view.deployment_id} · ")
+
+
+def test_a_verdict_of_another_species_names_it(desk: Desk) -> None:
+    desk.commit(sample())
+    view = desk.only()
+    assert wording.verdict(view) == ""
+    assert wording.verdict(replace(view, verdict="wrong")) == "wrong"
+    other = replace(view, verdict="other", verdict_class="bush_pig")
+    assert wording.verdict(other) == "is bush pig"
+
+
+def test_volts_have_one_decimal() -> None:
+    assert (wording.volts(12.44), wording.volts(None)) == ("12.4 V", "")

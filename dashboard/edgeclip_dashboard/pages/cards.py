@@ -1,42 +1,62 @@
-"""One detection as a card: snapshot, class, probability, place, time, votes, phase."""
+"""One detection as a card: snapshot, class, probability, place, time, votes, phase, verdict."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from nicegui import ui
 
 from edgeclip_dashboard import wording
+from edgeclip_dashboard.overlays import ALL_LAYERS, Layers
+from edgeclip_dashboard.pages.snapshot import build_snapshot
 from edgeclip_dashboard.queries import DetectionView
+from edgeclip_dashboard.surroundings import Surroundings
+
+
+@dataclass(frozen=True)
+class Look:
+    """What a card shows beside the detection itself."""
+
+    layers: Layers = ALL_LAYERS
+    surroundings: Surroundings = field(default_factory=Surroundings)
+
+    def battery(self, view: DetectionView) -> str:
+        """Return the battery of a detection's device in words, or an empty string."""
+        volts = wording.volts(self.surroundings.batteries.get(view.device_id))
+        return f"battery {volts}" if volts else ""
 
 
 class DetectionCard:
     """A card that follows its detection; built inside the current NiceGUI container."""
 
-    def __init__(self, view: DetectionView, now: datetime) -> None:
+    def __init__(self, view: DetectionView, now: datetime, look: Look) -> None:
         self._view: DetectionView | None = None
-        self._image_url = ""
+        self._shown: tuple[object, ...] = ()
+        self._snapshot: tuple[object, ...] = ()
         self.element = ui.element("article").classes("detection")
         with self.element:
-            self._frame = ui.element("div").classes("snapshot")
+            self._frame = ui.element("a").classes("snapshot")
             self._body = ui.element("div").classes("facts")
-        self.show(view, now)
+        self.show(view, now, look)
 
-    def show(self, view: DetectionView, now: datetime) -> None:
+    def show(self, view: DetectionView, now: datetime, look: Look) -> None:
         """Show a revision; what has not changed is left alone."""
-        if view == self._view:
+        place = wording.place(view, look.surroundings.places)
+        shown = (view, look.layers, place, look.battery(view))
+        if shown == self._shown:
             self.tick(now)
             return
-        self._view = view
+        self._view, self._shown = view, shown
         kind = "failure" if view.failure else view.severity
         self.element.classes(replace=f"detection {kind} {wording.phase(view)}")
-        self.element.props["aria-label"] = f"{kind}: {wording.title(view)}, {wording.place(view)}"
+        self.element.props["aria-label"] = f"{kind}: {wording.title(view)}, {place}"
         self.element.props["data-detection-id"] = view.detection_id
         self.element.update()
-        self._show_snapshot(view)
+        self._show_snapshot(view, look)
         self._body.clear()
         with self._body:
-            self._build_facts(view)
+            self._build_facts(view, look)
         self.tick(now)
 
     def tick(self, now: datetime) -> None:
@@ -44,52 +64,45 @@ class DetectionCard:
         if self._view is not None:
             self._ago.set_text(wording.ago(self._view.occurred_at, now))
 
-    def _show_snapshot(self, view: DetectionView) -> None:
-        url = view.media[0].url if view.media else "none"
-        if url == self._image_url:
+    def _show_snapshot(self, view: DetectionView, look: Look) -> None:
+        snapshot = (view.media[:1], view.rev, look.layers, view.failure)
+        if snapshot == self._snapshot:
             return
-        self._image_url = url
+        self._snapshot = snapshot
+        self._frame.props["href"] = f"/detections/{view.detection_id}"
+        self._frame.props["aria-label"] = f"Open {wording.title(view)}"
         self._frame.clear()
         with self._frame:
-            if not view.media:
-                ui.icon("image_not_supported", size="2.5rem").props["aria-hidden"] = "true"
-                ui.label(_without_snapshot(view))
-                return
-            link = ui.element("a")
-            link.props.update({"href": url, "target": "_blank", "rel": "noopener"})
-            link.props["aria-label"] = f"Open the snapshot of {wording.title(view)}"
-            with link:
-                image = ui.element("img")
-                image.props["src"] = url
-                image.props["alt"] = f"Snapshot: {wording.title(view)} at {wording.place(view)}"
-                image.props.update({"loading": "lazy", "decoding": "async"})
+            build_snapshot(view, look.layers, look.surroundings.places)
 
-    def _build_facts(self, view: DetectionView) -> None:
+    def _build_facts(self, view: DetectionView, look: Look) -> None:
         with ui.element("div").classes("badges"):
-            severity = "failure" if view.failure else view.severity
-            ui.label(severity).classes(f"badge {severity}")
-            ui.label(wording.phase(view)).classes("badge phase")
-            if view.is_test:
-                ui.label("test").classes("badge test")
-            if view.is_historical:
-                ui.label("late").classes("badge late").tooltip("Sent long after it happened")
+            build_badges(view)
         with ui.element("div").classes("headline"):
-            heading = ui.element("h2").classes("species")
-            with heading:
+            with ui.element("h2").classes("species"):
                 ui.label(wording.title(view))
             if view.probability is not None:
                 ui.label(wording.percent(view.probability)).classes("probability")
         if view.scientific_name:
             ui.label(view.scientific_name).classes("scientific")
-        ui.label(wording.place(view)).classes("place")
+        ui.label(wording.place(view, look.surroundings.places)).classes("place")
         with ui.element("div").classes("when"):
             ui.label(wording.utc(view.occurred_at))
             self._ago = ui.label("").classes("ago")
-        if wording.votes(view):
-            ui.label(f"{wording.votes(view)} · {view.pack}").classes("votes")
-        else:
-            ui.label(view.pack).classes("votes")
+        facts = (wording.votes(view), view.pack, look.battery(view))
+        ui.label(" · ".join(fact for fact in facts if fact)).classes("votes")
 
 
-def _without_snapshot(view: DetectionView) -> str:
-    return "no snapshot: the device reported a failure" if view.failure else "no snapshot yet"
+def build_badges(view: DetectionView) -> None:
+    """Build what a detection is, in short, inside the current container."""
+    severity = "failure" if view.failure else view.severity
+    ui.label(severity).classes(f"badge {severity}")
+    ui.label(wording.phase(view)).classes("badge phase")
+    if view.light == "ir":
+        ui.label("night").classes("badge night")
+    if view.is_test:
+        ui.label("test").classes("badge test")
+    if view.is_historical:
+        ui.label("late").classes("badge late").tooltip("Sent long after it happened")
+    if view.verdict:
+        ui.label(wording.verdict(view)).classes(f"badge verdict {view.verdict}")

@@ -15,6 +15,7 @@ from edgeclip_dashboard.pages.context import THEMES, PageContext
 from edgeclip_dashboard.pages.navigation import NAVIGATION
 
 _CSS = Path(__file__).with_name("frame.css")
+_GREEN = "#2f6b4f"  # of controls; `--routine` in frame.css
 THEME_COOKIE = "edgeclip-theme"
 _OTHER_THEME = """() => {
     const dark = !document.body.classList.contains("body--dark");
@@ -35,13 +36,15 @@ class Frame:
         main: The page's own content.
     """
 
-    def __init__(self, context: PageContext, identity: Identity, title: str, css: Path | None):
+    def __init__(
+        self, context: PageContext, identity: Identity, title: str, css: tuple[Path, ...]
+    ) -> None:
         self._context = context
         self._client = ui.context.client
         ui.page_title(f"{title} · edgeclip · {context.settings.project}")
-        for file in (_CSS, css):
-            if file is not None:
-                ui.add_css(file)
+        ui.colors(primary=_GREEN)
+        for file in (_CSS, *css):
+            ui.add_css(file)
         skip = ui.element("a").classes("skip").props("href=#main")
         with skip:
             ui.label("To the content")
@@ -104,7 +107,7 @@ class Frame:
 
 @contextmanager
 def page_frame(
-    context: PageContext, identity: Identity, title: str, *, css: Path | None = None
+    context: PageContext, identity: Identity, title: str, *, css: tuple[Path, ...] = ()
 ) -> Iterator[Frame]:
     """Build a page's frame and enter its content; call it first in a page.
 
@@ -112,7 +115,7 @@ def page_frame(
         context: The running dashboard.
         identity: Who looks; the menu shows what they may.
         title: The page's only `h1`, and its tab's name.
-        css: A file of the page's own rules, beside those of `frame.css`.
+        css: Files of the page's own rules, beside those of `frame.css`.
     """
     frame = Frame(context, identity, title, css)
     with frame.main:

@@ -1,0 +1,116 @@
+"""What lies over a snapshot: the boxes of what moved, and the heat of the class that is told."""
+
+from __future__ import annotations
+
+import base64
+import io
+from dataclasses import dataclass
+from typing import Annotated
+
+import numpy as np
+from fastapi import FastAPI, HTTPException, Path, Response
+from PIL import Image
+from sqlalchemy import Engine
+from sqlalchemy.orm import Session
+
+from edgeclip.contract.detection import Detection, Gate, is_detection_id
+from edgeclip.contract.encoder_view import Heat
+from edgeclip_dashboard.messages import LARGEST_INTEGER
+from edgeclip_dashboard.models import Revision
+from edgeclip_dashboard.queries import DetectionView
+
+_WHOLE_FRAME = ("full", "thumb")
+_FOR_EVER = "private, max-age=31536000, immutable"  # a revision never changes
+_COLD, _HOT = np.array((255, 221, 87.0)), np.array((226, 40, 20.0))  # RGB
+_MOST_OPAQUE = 165.0  # of 255: the animal stays visible below
+
+Side = Annotated[int, Path(ge=1, le=20_000)]
+Rev = Annotated[int, Path(ge=0, le=LARGEST_INTEGER)]
+
+
+@dataclass(frozen=True)
+class Layers:
+    """Which overlays a person wants to see."""
+
+    boxes: bool = True
+    heat: bool = True
+
+
+ALL_LAYERS = Layers()
+
+
+def overlay_url(view: DetectionView, layers: Layers) -> str | None:
+    """Return the address of what lies over a detection's first snapshot; None if nothing does.
+
+    A crop has none: boxes and heat are told of the whole frame.
+    """
+    if not view.media or view.media[0].kind not in _WHOLE_FRAME or layers == Layers(False, False):
+        return None
+    media = view.media[0]
+    left_out = [f"{name}=0" for name in ("boxes", "heat") if not getattr(layers, name)]
+    address = f"/overlays/{view.detection_id}/{view.rev}/{media.width}x{media.height}.svg"
+    return "?".join([address, *left_out])
+
+
+def add_overlay_route(app: FastAPI, engine: Engine) -> None:
+    """Add `/overlays/{detection_id}/{rev}/{width}x{height}.svg`: empty where nothing is told."""
+
+    @app.get("/overlays/{detection_id}/{rev}/{width}x{height}.svg")
+    def overlay(
+        detection_id: str,
+        rev: Rev,
+        width: Side,
+        height: Side,
+        boxes: bool = True,
+        heat: bool = True,
+    ) -> Response:
+        revision = None
+        if is_detection_id(detection_id):
+            with Session(engine) as session:
+                revision = session.get(Revision, (detection_id, rev))
+        if revision is None:
+            raise HTTPException(404, "no such revision")
+        detection = Detection.model_validate_json(revision.payload)
+        drawn = draw_overlay(
+            detection.gate if boxes else None, detection.heat if heat else None, (width, height)
+        )
+        return Response(drawn, media_type="image/svg+xml", headers={"Cache-Control": _FOR_EVER})
+
+
+def draw_overlay(gate: Gate | None, heat: Heat | None, size: tuple[int, int]) -> str:
+    """Return an SVG image that fits over a frame.
+
+    Args:
+        gate: Whose boxes are drawn.
+        heat: What is laid below them, the hotter the less transparent.
+        size: Width and height of the frame, in pixels.
+    """
+    width, height = size
+    parts = [_heat_image(heat, size)] if heat else []
+    for box in gate.boxes if gate else ():
+        for colour, stroke in (("#000000", 4), ("#ffd23f", 2)):
+            parts.append(
+                f'<rect {_placed(box, size)} fill="none" stroke="{colour}"'
+                f' stroke-width="{stroke}" vector-effect="non-scaling-stroke"/>'
+            )
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}"'
+        f' viewBox="0 0 {width} {height}">{"".join(parts)}</svg>'
+    )
+
+
+def _placed(box: tuple[float, float, float, float], size: tuple[int, int]) -> str:
+    x, y, w, h = (round(side * size[n % 2], 2) for n, side in enumerate(box))
+    return f'x="{x}" y="{y}" width="{w}" height="{h}"'
+
+
+def _heat_image(heat: Heat, size: tuple[int, int]) -> str:
+    """Return the cells as a picture that the browser smooths as it enlarges it."""
+    share = heat.cells()[..., None].astype(np.float64) / 255
+    colours = _COLD + (_HOT - _COLD) * share
+    pixels = np.concatenate([colours, share**2 * _MOST_OPAQUE], axis=-1).round().astype(np.uint8)
+    file = io.BytesIO()
+    Image.fromarray(pixels, "RGBA").save(file, "PNG")
+    data = base64.b64encode(file.getvalue()).decode()
+    place = _placed(heat.box, size)
+    return f'<image {place} preserveAspectRatio="none" href="data:image/png;base64,{data}"/>'

@@ -1,0 +1,142 @@
+"""The filter above lists of detections: it changes the page at once, and the address with it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date, datetime, time, timedelta, timezone
+from typing import Any, Final
+
+from nicegui import ui
+from nicegui.events import ValueChangeEventArguments
+
+from edgeclip_dashboard.filter_query import EVERYTHING
+from edgeclip_dashboard.filters import DetectionFilter
+from edgeclip_dashboard.pages.choices import Choices
+
+_SEVERITIES: Final = {"any": "alerts and routine", "alert": "alerts", "routine": "routine"}
+_LIGHTS: Final = {"any": "day and night", "day": "day", "night": "night"}
+_REVIEWED: Final = {
+    "any": "reviewed or not", "no": "not reviewed", "yes": "reviewed",
+    "right": "right", "wrong": "wrong", "other": "other species",
+}  # fmt: skip
+_CONFIDENCES: Final = {0.0: "any"} | {percent / 100: f"{percent} %" for percent in
+                                      (30, 50, 60, 70, 80, 90, 95, 99)}  # fmt: skip
+_DAY = timedelta(days=1)
+
+
+class FilterBar:
+    """The controls of a filter; built inside the current NiceGUI container.
+
+    Args:
+        shown: What is chosen at first.
+        choices: The species and places to choose from.
+        on_change: Told each new filter.
+    """
+
+    def __init__(
+        self,
+        shown: DetectionFilter,
+        choices: Choices,
+        on_change: Callable[[DetectionFilter], None],
+    ) -> None:
+        self._shown = shown
+        self._on_change = on_change
+        bar = ui.element("details").classes("filter")
+        if shown != EVERYTHING:
+            bar.props("open")
+        with bar:
+            with ui.element("summary"):
+                ui.icon("filter_list", size="1.2rem").props("aria-hidden=true")
+                self._summary = ui.label("")
+            with ui.element("div").classes("form"):
+                self._build(choices)
+        self._tell()
+
+    def _build(self, choices: Choices) -> None:
+        shown = self._shown
+        self._many("Species", choices.species, "class_names")
+        self._many("Places", choices.places, "deployment_ids")
+        self._date("From, UTC", shown.since, self._set_since)
+        last = shown.until - _DAY if shown.until else None
+        self._date("To, UTC, that day too", last, self._set_until)
+        least = _CONFIDENCES | {shown.min_probability or 0.0: _percent(shown.min_probability)}
+        self._one("Probability at least", least, "min_probability")
+        self._one("Day and night", _LIGHTS, "light")
+        self._one("Kind", _SEVERITIES, "severity")
+        self._one("Reviewed", _REVIEWED, "reviewed")
+        with ui.element("div").classes("actions"):
+            clear = ui.element("a").classes("action").props("href=?")
+            with clear:
+                ui.label("Show everything")
+
+    def _many(self, label: str, options: dict[str, str], field: str) -> None:
+        chosen = list(getattr(self._shown, field))
+        ui.select(
+            {**{one: one for one in chosen}, **options},
+            multiple=True, value=chosen, label=label, clearable=True,
+            on_change=lambda event: self._set(field, tuple(event.value or ())),
+        ).props("dense outlined use-chips")  # fmt: skip
+
+    def _one(self, label: str, options: dict[Any, str], field: str) -> None:
+        ui.select(
+            options, value=getattr(self._shown, field) or next(iter(options)), label=label,
+            on_change=lambda event: self._set(field, event.value or None),
+        ).props("dense outlined")  # fmt: skip
+
+    def _date(
+        self, label: str, value: datetime | None, on_change: Callable[[datetime | None], None]
+    ) -> None:
+        text = value.astimezone(timezone.utc).date().isoformat() if value else ""
+
+        def changed(event: ValueChangeEventArguments[str | None]) -> None:
+            on_change(_midnight(event.value))
+
+        control = ui.input(label, value=text, on_change=changed)
+        control.props("dense outlined type=date stack-label debounce=400")
+
+    def _set_since(self, value: datetime | None) -> None:
+        self._set("since", value)
+
+    def _set_until(self, value: datetime | None) -> None:
+        self._set("until", value + _DAY if value else None)
+
+    def _set(self, field: str, value: object) -> None:
+        self._shown = DetectionFilter.model_validate(self._shown.model_dump() | {field: value})
+        self._tell()
+        self._on_change(self._shown)
+
+    def _tell(self) -> None:
+        said = describe(self._shown)
+        self._summary.set_text(f"Filter: {said}" if said else "Filter")
+
+
+def describe(shown: DetectionFilter) -> str:
+    """Return a filter in a few words, or an empty string where it leaves everything in."""
+    parts = [", ".join(name.replace("_", " ") for name in shown.class_names)]
+    parts.append(", ".join((*shown.deployment_ids, *shown.device_ids)))
+    if shown.since:
+        parts.append(f"from {shown.since:%Y-%m-%d}")
+    if shown.until:
+        parts.append(f"to {shown.until - timedelta(seconds=1):%Y-%m-%d}")
+    if shown.min_probability:
+        parts.append(f"at least {_percent(shown.min_probability)}")
+    if shown.max_probability is not None:
+        parts.append(f"at most {_percent(shown.max_probability)}")
+    for value, words in (
+        (shown.light, _LIGHTS), (shown.severity, _SEVERITIES), (shown.reviewed, _REVIEWED),
+    ):  # fmt: skip
+        if value != "any":
+            parts.append(words[value])
+    return " · ".join(part for part in parts if part)
+
+
+def _percent(value: float | None) -> str:
+    return f"{value * 100:g} %" if value else "any"
+
+
+def _midnight(text: str | None) -> datetime | None:
+    """Return the beginning of a day in UTC; None while no whole date is typed."""
+    try:
+        return datetime.combine(date.fromisoformat(text or ""), time(), timezone.utc)
+    except ValueError:
+        return None

@@ -1,0 +1,41 @@
+"""What stands around a detection: the name of its place, the battery of its device."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from edgeclip_dashboard.models_field import Deployment, HealthSample
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What is known beside the detections.
+
+    Attributes:
+        places: The name that a person gave a deployment, by its id; only those with one.
+        batteries: The newest voltage of a device, in V, by its id; only those that measure it.
+    """
+
+    places: dict[str, str] = field(default_factory=dict)
+    batteries: dict[str, float] = field(default_factory=dict)
+
+
+def read_surroundings(session: Session, device_ids: Iterable[str]) -> Surroundings:
+    """Return the names of all places, and the batteries of these devices."""
+    named = select(Deployment.deployment_id, Deployment.name).where(Deployment.name != "")
+    newest = (
+        select(HealthSample.device_id, func.max(HealthSample.at).label("at"))
+        .where(HealthSample.device_id.in_(set(device_ids)), HealthSample.battery_v.is_not(None))
+        .group_by(HealthSample.device_id)
+        .subquery()
+    )
+    is_newest = (HealthSample.device_id == newest.c.device_id) & (HealthSample.at == newest.c.at)
+    measured = select(HealthSample.device_id, HealthSample.battery_v).join(newest, is_newest)
+    return Surroundings(
+        places={row.deployment_id: row.name for row in session.execute(named)},
+        batteries={row.device_id: row.battery_v for row in session.execute(measured)},
+    )

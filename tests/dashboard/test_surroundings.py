@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from sqlalchemy.orm import Session
+
+from dashboard.conftest import NOW
+from edgeclip_dashboard.models_field import Deployment, HealthSample
+from edgeclip_dashboard.surroundings import read_surroundings
+
+if TYPE_CHECKING:
+    from dashboard.conftest import Desk
+
+
+def _sample(device_id: str, minutes: int, battery_v: float | None) -> HealthSample:
+    at = NOW + timedelta(minutes=minutes)
+    return HealthSample(device_id=device_id, at=at, battery_v=battery_v, payload="{}")
+
+
+def _place(deployment_id: str, name: str) -> Deployment:
+    empty = dict.fromkeys(("time_zone", "camera_model", "setup_by", "habitat", "comments"), "")
+    return Deployment(deployment_id=deployment_id, name=name, updated_at=NOW, **empty)
+
+
+def test_the_newest_battery_that_was_measured_counts(desk: Desk) -> None:
+    with Session(desk.engine) as session, session.begin():
+        session.add_all([_sample("a", 1, 12.6), _sample("a", 2, 12.4), _sample("a", 3, None)])
+        session.add_all([_sample("b", 1, None), _sample("c", 9, 3.7)])
+    with Session(desk.engine) as session:
+        assert read_surroundings(session, ["a", "b"]).batteries == {"a": 12.4}
+
+
+def test_a_place_has_the_name_that_a_person_gave_it(desk: Desk) -> None:
+    with Session(desk.engine) as session, session.begin():
+        session.add_all([_place("ridge", "North ridge"), _place("gorge", "")])
+    with Session(desk.engine) as session:
+        assert read_surroundings(session, []).places == {"ridge": "North ridge"}
