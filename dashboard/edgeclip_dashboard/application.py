@@ -24,6 +24,11 @@ from edgeclip_dashboard.pages.device_list import add_device_list
 from edgeclip_dashboard.pages.device_page import add_device_page
 from edgeclip_dashboard.pages.live import add_live_page
 from edgeclip_dashboard.pages.map_page import add_map_page
+from edgeclip_dashboard.pages.detection import add_detection_page
+from edgeclip_dashboard.pages.device_list import add_device_list
+from edgeclip_dashboard.pages.device_page import add_device_page
+from edgeclip_dashboard.pages.live import add_live_page
+from edgeclip_dashboard.pages.review import add_review_page
 from edgeclip_dashboard.pages.sign_in import add_sign_in_pages
 from edgeclip_dashboard.visitors import EveryVisitor, KnownVisitors, Visitors
 from edgeclip_dashboard.workers import Worker
@@ -71,6 +76,8 @@ def build_application(parts: Parts, started: Callable[[], None]) -> FastAPI:
     add_data_routes(app, context.engine, context.ledger, context.feed)
     add_overlay_route(app, context.engine)
     add_live_page(context)
+    add_detection_page(context)
+    add_review_page(context)
     add_device_list(context)
     add_device_page(context)
     add_map_page(context)

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from edgeclip.contract.detection import Detection, Gate, is_detection_id
 from edgeclip.contract.encoder_view import Heat
-from edgeclip_dashboard.messages import LARGEST_INTEGER
+from edgeclip_dashboard.message_checks import LARGEST_INTEGER
 from edgeclip_dashboard.models import Revision
 from edgeclip_dashboard.queries import DetectionView
 

@@ -77,6 +77,7 @@ def _send(
 
 
 def _open(browser: Browser, dashboard: Dashboard, query: str, width: int = 1400) -> None:
+    browser.sign_in(dashboard.url, dashboard.cookie)
     browser.open(f"{dashboard.url}/{query}", width=width)
     eventually(lambda: "Connected to" in browser.text(".link"), what="the page is alive")
     eventually(lambda: browser.value("window.socket?.connected"), what="it is connected")

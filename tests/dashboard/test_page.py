@@ -194,7 +194,10 @@ def test_the_page_fits_a_phone_and_a_control_room(
     device.publish(device.topics.status, status.to_json())
     _open(browser, dashboard, width, 800)
     eventually(
-        lambda: browser.value("document.querySelectorAll('.snapshot img').length") == len(names),
+        lambda: (
+            browser.value("document.querySelectorAll('.snapshot img:not(.overlay)').length")
+            == len(names)
+        ),
         what="all snapshots are there",
     )
     assert browser.value("document.documentElement.scrollWidth") <= width

@@ -24,7 +24,7 @@ class Asked:
         shown: Which detections.
         layers: What lies over their snapshots.
         before: The id of the last detection of the page of newer ones, or None for the newest.
-        problem: Why the address could not be read; everything is shown then.
+        problem: Why the address could not be read.
     """
 
     shown: DetectionFilter = EVERYTHING
@@ -37,24 +37,24 @@ class Asked:
         """Whether these are the newest detections, none of them left out."""
         return self.shown == EVERYTHING and self.before is None
 
-    def query(self) -> str:
-        """Return the query that asks for this."""
+    def query(self, base: DetectionFilter = EVERYTHING) -> str:
+        """Return the query that asks for this, where a page shows `base` by itself."""
         more = {} if self.layers.boxes else {"boxes": _OFF}
         more |= {} if self.layers.heat else {"heat": _OFF}
         more |= {"before": self.before} if self.before else {}
-        return query_from(self.shown, more=more)
+        return query_from(self.shown, base, more=more)
 
     def older_than(self, detection_id: str) -> Asked:
         """Return what asks for those that arrived before a detection."""
         return replace(self, before=detection_id)
 
 
-def asked_from(query: QueryParams) -> Asked:
-    """Return what an address asks for; what cannot be read is told, and everything is shown."""
+def asked_from(query: QueryParams, base: DetectionFilter = EVERYTHING) -> Asked:
+    """Return what an address asks for; what cannot be read is told, and `base` is shown."""
     layers = Layers(boxes=query.get("boxes") != _OFF, heat=query.get("heat") != _OFF)
     before = query.get("before")
     try:
-        shown = filter_from(query)
+        shown = filter_from(query, base)
     except ConfigError as error:
-        return Asked(layers=layers, problem=str(error))
+        return Asked(base, layers, problem=str(error))
     return Asked(shown, layers, before if before and is_detection_id(before) else None)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import date, datetime, time, timedelta, timezone
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from nicegui import ui
 from nicegui.events import ValueChangeEventArguments
@@ -23,6 +23,9 @@ _CONFIDENCES: Final = {0.0: "any"} | {percent / 100: f"{percent} %" for percent 
                                       (30, 50, 60, 70, 80, 90, 95, 99)}  # fmt: skip
 _DAY = timedelta(days=1)
 
+Changed: TypeAlias = Awaitable[None] | None
+"""What a page answers to a new filter: NiceGUI waits for it where it is to be waited for."""
+
 
 class FilterBar:
     """The controls of a filter; built inside the current NiceGUI container.
@@ -31,18 +34,21 @@ class FilterBar:
         shown: What is chosen at first.
         choices: The species and places to choose from.
         on_change: Told each new filter.
+        base: What the page shows by itself.
     """
 
     def __init__(
         self,
         shown: DetectionFilter,
         choices: Choices,
-        on_change: Callable[[DetectionFilter], None],
+        on_change: Callable[[DetectionFilter], Changed],
+        *,
+        base: DetectionFilter = EVERYTHING,
     ) -> None:
         self._shown = shown
         self._on_change = on_change
         bar = ui.element("details").classes("filter")
-        if shown != EVERYTHING:
+        if shown != base:
             bar.props("open")
         with bar:
             with ui.element("summary"):
@@ -84,26 +90,26 @@ class FilterBar:
         ).props("dense outlined")  # fmt: skip
 
     def _date(
-        self, label: str, value: datetime | None, on_change: Callable[[datetime | None], None]
+        self, label: str, value: datetime | None, on_change: Callable[[datetime | None], Changed]
     ) -> None:
         text = value.astimezone(timezone.utc).date().isoformat() if value else ""
 
-        def changed(event: ValueChangeEventArguments[str | None]) -> None:
-            on_change(_midnight(event.value))
+        def changed(event: ValueChangeEventArguments[str | None]) -> Changed:
+            return on_change(_midnight(event.value))
 
         control = ui.input(label, value=text, on_change=changed)
         control.props("dense outlined type=date stack-label debounce=400")
 
-    def _set_since(self, value: datetime | None) -> None:
-        self._set("since", value)
+    def _set_since(self, value: datetime | None) -> Changed:
+        return self._set("since", value)
 
-    def _set_until(self, value: datetime | None) -> None:
-        self._set("until", value + _DAY if value else None)
+    def _set_until(self, value: datetime | None) -> Changed:
+        return self._set("until", value + _DAY if value else None)
 
-    def _set(self, field: str, value: object) -> None:
+    def _set(self, field: str, value: object) -> Changed:
         self._shown = DetectionFilter.model_validate(self._shown.model_dump() | {field: value})
         self._tell()
-        self._on_change(self._shown)
+        return self._on_change(self._shown)
 
     def _tell(self) -> None:
         said = describe(self._shown)

@@ -6,13 +6,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from fastapi import HTTPException
 from nicegui import ui
 
 from edgeclip_dashboard import wording
-from edgeclip_dashboard.identity import Identity, Role
+from edgeclip_dashboard.identity import Identity
 from edgeclip_dashboard.pages.context import THEMES, PageContext
-from edgeclip_dashboard.pages.navigation import NAVIGATION
+from edgeclip_dashboard.pages.navigation import NAVIGATION, is_under
 
 _CSS = Path(__file__).with_name("frame.css")
 _GREEN = "#2f6b4f"  # of controls; `--routine` in frame.css
@@ -87,7 +86,7 @@ class Frame:
                 continue
             link = ui.element("a")
             link.props["href"] = entry.path
-            if _is_within(current, entry.path):
+            if is_under(current, entry.path):
                 link.props["aria-current"] = "page"
             with link:
                 ui.icon(entry.icon, size="1.2rem").props("aria-hidden=true")
@@ -122,21 +121,7 @@ def page_frame(
         yield frame
 
 
-def require(identity: Identity, role: Role) -> None:
-    """Refuse a page to whom it is not for; call it before anything is read.
-
-    Raises:
-        HTTPException: 403.
-    """
-    if not identity.may(role):
-        raise HTTPException(403, f"this page is for the role {role}: ask an admin")
-
-
 def _icon_button(icon: str, name: str) -> ui.button:
     button = ui.button(icon=icon, color=None).props("flat round dense")
     button.props["aria-label"] = name
     return button
-
-
-def _is_within(path: str, entry: str) -> bool:
-    return path == entry or (entry != "/" and path.startswith(f"{entry}/"))

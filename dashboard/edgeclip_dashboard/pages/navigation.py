@@ -21,6 +21,7 @@ class Entry:
 NAVIGATION: tuple[Entry, ...] = (
     Entry("/", "Live", "sensors"),
     Entry("/map", "Map", "map"),
+    Entry("/review", "Review", "rule", "reviewer"),
     Entry("/devices", "Devices", "router"),
     Entry("/deployments", "Places", "place"),
     Entry("/accounts", "Accounts", "group", "admin"),
@@ -34,9 +35,10 @@ def role_for(path: str, entries: Iterable[Entry] = NAVIGATION) -> Role:
     The guard asks this for every request; what lies under no entry is a viewer's, and a route
     that needs more of its visitor says so itself.
     """
-    above = [entry for entry in entries if _is_under(path, entry.path)]
+    above = [entry for entry in entries if is_under(path, entry.path)]
     return max(above, key=lambda entry: len(entry.path)).role if above else "viewer"
 
 
-def _is_under(path: str, folder: str) -> bool:
+def is_under(path: str, folder: str) -> bool:
+    """Say whether a path is an entry's, or lies below it; `/` has nothing below."""
     return path == folder or (folder != "/" and path.startswith(f"{folder}/"))

@@ -23,7 +23,7 @@ def build_snapshot(view: DetectionView, layers: Layers, places: dict[str, str]) 
     image.props["alt"] = f"Snapshot: {wording.title(view)} at {wording.place(view, places)}"
     overlay = overlay_url(view, layers)
     if overlay is not None:
-        _image(overlay).classes("overlay").props["alt"] = ""
+        _image(overlay).classes("overlay").props["alt"] = "What moved, and where the class is"
 
 
 def _image(url: str) -> ui.element:
@@ -44,8 +44,18 @@ class LayerSwitches:
         self._layers = layers
         self._on_change = on_change
         with ui.element("div").classes("layers"):
-            ui.checkbox("Boxes", value=layers.boxes, on_change=lambda e: self._set(boxes=e.value))
-            ui.checkbox("Heat", value=layers.heat, on_change=lambda e: self._set(heat=e.value))
+            self._switches = [
+                ui.checkbox(
+                    "Boxes", value=layers.boxes, on_change=lambda e: self._set(boxes=e.value)
+                ),
+                ui.checkbox("Heat", value=layers.heat, on_change=lambda e: self._set(heat=e.value)),
+            ]
+
+    def toggle(self) -> None:
+        """Switch both off if one is on, else on."""
+        is_any = self._layers.boxes or self._layers.heat
+        for switch in self._switches:
+            switch.set_value(not is_any)
 
     def _set(self, **changes: bool) -> None:
         self._layers = replace(self._layers, **changes)

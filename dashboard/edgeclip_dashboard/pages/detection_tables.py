@@ -1,0 +1,61 @@
+"""Tables of a detection's page: what people said, and each revision as it arrived."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from nicegui import ui
+
+from edgeclip_dashboard import wording
+from edgeclip_dashboard.detection_history import RevisionView
+from edgeclip_dashboard.pages import parts
+from edgeclip_dashboard.verdicts import GivenVerdict
+
+
+def verdicts_table(verdicts: Sequence[GivenVerdict]) -> None:
+    """Build the history of verdicts, the newest first: it counts."""
+    parts.heading("Verdicts")
+    if not verdicts:
+        ui.label("Nobody has said anything yet.").classes("quiet")
+        return
+    rows = [
+        (
+            f"is {wording.spaced(given.class_name)}" if given.class_name else given.word,
+            given.account_name,
+            wording.utc(given.at),
+            str(given.rev),
+            given.note,
+        )
+        for given in verdicts
+    ]
+    titles = ("verdict", "by", "when", "of revision", "note")
+    parts.table(titles, rows, "Verdicts, the newest first")
+
+
+def revisions_table(revisions: Sequence[RevisionView]) -> None:
+    """Build all revisions, the newest first."""
+    parts.heading("Revisions")
+    titles = (
+        "rev", "received", "phase", "kind", "class", "probability", "margin", "frames",
+        "others", "latency",
+    )  # fmt: skip
+    parts.table(titles, [_row(revision) for revision in revisions], "Revisions, the newest first")
+
+
+def _row(revision: RevisionView) -> tuple[str, ...]:
+    told = revision.detection
+    start = (str(revision.rev), wording.utc(revision.received_at))
+    if told is None:
+        return (*start, "cannot be read by this version", *[""] * 7)
+    others = [(name, p) for name, p in told.top if name != told.class_name]
+    return (
+        *start,
+        told.phase,
+        told.severity,
+        wording.spaced(told.failure or told.class_name or ""),
+        wording.percent(told.probability),
+        "" if told.margin is None else f"{told.margin:.2f}",
+        f"{told.votes.agreeing} of {told.votes.frames}" if told.votes else "",
+        ", ".join(f"{wording.spaced(name)} {wording.percent(p)}" for name, p in others[:3]),
+        f"{told.latency_ms.total:.0f} ms",
+    )

@@ -1,0 +1,143 @@
+"""Buttons and keys for a verdict: right, wrong, or another species, with completion."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from datetime import datetime, timezone
+from typing import Final, Literal
+
+from nicegui import ui
+from nicegui.events import KeyEventArguments
+from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
+
+from edgeclip.errors import DashboardError
+from edgeclip_dashboard import wording
+from edgeclip_dashboard.identity import Identity
+from edgeclip_dashboard.pages.context import PageContext
+from edgeclip_dashboard.verdicts import Said, class_from, give_verdict
+
+KEYS: Final = {"r": "right", "w": "wrong", "o": "other"}
+_TITLES: Final = {"right": "Right", "wrong": "Wrong", "other": "Other species"}
+_ICONS: Final = {"right": "check", "wrong": "close", "other": "edit"}
+
+
+TYPING: Final[list[Literal["input", "select", "button", "textarea"]]] = [
+    "input", "select", "textarea",
+]  # fmt: skip
+"""Where a key is only a letter."""
+
+
+class VerdictButtons:
+    """Three buttons and the form for another species; built inside the current container.
+
+    Args:
+        context: The running dashboard.
+        identity: Who says it.
+        species: The names to complete with, as they are stored.
+        given: Told that a verdict of a detection is stored.
+    """
+
+    def __init__(
+        self,
+        context: PageContext,
+        identity: Identity,
+        species: Iterable[str],
+        given: Callable[[str, Said], Awaitable[None]],
+    ) -> None:
+        self._context = context
+        self._identity = identity
+        self._species = tuple(species)
+        self._given = given
+        self._detection_id = ""
+        self._is_busy = False
+        with ui.element("div").classes("actions verdicts").props('role=group aria-label="Verdict"'):
+            for key, word in KEYS.items():
+                self._button(key, word)
+        self._form = ui.element("form").classes("other-species")
+        self._form.on("submit.prevent", self._name_it)
+        with self._form:
+            self._build_form()
+        self._form.set_visibility(False)
+        ui.keyboard(lambda event: self.press(plain_key(event)), ignore=TYPING, repeating=False)
+
+    def ask(self, detection_id: str) -> None:
+        """Ask about a detection from now on; about none while its id is empty."""
+        self._detection_id = detection_id
+        self._close()
+
+    async def press(self, key: str) -> None:
+        """Do what a key stands for; another than those of `KEYS` does nothing."""
+        if key == "o":
+            self._open()
+        elif key in KEYS:
+            await self._give(Said("right" if key == "r" else "wrong"))
+
+    def _button(self, key: str, word: str) -> None:
+        button = ui.element("button").classes(f"action {word}").props("type=button")
+        button.props["aria-keyshortcuts"] = key
+        button.on("click", lambda: self.press(key))
+        with button:
+            ui.icon(_ICONS[word], size="1.2rem").props("aria-hidden=true")
+            ui.label(_TITLES[word])
+            with ui.element("kbd"):
+                ui.label(key)
+
+    def _build_form(self) -> None:
+        words = [wording.spaced(name) for name in self._species]
+        self._name = ui.input("Which species is it?", autocomplete=words)
+        self._name.props("outlined dense maxlength=64").on("keydown.esc", self._close)
+        with ui.element("button").classes("action primary").props("type=submit"):
+            ui.label("That it is")
+        with ui.element("button").classes("action").props("type=button") as cancel:
+            ui.label("Cancel")
+        cancel.on("click", self._close)
+
+    def _open(self) -> None:
+        self._name.set_value("")
+        self._form.set_visibility(True)
+        self._name.run_method("focus")
+
+    def _close(self) -> None:
+        self._form.set_visibility(False)
+
+    async def _name_it(self) -> None:
+        await self._give(Said("other", class_from(str(self._name.value or ""), self._species)))
+
+    async def _give(self, said: Said) -> None:
+        """Store a verdict; a second key before the first is stored says nothing."""
+        detection_id = self._detection_id
+        if self._is_busy or not detection_id:
+            return
+        self._is_busy = True
+        try:
+            await asyncio.to_thread(
+                store_verdict, self._context.engine, self._identity, detection_id, said
+            )
+            self._context.feed.changed()
+            await self._given(detection_id, said)
+        except (DashboardError, SQLAlchemyError) as error:
+            ui.notify(str(error).splitlines()[0], type="negative")
+        finally:
+            self._is_busy = False
+
+
+def plain_key(event: KeyEventArguments) -> str:
+    """Return a key that went down by itself, in lower case, else an empty string."""
+    modifiers = event.modifiers
+    if not event.action.keydown or modifiers.ctrl or modifiers.alt or modifiers.meta:
+        return ""
+    return str(event.key).lower()
+
+
+def store_verdict(engine: Engine, identity: Identity, detection_id: str, said: Said) -> None:
+    """Give a verdict in a transaction of its own.
+
+    Raises:
+        DashboardError: It cannot be given.
+        SQLAlchemyError: The database cannot be written.
+    """
+    with Session(engine) as session, session.begin():
+        give_verdict(session, identity, detection_id, said, datetime.now(timezone.utc))
