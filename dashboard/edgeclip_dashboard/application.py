@@ -15,19 +15,17 @@ from edgeclip_dashboard.guard import Guard
 from edgeclip_dashboard.headers import SecurityHeaders, security_headers
 from edgeclip_dashboard.inbox import Inbox
 from edgeclip_dashboard.media_route import add_media_route
-from edgeclip_dashboard.pages.accounts import add_accounts_page
 from edgeclip_dashboard.overlays import add_overlay_route
+from edgeclip_dashboard.pages.accounts import add_accounts_page
+from edgeclip_dashboard.pages.activity import add_activity_page
 from edgeclip_dashboard.pages.context import PageContext
 from edgeclip_dashboard.pages.deeds import add_deeds_page
 from edgeclip_dashboard.pages.deployments import add_deployment_pages
-from edgeclip_dashboard.pages.device_list import add_device_list
-from edgeclip_dashboard.pages.device_page import add_device_page
-from edgeclip_dashboard.pages.live import add_live_page
-from edgeclip_dashboard.pages.map_page import add_map_page
 from edgeclip_dashboard.pages.detection import add_detection_page
 from edgeclip_dashboard.pages.device_list import add_device_list
 from edgeclip_dashboard.pages.device_page import add_device_page
 from edgeclip_dashboard.pages.live import add_live_page
+from edgeclip_dashboard.pages.map_page import add_map_page
 from edgeclip_dashboard.pages.review import add_review_page
 from edgeclip_dashboard.pages.sign_in import add_sign_in_pages
 from edgeclip_dashboard.visitors import EveryVisitor, KnownVisitors, Visitors
@@ -78,6 +76,7 @@ def build_application(parts: Parts, started: Callable[[], None]) -> FastAPI:
     add_live_page(context)
     add_detection_page(context)
     add_review_page(context)
+    add_activity_page(context)
     add_device_list(context)
     add_device_page(context)
     add_map_page(context)

@@ -30,6 +30,8 @@ def filter_from(query: QueryParams, base: DetectionFilter = EVERYTHING) -> Detec
     Raises:
         ConfigError: A value is none of its field; the message names it.
     """
+    if any("\0" in value for _, value in query.multi_items()):
+        raise ConfigError("filter: a value has a NUL character: no name has one")
     values: dict[str, Any] = {}
     for name in DetectionFilter.model_fields:
         if name in query:

@@ -55,3 +55,8 @@ def test_what_cannot_be_read_is_told_and_everything_is_shown() -> None:
 
 def test_a_page_that_begins_at_no_detection_is_the_newest() -> None:
     assert asked_from(QueryParams("before=%00")).before is None
+
+
+def test_a_nul_character_is_refused_before_a_database_can() -> None:
+    with pytest.raises(ConfigError, match="NUL"):
+        filter_from(QueryParams("class_names=a&class_names=%00"))

@@ -107,7 +107,7 @@ def test_choosing_in_the_filter_changes_list_and_address_without_a_reload(
     assert browser.value("location.search") == "?light=night"
     browser.elements(".filter input[type=date]")[1].send_keys("01012020")
     eventually(lambda: browser.texts(".species") == [], what="nothing is so old")
-    assert "No detection is so." in browser.text(".nothing")
+    assert "No detection matches" in browser.text(".nothing")
     assert browser.value("window.notReloaded") is True
     browser.keep("live-filter")
     assert browser.console() == []

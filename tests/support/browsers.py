@@ -76,6 +76,10 @@ class Browser:
         """Press keys, one after the other, wherever the focus is."""
         ActionChains(self._driver).send_keys(keys).perform()
 
+    def hover(self, element: WebElement) -> None:
+        """Move the pointer onto an element's middle."""
+        ActionChains(self._driver).move_to_element(element).perform()
+
     def forget(self) -> None:
         """Forget all cookies, such as a chosen theme."""
         self._driver.execute_cdp_cmd("Network.clearBrowserCookies", {})

@@ -67,8 +67,9 @@ class DetectionPage:
             with ui.element("section").classes("panel").props("aria-label=Facts"):
                 self._facts = ui.element("div").classes("facts")
                 if identity.may("reviewer") and history.view.failure is None:
-                    buttons = VerdictButtons(context, identity, choices.species, self._on_given)
-                    buttons.ask(history.view.detection_id)
+                    VerdictButtons(
+                        context, identity, choices.species, self._on_given, with_note=True
+                    ).ask(history.view.detection_id)
                 self._verdicts = ui.element("div").classes("history")
                 self._place = ui.element("div").classes("place-plot")
         self._revisions = ui.element("section").classes("history").props("aria-label=Revisions")

@@ -18,17 +18,18 @@ def verdicts_table(verdicts: Sequence[GivenVerdict]) -> None:
     if not verdicts:
         ui.label("Nobody has said anything yet.").classes("quiet")
         return
+    has_notes = any(given.note for given in verdicts)
     rows = [
         (
             f"is {wording.spaced(given.class_name)}" if given.class_name else given.word,
             given.account_name,
             wording.utc(given.at),
             str(given.rev),
-            given.note,
+            *((given.note,) if has_notes else ()),
         )
         for given in verdicts
     ]
-    titles = ("verdict", "by", "when", "of revision", "note")
+    titles = ("verdict", "by", "when", "rev", *(("note",) if has_notes else ()))
     parts.table(titles, rows, "Verdicts, the newest first")
 
 

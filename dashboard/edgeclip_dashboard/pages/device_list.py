@@ -34,7 +34,7 @@ def add_device_list(context: PageContext) -> None:
 
     @ui.page("/devices")
     async def devices(request: Request) -> None:
-        with page_frame(context, identity_of(request.scope), "Devices", css=(FIELD_CSS,)):
+        with page_frame(context, identity_of(request.scope), "Devices", css=FIELD_CSS):
             await Following(context, read, DeviceList().show).begin()
 
 

@@ -51,7 +51,7 @@ def add_device_page(context: PageContext) -> None:
         if not await asyncio.to_thread(_is_known, context, device_id):
             raise HTTPException(404, "no device of that name has ever spoken here")
         identity = identity_of(request.scope)
-        with page_frame(context, identity, device_id, css=(FIELD_CSS,)):
+        with page_frame(context, identity, device_id, css=FIELD_CSS):
             page = DevicePage(context, device_id)
             await page.begin()
 

@@ -13,10 +13,10 @@ from edgeclip_dashboard.filter_query import EVERYTHING
 from edgeclip_dashboard.filters import DetectionFilter
 from edgeclip_dashboard.pages.choices import Choices
 
-_SEVERITIES: Final = {"any": "alerts and routine", "alert": "alerts", "routine": "routine"}
-_LIGHTS: Final = {"any": "day and night", "day": "day", "night": "night"}
+_SEVERITIES: Final = {"any": "all", "alert": "alerts", "routine": "routine"}
+_LIGHTS: Final = {"any": "all", "day": "day", "night": "night"}
 _REVIEWED: Final = {
-    "any": "reviewed or not", "no": "not reviewed", "yes": "reviewed",
+    "any": "all", "no": "not reviewed", "yes": "reviewed",
     "right": "right", "wrong": "wrong", "other": "other species",
 }  # fmt: skip
 _CONFIDENCES: Final = {0.0: "any"} | {percent / 100: f"{percent} %" for percent in

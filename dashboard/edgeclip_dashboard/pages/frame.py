@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from fastapi import HTTPException
 from nicegui import ui
 
 from edgeclip_dashboard import wording
-from edgeclip_dashboard.identity import Identity
+from edgeclip_dashboard.identity import Identity, Role
 from edgeclip_dashboard.pages.context import THEMES, PageContext
 from edgeclip_dashboard.pages.navigation import NAVIGATION, is_under
 
@@ -36,13 +37,13 @@ class Frame:
     """
 
     def __init__(
-        self, context: PageContext, identity: Identity, title: str, css: tuple[Path, ...]
+        self, context: PageContext, identity: Identity, title: str, css: Path | tuple[Path, ...]
     ) -> None:
         self._context = context
         self._client = ui.context.client
         ui.page_title(f"{title} · edgeclip · {context.settings.project}")
         ui.colors(primary=_GREEN)
-        for file in (_CSS, *css):
+        for file in (_CSS, *((css,) if isinstance(css, Path) else css)):
             ui.add_css(file)
         skip = ui.element("a").classes("skip").props("href=#main")
         with skip:
@@ -106,7 +107,7 @@ class Frame:
 
 @contextmanager
 def page_frame(
-    context: PageContext, identity: Identity, title: str, *, css: tuple[Path, ...] = ()
+    context: PageContext, identity: Identity, title: str, *, css: Path | tuple[Path, ...] = ()
 ) -> Iterator[Frame]:
     """Build a page's frame and enter its content; call it first in a page.
 
@@ -114,11 +115,21 @@ def page_frame(
         context: The running dashboard.
         identity: Who looks; the menu shows what they may.
         title: The page's only `h1`, and its tab's name.
-        css: Files of the page's own rules, beside those of `frame.css`.
+        css: The page's own rules, in one file or several, beside those of `frame.css`.
     """
     frame = Frame(context, identity, title, css)
     with frame.main:
         yield frame
+
+
+def require(identity: Identity, role: Role) -> None:
+    """Refuse a page to whom it is not for; call it before anything is read.
+
+    Raises:
+        HTTPException: 403.
+    """
+    if not identity.may(role):
+        raise HTTPException(403, f"this page is for the role {role}: ask an admin")
 
 
 def _icon_button(icon: str, name: str) -> ui.button:

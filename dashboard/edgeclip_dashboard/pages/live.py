@@ -63,7 +63,7 @@ class LivePage:
         self._asked = asked
         self._found: tuple[DetectionView, ...] = ()
         self._look = Look(asked.layers)
-        self._is_reading = self._is_stale = False
+        self._is_reading = self._is_stale = self._has_shown = False
         self._cards: dict[str, DetectionCard] = {}
         self._build(choices)
 
@@ -77,6 +77,8 @@ class LivePage:
                 with ui.element("div").classes("tools"):
                     FilterBar(self._asked.shown, choices, self._on_filter)
                     LayerSwitches(self._asked.layers, self._on_layers)
+                self._nothing = ui.label("No detection matches this filter.")
+                self._nothing.classes("notice nothing")
                 self._grid = ui.element("div").classes("grid")
                 self._grid.props.update({"role": "feed", "aria-label": "Newest detections"})
                 self._older = ui.element("a").classes("action older")
@@ -90,7 +92,7 @@ class LivePage:
                 self._devices = DevicePanel()
 
     async def begin(self) -> None:
-        """Show what is asked for, before the page goes out."""
+        """Show what is asked for, once it is read."""
         if self._asked.is_everything:
             self.show()
         else:
@@ -162,9 +164,10 @@ class LivePage:
     def _ask(self, asked: Asked) -> None:
         """Show something else, under an address of its own."""
         self._asked = asked
+        self._has_shown = False
         self._look = Look(asked.layers, self._look.surroundings)
         ui.navigate.history.replace(f"?{asked.query()}")
-        self.show()
+        background_tasks.create(self.begin())
 
     def _build_totals(self) -> None:
         totals = ui.element("a").classes("counts")
@@ -177,12 +180,11 @@ class LivePage:
         self._problem = ui.label("").classes("problem")
         self._problem.props["role"] = "alert"
         self._malformed = ui.label("").classes("notice")
+        self._spoken = ui.label("").classes("hidden-text").props("role=log aria-live=assertive")
         with ui.element("div").classes("notice back") as self._back:
             ui.label("Older detections: this list does not grow.")
             with ui.element("a").props("href=/"):
                 ui.label("Back to the newest")
-        self._nothing = ui.label("No detection is so. Show more with another filter.")
-        self._nothing.classes("notice nothing")
         self._empty = ui.element("div").classes("empty")
         with self._empty:
             build_welcome(self._context)
@@ -227,8 +229,18 @@ class LivePage:
                 continue
             with self._grid:
                 card = DetectionCard(view, now, self._look)
+            if self._has_shown:
+                self._announce(view, card)
             card.element.move(self._grid, target_index=position)
             self._cards[view.detection_id] = card
+        self._has_shown = True
+
+    def _announce(self, view: DetectionView, card: DetectionCard) -> None:
+        """Let one that has just come be seen, and an alert be heard by those who hear the page."""
+        card.element.classes("fresh")
+        if view.severity == "alert":
+            place = wording.place(view, self._look.surroundings.places)
+            self._spoken.set_text(f"Alert: {wording.title(view)} at {place}")
 
 
 def build_welcome(context: PageContext) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Final, Literal
 
@@ -38,6 +39,7 @@ class VerdictButtons:
         identity: Who says it.
         species: The names to complete with, as they are stored.
         given: Told that a verdict of a detection is stored.
+        with_note: Whether to ask for a note beside the verdict.
     """
 
     def __init__(
@@ -46,6 +48,8 @@ class VerdictButtons:
         identity: Identity,
         species: Iterable[str],
         given: Callable[[str, Said], Awaitable[None]],
+        *,
+        with_note: bool = False,
     ) -> None:
         self._context = context
         self._identity = identity
@@ -61,6 +65,8 @@ class VerdictButtons:
         with self._form:
             self._build_form()
         self._form.set_visibility(False)
+        self._note = ui.input("Note beside the verdict").props("outlined dense maxlength=1000")
+        self._note.classes("note").set_visibility(with_note)
         ui.keyboard(lambda event: self.press(plain_key(event)), ignore=TYPING, repeating=False)
 
     def ask(self, detection_id: str) -> None:
@@ -113,9 +119,11 @@ class VerdictButtons:
             return
         self._is_busy = True
         try:
+            noted = replace(said, note=str(self._note.value or ""))
             await asyncio.to_thread(
-                store_verdict, self._context.engine, self._identity, detection_id, said
+                store_verdict, self._context.engine, self._identity, detection_id, noted
             )
+            self._note.set_value("")
             self._context.feed.changed()
             await self._given(detection_id, said)
         except (DashboardError, SQLAlchemyError) as error:

@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta, timezone, tzinfo
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy.orm import Session
+
+from dashboard.conftest import NOW
+from edgeclip.contract.detection import Detection
+from edgeclip_dashboard.activity import REST, Sighting, count, read_activity
+from edgeclip_dashboard.filters import DetectionFilter
+from edgeclip_dashboard.identity import Identity
+from edgeclip_dashboard.models_field import Deployment
+from edgeclip_dashboard.verdicts import Said, give_verdict
+from support.dashboards import sample
+
+if TYPE_CHECKING:
+    from dashboard.conftest import Desk
+
+UTC = timezone.utc
+EVERY = DetectionFilter()
+HERE: dict[str, tzinfo | None] = {"ridge": UTC}
+
+
+def _at(day: int, hour: int) -> datetime:
+    return datetime(2026, 5, day, hour, 30, tzinfo=UTC)
+
+
+def _told(seq: int, at: datetime, **changes: Any) -> Detection:
+    told = sample(seq=seq, deployment_id="ridge", **changes)
+    return told.model_copy(update={"time": told.time.model_copy(update={"best_at": at})})
+
+
+def _note_zone(desk: Desk, time_zone: str) -> None:
+    with Session(desk.engine) as session, session.begin():
+        place = session.get(Deployment, "ridge") or Deployment(
+            deployment_id="ridge", name="", camera_model="", setup_by="", habitat="", comments="",
+            updated_at=NOW,
+        )  # fmt: skip
+        place.time_zone = time_zone
+        session.add(place)
+
+
+def test_days_have_no_gap_and_the_most_frequent_comes_first() -> None:
+    sightings = [
+        Sighting("civet", "ridge", _at(1, 3)), Sighting("leopard", "ridge", _at(4, 22)),
+        Sighting("leopard", "ridge", _at(4, 23)),
+    ]  # fmt: skip
+    counted = count(sightings, HERE, "species")
+    assert (counted.days, counted.step_days) == (tuple(date(2026, 5, n) for n in (1, 2, 3, 4)), 1)
+    leopard, civet = counted.series
+    assert (leopard.name, leopard.by_day) == ("leopard", (0, 0, 0, 2))
+    assert (leopard.by_hour[22], leopard.by_hour[23], leopard.total) == (1, 1, 2)
+    assert (civet.by_day, civet.by_hour[3]) == ((1, 0, 0, 0), 1)
+    assert (counted.total, counted.in_utc) == (3, ())
+
+
+def test_many_days_are_counted_by_weeks_that_begin_on_monday() -> None:
+    days = [_at(1, 3) + timedelta(days=n) for n in (0, 2, 3, 200)]
+    counted = count([Sighting("civet", "ridge", at) for at in days], HERE, "species")
+    assert counted.step_days == 7
+    assert counted.days[0] == date(2026, 4, 27)
+    [civet] = counted.series
+    assert (civet.by_day[:2], civet.by_day[-1], sum(civet.by_day)) == ((2, 1), 1, 4)
+
+
+def test_what_goes_beyond_eight_is_counted_together() -> None:
+    names = [f"s{n}" for n in range(10) for _ in range(20 - n)]
+    counted = count([Sighting(name, "ridge", _at(1, 1)) for name in names], HERE, "species")
+    assert [series.name for series in counted.series] == [*(f"s{n}" for n in range(7)), REST]
+    assert counted.series[-1].total == 13 + 12 + 11
+    assert counted.total == len(names)
+
+
+def test_nothing_counted_has_no_days() -> None:
+    counted = count([], HERE, "place")
+    assert (counted.days, counted.series, counted.total) == ((), (), 0)
+
+
+def test_hours_are_those_of_the_place(desk: Desk) -> None:
+    desk.commit(_told(1, _at(1, 22)))
+    _note_zone(desk, "")
+    unknown = read_activity(desk.engine, EVERY, "place")
+    assert unknown.in_utc == ("ridge",)
+    assert unknown.series[0].by_hour[22] == 1
+    _note_zone(desk, "Africa/Nairobi")
+    local = read_activity(desk.engine, EVERY, "place")
+    assert (local.in_utc, local.days) == ((), (date(2026, 5, 2),))
+    assert local.series[0].by_hour[1] == 1
+
+
+def test_a_time_zone_that_nobody_knows_counts_as_none(desk: Desk) -> None:
+    desk.commit(_told(1, _at(1, 22)))
+    _note_zone(desk, "Mars/Olympus")
+    assert read_activity(desk.engine, EVERY, "species").in_utc == ("ridge",)
+
+
+def test_a_persons_word_counts_before_the_devices(desk: Desk) -> None:
+    told = [_told(seq, _at(1, seq)) for seq in (1, 2, 3)]
+    desk.commit(*told)
+    said = (Said("right"), Said("wrong"), Said("other", "civet"))
+    with Session(desk.engine) as session, session.begin():
+        for one, word in zip(told, said, strict=True):
+            give_verdict(session, Identity("anna", "reviewer"), one.detection_id, word, NOW)
+    counted = read_activity(desk.engine, EVERY, "species")
+    assert {series.name: series.total for series in counted.series} == {"leopard": 1, "civet": 1}
+
+
+def test_failures_tests_and_what_was_taken_back_do_not_count(desk: Desk) -> None:
+    failed = {"class_name": None, "probability": None, "failure": "engine_failed", "votes": None}
+    desk.commit(
+        _told(1, _at(1, 1), **failed), _told(2, _at(1, 2), phase="retract"),
+        _told(3, _at(1, 3), test=True), _told(4, _at(1, 4)),
+    )  # fmt: skip
+    assert read_activity(desk.engine, EVERY, "species").series[0].by_hour[4] == 1
+    assert read_activity(desk.engine, EVERY, "species").total == 1
