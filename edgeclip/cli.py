@@ -1,4 +1,4 @@
-"""`edgeclip`: look at labelled images, train an adapter, evaluate a pack, print a recipe."""
+"""`edgeclip`: look at labelled images, train an adapter, evaluate a pack, use it on archives."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import typer
 
 from edgeclip import cli_cache, cli_data, cli_pack
 from edgeclip.cli_evaluate import evaluate
+from edgeclip.cli_predict import predict
 from edgeclip.cli_recipe import recipe
 from edgeclip.cli_train import train
 from edgeclip.command_line import run_application
@@ -25,6 +26,7 @@ app.add_typer(cli_pack.app, name="pack")
 app.command()(train)
 app.command()(recipe)
 app.command()(evaluate)
+app.command()(predict)
 
 
 def main() -> None:

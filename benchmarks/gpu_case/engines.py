@@ -17,12 +17,12 @@ from edgeclip.contract.binding import slots_to_bind
 from edgeclip.contract.bundle import BundleManifest, read_bundle
 from edgeclip.contract.cuda_memory import CudaMemory
 from edgeclip.contract.engine_gate import Outputs, engine_parity
+from edgeclip.contract.engine_host import EngineHost
 from edgeclip.contract.engine_key import Precision
 from edgeclip.contract.engine_runner import EngineRunner
 from edgeclip.packs import Pack, load_pack
 from edgeclip_export.config import EngineConfig
 from edgeclip_export.engine_files import prepare_engine
-from edgeclip_export.engine_verify import EngineHost
 from edgeclip_export.progress import SilentProgress
 from edgeclip_export.tensorrt_runtime import module_name
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from edgeclip.contract.binding import slots_to_bind
 from edgeclip.contract.bundle import BundleManifest, find_pack, read_bundle
+from edgeclip.contract.engine_host import EngineHost
 from edgeclip.contract.engine_record import keep_benchmark
 from edgeclip.errors import ConfigError
 from edgeclip.packs import load_pack
@@ -20,7 +21,6 @@ from edgeclip_export.bandwidth import floor_ms, memory_gb_s
 from edgeclip_export.benchmark_result import BenchmarkResult
 from edgeclip_export.board import Board, read_board
 from edgeclip_export.config import BenchmarkConfig
-from edgeclip_export.engine_verify import EngineHost
 from edgeclip_export.latency import Latency, measure
 from edgeclip_export.own_backends import OwnBackend, OwnSettings, open_backends
 from edgeclip_export.rival_calls import Rivals

@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgeclip.contract.binding import slots_to_bind
 from edgeclip.contract.bundle import BundleManifest, PackRef
-from edgeclip.contract.cuda_memory import CudaMemory
 from edgeclip.contract.engine_faults import keep_failure, keep_parity
 from edgeclip.contract.engine_gate import EngineParity, Outputs, engine_parity
-from edgeclip.contract.engine_key import EngineSidecar, Machine, Runtime, survey_engines
+from edgeclip.contract.engine_host import EngineHost
+from edgeclip.contract.engine_key import EngineSidecar
 from edgeclip.contract.engine_runner import EngineRunner
-from edgeclip.contract.gpu import Gpu, find_gpu
 from edgeclip.contract.plurals import counted
-from edgeclip.contract.requires import require_runtime
-from edgeclip.contract.tensorrt_api import TensorRtApi, load_tensorrt
-from edgeclip.errors import BackendError, BundleMismatchError, SetupError
+from edgeclip.errors import BackendError
 from edgeclip.packs import load_pack
 from edgeclip_export.checks import Check
 
@@ -30,40 +25,6 @@ YOURS = "frames of yours"
 """What checks on a user's own frames are called."""
 
 _COMPARED = ("image_features", "probabilities")
-
-
-@dataclass(frozen=True)
-class EngineHost:
-    """A runtime with its GPU, or what stands in for them.
-
-    Attributes:
-        runtime: `tensorrt` or `tensorrt_rtx`.
-        api: The accessor of its module.
-        find: Asks for the GPU.
-        memory: Opens the GPU's memory.
-    """
-
-    runtime: Runtime
-    api: Any
-    find: Callable[[], Gpu | None] = find_gpu
-    memory: Callable[[], CudaMemory] = CudaMemory
-
-    @staticmethod
-    def of(runtime: Runtime) -> EngineHost:
-        """Return a runtime that is imported at its first use."""
-        return EngineHost(runtime, TensorRtApi(partial(load_tensorrt, (runtime,))))
-
-    def machine(self) -> Machine:
-        """Return what an engine must have been built for.
-
-        Raises:
-            SetupError: The runtime cannot be imported, or there is no GPU.
-        """
-        version = str(self.api.__version__)
-        gpu = self.find()
-        if gpu is None:
-            raise SetupError(f"{self.runtime} {version} is here, but no GPU that its driver knows")
-        return Machine.of(self.runtime, version, gpu)
 
 
 @dataclass(frozen=True)
@@ -96,16 +57,7 @@ def open_engine(bundle: Path, manifest: BundleManifest, host: EngineHost) -> Ope
         BundleMismatchError: The bundle has no engine for this machine, or needs another version.
         BackendError: The engine cannot be loaded.
     """
-    machine = host.machine()
-    require_runtime(manifest.requires, machine.runtime, machine.runtime_version)
-    survey = survey_engines(bundle, manifest, machine)
-    if not survey.fitting:
-        refused = "".join(f" ({name}: {reason})" for name, reason in survey.refused.items())
-        raise BundleMismatchError(
-            f"{bundle} has no engine of {host.runtime} for this machine{refused}: run"
-            f" `edgeclip-export engine {bundle}` here"
-        )
-    engine, sidecar = survey.fitting[0]
+    engine, sidecar = host.engine_of(bundle, manifest)
     data, memory = engine.read_bytes(), host.memory()
     try:
         free = memory.free_bytes()

@@ -12,11 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeclip.contract.bundle import BundleManifest
+from edgeclip.contract.engine_host import EngineHost
 from edgeclip.contract.engine_key import EngineSidecar
 from edgeclip.contract.requires import require_runtime
 from edgeclip.contract.slots import GRAPH_OUTPUTS
 from edgeclip.errors import BundleMismatchError, SetupError
-from edgeclip_export.engine_verify import EngineHost, open_engine
+from edgeclip_export.engine_verify import open_engine
 from edgeclip_export.ort_graph import OrtGraph, load_onnxruntime
 
 BUNDLE = "this bundle"

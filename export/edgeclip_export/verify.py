@@ -15,12 +15,13 @@ from edgeclip.contract.bundle import (
     read_pack_at,
 )
 from edgeclip.contract.engine_gate import Outputs
+from edgeclip.contract.engine_host import EngineHost
 from edgeclip.contract.requires import require_runtime
 from edgeclip.errors import BackendError, BundleMismatchError, ParityError, SetupError
 from edgeclip.packs import load_pack
 from edgeclip_export.checks import Check, Checklist
 from edgeclip_export.differences import golden_checks, golden_features
-from edgeclip_export.engine_verify import YOURS, EngineHost, Further, engine_checks
+from edgeclip_export.engine_verify import YOURS, Further, engine_checks
 from edgeclip_export.ort_graph import OrtGraph, load_onnxruntime
 from edgeclip_export.real_frames import real_frames
 from edgeclip_export.sign import read_signed_bundle

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from edgeclip.contract.bundle import read_bundle
+from edgeclip.contract.engine_host import EngineHost
 from edgeclip.contract.engine_key import Machine, Precision, checked_sidecar
 from edgeclip.contract.gpu import Gpu
 from edgeclip.contract.tensorrt_api import TensorRtApi
@@ -19,7 +20,6 @@ from edgeclip_export.benchmark import run_benchmark
 from edgeclip_export.benchmark_result import BenchmarkResult
 from edgeclip_export.board import Board
 from edgeclip_export.config import BenchmarkConfig
-from edgeclip_export.engine_verify import EngineHost
 from edgeclip_export.latency import Latency
 from edgeclip_export.own_backends import BUNDLE
 from support.cuda_stand_in import FakeDriver, memory

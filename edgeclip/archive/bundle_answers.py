@@ -1,0 +1,200 @@
+"""A bundle that answers by ONNX Runtime on the CPU, or by its engine on a GPU."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+from zipfile import BadZipFile
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load_file
+
+from edgeclip.archive.answering import Answer, Answerer, Asked, Facts, as_answers
+from edgeclip.contract.binding import slots_to_bind
+from edgeclip.contract.bundle import BundleManifest, find_pack, read_bundle, read_bundled_pack
+from edgeclip.contract.engine_gate import Outputs, engine_parity
+from edgeclip.contract.engine_host import EngineHost
+from edgeclip.contract.engine_key import Runtime
+from edgeclip.contract.engine_runner import EngineRunner
+from edgeclip.contract.pack import GOLDEN_FILE, TENSORS_FILE, PackManifest
+from edgeclip.errors import BackendError, BundleMismatchError, ConfigError, PackError, SetupError
+
+Slots = Mapping[str, NDArray[np.float32]]
+_WANTED = ("image_features", "probabilities")
+_HOSTS: tuple[Runtime, ...] = ("tensorrt", "tensorrt_rtx")
+
+
+class Runner(Protocol):
+    """Computes `_WANTED` of views, with a pack's tensors bound."""
+
+    @property
+    def name(self) -> str:
+        """Runtime and precision."""
+
+    def run(self, views: NDArray[np.uint8]) -> Outputs:
+        """Return features and probabilities.
+
+        Raises:
+            BackendError: The runtime failed.
+        """
+
+
+def open_bundle(asked: Asked) -> Answerer:
+    """Return a bundle on its runtime; see `open_answerer`."""
+    if asked.backend == "torch":
+        raise ConfigError(f"--backend torch runs packs, and {asked.path} is a bundle")
+    if asked.backbone or asked.pretrained:
+        raise ConfigError("--backbone and --pretrained belong to a pack; a bundle has its encoder")
+    manifest = read_bundle(asked.path)
+    pack = read_bundled_pack(asked.path, manifest, asked.task)
+    folder = asked.path / find_pack(manifest, asked.task).path
+    slots = slots_to_bind(manifest, _tensors(folder / TENSORS_FILE))
+    answers = BundleAnswers(pack, _runner(asked, manifest, slots))
+    answers.check(folder, manifest)
+    return answers
+
+
+class BundleAnswers:
+    """One pack of a bundle on a runtime."""
+
+    def __init__(self, manifest: PackManifest, runner: Runner) -> None:
+        self._manifest, self._runner = manifest, runner
+
+    @property
+    def manifest(self) -> PackManifest:
+        """Of the pack."""
+        return self._manifest
+
+    @property
+    def name(self) -> str:
+        """Pack, version and runtime."""
+        return f"{self._manifest.task}@{self._manifest.version} {self._runner.name}"
+
+    def answer(self, views: NDArray[np.uint8], facts: Sequence[Facts]) -> list[Answer]:
+        """Return an answer for each view; see `Answerer`."""
+        del facts
+        return as_answers(self._runner.run(views).probabilities, self._manifest)
+
+    def check(self, folder: Path, bundle: BundleManifest) -> None:
+        """Compare the golden outputs: some runtimes compute nonsense.
+
+        Raises:
+            PackError: The golden outputs cannot be read.
+            BackendError: They come out otherwise.
+        """
+        images, golden = _golden(folder / GOLDEN_FILE)
+        parity = engine_parity(golden, self._runner.run(images), self._manifest, bundle.tolerance)
+        if problems := parity.problems(bundle.tolerance):
+            raise BackendError(
+                f"{self._runner.name} does not compute what the exporter did:"
+                f" {'; '.join(problems)}: export the bundle again, or use another --backend"
+            )
+
+
+def _runner(asked: Asked, manifest: BundleManifest, slots: Slots) -> Runner:
+    """Return the runtime that was asked for; auto prefers an engine of this machine."""
+    if asked.backend == "onnxruntime":
+        return OnnxRunner(asked.path, manifest, slots)
+    failures: list[Exception] = []
+    for runtime in _HOSTS:
+        try:
+            return engine_runner(asked.path, manifest, slots, EngineHost.of(runtime))
+        except (SetupError, BundleMismatchError) as error:
+            failures.append(error)
+    if asked.backend == "tensorrt":
+        raise failures[0]
+    return OnnxRunner(asked.path, manifest, slots)
+
+
+class OnnxRunner:
+    """ONNX Runtime, one thread a call: the parts of an archive share the cores."""
+
+    name = "onnxruntime fp32"
+
+    def __init__(self, bundle: Path, manifest: BundleManifest, slots: Slots) -> None:
+        try:
+            import onnxruntime
+        except ImportError as error:
+            raise SetupError(
+                "ONNX Runtime is not installed: pip install 'edgeclip[cpu]'"
+            ) from error
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        path = bundle / manifest.graph_for("onnxruntime").file
+        self._slots = dict(slots)
+        try:
+            self._session: Any = onnxruntime.InferenceSession(
+                str(path), options, providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:  # ONNX Runtime's errors share no base class
+            raise BackendError(f"ONNX Runtime cannot load {path}: export the bundle again") from (
+                error
+            )
+
+    def run(self, views: NDArray[np.uint8]) -> Outputs:
+        """Return features and probabilities; see `Runner`."""
+        try:
+            found = self._session.run(list(_WANTED), {"images": views, **self._slots})
+        except Exception as error:  # ONNX Runtime's errors share no base class
+            said = (str(error).splitlines() or [type(error).__name__])[0][:200]
+            raise BackendError(f"ONNX Runtime failed on a batch {views.shape} ({said})") from error
+        return Outputs(*found)
+
+
+class GpuRunner:
+    """An engine on the GPU, one batch at a time."""
+
+    def __init__(self, runner: EngineRunner, name: str) -> None:
+        self._engine, self.name = runner, name
+        self._lock = threading.Lock()
+
+    def run(self, views: NDArray[np.uint8]) -> Outputs:
+        """Return features and probabilities; see `Runner`."""
+        most = self._engine.most_images
+        with self._lock:
+            parts = [
+                self._engine.run(views[first : first + most], _WANTED)
+                for first in range(0, len(views), most)
+            ]
+        return Outputs(*(np.concatenate([part[name] for part in parts]) for name in _WANTED))
+
+
+def engine_runner(
+    bundle: Path, manifest: BundleManifest, slots: Slots, host: EngineHost
+) -> GpuRunner:
+    """Return a bundle's engine with a pack bound.
+
+    Raises:
+        SetupError: Runtime, driver or GPU is missing.
+        BundleMismatchError: There is no engine for this machine.
+        BackendError: The engine cannot be loaded.
+    """
+    path, sidecar = host.engine_of(bundle, manifest)
+    memory = host.memory()
+    try:
+        runner = EngineRunner(path.read_bytes(), str(path), host.api, memory)
+    except BaseException:
+        memory.close()
+        raise
+    runner.bind(slots)
+    return GpuRunner(runner, f"{host.runtime} {sidecar.made_from.precision}")
+
+
+def _tensors(path: Path) -> dict[str, NDArray[np.float32]]:
+    try:
+        return load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise PackError(f"{path} cannot be read ({error}): copy the bundle again") from error
+
+
+def _golden(path: Path) -> tuple[NDArray[np.uint8], Outputs]:
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            return arrays["images"], Outputs(*(arrays[name] for name in _WANTED))
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
+        raise PackError(f"{path} cannot be read ({error}): export the bundle again") from error

@@ -1,0 +1,118 @@
+"""All parts of an archive that are missing, by the machines of a Ray cluster (Ray Data).
+
+Each machine opens the archive and the pack by itself, so both must lie at the same path or URL for
+all of them. The records come back, and are written by the machine that was asked: the same files as
+without a cluster.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from edgeclip.archive.journal import Journal
+from edgeclip.archive.records import Record
+from edgeclip.archive.stores import Listed
+from edgeclip.errors import SetupError
+
+_HERE = "local"
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """Where Ray runs.
+
+    Attributes:
+        address: `auto` for the cluster of this machine, `local` for one of its own, or HOST:PORT.
+        workers: How many processes answer at once; None: one a core.
+    """
+
+    address: str
+    workers: int | None = None
+
+
+def run_on_cluster(
+    journal: Journal,
+    make_work: Callable[[], Any],
+    cluster: Cluster,
+    advance: Callable[[int], None],
+) -> None:
+    """Do what is missing; see `run_here`.
+
+    Args:
+        journal: Takes the parts.
+        make_work: Makes a `PartWork`; called once in each worker's process.
+        cluster: Where.
+        advance: Told how many images are done.
+
+    Raises:
+        SetupError: Ray is not installed, or there is no cluster at that address.
+        BackendError: The runtime failed in a worker.
+    """
+    ray = _ray()
+    own = cluster.address == _HERE
+    try:
+        ray.init(
+            address=None if own else cluster.address,
+            log_to_driver=False,
+            logging_level="error",
+            include_dashboard=False if own else None,
+            num_cpus=cluster.workers if own else None,
+        )
+    except (ConnectionError, ValueError) as error:
+        raise SetupError(
+            f"--cluster {cluster.address}: no Ray cluster answers there: start one with `ray start"
+            " --head`, or use --cluster local"
+        ) from error
+    try:
+        _run(ray, journal, make_work, cluster, advance)
+    finally:
+        ray.shutdown()
+
+
+def _run(
+    ray: Any,
+    journal: Journal,
+    make_work: Callable[[], Any],
+    cluster: Cluster,
+    advance: Callable[[int], None],
+) -> None:
+    ray.data.DataContext.get_current().enable_progress_bars = False
+    workers = cluster.workers or max(int(ray.cluster_resources().get("CPU", 1)), 1)
+    missing = journal.missing()
+    rows = [
+        {"part": part, "images": [vars(image) for image in images]}
+        for part, images in journal.listed(missing)
+    ]
+    if not rows:
+        return
+    parts = ray.data.from_items(rows, override_num_blocks=len(rows))
+    done = parts.map(
+        _PartWorker, fn_constructor_args=[make_work], concurrency=(1, min(workers, len(rows)))
+    )
+    for row in done.iter_rows():
+        records = [Record.model_validate_json(line) for line in row["records"]]
+        journal.write(int(row["part"]), records)
+        advance(len(records))
+
+
+class _PartWorker:
+    """One worker's process: opens archive and pack once, then does part after part."""
+
+    def __init__(self, make_work: Callable[[], Any]) -> None:
+        self._work = make_work()
+
+    def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
+        images = [Listed(**image) for image in row["images"]]
+        records = self._work.do(images, lambda _: None)
+        return {"part": row["part"], "records": [r.model_dump_json() for r in records]}
+
+
+def _ray() -> Any:
+    try:
+        import ray
+        import ray.data
+    except ImportError as error:
+        raise SetupError("Ray is not installed: pip install 'edgeclip[cluster]'") from error
+    return ray

@@ -1,0 +1,194 @@
+"""The folder of a run over an archive: its plan, its list of images, and a file a finished part.
+
+    plan.json            what run this is: archive, pack, options, how many images
+    list.jsonl           every image, in order: a part is a number of consecutive lines
+    parts/0000012.jsonl  the records of a part, written whole or not at all
+
+A run that was killed goes on with the parts that are missing, and ends with the same files: what is
+computed for a part depends on the part alone.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from edgeclip.archive.records import Record
+from edgeclip.archive.stores import ImageStore, Listed
+from edgeclip.contract.files import write_bytes, write_text
+from edgeclip.errors import ConfigError, DataError, SetupError
+
+PLAN_FILE, LIST_FILE, PARTS = "plan.json", "list.jsonl", "parts"
+PART_IMAGES = 256  # some seconds of one core: what a run that is killed does again
+_SHOWN = 3
+
+
+class Plan(BaseModel):
+    """What must be the same for a run to be continued.
+
+    Attributes:
+        format: Of the folder.
+        archive: As it was named.
+        answerer: Pack, version and runtime.
+        pack_sha256: Of the pack's, set's or bundle's manifest.
+        options: What else decides the records.
+        part_images: How many a part has; the last has what is left.
+        images: How many the list has.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: Literal[1] = 1
+    archive: str
+    answerer: str
+    pack_sha256: str
+    options: dict[str, str]
+    part_images: int = Field(PART_IMAGES, ge=1)
+    images: int
+
+    @property
+    def parts(self) -> int:
+        """How many parts there are."""
+        return -(-self.images // self.part_images)
+
+    def differences(self, now: Plan) -> list[str]:
+        """Return what differs from the run that is asked for now, for a person."""
+        found = []
+        for what in ("archive", "answerer", "pack_sha256", "part_images"):
+            before, after = getattr(self, what), getattr(now, what)
+            if before != after:
+                found.append(f"{what} was {before}, is {after}")
+        for name in sorted({*self.options, *now.options}):
+            before, after = self.options.get(name), now.options.get(name)
+            if before != after:
+                found.append(f"{name} was {before}, is {after}")
+        return found
+
+
+class Journal:
+    """The files of a run.
+
+    Args:
+        folder: With a plan.
+        plan: That plan.
+    """
+
+    def __init__(self, folder: Path, plan: Plan) -> None:
+        self._folder, self.plan = folder, plan
+
+    def done_images(self) -> int:
+        """Return how many images the finished parts have."""
+        own, missing = self.plan.part_images, self.missing()
+        last = self.plan.images - own * (self.plan.parts - 1)
+        return self.plan.images - sum(last if p == self.plan.parts - 1 else own for p in missing)
+
+    def missing(self) -> list[int]:
+        """Return the numbers of the parts that are not done."""
+        done = {path.stem for path in (self._folder / PARTS).glob("*.jsonl")}
+        return [part for part in range(self.plan.parts) if f"{part:07d}" not in done]
+
+    def listed(self, parts: Sequence[int]) -> Iterator[tuple[int, list[Listed]]]:
+        """Yield the images of parts, which are given in growing order."""
+        wanted = set(parts)
+        with (self._folder / LIST_FILE).open(encoding="utf-8") as lines:
+            for part in range(self.plan.parts):
+                own = [line for _, line in zip(range(self.plan.part_images), lines, strict=False)]
+                if part in wanted:
+                    yield part, [Listed(**json.loads(line)) for line in own]
+
+    def write(self, part: int, records: Sequence[Record]) -> None:
+        """Write a finished part, whole or not at all.
+
+        Raises:
+            SetupError: The disk is full, or the folder is gone.
+        """
+        text = "".join(f"{record.model_dump_json()}\n" for record in records)
+        try:
+            write_bytes(self._part(part), text.encode())
+        except OSError as error:
+            raise SetupError(
+                f"{self._folder} cannot be written ({error.strerror}): make room, then run the"
+                " same command again to go on"
+            ) from error
+
+    def records(self) -> Iterator[Record]:
+        """Yield all records in the order of the list.
+
+        Raises:
+            DataError: A part is missing or damaged.
+        """
+        for part in range(self.plan.parts):
+            path = self._part(part)
+            try:
+                with path.open(encoding="utf-8") as lines:
+                    for line in lines:
+                        yield Record.model_validate_json(line)
+            except (OSError, ValidationError) as error:
+                raise DataError(
+                    f"{path} is missing or damaged: delete it, and run the same command again"
+                ) from error
+
+    def _part(self, part: int) -> Path:
+        return self._folder / PARTS / f"{part:07d}.jsonl"
+
+
+def open_journal(folder: Path, store: ImageStore, plan: Plan) -> Journal:
+    """Return a run's files: those of the interrupted one, or new ones with a new list.
+
+    Args:
+        folder: Where they lie.
+        store: Is listed where the run is new.
+        plan: Of the run that is asked for; its number of images is filled in.
+
+    Raises:
+        ConfigError: The folder holds another run.
+        DataError: The archive cannot be listed.
+        SetupError: The folder cannot be written.
+    """
+    earlier = _earlier(folder)
+    if earlier is not None:
+        if found := earlier.differences(plan):
+            more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
+            raise ConfigError(
+                f"{folder} holds another run ({'; '.join(found[:_SHOWN])}{more}): run what it was,"
+                " choose another --out, or add --overwrite"
+            )
+        return Journal(folder, earlier)
+    try:
+        (folder / PARTS).mkdir(parents=True, exist_ok=True)
+        for left in (folder / PARTS).iterdir():
+            left.unlink()  # of a run whose plan was never written
+        images = _write_list(folder / LIST_FILE, store)
+        complete = plan.model_copy(update={"images": images})
+        write_text(folder / PLAN_FILE, complete.model_dump_json(indent=2) + "\n")
+    except OSError as error:
+        raise SetupError(f"{folder} cannot be written ({error.strerror}): check --out") from error
+    return Journal(folder, complete)
+
+
+def _write_list(path: Path, store: ImageStore) -> int:
+    """Write the list; it counts once the plan is there. Return how many images it has."""
+    count = 0
+    with path.open("w", encoding="utf-8") as file:
+        for listed in store.images():
+            file.write(json.dumps(asdict(listed), ensure_ascii=True) + "\n")
+            count += 1
+        file.flush()
+        os.fsync(file.fileno())
+    return count
+
+
+def _earlier(folder: Path) -> Plan | None:
+    path = folder / PLAN_FILE
+    if not path.is_file():
+        return None
+    try:
+        return Plan.model_validate_json(path.read_bytes())
+    except (OSError, ValidationError) as error:
+        raise ConfigError(f"{path} is no plan of this software: add --overwrite") from error

@@ -1,0 +1,116 @@
+"""MegaDetector's results JSON, format 1.6, which Timelapse, AddaxAI and zamba read.
+
+Without a detector the box is the whole frame, and its confidence the probability that the image is
+not blank; a processed image that is surely blank has no detection, a failure has null.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import IO, Any
+
+from edgeclip.archive.about import About
+from edgeclip.archive.index import Row
+
+FORMAT_VERSION = "1.6"
+_CATEGORIES = {"1": "animal", "2": "person", "3": "vehicle"}
+_CATEGORY_OF = {"human": "2", "vehicle": "3"}  # all other kinds are shown as animals
+_NUMBER_OF = {name: number for number, name in _CATEGORIES.items()}
+_LEAST_CONFIDENCE = 0.005
+_WHOLE = (0.0, 0.0, 1.0, 1.0)
+_PARTS_OF_NAME = 2
+
+
+def megadetector_json(rows: Iterable[Row], about: About, file: IO[str]) -> None:
+    """Write all images, one a line, in the order of the list.
+
+    Args:
+        rows: Images.
+        about: The run.
+        file: UTF-8.
+    """
+    head = json.dumps(_head(about), ensure_ascii=False, indent=1)
+    file.write(f'{head[:-2]},\n "images": [')
+    for number, row in enumerate(rows):
+        file.write(",\n" if number else "\n")
+        file.write(json.dumps(_image(row, about), ensure_ascii=False))
+    file.write("\n ]\n}\n")
+
+
+def _head(about: About) -> dict[str, Any]:
+    manifest = about.manifest
+    first = next(iter(manifest.thresholds.values()))
+    return {
+        "info": {
+            "format_version": FORMAT_VERSION,
+            "detector": "edgeclip: whole frames, or boxes of the detector that was given",
+            "classifier": f"edgeclip {about.answerer} ({about.pack_sha256[:12]})",
+            "classifier_metadata": {"typical_classification_threshold": first.on},
+        },
+        "detection_categories": _CATEGORIES,
+        "classification_categories": dict(enumerate_text(manifest.class_names)),
+        "classification_category_descriptions": {
+            str(i): _description(each.name, each.scientific_name)
+            for i, each in enumerate(manifest.classes)
+        },
+    }
+
+
+def enumerate_text(names: Sequence[str]) -> list[tuple[str, str]]:
+    """Return names with their numbers as text, from 0."""
+    return [(str(number), name) for number, name in enumerate(names)]
+
+
+def _description(name: str, scientific_name: str | None) -> str:
+    """Return `kingdom;phylum;class;order;family;genus;species;common name`, as SpeciesNet does."""
+    words = (scientific_name or "").lower().split()
+    genus = words[0] if words else ""
+    species = words[1] if len(words) >= _PARTS_OF_NAME else ""
+    return ";".join(["", "", "", "", "", genus, species, name])
+
+
+def _image(row: Row, about: About) -> dict[str, Any]:
+    record = row.record
+    if record.failure is not None:
+        return {"file": record.file, "failure": record.failure, "detections": None}
+    facts: dict[str, Any] = {
+        "file": record.file,
+        "detections": _detections(row, about),
+        "datetime": record.taken_at.strftime("%Y-%m-%d %H:%M:%S") if record.taken_at else None,
+        "width": record.width,
+        "height": record.height,
+        "seq_id": row.sequence,
+    }
+    return {key: value for key, value in facts.items() if value is not None}
+
+
+def _detections(row: Row, about: About) -> list[dict[str, Any]]:
+    record = row.record
+    if record.boxes:
+        return [
+            _detection(_NUMBER_OF[b.category], b.confidence, b.box, b.probabilities)
+            for b in record.boxes
+        ]
+    confidence = about.presence(record.probabilities)
+    if confidence < _LEAST_CONFIDENCE:
+        return []
+    best = max(
+        (i for i in range(len(record.probabilities)) if about.kind(i) != "blank"),
+        key=lambda i: record.probabilities[i],
+        default=0,
+    )
+    category = _CATEGORY_OF.get(about.kind(best), "1")
+    return [_detection(category, confidence, _WHOLE, record.probabilities)]
+
+
+def _detection(
+    category: str, confidence: float, box: Sequence[float], probabilities: Sequence[float]
+) -> dict[str, Any]:
+    order = sorted(range(len(probabilities)), key=lambda i: (-probabilities[i], i))
+    return {
+        "category": category,
+        "conf": float(confidence),
+        "bbox": [round(float(side), 5) for side in box],
+        "classifications": [[str(i), float(probabilities[i])] for i in order],
+    }

@@ -1,0 +1,143 @@
+"""One part of an archive: read, look, answer; what comes out depends on the part alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeclip.archive.answering import Answer, Answerer
+from edgeclip.archive.looking import Looking, Seen
+from edgeclip.archive.records import DIGITS, BoxRecord, Category, Record
+from edgeclip.archive.stores import ImageStore, Listed
+from edgeclip.contract.preprocess_spec import Box
+from edgeclip.errors import DataError
+from edgeclip.labels.times import parse_time
+
+BATCH = 32
+_READERS = 2  # so that a disk or a bucket is waited for beside the computing
+
+
+@dataclass(frozen=True)
+class Given:
+    """A box that a detector gave."""
+
+    box: Box
+    confidence: float
+    category: Category
+
+
+GivenBoxes = Callable[[str], Sequence[Given]]
+"""The boxes of an image, by its name in the archive."""
+
+
+@dataclass(frozen=True)
+class PartWork:
+    """What a part needs; used by several threads at once.
+
+    Attributes:
+        store: Gives bytes.
+        looking: Makes views of them.
+        answerer: Answers for views.
+        boxes: A detector's, or a function that gives none.
+        facts: What is known of all images, for the static keys of a set.
+    """
+
+    store: ImageStore
+    looking: Looking
+    answerer: Answerer
+    boxes: GivenBoxes
+    facts: Mapping[str, str]
+
+    def do(self, images: Sequence[Listed], advance: Callable[[int], None]) -> list[Record]:
+        """Return the records of a part, in its order.
+
+        Args:
+            images: Of the part.
+            advance: Told how many are done since the last call.
+
+        Raises:
+            BackendError: The runtime failed.
+        """
+        records: list[Record] = []
+        with ThreadPoolExecutor(_READERS) as readers:
+            looked = readers.map(self._look, images)
+            for batch in _batches(zip(images, looked, strict=True)):
+                records += self._answered(batch)
+                advance(len(batch))
+        return records
+
+    def _look(self, image: Listed) -> Seen | DataError:
+        boxes = [given.box for given in self.boxes(image.name)]
+        try:
+            return self.looking.look(image.name, self.store.read(image.name), boxes)
+        except DataError as error:
+            return error
+
+    def _answered(self, batch: Sequence[tuple[Listed, Seen | DataError]]) -> list[Record]:
+        views = [seen.views for _, seen in batch if isinstance(seen, Seen)]
+        answers: Iterator[Answer] = iter(())
+        if views:
+            stacked = np.concatenate(views)
+            answers = iter(self.answerer.answer(stacked, [self.facts] * len(stacked)))
+        return [self._record(image, seen, answers) for image, seen in batch]
+
+    def _record(self, image: Listed, seen: Seen | DataError, answers: Iterator[Answer]) -> Record:
+        place = image.location or str(PurePosixPath(image.name).parent)
+        location = "" if place == "." else place
+        if isinstance(seen, DataError):
+            return Record(
+                file=image.name, location=location, sequence=image.sequence, failure=str(seen)
+            )
+        own = [next(answers) for _ in seen.views]
+        surest = max(own, key=self._sure)
+        told_at = parse_time(image.time, self.looking.zone) if image.time else None
+        return Record(
+            file=image.name,
+            location=location,
+            sequence=image.sequence,
+            width=seen.width,
+            height=seen.height,
+            taken_at=told_at or seen.taken_at,
+            infrared=seen.infrared,
+            probabilities=_rounded(surest.probabilities),
+            pack=surest.pack,
+            boxes=self._boxes(image.name, own[1:]),
+        )
+
+    def _sure(self, answer: Answer) -> float:
+        """Return how sure an answer is of a target, as the device chooses between two views."""
+        names, targets = self.answerer.manifest.class_names, self.answerer.manifest.targets
+        return max(float(answer.probabilities[names.index(name)]) for name in targets)
+
+    def _boxes(self, name: str, crops: Sequence[Answer]) -> tuple[BoxRecord, ...]:
+        return tuple(
+            BoxRecord(
+                box=given.box,
+                confidence=given.confidence,
+                category=given.category,
+                probabilities=_rounded(answer.probabilities),
+            )
+            for given, answer in zip(self.boxes(name), crops, strict=True)
+        )
+
+
+def _batches(
+    items: Iterator[tuple[Listed, Seen | DataError]],
+) -> Iterator[list[tuple[Listed, Seen | DataError]]]:
+    batch: list[tuple[Listed, Seen | DataError]] = []
+    for item in items:
+        batch.append(item)
+        if len(batch) == BATCH:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def _rounded(probabilities: NDArray[np.float32]) -> tuple[float, ...]:
+    return tuple(round(float(value), DIGITS) for value in probabilities)

@@ -1,0 +1,150 @@
+"""The whole of `edgeclip predict`: go on with a run, or begin it, and write what was asked for."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgeclip.archive.cluster import Cluster, run_on_cluster
+from edgeclip.archive.journal import (
+    LIST_FILE,
+    PART_IMAGES,
+    PARTS,
+    PLAN_FILE,
+    Journal,
+    Plan,
+    open_journal,
+)
+from edgeclip.archive.part_work import PartWork
+from edgeclip.archive.request import PredictRequest
+from edgeclip.archive.results import FORMATS, Results, write_results
+from edgeclip.archive.running import run_here
+from edgeclip.contract.bundle import MANIFEST_FILE
+from edgeclip.contract.hashing import sha256_file
+from edgeclip.contract.locks import drop_lock, lock_owner, take_lock
+from edgeclip.contract.pack import PACK_FILE
+from edgeclip.errors import ConfigError, PackError
+from edgeclip.progress import Bars
+from edgeclip.routed_packs import SET_FILE
+
+RUN_FOLDER = "run"
+LOCK_FILE = ".lock"
+
+
+@dataclass(frozen=True)
+class Output:
+    """What becomes of the records.
+
+    Attributes:
+        folder: Takes the run and its results.
+        formats: Some of `FORMATS`.
+        overwrite: Whether an older run there is begun anew.
+        workers: Threads of this machine; None: one a core.
+        cluster: Ray's, or None for this machine alone.
+        part_images: How many one worker does before they are kept.
+    """
+
+    folder: Path
+    formats: Sequence[str]
+    overwrite: bool = False
+    workers: int | None = None
+    cluster: Cluster | None = None
+    part_images: int = PART_IMAGES
+
+
+def predict_archive(request: PredictRequest, output: Output, bars: Bars) -> Results:
+    """Answer for every image of an archive, and write the results.
+
+    A run that was interrupted goes on; of one that is whole the results are written again.
+
+    Raises:
+        ConfigError: An option is wrong, or the folder holds something else.
+        EdgeclipError: See `PredictRequest.work`, `open_journal` and `run_here`.
+    """
+    if unknown := [name for name in output.formats if name not in FORMATS]:
+        raise ConfigError(f"--format {unknown[0]}: there are {', '.join(FORMATS)}")
+    digest = _digest(request.asked.path)
+    with _alone(output.folder):
+        run = output.folder / RUN_FOLDER
+        _clear(output, run)
+        work = request.work()
+        journal = open_journal(run, work.store, _plan(request, output, work, digest))
+        _answer(request, output, journal, work, bars)
+        return write_results(output.folder, journal, work, output.formats, bars)
+
+
+def _answer(
+    request: PredictRequest, output: Output, journal: Journal, work: PartWork, bars: Bars
+) -> None:
+    advance = bars.add("looking at images", journal.plan.images)
+    advance(journal.done_images())
+    if output.cluster is not None:
+        run_on_cluster(journal, request.work, output.cluster, advance)
+    else:
+        workers = output.workers or os.cpu_count() or 1
+        run_here(journal, work, workers=workers, advance=advance)
+
+
+def _plan(request: PredictRequest, output: Output, work: PartWork, digest: str) -> Plan:
+    options = {
+        "--tz": request.zone,
+        "--box-threshold": str(request.box_threshold),
+        "--boxes": sha256_file(request.boxes) if request.boxes else "",
+        "--data-dir": str(request.data_dir or ""),
+        "--fact": ", ".join(f"{k}={v}" for k, v in sorted(request.facts.items())),
+    }
+    return Plan(
+        archive=request.source,
+        answerer=work.answerer.name,
+        pack_sha256=digest,
+        options=options,
+        part_images=output.part_images,
+        images=0,
+    )
+
+
+def _digest(path: Path) -> str:
+    """Return the hash of what names a pack's, set's or bundle's files, each with its own hash."""
+    for name in (MANIFEST_FILE, SET_FILE, PACK_FILE):
+        if (path / name).is_file():
+            return sha256_file(path / name)
+    raise PackError(f"{path} is no pack, set of packs or bundle: check --pack")
+
+
+def _clear(output: Output, run: Path) -> None:
+    """Refuse a folder of somebody else; take an older run away where that was asked for."""
+    if not _is_ours(output.folder, run):
+        raise ConfigError(f"{output.folder} holds something else: choose another --out")
+    if output.overwrite and run.exists():
+        shutil.rmtree(run)
+
+
+def _is_ours(folder: Path, run: Path) -> bool:
+    """Say whether a folder is new, empty, or of a run, also of one that has no plan yet."""
+    if (run / PLAN_FILE).is_file():
+        return True
+    if run.is_dir():
+        return {path.name for path in run.iterdir()} <= {LIST_FILE, PARTS}
+    return not any(path.name != LOCK_FILE for path in folder.iterdir())
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    path = folder / LOCK_FILE
+    try:
+        held = take_lock(path)
+    except BlockingIOError as error:
+        raise ConfigError(
+            f"{folder} is written by process {lock_owner(path)}: wait for it, or choose another"
+            " --out"
+        ) from error
+    except OSError as error:
+        raise ConfigError(f"{folder} cannot be written ({error.strerror}): check --out") from error
+    try:
+        yield
+    finally:
+        drop_lock(path, held)

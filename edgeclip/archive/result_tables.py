@@ -1,0 +1,94 @@
+"""Tables of a run: all images, Timelapse's fields, and what could not be read."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable
+from pathlib import PurePosixPath
+from typing import IO
+
+from edgeclip.archive.about import About
+from edgeclip.archive.index import Row
+from edgeclip.contract.pack import utc_text
+
+_FACTS = ("file", "location", "sequence", "captured_at", "width", "height", "infrared")
+_SAID = ("decision", "class", "probability", "sequence_class", "sequence_probability", "pack")
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+def predictions_csv(rows: Iterable[Row], about: About, file: IO[str]) -> None:
+    """Write one row an image.
+
+    `decision` is the target whose threshold is reached, or empty; `class` the likeliest class.
+
+    Args:
+        rows: Images.
+        about: The run.
+        file: UTF-8.
+    """
+    writer = csv.writer(file, lineterminator="\n")
+    names = about.manifest.class_names
+    writer.writerow([*_FACTS, *_SAID, *(f"p({name})" for name in names), "failure"])
+    for row in rows:
+        record = row.record
+        taken = utc_text(record.taken_at) if record.taken_at else ""
+        night = "" if record.infrared is None else str(record.infrared).lower()
+        facts = [record.file, record.location, row.sequence, taken, record.width, record.height]
+        cells = [*facts, night, *_said(row, about)]
+        numbers = record.probabilities or [""] * len(names)
+        writer.writerow([_safe(cell) for cell in (*cells, *numbers, record.failure or "")])
+
+
+def _said(row: Row, about: About) -> list[object]:
+    record, names = row.record, about.manifest.class_names
+    if record.failure is not None:
+        return [""] * len(_SAID)
+    index, probability = about.likeliest(record.probabilities)
+    burst, burst_probability = about.likeliest(row.probabilities)
+    decision = about.decision(record.probabilities) or ""
+    pack = record.pack or "prompts alone"
+    return [decision, names[index], probability, names[burst], burst_probability, pack]
+
+
+def timelapse_csv(rows: Iterable[Row], about: About, file: IO[str]) -> None:
+    """Write what Timelapse imports: File and RelativePath, then fields of a template.
+
+    Args:
+        rows: Images.
+        about: The run.
+        file: UTF-8.
+    """
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(["File", "RelativePath", "DateTime", "Species", "Confidence", "Sequence"])
+    for row in rows:
+        record = row.record
+        if record.failure is not None:
+            continue
+        path = PurePosixPath(record.file)
+        folder = "" if str(path.parent) == "." else str(path.parent).replace("/", "\\")
+        index, probability = about.likeliest(record.probabilities)
+        taken = record.taken_at.strftime("%Y-%m-%d %H:%M:%S") if record.taken_at else ""
+        name = about.manifest.class_names[index]
+        cells = [path.name, folder, taken, name, probability, row.sequence]
+        writer.writerow([_safe(cell) for cell in cells])
+
+
+def failures_csv(rows: Iterable[Row], about: About, file: IO[str]) -> None:
+    """Write one row an image that has no answer, with the reason.
+
+    Args:
+        rows: Images.
+        about: The run.
+        file: UTF-8.
+    """
+    del about
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(["file", "failure"])
+    for row in rows:
+        if row.record.failure is not None:
+            writer.writerow([_safe(row.record.file), _safe(row.record.failure)])
+
+
+def _safe(cell: object) -> object:
+    """Keep a spreadsheet from taking a name for a formula."""
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell

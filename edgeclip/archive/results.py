@@ -1,0 +1,109 @@
+"""What is written of a run: tables and files for other tools, each whole or not at all."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
+
+from edgeclip.archive.about import About
+from edgeclip.archive.index import Row, indexed
+from edgeclip.archive.journal import Journal
+from edgeclip.archive.md_json import megadetector_json
+from edgeclip.archive.part_work import PartWork
+from edgeclip.archive.result_tables import failures_csv, predictions_csv, timelapse_csv
+from edgeclip.contract.streamed import streamed_text
+from edgeclip.errors import SetupError
+from edgeclip.progress import Bars
+
+Writer = Callable[[Iterable[Row], About, IO[str]], None]
+
+_WRITERS: dict[str, tuple[str, Writer]] = {
+    "csv": ("predictions.csv", predictions_csv),
+    "md-json": ("megadetector.json", megadetector_json),
+    "timelapse": ("timelapse.csv", timelapse_csv),
+}
+_FAILURES = "failures.csv"
+SHEETS = "sheets"
+FORMATS = (*_WRITERS, SHEETS)
+
+
+@dataclass
+class Results:
+    """What a run came to.
+
+    Attributes:
+        images: All of the archive.
+        failures: Those without an answer.
+        decided: By target whose threshold is reached: how many images.
+        files: What was written.
+    """
+
+    images: int = 0
+    failures: int = 0
+    decided: Counter[str] = field(default_factory=Counter)
+    files: list[Path] = field(default_factory=list)
+
+
+def write_results(
+    folder: Path, journal: Journal, work: PartWork, formats: Sequence[str], bars: Bars
+) -> Results:
+    """Write what was asked for beside the run; `failures.csv` in any case.
+
+    Args:
+        folder: Takes the files.
+        journal: A whole run.
+        work: Whose answers these are.
+        formats: Some of `FORMATS`.
+        bars: Progress.
+
+    Raises:
+        SetupError: The disk is full.
+        DataError: A part of the run is damaged.
+    """
+    about = About(work.answerer.manifest, work.answerer.name, journal.plan.pack_sha256)
+    results = Results()
+    advance = bars.add("writing", journal.plan.images * (1 + len(formats)))
+    try:
+        with indexed(journal.records(), folder) as index:
+            counted = _counted(index.rows(), about, results)
+            _write(folder / _FAILURES, failures_csv, _seen(counted, advance), about, results)
+            for name in formats:
+                rows = _seen(index.rows(), advance)
+                if name == SHEETS:
+                    from edgeclip.archive.sheets import write_sheets
+
+                    results.files += write_sheets(folder / SHEETS, rows, about, work)
+                else:
+                    file, writer = _WRITERS[name]
+                    _write(folder / file, writer, rows, about, results)
+    except OSError as error:
+        raise SetupError(
+            f"{folder} cannot be written ({error.strerror or error}): make room, then run the same"
+            " command again"
+        ) from error
+    return results
+
+
+def _write(path: Path, writer: Writer, rows: Iterable[Row], about: About, results: Results) -> None:
+    with streamed_text(path) as file:
+        writer(rows, about, file)
+    results.files.append(path)
+
+
+def _counted(rows: Iterable[Row], about: About, results: Results) -> Iterator[Row]:
+    for row in rows:
+        results.images += 1
+        if row.record.failure is not None:
+            results.failures += 1
+        elif decision := about.decision(row.record.probabilities):
+            results.decided[decision] += 1
+        yield row
+
+
+def _seen(rows: Iterable[Row], advance: Callable[[int], None]) -> Iterator[Row]:
+    for row in rows:
+        advance(1)
+        yield row

@@ -1,0 +1,112 @@
+"""Contact sheets: for each target the images that are surest of it, to look through at once."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeclip.archive.about import About
+from edgeclip.archive.index import Row
+from edgeclip.archive.part_work import PartWork
+from edgeclip.contract.files import new_folder, write_bytes
+from edgeclip.contract.preprocess import decode_image
+from edgeclip.errors import DataError
+
+COLUMNS, LINES, SHEETS_EACH = 6, 5, 2
+_TILE = (240, 180)  # width, height
+_FOOT_PX = 22
+_INK = (235, 235, 235)
+_PAPER = (24, 24, 24)
+_MOST_NAME = 30
+
+
+def write_sheets(folder: Path, rows: Iterable[Row], about: About, work: PartWork) -> list[Path]:
+    """Write JPEGs of the surest images of each target, the surest first.
+
+    Args:
+        folder: Made anew.
+        rows: All images.
+        about: The run.
+        work: Opens the archive.
+
+    Returns:
+        The sheets; none of a target that no image is of.
+
+    Raises:
+        OSError: The disk is full.
+    """
+    best = _surest(rows, about)
+    written = []
+    with new_folder(folder, overwrite=folder.exists()) as temporary:
+        for target, found in best.items():
+            for number, first in enumerate(range(0, len(found), COLUMNS * LINES), start=1):
+                name = f"{_file_name(target)}-{number}.jpg"
+                sheet = _sheet(found[first : first + COLUMNS * LINES], work)
+                _, encoded = cv2.imencode(".jpg", sheet, [cv2.IMWRITE_JPEG_QUALITY, 88])
+                write_bytes(temporary / name, encoded.tobytes())
+                written.append(folder / name)
+        if not written:
+            write_bytes(temporary / "no-target-was-seen.txt", b"no image reaches a threshold\n")
+    return written
+
+
+def _surest(rows: Iterable[Row], about: About) -> dict[str, list[tuple[float, str]]]:
+    most = COLUMNS * LINES * SHEETS_EACH
+    heaps: dict[str, list[tuple[float, int, str]]] = {name: [] for name in about.manifest.targets}
+    for number, row in enumerate(rows):
+        record = row.record
+        if record.failure is not None or not (target := about.decision(record.probabilities)):
+            continue
+        sure = record.probabilities[about.manifest.class_names.index(target)]
+        heapq.heappush(heaps[target], (sure, -number, record.file))
+        if len(heaps[target]) > most:
+            heapq.heappop(heaps[target])
+    return {
+        target: [(sure, file) for sure, _, file in sorted(heap, reverse=True)]
+        for target, heap in heaps.items()
+        if heap
+    }
+
+
+def _sheet(found: Sequence[tuple[float, str]], work: PartWork) -> NDArray[np.uint8]:
+    width, height = _TILE
+    lines = -(-len(found) // COLUMNS)
+    sheet = np.full((lines * (height + _FOOT_PX), COLUMNS * width, 3), _PAPER, np.uint8)
+    for number, (sure, file) in enumerate(found):
+        x, y = number % COLUMNS * width, number // COLUMNS * (height + _FOOT_PX)
+        sheet[y : y + height, x : x + width] = _tile(file, work)
+        text = f"{sure:.2f} {_plain(file)}"
+        place = x + 4, y + height + 15
+        cv2.putText(sheet, text, place, cv2.FONT_HERSHEY_SIMPLEX, 0.36, _INK, 1, cv2.LINE_AA)
+    return sheet
+
+
+def _tile(file: str, work: PartWork) -> NDArray[np.uint8]:
+    """Return an image that fits a tile, BGR; of one that is gone by now, the empty tile."""
+    width, height = _TILE
+    tile = np.full((height, width, 3), _PAPER, np.uint8)
+    try:
+        frame = decode_image(work.store.read(file))
+    except DataError:
+        return tile
+    scale = min(width / frame.shape[1], height / frame.shape[0])
+    size = max(1, round(frame.shape[1] * scale)), max(1, round(frame.shape[0] * scale))
+    small = cv2.resize(frame, size, interpolation=cv2.INTER_AREA)
+    x, y = (width - size[0]) // 2, (height - size[1]) // 2
+    tile[y : y + size[1], x : x + size[0]] = small[..., ::-1]
+    return tile
+
+
+def _plain(file: str) -> str:
+    """Return the end of a name in letters that OpenCV can draw."""
+    shown = file if len(file) <= _MOST_NAME else f"..{file[-_MOST_NAME:]}"
+    return shown.encode("ascii", "replace").decode()
+
+
+def _file_name(target: str) -> str:
+    return "".join(letter if letter.isalnum() else "-" for letter in target)

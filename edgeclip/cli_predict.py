@@ -1,0 +1,144 @@
+"""`edgeclip predict`: a pack, set or bundle over an archive of any size, to be gone on with."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+from rich.markup import escape
+
+from edgeclip.cli_options import AsJson, PretrainedOption
+from edgeclip.cli_output import next_command, print_json, show
+from edgeclip.contract.plurals import counted
+from edgeclip.errors import ConfigError, DataError
+
+
+def predict(
+    source: Annotated[
+        str,
+        typer.Argument(help="A folder, a CSV of files, a zip, or a URL such as s3://bucket/2024."),
+    ],
+    *,
+    pack: Annotated[Path, typer.Option(help="A pack, a set of packs, or a bundle.")],
+    out: Annotated[Path, typer.Option(help="Takes the results; a run there is gone on with.")],
+    format_: Annotated[
+        Optional[list[str]],  # noqa: UP045  # typer evaluates it on Python 3.10 too
+        typer.Option("--format", help="csv, md-json, timelapse or sheets; repeat. Else csv."),
+    ] = None,
+    backend: Annotated[
+        str, typer.Option(help="auto, torch (packs), onnxruntime or tensorrt (bundles).")
+    ] = "auto",
+    task: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(help="Of a bundle of several packs."),
+    ] = None,
+    backbone: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(help="'demo', an open_clip name, or a model's JSON; else the pack's."),
+    ] = None,
+    pretrained: PretrainedOption = None,
+    data_dir: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help="Where a table's paths start; else its own folder."),
+    ] = None,
+    boxes: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help="MegaDetector's JSON of the archive: crops are looked at as well."),
+    ] = None,
+    box_threshold: Annotated[
+        float, typer.Option(min=0, max=1, help="Least confidence of a detector's box.")
+    ] = 0.2,
+    tz: Annotated[str, typer.Option(help="Zone of times without one: Africa/Nairobi.")] = "UTC",
+    fact: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Option(help="'key=value' that is known of all images, for a set; repeat."),
+    ] = None,
+    workers: Annotated[
+        Optional[int],  # noqa: UP045
+        typer.Option(min=1, max=1024, help="Threads, or processes of a cluster; else one a core."),
+    ] = None,
+    cluster: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(help="Ray: 'auto', 'local' or HOST:PORT; else this machine's threads."),
+    ] = None,
+    part_images: Annotated[
+        int, typer.Option(min=1, max=100_000, help="Images that a killed run may do again.")
+    ] = 256,
+    overwrite: Annotated[bool, typer.Option("--overwrite/--no-overwrite")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Answer for every image of an archive. Killed, the same command goes on."""
+    from edgeclip.archive.answering import Asked
+    from edgeclip.archive.cluster import Cluster
+    from edgeclip.archive.predicting import Output, predict_archive
+    from edgeclip.archive.request import PredictRequest
+    from edgeclip.progress import Bars
+
+    request = PredictRequest(
+        source=source,
+        asked=Asked(pack, task, _backend(backend), backbone, pretrained),
+        data_dir=data_dir,
+        boxes=_file(boxes),
+        box_threshold=box_threshold,
+        zone=_zone(tz),
+        facts=dict(_pair(text) for text in fact or []),
+    )
+    output = Output(
+        folder=out,
+        formats=list(dict.fromkeys(format_ or ["csv"])),
+        overwrite=overwrite,
+        workers=workers,
+        cluster=Cluster(cluster, workers) if cluster else None,
+        part_images=part_images,
+    )
+    with Bars(quiet=as_json) as bars:
+        results = predict_archive(request, output, bars)
+    if as_json:
+        print_json(
+            {
+                "images": results.images,
+                "failures": results.failures,
+                "decided": dict(results.decided),
+                "files": [str(path) for path in results.files],
+            }
+        )
+    else:
+        show(f"{counted(results.images, 'image')}, {results.failures} could not be read")
+        for name, count in results.decided.most_common():
+            show(escape(f"{name}: {counted(count, 'image')} at its threshold or above"))
+        for path in results.files:
+            show(escape(f"wrote {path}"))
+        next_command(
+            shlex.join(["edgeclip", "predict", source, "--pack", str(pack), "--out", str(out)])
+            + " --format sheets"
+        )
+    if results.failures == results.images:
+        raise DataError(f"{source}: not one image could be read: see {out / 'failures.csv'}")
+
+
+def _backend(name: str) -> str:
+    if name not in ("auto", "torch", "onnxruntime", "tensorrt"):
+        raise ConfigError(f"--backend {name}: there are auto, torch, onnxruntime and tensorrt")
+    return name
+
+
+def _file(path: Path | None) -> Path | None:
+    if path is not None and not path.is_file():
+        raise ConfigError(f"--boxes {path}: there is no such file")
+    return path
+
+
+def _zone(name: str) -> str:
+    from edgeclip.labels.reading import zone_named
+
+    zone_named(name)
+    return name
+
+
+def _pair(text: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not equals or not key or not value:
+        raise ConfigError(f"--fact {text!r}: write key=value")
+    return key, value

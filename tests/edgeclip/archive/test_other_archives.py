@@ -1,0 +1,151 @@
+"""Archives elsewhere: a bucket, a cluster, a process that is killed, and a set of packs."""
+
+from __future__ import annotations
+
+import csv
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from edgeclip.archive.answering import Asked
+from edgeclip.archive.cluster import Cluster
+from edgeclip.archive.journal import PARTS
+from edgeclip.archive.predicting import RUN_FOLDER
+from edgeclip.archive.results import Results
+from edgeclip.errors import ConfigError, DataError, SetupError
+from edgeclip.routed_packs import combine
+from support.drawn_images import draw, save
+from support.tiny_packs import TinyEncoder
+
+Predict = Callable[..., Results]
+BUCKET = "traps"
+
+
+def _table(out: Path) -> str:
+    return (out / "predictions.csv").read_text()
+
+
+@pytest.fixture
+def bucket(archive: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A bucket of a real S3 server on loopback, with the archive in it."""
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    _, port = server.get_host_and_port()
+    for name, value in {
+        "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_DEFAULT_REGION": "us-east-1", "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
+    }.items():  # fmt: skip
+        monkeypatch.setenv(name, value)
+    import boto3
+
+    client = boto3.client("s3")
+    client.create_bucket(Bucket=BUCKET)
+    for path in sorted(archive.rglob("*")):
+        if path.is_file():
+            client.upload_file(str(path), BUCKET, f"2024/{path.relative_to(archive)}")
+    yield f"s3://{BUCKET}/2024"
+    server.stop()
+
+
+@pytest.mark.filterwarnings("ignore")  # of moto, boto and s3fs
+def test_a_bucket_gives_the_same_answers_as_a_folder(
+    predict: Predict, archive: Path, bucket: str, tmp_path: Path
+) -> None:
+    predict(archive, folder=tmp_path / "folder")
+    predict(bucket, folder=tmp_path / "bucket")
+    ours, theirs = (_by_file(tmp_path / name) for name in ("folder", "bucket"))
+    assert ours == theirs
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_bucket_that_is_not_there_says_so(predict: Predict, bucket: str) -> None:
+    with pytest.raises(DataError, match=r"s3://gone.* cannot be listed|no image found"):
+        predict(bucket.replace(BUCKET, "gone"))
+
+
+def test_an_address_that_nobody_reads_is_refused(predict: Predict) -> None:
+    with pytest.raises((DataError, SetupError), match="nosuch://here"):
+        predict("nosuch://here")
+
+
+def _by_file(out: Path) -> dict[str, list[str]]:
+    with (out / "predictions.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    return {row["file"]: [v for k, v in row.items() if k != "sequence"] for row in rows}
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # of Ray
+def test_a_cluster_of_two_writes_the_same_bytes(
+    predict: Predict, archive: Path, tmp_path: Path
+) -> None:
+    predict(archive, folder=tmp_path / "here")
+    predict(archive, folder=tmp_path / "there", cluster=Cluster("local", 2))
+    assert _table(tmp_path / "here") == _table(tmp_path / "there")
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_cluster_that_is_not_there_is_named(predict: Predict, archive: Path) -> None:
+    with pytest.raises(SetupError, match="no Ray cluster answers there"):
+        predict(archive, cluster=Cluster("auto"))
+
+
+def _command(encoder: TinyEncoder, archive: Path, pack: Path, out: Path) -> list[str]:
+    return [
+        sys.executable, "-m", "edgeclip.cli", "predict", str(archive), "--pack", str(pack),
+        "--backbone", str(encoder.config), "--pretrained", str(encoder.weights),
+        "--out", str(out), "--part-images", "8", "--workers", "1",
+    ]  # fmt: skip
+
+
+@pytest.mark.slow
+def test_a_run_that_is_killed_goes_on_to_the_same_table(
+    encoder: TinyEncoder, tiny_pack: Path, tmp_path: Path
+) -> None:
+    archive = tmp_path / "many"
+    for number in range(400):
+        save(archive / f"{number:04d}.png", draw("leopard", number))
+    killed, whole = tmp_path / "killed", tmp_path / "whole"
+    command = _command(encoder, archive, tiny_pack, killed)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    with subprocess.Popen(command, env=environment) as process:
+        parts = killed / RUN_FOLDER / PARTS
+        while len(list(parts.glob("*"))) < 3:
+            assert process.poll() is None
+            time.sleep(0.01)
+        process.send_signal(signal.SIGKILL)
+    assert process.returncode == -signal.SIGKILL
+    assert not (killed / "predictions.csv").exists()
+    kept = len(list(parts.glob("*.jsonl")))
+    assert 3 <= kept < 50
+    subprocess.run(command, env=environment, check=True)
+    subprocess.run(_command(encoder, archive, tiny_pack, whole), env=environment, check=True)
+    assert _table(killed) == _table(whole)
+
+
+def test_a_set_says_which_pack_answered(
+    predict: Predict, archive: Path, pack: Path, tmp_path: Path
+) -> None:
+    combine([("hill", pack)], tmp_path / "set", {"hill": {"place": "hill"}})
+    predict(archive, pack=tmp_path / "set", facts={"place": "hill"}, folder=tmp_path / "hill")
+    predict(archive, pack=tmp_path / "set", facts={"place": "lake"}, folder=tmp_path / "lake")
+    assert "hill" in str(_by_file(tmp_path / "hill"))
+    assert "prompts alone" in str(_by_file(tmp_path / "lake"))
+
+
+@pytest.mark.parametrize("asked", [{"backend": "onnxruntime"}, {"task": "leopard"}])
+def test_options_of_bundles_are_refused_for_a_pack(
+    encoder: TinyEncoder, tiny_pack: Path, asked: dict[str, str]
+) -> None:
+    from edgeclip.archive.answering import open_answerer
+
+    with pytest.raises(ConfigError, match="bundle"):
+        open_answerer(Asked(tiny_pack, **asked, backbone=str(encoder.config)))

@@ -1,0 +1,334 @@
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from edgeclip.archive import pack_answers
+from edgeclip.archive.answering import Answer
+from edgeclip.archive.journal import LIST_FILE, PARTS, PLAN_FILE
+from edgeclip.archive.predicting import LOCK_FILE, RUN_FOLDER
+from edgeclip.archive.results import Results
+from edgeclip.clip import Backbone
+from edgeclip.contract.locks import drop_lock, take_lock
+from edgeclip.errors import BackendError, ConfigError, DataError, PackError
+from edgeclip.labels.detections import parse_detections
+from edgeclip.labels.json_text import load_object
+from support.drawn_images import draw, save, write_table
+from support.tiny_packs import random_tensors, write_tiny_pack
+
+Predict = Callable[..., Results]
+ALL = ("csv", "md-json", "timelapse", "sheets")
+
+
+def _rows(out: Path, name: str = "predictions.csv") -> list[dict[str, str]]:
+    with (out / name).open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def _files(out: Path) -> dict[str, bytes]:
+    """Return all results, without the run."""
+    paths = (path for path in sorted(out.rglob("*")) if path.is_file())
+    kept = (path for path in paths if RUN_FOLDER not in path.relative_to(out).parts)
+    return {str(path.relative_to(out)): path.read_bytes() for path in kept}
+
+
+def test_every_image_has_an_answer_or_the_reason_why_not(
+    predict: Predict, archive: Path, tmp_path: Path
+) -> None:
+    results = predict(archive)
+    rows = _rows(tmp_path / "out")
+    assert (results.images, results.failures) == (13, 2)
+    assert [row["file"] for row in rows[5:8]] == [
+        "ridge/20240502_120001.png", "ridge/broken.jpg", "river/empty.jpg",
+    ]  # fmt: skip
+    failed = {row["file"]: row["failure"] for row in rows if row["failure"]}
+    assert failed["river/empty.jpg"] == "empty file: 0 bytes"
+    assert failed["ridge/broken.jpg"].startswith("no image")
+    assert [row["file"] for row in _rows(tmp_path / "out", "failures.csv")] == list(failed)
+    for row in rows:
+        numbers = [float(row[name]) for name in row if name.startswith("p(") and row[name]]
+        assert not numbers or sum(numbers) == pytest.approx(1, abs=1e-4)
+        assert bool(numbers) != bool(row["failure"])
+
+
+def test_frames_of_a_place_within_a_minute_are_one_burst(
+    predict: Predict, archive: Path, tmp_path: Path
+) -> None:
+    predict(archive)
+    bursts = [row["sequence"] for row in _rows(tmp_path / "out") if not row["failure"]]
+    assert bursts[0] == bursts[3] != bursts[4] == bursts[5]
+    assert len(set(bursts)) == 4  # ridge: four and two; river: two and three
+
+
+def test_a_burst_is_judged_by_the_mean_of_its_logits(
+    predict: Predict, archive: Path, tmp_path: Path
+) -> None:
+    predict(archive)
+    rows = [row for row in _rows(tmp_path / "out") if row["sequence"] == "ridge#0"]
+    own = np.array([[float(row[f"p({n})"]) for n in _names(row)] for row in rows])
+    together = np.exp(np.log(own).mean(axis=0))
+    together /= together.sum()
+    assert float(rows[0]["sequence_probability"]) == pytest.approx(together.max(), abs=1e-4)
+    assert rows[0]["sequence_class"] == _names(rows[0])[int(together.argmax())]
+
+
+def _names(row: dict[str, str]) -> list[str]:
+    return [name[2:-1] for name in row if name.startswith("p(")]
+
+
+def test_the_json_is_megadetectors_and_our_own_reader_takes_it(
+    predict: Predict, archive: Path, tmp_path: Path
+) -> None:
+    predict(archive, formats=ALL)
+    path = tmp_path / "out" / "megadetector.json"
+    results = parse_detections(load_object(path))
+    assert results.version == "1.6"
+    assert not results.problems
+    by_file = {image.file: image for image in results.images}
+    assert len(by_file) == 13
+    assert by_file["river/empty.jpg"].failure
+    assert by_file["ridge/20240501_120000.png"].captured_at
+    content = json.loads(path.read_text())
+    assert content["detection_categories"] == {"1": "animal", "2": "person", "3": "vehicle"}
+    failed = [image for image in content["images"] if "failure" in image]
+    assert all(image["detections"] is None for image in failed)
+    for image in content["images"]:
+        for detection in image["detections"] or ():
+            assert isinstance(detection["conf"], float)
+            sure = [confidence for _, confidence in detection["classifications"]]
+            assert sure == sorted(sure, reverse=True)
+
+
+def test_timelapse_gets_names_and_relative_folders(
+    predict: Predict, archive: Path, tmp_path: Path
+) -> None:
+    predict(archive, formats=["timelapse"])
+    rows = _rows(tmp_path / "out", "timelapse.csv")
+    assert (rows[-1]["RelativePath"], rows[-1]["File"]) == ("river\\north", "20240503_120002.png")
+    assert len(rows) == 11
+
+
+def test_a_spreadsheet_takes_no_name_for_a_formula(predict: Predict, tmp_path: Path) -> None:
+    save(tmp_path / "a" / "=HYPERLINK(1).png", draw("leopard", 1))
+    predict(tmp_path / "a")
+    assert _rows(tmp_path / "out")[0]["file"] == "'=HYPERLINK(1).png"
+
+
+def test_a_run_that_lost_parts_goes_on_to_the_same_bytes(
+    predict: Predict, archive: Path, tmp_path: Path
+) -> None:
+    predict(archive, formats=ALL)
+    whole = _files(tmp_path / "out")
+    for part in ("0000001", "0000003"):
+        (tmp_path / "out" / RUN_FOLDER / PARTS / f"{part}.jsonl").unlink()
+    shutil.rmtree(tmp_path / "out" / "sheets")
+    predict(archive, formats=ALL)
+    assert _files(tmp_path / "out") == whole
+
+
+def test_one_worker_and_three_write_the_same_bytes(
+    predict: Predict, archive: Path, tmp_path: Path
+) -> None:
+    predict(archive, formats=ALL, workers=1, folder=tmp_path / "one")
+    predict(archive, formats=ALL, workers=3, folder=tmp_path / "three")
+    assert _files(tmp_path / "one") == _files(tmp_path / "three")
+
+
+def test_a_whole_run_gives_other_formats_without_looking_again(
+    predict: Predict, archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    predict(archive)
+    monkeypatch.setattr(pack_answers.PackAnswers, "answer", _never)
+    predict(archive, formats=["md-json"])
+    assert (tmp_path / "out" / "megadetector.json").is_file()
+
+
+def _never(*_: object) -> list[Answer]:
+    raise AssertionError("an image was looked at again")
+
+
+def test_a_runtime_that_fails_ends_the_run_and_keeps_what_was_done(
+    predict: Predict, archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer, asked = pack_answers.PackAnswers.answer, 0
+
+    def fails_at_the_third(
+        self: pack_answers.PackAnswers, views: NDArray[np.uint8], facts: list[dict[str, str]]
+    ) -> list[Answer]:
+        nonlocal asked
+        asked += 1
+        if asked == 3:
+            raise BackendError("the runtime failed")
+        return answer(self, views, facts)
+
+    monkeypatch.setattr(pack_answers.PackAnswers, "answer", fails_at_the_third)
+    with pytest.raises(BackendError, match="the runtime failed"):
+        predict(archive, workers=1)
+    assert not (tmp_path / "out" / "predictions.csv").exists()
+    assert len(list((tmp_path / "out" / RUN_FOLDER / PARTS).iterdir())) in (1, 2)
+    predict(archive, workers=1)
+    assert len(_rows(tmp_path / "out")) == 13
+
+
+def test_a_zip_holds_the_same_archive(predict: Predict, archive: Path, tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as packed:
+        for path in sorted(archive.rglob("*")):
+            packed.write(path, path.relative_to(archive))
+    predict(archive, folder=tmp_path / "folder")
+    predict(tmp_path / "a.zip", folder=tmp_path / "zip")
+    ours, theirs = (sorted(map(str, _rows(tmp_path / name))) for name in ("folder", "zip"))
+    assert [_without_burst(row) for row in ours] == [_without_burst(row) for row in theirs]
+
+
+def _without_burst(row: str) -> str:
+    return row.split("'sequence'")[0] + row.split("'captured_at'")[1]
+
+
+def test_a_damaged_zip_is_refused(predict: Predict, tmp_path: Path) -> None:
+    (tmp_path / "a.zip").write_bytes(b"PK no zip")
+    with pytest.raises(DataError, match=r"a\.zip cannot be opened"):
+        predict(tmp_path / "a.zip")
+
+
+def test_a_table_tells_files_places_times_and_bursts(
+    predict: Predict, archive: Path, tmp_path: Path
+) -> None:
+    names = [f"ridge/20240501_12000{n}.png" for n in range(3)]
+    rows: list[tuple[object, ...]] = [("file", "site", "datetime", "seq_id")]
+    rows += [(name, "hill", "2020-02-03 04:05:06", f"b{n // 2}") for n, name in enumerate(names)]
+    table = write_table(tmp_path / "some.csv", [*rows, rows[1], ("gone.jpg", "hill", "", "b9")])
+    results = predict(table, data_dir=archive)
+    found = _rows(tmp_path / "out")
+    assert (results.images, results.failures) == (4, 1)
+    assert [row["sequence"] for row in found] == ["hill/b0", "hill/b0", "hill/b1", "hill/b9"]
+    assert found[0]["captured_at"].startswith("2020-02-03T04:05:06")
+    assert "No such file" in found[3]["failure"]
+
+
+def test_boxes_of_a_detector_are_looked_at_too(
+    predict: Predict, archive: Path, tmp_path: Path
+) -> None:
+    box = [0.25, 0.25, 0.5, 0.5]
+    detections = [
+        {"category": "1", "conf": 0.9, "bbox": box}, {"category": "1", "conf": 0.1, "bbox": box},
+    ]  # fmt: skip
+    content = {
+        "info": {"format_version": "1.5"}, "detection_categories": {"1": "animal"},
+        "images": [{"file": "ridge/20240501_120000.png", "detections": detections}],
+    }  # fmt: skip
+    (tmp_path / "md.json").write_text(json.dumps(content))
+    predict(archive, formats=["md-json"], boxes=tmp_path / "md.json")
+    images = json.loads((tmp_path / "out" / "megadetector.json").read_text())["images"]
+    [found] = images[0]["detections"]
+    assert (found["conf"], found["bbox"]) == (0.9, box)
+    assert images[1]["detections"][0]["bbox"] == [0, 0, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"zone": "Africa/Nairobi"}, "--tz was UTC, is Africa/Nairobi"),
+        ({"part_images": 5}, "part_images was 4, is 5"),
+    ],
+)
+def test_another_run_is_not_mixed_with_this_one(
+    predict: Predict, archive: Path, change: dict[str, object], message: str
+) -> None:
+    predict(archive)
+    with pytest.raises(ConfigError, match=message):
+        predict(archive, **change)
+    predict(archive, **change, overwrite=True)
+
+
+def test_another_pack_is_another_run(
+    predict: Predict, archive: Path, backbone: Backbone, tmp_path: Path
+) -> None:
+    predict(archive)
+    other = random_tensors(2, columns=3, names=())
+    write_tiny_pack(tmp_path / "other", backbone, other, version="1.1.0")
+    with pytest.raises(ConfigError, match=r"answerer was .*1\.0\.0.*is .*1\.1\.0"):
+        predict(archive, pack=tmp_path / "other")
+
+
+def test_a_folder_of_somebody_else_is_left_alone(
+    predict: Predict, archive: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("mine")
+    with pytest.raises(ConfigError, match="holds something else"):
+        predict(archive, folder=tmp_path / "mine", overwrite=True)
+    assert (tmp_path / "mine" / "thesis.txt").read_text() == "mine"
+
+
+def test_two_at_once_are_refused(predict: Predict, archive: Path, tmp_path: Path) -> None:
+    held = take_lock(tmp_path / "out" / LOCK_FILE)
+    with pytest.raises(ConfigError, match="is written by process"):
+        predict(archive)
+    drop_lock(tmp_path / "out" / LOCK_FILE, held)
+
+
+def test_a_list_that_was_interrupted_is_made_again(
+    predict: Predict, archive: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "out" / RUN_FOLDER / PARTS).mkdir(parents=True)
+    (tmp_path / "out" / RUN_FOLDER / LIST_FILE).write_text('{"name": "ridge/20')
+    predict(archive)
+    assert len(_rows(tmp_path / "out")) == 13
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b"\xff"])
+def test_a_damaged_plan_is_refused(
+    predict: Predict, archive: Path, tmp_path: Path, content: bytes
+) -> None:
+    predict(archive)
+    (tmp_path / "out" / RUN_FOLDER / PLAN_FILE).write_bytes(content)
+    with pytest.raises(ConfigError, match="is no plan of this software: add --overwrite"):
+        predict(archive)
+
+
+def test_a_damaged_part_is_named(predict: Predict, archive: Path, tmp_path: Path) -> None:
+    predict(archive)
+    part = tmp_path / "out" / RUN_FOLDER / PARTS / "0000001.jsonl"
+    part.write_text("{}\n")
+    with pytest.raises(DataError, match=r"0000001\.jsonl is missing or damaged: delete it"):
+        predict(archive)
+
+
+@pytest.mark.parametrize("source", ["nowhere", "notes.txt"])
+def test_what_is_no_archive_is_refused(predict: Predict, tmp_path: Path, source: str) -> None:
+    (tmp_path / "notes.txt").write_text("none")
+    with pytest.raises(ConfigError, match=r"an archive is|nothing lies there"):
+        predict(tmp_path / source)
+    assert not (tmp_path / "out" / RUN_FOLDER).exists()
+
+
+def test_an_archive_without_images_is_refused(predict: Predict, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError, match="no image found"):
+        predict(tmp_path / "empty")
+
+
+def test_what_is_no_pack_is_refused_before_anything_is_made(
+    predict: Predict, archive: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(PackError, match="is no pack, set of packs or bundle"):
+        predict(archive, pack=archive)
+    assert not (tmp_path / "out").exists()
+
+
+def test_contact_sheets_show_what_reached_its_threshold(predict: Predict, archive: Path) -> None:
+    results = predict(archive, formats=["sheets"])
+    sheets = [path for path in results.files if path.suffix == ".jpg"]
+    assert bool(sheets) == bool(results.decided)
+    for path in sheets:
+        with Image.open(path) as sheet:
+            assert sheet.width == 1440

@@ -1,0 +1,65 @@
+"""`edgeclip predict` with a bundle: the same answers as its pack in torch, whatever runs it."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import pytest
+
+from edgeclip.archive.answering import Asked, open_answerer
+from edgeclip.archive.predicting import Output, predict_archive
+from edgeclip.archive.request import PredictRequest
+from edgeclip.errors import BackendError, BundleDamagedError, ConfigError, SetupError
+from edgeclip.progress import Bars
+from support.drawn_images import draw, save
+from support.tiny_packs import TinyEncoder
+
+
+@pytest.fixture
+def archive(tmp_path: Path) -> Path:
+    for number in range(9):
+        save(tmp_path / "archive" / f"{number}.png", draw("leopard", number))
+    return tmp_path / "archive"
+
+
+def _answers(archive: Path, asked: Asked, out: Path) -> list[list[float]]:
+    predict_archive(
+        PredictRequest(str(archive), asked), Output(out, ["csv"], part_images=4), Bars(quiet=True)
+    )
+    with (out / "predictions.csv").open(newline="") as file:
+        return [
+            [float(v) for k, v in row.items() if k.startswith("p(")] for row in csv.DictReader(file)
+        ]
+
+
+def test_a_bundle_in_onnx_runtime_says_what_its_pack_says_in_torch(
+    archive: Path, bundle: Path, pack_folder: Path, encoder: TinyEncoder, tmp_path: Path
+) -> None:
+    in_torch = Asked(pack_folder, backbone=str(encoder.config), pretrained=str(encoder.weights))
+    ours = _answers(archive, Asked(bundle, backend="onnxruntime"), tmp_path / "onnx")
+    theirs = _answers(archive, in_torch, tmp_path / "torch")
+    for one, other in zip(ours, theirs, strict=True):
+        assert one == pytest.approx(other, abs=2e-4)
+
+
+def test_auto_takes_onnx_runtime_where_no_engine_runs(bundle: Path) -> None:
+    assert open_answerer(Asked(bundle)).name.endswith("onnxruntime fp32")
+
+
+def test_an_engine_that_cannot_run_here_says_why(bundle: Path) -> None:
+    with pytest.raises((SetupError, BackendError), match=r"tensorrt|GPU"):
+        open_answerer(Asked(bundle, backend="tensorrt"))
+
+
+def test_a_damaged_bundle_is_refused(bundle: Path) -> None:
+    [graph] = bundle.glob("backbone/*/model.cpu.onnx")
+    graph.write_bytes(graph.read_bytes()[:-1])
+    with pytest.raises(BundleDamagedError):
+        open_answerer(Asked(bundle))
+
+
+@pytest.mark.parametrize("wrong", [{"backend": "torch"}, {"backbone": "demo"}])
+def test_options_of_packs_are_refused_for_a_bundle(bundle: Path, wrong: dict[str, str]) -> None:
+    with pytest.raises(ConfigError, match="bundle"):
+        open_answerer(Asked(bundle, **wrong))
