@@ -13,6 +13,7 @@ from fastapi import FastAPI
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
+from edgeclip.contract.signing import read_private_key
 from edgeclip.errors import DashboardError, SetupError
 from edgeclip_dashboard.accounts import add_first_admin
 from edgeclip_dashboard.application import Parts, build_application
@@ -24,6 +25,9 @@ from edgeclip_dashboard.config import (
 )
 from edgeclip_dashboard.database import database_url, open_database
 from edgeclip_dashboard.feed import LiveFeed
+from edgeclip_dashboard.field.asking import Asking, Author
+from edgeclip_dashboard.field.deliveries import PackShelf
+from edgeclip_dashboard.field.sending import PackSending
 from edgeclip_dashboard.health import Health, LinkState
 from edgeclip_dashboard.inbox import Inbox
 from edgeclip_dashboard.ledger import Ledger
@@ -109,21 +113,37 @@ def _join(settings: DashboardSettings, credentials: Credentials, engine: Engine)
     notices = Rounds("notices", Teller(engine, settings.page.public_url).step)
     webhooks = Rounds("webhooks", Courier(engine).step)
 
-    def on_commit() -> None:
-        feed.changed()
-        notices.wake()
-        webhooks.wake()
-
     config = LinkConfig(broker, settings.project, settings.dashboard_id, credentials)
     link = BrokerLink(config, inbox, on_link)
+    sending = _sending(settings, engine, link, feed)
+    packs = Rounds("packs", sending.go_round)
+
+    def on_commit() -> None:
+        feed.changed()
+        for rounds in (notices, webhooks, packs):
+            rounds.wake()
+
     receiver = Receiver(
         ReceiverParts(inbox, Store(engine, files), ledger, link, health),
         project=settings.project,
         dashboard_id=settings.dashboard_id,
         on_change=on_commit,
     )
-    context = PageContext(engine, files, ledger, feed, health, link, settings)
-    return Parts(context, inbox, workers=(Thinning(engine), notices, webhooks, receiver, link))
+    context = PageContext(engine, files, ledger, feed, health, link, settings, sending)
+    workers = (Thinning(engine), notices, webhooks, packs, receiver, link)
+    return Parts(context, inbox, workers)
+
+
+def _sending(
+    settings: DashboardSettings, engine: Engine, link: BrokerLink, feed: LiveFeed
+) -> PackSending:
+    """Return what asks and sends packs, with the key that is configured."""
+    commands = settings.commands
+    key = read_private_key(commands.key_file) if commands.key_file else None
+    author = Author(settings.project, settings.dashboard_id, key)
+    asking = Asking(engine, author, link.publish, feed.changed)
+    shelf = PackShelf(commands.packs, commands.pack_max_bytes)
+    return PackSending(engine, asking, shelf, link.publish)
 
 
 def _listening_socket(host: str, port: int) -> socket.socket:

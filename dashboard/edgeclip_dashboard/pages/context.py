@@ -8,6 +8,7 @@ from sqlalchemy import Engine
 
 from edgeclip_dashboard.config import DashboardSettings
 from edgeclip_dashboard.feed import LiveFeed
+from edgeclip_dashboard.field.sending import PackSending
 from edgeclip_dashboard.health import Health
 from edgeclip_dashboard.ledger import Ledger
 from edgeclip_dashboard.media_files import MediaFiles
@@ -28,6 +29,7 @@ class PageContext:
         health: Of link and store.
         link: Publishes to devices.
         settings: The whole configuration.
+        sending: Asks of devices, and sends them packs.
     """
 
     engine: Engine
@@ -37,6 +39,7 @@ class PageContext:
     health: Health
     link: BrokerLink
     settings: DashboardSettings
+    sending: PackSending
 
     @property
     def dark(self) -> bool | None:

@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 from edgeclip_dashboard import wording
 from edgeclip_dashboard.field import words
 from edgeclip_dashboard.field.advice import advice
+from edgeclip_dashboard.field.asked import AskedView, read_asked
 from edgeclip_dashboard.field.history import Series, read_history
 from edgeclip_dashboard.field.reports import (
     AlarmView,
@@ -22,9 +23,10 @@ from edgeclip_dashboard.field.reports import (
     read_past,
     read_report,
 )
-from edgeclip_dashboard.identity import identity_of
+from edgeclip_dashboard.identity import Identity, identity_of
 from edgeclip_dashboard.models import Device
 from edgeclip_dashboard.pages import parts
+from edgeclip_dashboard.pages.command_panel import CommandPanel
 from edgeclip_dashboard.pages.context import PageContext
 from edgeclip_dashboard.pages.device_charts import build_charts
 from edgeclip_dashboard.pages.device_list import FIELD_CSS
@@ -40,6 +42,7 @@ class Read:
 
     report: DeviceReport
     past: Past
+    asked: tuple[AskedView, ...]
     history: tuple[Series, ...]
 
 
@@ -52,7 +55,7 @@ def add_device_page(context: PageContext) -> None:
             raise HTTPException(404, "no device of that name has ever spoken here")
         identity = identity_of(request.scope)
         with page_frame(context, identity, device_id, css=FIELD_CSS):
-            page = DevicePage(context, device_id)
+            page = DevicePage(context, identity, device_id)
             await page.begin()
 
 
@@ -64,13 +67,16 @@ def _is_known(context: PageContext, device_id: str) -> bool:
 class DevicePage:
     """One visitor's page of a device."""
 
-    def __init__(self, context: PageContext, device_id: str) -> None:
+    def __init__(self, context: PageContext, identity: Identity, device_id: str) -> None:
         self._context = context
         self._device_id = device_id
         self._span_days = 7
         self._shown: dict[str, object] = {}
         self._head = ui.element("section").classes("device-head-section")
         self._alarms = ui.element("section").props('aria-label="Alarms"')
+        self._commands = (
+            CommandPanel(context, identity, device_id) if identity.may("reviewer") else None
+        )
         self._facts = ui.element("section").classes("panels")
         with ui.element("section").classes("panel history"):
             with ui.element("div").classes("actions"):
@@ -92,7 +98,8 @@ class DevicePage:
             if report is None:  # rows of devices are never removed
                 raise LookupError(self._device_id)
             history = read_history(session, self._device_id, since)
-            return Read(report, read_past(session, self._device_id), history)
+            asked = read_asked(session, self._device_id) if self._commands else ()
+            return Read(report, read_past(session, self._device_id), asked, history)
 
     def _on_span(self, event: object) -> None:
         self._span_days = int(getattr(event, "value", 7))
@@ -108,6 +115,8 @@ class DevicePage:
             with self._alarms:
                 for alarm in read.report.alarms:
                     _build_alarm(alarm, now)
+        if self._commands is not None and self._has_changed("asked", read.asked):
+            self._commands.show(read.asked)
         if self._has_changed("facts", (read.report.info, read.report.health, read.report.gaps)):
             self._facts.clear()
             with self._facts:

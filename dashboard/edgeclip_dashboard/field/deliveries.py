@@ -1,0 +1,166 @@
+"""Packs that were uploaded to be sent: looked into, and kept by their hash until they are."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+import zipfile
+import zlib
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+from pydantic import ValidationError
+
+from edgeclip.contract.bundle import MANIFEST_FILE, SIGNATURE_FILE, BundleManifest, FileRecord
+from edgeclip.contract.hashing import sha256_bytes, sha256_file
+from edgeclip.contract.signing import read_statement
+from edgeclip.contract.validation import explain
+from edgeclip.errors import DashboardError, SignatureError
+
+_MOST_MANIFEST: Final = 5_000_000
+_CHUNK: Final = 1 << 20
+_NO_ZIP: Final = (
+    zipfile.BadZipFile,
+    zlib.error,
+    KeyError,
+    EOFError,
+    NotImplementedError,
+    RuntimeError,
+)
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """A pack as `edgeclip-device pack wrap` makes it.
+
+    Attributes:
+        packs: All of its bundle, as task@version.
+        key_id: Who says to have signed it; each device decides for itself whom it believes.
+    """
+
+    sha256: str
+    size_bytes: int
+    packs: tuple[str, ...]
+    made_at: datetime
+    key_id: str
+
+
+class PackShelf:
+    """A folder of deliveries, named by their SHA-256.
+
+    Args:
+        folder: Made when the first comes.
+        most_bytes: Larger ones are refused.
+    """
+
+    def __init__(self, folder: Path, most_bytes: int) -> None:
+        self._folder = folder
+        self.most_bytes = most_bytes
+
+    def path_of(self, sha256: str) -> Path:
+        """Return where a delivery lies."""
+        return self._folder / f"{sha256}.zip"
+
+    def place_for_upload(self) -> Path:
+        """Return a new, empty file that an upload can be written to.
+
+        Raises:
+            DashboardError: The folder cannot be written.
+        """
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            descriptor, name = tempfile.mkstemp(".part", dir=self._folder)
+        except OSError as error:
+            raise DashboardError(
+                f"{self._folder} cannot be written ({error}): see [commands].packs"
+            ) from error
+        os.close(descriptor)
+        return Path(name)
+
+    def take_in(self, upload: Path) -> Delivery:
+        """Keep a delivery that was uploaded, or remove what is none.
+
+        Raises:
+            DashboardError: It is no delivery, is damaged, or larger than allowed.
+        """
+        try:
+            if upload.stat().st_size > self.most_bytes:
+                raise DashboardError(f"it is larger than {self.most_bytes} bytes: see [commands]")
+            delivery = look_into(upload)
+            upload.replace(self.path_of(delivery.sha256))
+        except OSError as error:
+            raise DashboardError(
+                f"{self._folder} cannot be written ({error}): see [commands].packs"
+            ) from error
+        finally:
+            upload.unlink(missing_ok=True)
+        return delivery
+
+
+def look_into(path: Path) -> Delivery:
+    """Return what a delivery holds, after each of its files was compared with its manifest.
+
+    Raises:
+        DashboardError: It is no delivery, not signed, or damaged.
+        OSError: It cannot be read.
+    """
+    try:
+        with zipfile.ZipFile(path) as file:
+            data = _small(file, MANIFEST_FILE)
+            manifest = BundleManifest.model_validate_json(data)
+            key_id = _signer(_small(file, SIGNATURE_FILE), data)
+            for entry in file.infolist():
+                if entry.filename not in (MANIFEST_FILE, SIGNATURE_FILE):
+                    _check(file, entry.filename, manifest.files.get(entry.filename))
+    except ValidationError as error:
+        said = explain(error, BundleManifest, MANIFEST_FILE)
+        raise DashboardError(f"it is no pack of this version: {said}") from error
+    except _NO_ZIP as error:
+        raise DashboardError(
+            f"it is no delivery ({error}): make one with `edgeclip-device pack wrap`"
+        ) from error
+    return Delivery(
+        sha256=sha256_file(path),
+        size_bytes=path.stat().st_size,
+        packs=tuple(f"{pack.task}@{pack.version}" for pack in manifest.packs),
+        made_at=manifest.created_at,
+        key_id=key_id,
+    )
+
+
+def _small(file: zipfile.ZipFile, name: str) -> bytes:
+    with file.open(name) as entry:
+        data = entry.read(_MOST_MANIFEST + 1)
+    if len(data) > _MOST_MANIFEST:
+        raise DashboardError(f"its {name} is larger than any: make it again")
+    return data
+
+
+def _signer(signature: bytes, manifest: bytes) -> str:
+    """Return who says to have signed a manifest's bytes."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / SIGNATURE_FILE
+        path.write_bytes(signature)
+        try:
+            statement = read_statement(path)
+        except SignatureError as error:
+            raise DashboardError(f"its {SIGNATURE_FILE} is no signature: sign it again") from error
+    if statement.kind != "bundle" or statement.sha256 != sha256_bytes(manifest):
+        raise DashboardError("its signature is of another bundle: sign it again")
+    return statement.key_id
+
+
+def _check(file: zipfile.ZipFile, name: str, record: FileRecord | None) -> None:
+    """Compare one file with its record, and read no byte more than that allows."""
+    if record is None:
+        raise DashboardError(f"it holds {name[:100]}, which its manifest does not name")
+    digest, left = hashlib.sha256(), record.size_bytes
+    with file.open(name) as source:
+        while left > 0 and (part := source.read(min(_CHUNK, left))):
+            digest.update(part)
+            left -= len(part)
+        if left or source.read(1) or digest.hexdigest() != record.sha256:
+            raise DashboardError(f"{name[:100]} in it is damaged: wrap it again")
