@@ -17,6 +17,7 @@ from edgeclip_dashboard.inbox import Inbox
 from edgeclip_dashboard.media_route import add_media_route
 from edgeclip_dashboard.overlays import add_overlay_route
 from edgeclip_dashboard.pages.accounts import add_accounts_page
+from edgeclip_dashboard.pages.acknowledge import add_acknowledge_page
 from edgeclip_dashboard.pages.activity import add_activity_page
 from edgeclip_dashboard.pages.context import PageContext
 from edgeclip_dashboard.pages.deeds import add_deeds_page
@@ -26,8 +27,11 @@ from edgeclip_dashboard.pages.device_list import add_device_list
 from edgeclip_dashboard.pages.device_page import add_device_page
 from edgeclip_dashboard.pages.live import add_live_page
 from edgeclip_dashboard.pages.map_page import add_map_page
+from edgeclip_dashboard.pages.notices import add_notices_page
 from edgeclip_dashboard.pages.review import add_review_page
+from edgeclip_dashboard.pages.rules import add_rules_page
 from edgeclip_dashboard.pages.sign_in import add_sign_in_pages
+from edgeclip_dashboard.pages.webhooks import add_webhooks_page
 from edgeclip_dashboard.visitors import EveryVisitor, KnownVisitors, Visitors
 from edgeclip_dashboard.workers import Worker
 
@@ -83,6 +87,10 @@ def build_application(parts: Parts, started: Callable[[], None]) -> FastAPI:
     add_deployment_pages(context)
     add_accounts_page(context)
     add_deeds_page(context)
+    add_notices_page(context)
+    add_rules_page(context)
+    add_webhooks_page(context)
+    add_acknowledge_page(app, context)
     ui.run_with(
         app, favicon=_ICON, dark=context.dark, language="en-US", tailwind=False,
         show_welcome_message=False,

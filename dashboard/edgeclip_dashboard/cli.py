@@ -11,6 +11,7 @@ import typer
 
 from edgeclip.command_line import run_application
 from edgeclip_dashboard.cli_accounts import account_app, token_app
+from edgeclip_dashboard.cli_rules import rule_app
 
 app = typer.Typer(
     help="Receive, acknowledge and show detections.",
@@ -22,6 +23,7 @@ app = typer.Typer(
 )
 app.add_typer(account_app, name="account")
 app.add_typer(token_app, name="token")
+app.add_typer(rule_app, name="rule")
 
 
 @app.command()

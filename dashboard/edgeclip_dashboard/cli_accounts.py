@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import datetime, timedelta, timezone
+from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
-if TYPE_CHECKING:
-    from sqlalchemy.orm import Session
+from edgeclip_dashboard.cli_transactions import print_rows, transaction
 
 account_app = typer.Typer(
     help="Say who may sign in.", no_args_is_help=True, rich_markup_mode=None, add_completion=False
@@ -43,7 +39,7 @@ def add(
     from edgeclip_dashboard.accounts import account_role, add_account
     from edgeclip_dashboard.deeds import COMMAND_LINE
 
-    with _transaction(project, database, config) as (session, now):
+    with transaction(project, database, config) as (session, now):
         password = add_account(session, COMMAND_LINE, name, account_role(role), now)
     print(f"{name.strip().casefold()}, {role}: one-time password {password} (shown this once)")
 
@@ -58,7 +54,7 @@ def list_accounts(
     """List all accounts."""
     from edgeclip_dashboard.accounts import all_accounts
 
-    with _transaction(project, database, config) as (session, _):
+    with transaction(project, database, config) as (session, _):
         rows = [
             {
                 "name": account.name,
@@ -69,7 +65,7 @@ def list_accounts(
             }
             for account in all_accounts(session)
         ]  # fmt: skip
-    _print_rows(rows, as_json=as_json)
+    print_rows(rows, as_json=as_json)
 
 
 @account_app.command("reset")
@@ -80,7 +76,7 @@ def reset(
     from edgeclip_dashboard.accounts import reset_password
     from edgeclip_dashboard.deeds import COMMAND_LINE
 
-    with _transaction(project, database, config) as (session, now):
+    with transaction(project, database, config) as (session, now):
         password = reset_password(session, COMMAND_LINE, name, now)
     print(f"{name.strip().casefold()}: one-time password {password} (shown this once)")
 
@@ -97,7 +93,7 @@ def set_role(
     from edgeclip_dashboard.accounts import account_role, change_role
     from edgeclip_dashboard.deeds import COMMAND_LINE
 
-    with _transaction(project, database, config) as (session, now):
+    with transaction(project, database, config) as (session, now):
         change_role(session, COMMAND_LINE, name, account_role(role), now)
     print(f"{name.strip().casefold()} is {role} now")
 
@@ -110,7 +106,7 @@ def disable(
     from edgeclip_dashboard.accounts import disable_account
     from edgeclip_dashboard.deeds import COMMAND_LINE
 
-    with _transaction(project, database, config) as (session, now):
+    with transaction(project, database, config) as (session, now):
         disable_account(session, COMMAND_LINE, name, now)
     print(f"{name.strip().casefold()} may sign in no more")
 
@@ -128,7 +124,7 @@ def add_a_token(
     from edgeclip_dashboard.api_tokens import add_token
     from edgeclip_dashboard.deeds import COMMAND_LINE
 
-    with _transaction(project, database, config) as (session, now):
+    with transaction(project, database, config) as (session, now):
         lifetime = timedelta(days=days)
         token = add_token(session, COMMAND_LINE, name, role, lifetime=lifetime, at=now)
     print(token)
@@ -144,7 +140,7 @@ def list_tokens(
     """List all tokens, without what opens."""
     from edgeclip_dashboard.api_tokens import all_tokens
 
-    with _transaction(project, database, config) as (session, _):
+    with transaction(project, database, config) as (session, _):
         rows = [
             {
                 "name": token.name,
@@ -154,7 +150,7 @@ def list_tokens(
             }
             for token in all_tokens(session)
         ]
-    _print_rows(rows, as_json=as_json)
+    print_rows(rows, as_json=as_json)
 
 
 @token_app.command("revoke")
@@ -165,45 +161,6 @@ def revoke(
     from edgeclip_dashboard.api_tokens import revoke_token
     from edgeclip_dashboard.deeds import COMMAND_LINE
 
-    with _transaction(project, database, config) as (session, now):
+    with transaction(project, database, config) as (session, now):
         revoke_token(session, COMMAND_LINE, name, now)
     print(f"the token {name.strip().casefold()} opens nothing any more")
-
-
-@contextmanager
-def _transaction(
-    project: str | None, database: str | None, config: Path | None
-) -> Iterator[tuple[Session, datetime]]:
-    """Yield a transaction of the dashboard's database, and the time."""
-    from sqlalchemy.orm import Session
-
-    from edgeclip_dashboard.config import load_settings
-    from edgeclip_dashboard.database import database_url, join_database
-
-    options: dict[str, Any] = {"project": project} if project else {}
-    if database:
-        options["store"] = {"database": database}
-    settings = load_settings(config, options)
-    url = database_url(settings.store.database)
-    with (
-        join_database(url, project=settings.project) as engine,
-        Session(engine) as session,
-        session.begin(),
-    ):
-        yield session, datetime.now(timezone.utc)
-
-
-def _print_rows(rows: list[dict[str, Any]], *, as_json: bool) -> None:
-    if as_json:
-        print(json.dumps(rows, indent=2, default=datetime.isoformat))
-        return
-    texts = [
-        {
-            key: f"{value:%Y-%m-%d %H:%M} UTC" if isinstance(value, datetime) else str(value)
-            for key, value in row.items()
-        }
-        for row in rows
-    ]
-    widths = {key: max(len(text[key]) for text in texts) for key in (texts[0] if texts else ())}
-    for text in texts:
-        print("  ".join(value.ljust(widths[key]) for key, value in text.items()).rstrip())

@@ -13,12 +13,13 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from edgeclip_dashboard.identity import put_csrf, put_identity
+from edgeclip_dashboard.notices.links import LINK_PATH
 from edgeclip_dashboard.pages.navigation import role_for
 from edgeclip_dashboard.pages.plain import message_page
 from edgeclip_dashboard.visitors import Visitor, Visitors
 
-OPEN_PATHS: Final = frozenset({"/healthz", "/sign-in"})
-"""What answers without a session."""
+OPEN_PATHS: Final = frozenset({"/healthz", "/sign-in", LINK_PATH})
+"""What answers without a session: a link of a message is signed, and says little."""
 
 _FOR_PROGRAMS: Final = ("/api/", "/metrics", "/media/", "/_nicegui")  # 401 says more than a page
 _WITHOUT_PASSWORD: Final = frozenset({"/password", "/sign-out"})

@@ -110,8 +110,10 @@ def _join(settings: DashboardSettings, credentials: Credentials, engine: Engine)
         health.link = state
         feed.changed()
 
-    notices = Rounds("notices", Teller(engine, settings.page.public_url).step)
-    webhooks = Rounds("webhooks", Courier(engine).step)
+    notices = Rounds(
+        "notices", Teller(engine, settings.page.public_url, on_change=feed.changed).step
+    )
+    webhooks = Rounds("webhooks", Courier(engine, on_change=feed.changed).step)
 
     config = LinkConfig(broker, settings.project, settings.dashboard_id, credentials)
     link = BrokerLink(config, inbox, on_link)

@@ -36,6 +36,7 @@ class Teller:
         public_url: How people reach the dashboard, for links in messages, or None.
         clock: Gives the time now, aware UTC.
         tell: Tells one channel.
+        on_change: Called when notices have changed.
     """
 
     def __init__(
@@ -45,11 +46,13 @@ class Teller:
         *,
         clock: Callable[[], datetime] = utc_now,
         tell: Send = send,
+        on_change: Callable[[], None] = lambda: None,
     ) -> None:
         self._engine = engine
         self._public_url = public_url
         self._clock = clock
         self._tell = tell
+        self._on_change = on_change
         self._links: Links | None = None
 
     def step(self, go_on: Callable[[], bool] = lambda: True) -> None:
@@ -69,6 +72,7 @@ class Teller:
             outcomes = self._tell_group(group, broken)
             for notice in group:
                 settle(self._engine, notice, outcomes[notice.notice_id], self._clock())
+            self._on_change()
 
     def _tell_group(self, group: Sequence[Claimed], broken: dict[str, str]) -> dict[int, Outcome]:
         """Tell each channel what it has not taken yet.

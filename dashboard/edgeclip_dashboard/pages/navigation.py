@@ -25,6 +25,9 @@ NAVIGATION: tuple[Entry, ...] = (
     Entry("/activity", "Activity", "bar_chart"),
     Entry("/devices", "Devices", "router"),
     Entry("/deployments", "Places", "place"),
+    Entry("/notices", "Notices", "notifications"),
+    Entry("/rules", "Rules", "campaign", "admin"),
+    Entry("/webhooks", "Webhooks", "webhook", "admin"),
     Entry("/accounts", "Accounts", "group", "admin"),
     Entry("/deeds", "Deeds", "history_edu", "admin"),
 )

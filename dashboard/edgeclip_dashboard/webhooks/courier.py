@@ -42,14 +42,21 @@ class Courier:
         engine: Of the database.
         clock: Gives the time now, aware UTC.
         send: Sends one request.
+        on_change: Called when something was sent, or was not taken.
     """
 
     def __init__(
-        self, engine: Engine, *, clock: Callable[[], datetime] = utc_now, send: Post = post
+        self,
+        engine: Engine,
+        *,
+        clock: Callable[[], datetime] = utc_now,
+        send: Post = post,
+        on_change: Callable[[], None] = lambda: None,
     ) -> None:
         self._engine = engine
         self._clock = clock
         self._send = send
+        self._on_change = on_change
         self._cleared_at: datetime | None = None
 
     def step(self, go_on: Callable[[], bool] = lambda: True) -> None:
@@ -70,6 +77,7 @@ class Courier:
             while go_on() and self._clock() < until and self._send_next(webhook_id, form):
                 pass
             self._release(webhook_id)
+            self._on_change()
 
     def _clear(self) -> None:
         """Forget, once an hour, what was sent long ago."""
