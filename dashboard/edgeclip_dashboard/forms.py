@@ -45,6 +45,8 @@ async def read_form(request: Request, expected: str) -> dict[str, str]:
         )
     except ValueError as error:
         raise FormError("That is no form of this page.") from error
+    if any("\0" in text for text in fields.values()):  # PostgreSQL keeps none
+        raise FormError("That is no form of this page.")
     sent = fields.get(CSRF_FIELD, "")
     if not expected or not hmac.compare_digest(sent.encode(), expected.encode()):
         raise FormError("This form is too old: open the page again, with cookies allowed.")

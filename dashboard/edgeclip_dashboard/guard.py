@@ -62,13 +62,10 @@ class Guard:
             await self._app(scope, receive, send)
 
     def _wrong_origin(self, connection: HTTPConnection) -> Response | None:
-        """Refuse what another page lets a browser send with our cookie."""
-        scope = connection.scope
-        if scope["type"] == "http" and scope["method"] in _SAFE:
-            return None
+        """Refuse what another page lets a browser send, or read, with our cookie."""
         origin = connection.headers.get("origin")
-        if origin is None and "cookie" not in connection.headers:
-            return None  # no browser, and nothing that a browser adds by itself
+        if origin is None and (_is_safe(connection) or "cookie" not in connection.headers):
+            return None  # a page that is gone to; or no browser, which would add a cookie by itself
         host = urlsplit(origin or "").netloc.casefold()
         ours = {connection.headers.get("host", "").casefold(), self._public_host} - {""}
         if host in ours:
@@ -112,6 +109,11 @@ class Guard:
             return {"type": "websocket.disconnect", "code": _POLICY_VIOLATION}
 
         return receive_while_known
+
+
+def _is_safe(connection: HTTPConnection) -> bool:
+    scope = connection.scope
+    return scope["type"] == "http" and scope["method"] in _SAFE
 
 
 def _note(scope: Scope, visitor: Visitor) -> None:

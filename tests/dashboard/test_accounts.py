@@ -1,4 +1,4 @@
-"""Accounts, sessions and tokens on a real SQLite file."""
+"""Accounts, sessions and tokens on a real SQLite file, and on PostgreSQL."""
 
 from __future__ import annotations
 
@@ -36,15 +36,21 @@ from edgeclip_dashboard.sessions import (
     note_seen,
     open_session,
 )
+from support.postgres import Postgres
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=timezone.utc)
 WARDEN = Identity("warden", "admin")
 LASTING = Lifetimes(idle=timedelta(hours=12), longest=timedelta(days=7))
 
 
-@pytest.fixture
-def engine(tmp_path: Path) -> Iterator[Engine]:
-    with open_database(database_url(str(tmp_path / "d.sqlite")), project="demo") as opened:
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
+    """Of a fresh database, on either engine."""
+    text = str(tmp_path / "d.sqlite")
+    if request.param == "postgres":
+        server: Postgres = request.getfixturevalue("postgres")
+        text = server.new_database()
+    with open_database(database_url(text), project="demo") as opened:
         yield opened
 
 

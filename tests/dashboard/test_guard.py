@@ -109,6 +109,15 @@ def test_a_form_of_another_site_is_refused(admin: Visit) -> None:
     assert admin.get("/api/devices").status == 200
 
 
+def test_what_a_page_of_another_port_reads_is_refused(admin: Visit) -> None:
+    other = {"Origin": "http://127.0.0.1:1"}
+    for path in ("/api/devices", "/_nicegui_ws/socket.io/?EIO=4&transport=polling"):
+        answer = admin.ask("GET", path, headers=other)
+        assert answer.status == 403
+        assert answer.headers["access-control-allow-origin"] is None
+    assert admin.ask("GET", "/api/devices", headers={"Origin": admin.url}).status == 200
+
+
 def test_a_form_without_its_token_is_refused(admin: Visit) -> None:
     assert admin.post("/sign-out", {}).status == 400
     assert admin.post("/sign-out", {"csrf": "x"}).status == 400
