@@ -74,7 +74,9 @@ class Batch:
         hashes = {ref.sha256 for detection in detections for ref in detection.media}
         revisions = {(detection.detection_id, detection.rev) for detection in detections}
         rows = {(d.device_id, d.epoch, d.seq) for d in detections}
-        self._load(DetectionRow, DetectionRow.detection_id.in_(ids), {(key,) for key in ids})
+        self._load(
+            DetectionRow, DetectionRow.detection_id.in_(ids), {(key,) for key in ids}, lock=True
+        )
         self._load(Revision, Revision.detection_id.in_(ids), revisions)
         if hashes:
             self._load(Media, Media.sha256.in_(hashes), {(key,) for key in hashes})
@@ -84,10 +86,20 @@ class Batch:
         places = {detection.deployment_id for detection in detections}
         self._load(Deployment, Deployment.deployment_id.in_(places), {(key,) for key in places})
 
-    def _load(self, model: type[Base], condition: ColumnElement[bool], keys: Iterable[Key]) -> None:
+    def _load(
+        self,
+        model: type[Base],
+        condition: ColumnElement[bool],
+        keys: Iterable[Key],
+        *,
+        lock: bool = False,
+    ) -> None:
         self._known.update({(model, key): None for key in keys})
         columns = [column.key for column in model.__table__.primary_key]
-        for row in self.session.scalars(select(model).where(condition)):
+        query = select(model).where(condition)
+        if lock:  # in one order, against another instance; SQLite has no other
+            query = query.order_by(*model.__table__.primary_key).with_for_update()
+        for row in self.session.scalars(query):
             self._known[model, tuple(getattr(row, name) for name in columns)] = row
 
 

@@ -66,7 +66,7 @@ def take_in(file: Path, settings: DashboardSettings) -> TakenIn:
                 database_url(settings.store.database), project=settings.project
             ) as engine:
                 files = MediaFiles(settings.store.media, most_bytes=settings.store.media_max_bytes)
-                store = Store(engine, files)
+                store = Store(engine, files, name="carried in")
                 for batch in _batches(_messages(archive, header, settings)):
                     committed = store.commit(batch, datetime.now(timezone.utc))
                     taken.detections += len(committed.stored) - committed.duplicates

@@ -40,6 +40,9 @@ def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
     port: Annotated[int | None, typer.Option(help="TCP port; 0 takes a free one.")] = None,
     protocol: Annotated[str | None, typer.Option(help="MQTT version: 5 or 3.1.1.")] = None,
+    shared_group: Annotated[
+        str | None, typer.Option(help="Share the load with the instances of this group.")
+    ] = None,
     auth: Annotated[
         str | None, typer.Option(help="accounts, or none on the loopback interface.")
     ] = None,
@@ -56,7 +59,7 @@ def serve(
     options = {
         "project": project,
         "dashboard_id": dashboard_id,
-        "broker": {"url": broker, "protocol": protocol},
+        "broker": {"url": broker, "protocol": protocol, "shared_group": shared_group},
         "store": {"database": database, "media": str(media) if media else None},
         "page": {"host": host, "port": port, "auth": auth},
     }

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 
 from edgeclip.contract.detection import Identifier
 from edgeclip.contract.settings import Settings, read_toml, settings_from
@@ -42,6 +42,9 @@ class BrokerSettings(Settings):
     keepalive_s: int = Field(60, ge=5, le=3600, description="MQTT keep-alive.")
     session_expiry_s: int = Field(
         604_800, ge=60, le=4_294_967_295, description="How long the broker keeps our MQTT session."
+    )
+    shared_group: Identifier | None = Field(
+        None, description="Name of the group of instances that share the load; all name the same."
     )
     retry_max_s: float = Field(
         60.0, ge=1, le=3600, description="Longest wait between two tries to connect."
@@ -122,6 +125,19 @@ class DashboardSettings(Settings):
     sign_in: SignInSettings = SignInSettings()
     map: MapSettings = MapSettings()
     commands: CommandSettings = CommandSettings()
+
+    @model_validator(mode="after")
+    def _a_group_can_share(self) -> DashboardSettings:
+        if self.broker.shared_group is None:
+            return self
+        if self.broker.protocol != "5":
+            raise ValueError("[broker].shared_group needs protocol 5: MQTT 3.1.1 has no shares")
+        if not self.store.database.startswith("postgresql+psycopg://"):
+            raise ValueError(
+                "[broker].shared_group needs [store].database on PostgreSQL"
+                " (postgresql+psycopg://USER@HOST/DB): a SQLite file is for one dashboard"
+            )
+        return self
 
 
 class Credentials(Settings):

@@ -123,12 +123,23 @@ def _only_one(url: URL) -> Iterator[None]:
 
 def _engine(url: URL) -> Engine:
     try:
-        engine = create_engine(url)
+        engine = create_engine(url, **_arguments(url))
     except (NoSuchModuleError, ModuleNotFoundError) as error:
         raise StoreError(f"no driver for {url.drivername}: pip install it ({error})") from error
     if url.get_backend_name() == "sqlite":
         event.listen(engine, "connect", _set_pragmas)
     return engine
+
+
+def _arguments(url: URL) -> dict[str, Any]:
+    """Return how both ends of a server's connection notice that the other is gone."""
+    if url.drivername != "postgresql+psycopg":
+        return {}
+    connect: dict[str, Any] = {"connect_timeout": 5, "application_name": "edgeclip-dashboard"}
+    connect |= {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3}
+    options = {"tcp_keepalives_idle": 10, "tcp_keepalives_interval": 5, "tcp_keepalives_count": 3}
+    connect["options"] = " ".join(f"-c {name}={value}" for name, value in options.items())
+    return {"connect_args": connect, "pool_pre_ping": True, "pool_size": 10}
 
 
 def _set_pragmas(connection: Any, record: object) -> None:

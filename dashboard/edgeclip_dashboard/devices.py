@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Final
 
 from edgeclip_dashboard.batch import Batch
 from edgeclip_dashboard.deployments import note_deployment
 from edgeclip_dashboard.messages import InfoMessage, StatusMessage
 from edgeclip_dashboard.models import Device
+
+_ENDS: Final = ("offline", "stopped", "sleeping")
 
 
 def device_row(batch: Batch, device_id: str) -> Device:
@@ -20,7 +23,7 @@ def device_row(batch: Batch, device_id: str) -> Device:
 
 
 def note_status(batch: Batch, message: StatusMessage, at: datetime) -> None:
-    """Store a status; the will of a connection that has been replaced is no news.
+    """Store a status; what a connection said that has been replaced or has ended is no news.
 
     Args:
         batch: An open transaction.
@@ -31,6 +34,8 @@ def note_status(batch: Batch, message: StatusMessage, at: datetime) -> None:
     row = device_row(batch, message.device_id)
     if status.state == "offline" and row.bdseq is not None and status.bdseq < row.bdseq:
         return
+    if row.state in _ENDS and status.bdseq == row.bdseq and status.state not in _ENDS:
+        return  # another instance heard the end before this one heard the beginning
     has_changed = row.state != status.state or row.bdseq != status.bdseq
     if status.since is not None or has_changed:
         row.since = status.since or at

@@ -7,8 +7,9 @@ from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import Engine, select
+from sqlalchemy import ColumnElement, Engine, Select, func, select
 
 from edgeclip.contract.receipts import compress
 from edgeclip_dashboard.models import OutboxRow
@@ -35,16 +36,25 @@ class RowNumbers:
 
     def add(self, seq: int) -> None:
         """Add a row number; one that is there changes nothing."""
-        at = bisect_right(self._ranges, seq, key=lambda pair: pair[0])
-        if at and seq <= self._ranges[at - 1][1]:
+        self.add_range(seq, seq)
+
+    def add_range(self, first: int, last: int) -> None:
+        """Add the row numbers from `first` to `last` inclusive."""
+        at = bisect_right(self._ranges, first, key=lambda pair: pair[0])
+        if at and last <= self._ranges[at - 1][1]:
             return
-        first = last = seq
-        if at < len(self._ranges) and self._ranges[at][0] == seq + 1:
-            last = self._ranges.pop(at)[1]
-        if at and self._ranges[at - 1][1] == seq - 1:
+        if at and self._ranges[at - 1][1] >= first - 1:
             at -= 1
             first = self._ranges.pop(at)[0]
+        while at < len(self._ranges) and self._ranges[at][0] <= last + 1:
+            last = max(last, self._ranges.pop(at)[1])
         self._ranges.insert(at, (first, last))
+
+    def copy(self) -> RowNumbers:
+        """Return the same set, apart from this one."""
+        other = RowNumbers()
+        other._ranges = list(self._ranges)
+        return other
 
     def ranges(self) -> tuple[int, list[tuple[int, int]]]:
         """Return the high-water mark (0 if row 1 is missing) and the ranges above it."""
@@ -66,7 +76,7 @@ class Ledger:
     """All outboxes that were ever seen: what is stored, and what has arrived at all.
 
     A refused row has arrived but is not stored: no receipt may cover it, and it is no gap.
-    The receiving thread writes, the page's thread reads.
+    The receiving thread and the one that hears other instances write, the page's thread reads.
     """
 
     def __init__(self) -> None:
@@ -77,18 +87,20 @@ class Ledger:
     @classmethod
     def from_database(cls, engine: Engine) -> Ledger:
         """Return the ledger of everything that a database holds."""
-        stored: dict[Outbox, list[int]] = defaultdict(list)
-        arrived: dict[Outbox, list[int]] = defaultdict(list)
-        query = select(OutboxRow.device_id, OutboxRow.epoch, OutboxRow.seq, OutboxRow.refused)
-        with engine.connect() as connection:
-            for device_id, epoch, seq, refused in connection.execute(query):
-                arrived[device_id, epoch].append(seq)
-                if refused is None:
-                    stored[device_id, epoch].append(seq)
         ledger = cls()
-        ledger._stored.update({outbox: RowNumbers(seqs) for outbox, seqs in stored.items()})
-        ledger._arrived.update({outbox: RowNumbers(seqs) for outbox, seqs in arrived.items()})
+        ledger.learn(engine)
         return ledger
+
+    def learn(self, engine: Engine) -> None:
+        """Add everything that a database holds; what is known stays known."""
+        with engine.connect() as connection:
+            stored = connection.execute(_ranges(OutboxRow.refused.is_(None))).all()
+            refused = connection.execute(_ranges(OutboxRow.refused.is_not(None))).all()
+        with self._lock:
+            for row in stored:
+                self._stored[row.device_id, row.epoch].add_range(row.first, row.last)
+            for row in (*stored, *refused):
+                self._arrived[row.device_id, row.epoch].add_range(row.first, row.last)
 
     def add(self, outbox: Outbox, seq: int, *, is_refused: bool = False) -> None:
         """Note a committed row."""
@@ -98,8 +110,9 @@ class Ledger:
                 self._stored[outbox].add(seq)
 
     def stored(self, outbox: Outbox) -> RowNumbers:
-        """Return the rows of an outbox that are stored; for the receiving thread."""
-        return self._stored[outbox]
+        """Return the rows of an outbox that are stored now."""
+        with self._lock:
+            return self._stored[outbox].copy()
 
     def gaps(self) -> list[Gap]:
         """Return what is missing, by device and epoch."""
@@ -109,3 +122,20 @@ class Ledger:
                 for (device_id, epoch), rows in sorted(self._arrived.items())
                 for first, last in rows.gaps()
             ]
+
+
+def _ranges(condition: ColumnElement[bool]) -> Select[Any]:
+    """Return the query for the ranges of rows: numbers without a gap differ alike from their rank.
+
+    The database counts, so that a start with millions of rows reads a few ranges a device.
+    """
+    outbox = (OutboxRow.device_id, OutboxRow.epoch)
+    rank = func.row_number().over(partition_by=outbox, order_by=OutboxRow.seq)
+    numbered = (
+        select(*outbox, OutboxRow.seq, (OutboxRow.seq - rank).label("lag"))
+        .where(condition)
+        .subquery()
+    )
+    row = numbered.c
+    ends = (func.min(row.seq).label("first"), func.max(row.seq).label("last"))
+    return select(row.device_id, row.epoch, *ends).group_by(row.device_id, row.epoch, row.lag)

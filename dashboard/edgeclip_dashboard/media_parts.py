@@ -49,7 +49,10 @@ class MediaParts:
         paths = [folder / str(number) for number in range(1, message.parts + 1)]
         if not all(path.exists() for path in paths):
             return None
-        data = b"".join(path.read_bytes() for path in paths)
+        try:
+            data = b"".join(path.read_bytes() for path in paths)
+        except FileNotFoundError:
+            return None  # another instance has joined them, stored the snapshot, and cleaned up
         return MediaMessage(message.device_id, message.detection_id, message.n, data)
 
     def forget(self, message: PartMessage) -> None:

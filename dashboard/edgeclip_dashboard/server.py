@@ -30,9 +30,12 @@ from edgeclip_dashboard.field.deliveries import PackShelf
 from edgeclip_dashboard.field.sending import PackSending
 from edgeclip_dashboard.health import Health, LinkState
 from edgeclip_dashboard.inbox import Inbox
+from edgeclip_dashboard.instances import place_of
 from edgeclip_dashboard.ledger import Ledger
+from edgeclip_dashboard.links import links_of
 from edgeclip_dashboard.media_files import MediaFiles
-from edgeclip_dashboard.mqtt import BrokerLink, LinkConfig
+from edgeclip_dashboard.mqtt import BrokerLink
+from edgeclip_dashboard.neighbours import Neighbours
 from edgeclip_dashboard.notices.teller import Teller
 from edgeclip_dashboard.pages.context import PageContext
 from edgeclip_dashboard.queries import read_picture
@@ -40,7 +43,9 @@ from edgeclip_dashboard.receiver import Receiver, ReceiverParts
 from edgeclip_dashboard.rounds import Rounds
 from edgeclip_dashboard.store import Store
 from edgeclip_dashboard.thinning import Thinning
+from edgeclip_dashboard.turns import turn_of
 from edgeclip_dashboard.webhooks.courier import Courier
+from edgeclip_dashboard.workers import Worker
 
 log = logging.getLogger(__name__)
 
@@ -71,6 +76,7 @@ def serve(
     url = database_url(settings.store.database)
     with (
         open_database(url, project=settings.project) as engine,
+        place_of(engine, settings),
         _listening_socket(page.host, page.port) as listening,
     ):
         parts = _join(settings, credentials, engine)
@@ -95,6 +101,7 @@ def _first_password(engine: Engine, page: PageSettings) -> str | None:
     if page.auth == "none":
         return None
     with Session(engine) as session, session.begin():
+        turn_of(session, "first admin")
         return add_first_admin(session, datetime.now(timezone.utc))
 
 
@@ -114,10 +121,8 @@ def _join(settings: DashboardSettings, credentials: Credentials, engine: Engine)
         "notices", Teller(engine, settings.page.public_url, on_change=feed.changed).step
     )
     webhooks = Rounds("webhooks", Courier(engine, on_change=feed.changed).step)
-
-    config = LinkConfig(broker, settings.project, settings.dashboard_id, credentials)
-    link = BrokerLink(config, inbox, on_link)
-    sending = _sending(settings, engine, link, feed)
+    links = links_of(settings, credentials, inbox, on_link)
+    sending = _sending(settings, engine, links[0], feed)
     packs = Rounds("packs", sending.go_round)
 
     def on_commit() -> None:
@@ -125,15 +130,18 @@ def _join(settings: DashboardSettings, credentials: Credentials, engine: Engine)
         for rounds in (notices, webhooks, packs):
             rounds.wake()
 
+    kept = Store(engine, files, name=settings.dashboard_id)
     receiver = Receiver(
-        ReceiverParts(inbox, Store(engine, files), ledger, link, health),
+        ReceiverParts(inbox, kept, ledger, links[0], health),
         project=settings.project,
         dashboard_id=settings.dashboard_id,
         on_change=on_commit,
     )
-    context = PageContext(engine, files, ledger, feed, health, link, settings, sending)
-    workers = (Thinning(engine), notices, webhooks, packs, receiver, link)
-    return Parts(context, inbox, workers)
+    context = PageContext(engine, files, ledger, feed, health, links[0], settings, sending)
+    workers: list[Worker] = [Thinning(engine), notices, webhooks, packs]
+    if engine.dialect.name == "postgresql":
+        workers.append(Neighbours(engine, settings.dashboard_id, ledger, on_commit))
+    return Parts(context, inbox, workers=(*workers, receiver, *links))
 
 
 def _sending(

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from sqlalchemy import Engine
-from sqlalchemy.exc import OperationalError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from edgeclip.errors import StoreError
@@ -35,7 +35,9 @@ from edgeclip_dashboard.messages_field import (
     LogMessage,
     ReplyMessage,
 )
+from edgeclip_dashboard.neighbours import Row, tell
 from edgeclip_dashboard.notices.noting import note_notices
+from edgeclip_dashboard.turns import is_crossing, take_turns
 from edgeclip_dashboard.webhooks.noting import note_deliveries
 from edgeclip_dashboard.writers import (
     Limits,
@@ -47,6 +49,7 @@ from edgeclip_dashboard.writers import (
 log = logging.getLogger(__name__)
 
 _LIMITS = Limits()
+_MOST_CROSSINGS = 5
 
 
 @dataclass
@@ -69,12 +72,22 @@ class Committed:
 
 
 class Store:
-    """Writes batches of messages; for one thread."""
+    """Writes batches of messages; for one thread.
 
-    def __init__(self, engine: Engine, files: MediaFiles, limits: Limits = _LIMITS) -> None:
+    Args:
+        engine: Of the database.
+        files: Keeps the media.
+        limits: What a device can make it keep.
+        name: Of this instance, for the others on the same database.
+    """
+
+    def __init__(
+        self, engine: Engine, files: MediaFiles, limits: Limits = _LIMITS, name: str = "dashboard"
+    ) -> None:
         self._engine = engine
         self._files = files
         self._limits = limits
+        self._name = name
 
     def commit(self, messages: Sequence[Incoming], at: datetime) -> Committed:
         """Store a batch in one transaction and return what is now safe on disk.
@@ -86,7 +99,7 @@ class Store:
                 the same batch can be tried again.
         """
         try:
-            return self._commit(messages, at)
+            return self._commit_in_turn(messages, at)
         except (OperationalError, OSError) as error:
             raise StoreError(f"cannot store: {error}: check disk space and permissions") from error
         except (SQLAlchemyError, ValueError, OverflowError) as error:
@@ -95,11 +108,23 @@ class Store:
                 return self._commit([_as_malformed(messages[0], error)], at)
             return _joined([self.commit([message], at) for message in messages])
 
+    def _commit_in_turn(self, messages: Sequence[Incoming], at: datetime) -> Committed:
+        """Commit; where another instance was in the way, look again at what it has stored."""
+        for _ in range(_MOST_CROSSINGS):
+            try:
+                return self._commit(messages, at)
+            except DBAPIError as error:
+                if self._engine.dialect.name == "sqlite" or not is_crossing(error):
+                    raise
+                log.debug("another instance was in the way: %s", error)
+        return self._commit(messages, at)
+
     def _commit(self, messages: Sequence[Incoming], at: datetime) -> Committed:
         committed = Committed()
         joined: list[PartMessage] = []
         messages = [self._whole(message, joined) for message in messages]
         with Session(self._engine, autoflush=False) as session, session.begin():
+            take_turns(session, messages)
             batch = Batch(session)
             batch.look_up(messages)
             for message in messages:
@@ -107,6 +132,7 @@ class Store:
                     self._store(batch, message, at, committed)
                 except ConflictError as error:
                     self._store(batch, _as_malformed(message, error), at, committed)
+            tell(session, self._name, _rows(committed))
         for part in joined:
             self._files.parts.forget(part)
         return committed
@@ -149,6 +175,11 @@ class Store:
                 committed.refused.append(((message.device_id, epoch), seq, message.reason))
         else:
             _store_of_field(batch, message, at)
+
+
+def _rows(committed: Committed) -> list[Row]:
+    stored: list[Row] = [(outbox, seq, False) for outbox, seq in committed.stored]
+    return stored + [(outbox, seq, True) for outbox, seq, _ in committed.refused]
 
 
 def _store_of_field(batch: Batch, message: Incoming, at: datetime) -> None:

@@ -237,7 +237,7 @@ def keep_malformed(batch: Batch, message: MalformedMessage, at: datetime, *, mos
     batch.session.add(row)
     batch.session.flush()
     batch.session.execute(delete(Malformed).where(Malformed.id <= row.id - most))
-    count = batch.session.get_one(Meta, "malformed")
+    count = batch.session.get_one(Meta, "malformed", with_for_update=True)
     count.value = str(int(count.value) + 1)
     if message.device_id and message.row:
         epoch, seq = message.row

@@ -3,8 +3,10 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dashboard.conftest import Desk
 from edgeclip.contract.receipts import compress
 from edgeclip_dashboard.ledger import Gap, Ledger, RowNumbers
+from support.dashboards import sample
 
 OUTBOX = ("jetson-1", "epoch")
 
@@ -39,3 +41,23 @@ def test_gaps_are_listed_by_device_and_epoch() -> None:
     ledger.add(("b", "e"), 2)
     ledger.add(("a", "e"), 3)
     assert ledger.gaps() == [Gap("a", "e", 1, 2), Gap("b", "e", 1, 1)]
+
+
+@given(st.lists(st.tuples(st.integers(1, 60), st.integers(0, 9))))
+def test_ranges_that_are_added_equal_their_numbers(parts: list[tuple[int, int]]) -> None:
+    rows = RowNumbers()
+    for first, more in parts:
+        rows.add_range(first, first + more)
+    numbers = {n for first, more in parts for n in range(first, first + more + 1)}
+    assert rows.ranges() == compress(numbers)
+
+
+def test_a_ledger_learns_what_the_database_holds_and_forgets_nothing(desk: Desk) -> None:
+    for seq in (1, 2, 3, 7, 8):
+        desk.commit(sample(seq=seq))
+    ledger = Ledger()
+    [outbox] = [(what.device_id, what.epoch) for what in [sample()]]
+    ledger.add(outbox, 5)
+    ledger.learn(desk.engine)
+    assert ledger.stored(outbox).ranges() == (3, [(5, 5), (7, 8)])
+    assert ledger.gaps() == [Gap(*outbox, 4, 4), Gap(*outbox, 6, 6)]

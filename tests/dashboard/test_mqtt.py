@@ -18,7 +18,9 @@ from cryptography.x509.oid import NameOID
 from edgeclip_dashboard.config import BrokerSettings, Credentials
 from edgeclip_dashboard.health import LinkState
 from edgeclip_dashboard.inbox import Inbox
-from edgeclip_dashboard.mqtt import BrokerLink, LinkConfig
+from edgeclip_dashboard.mqtt import BrokerLink
+from edgeclip_dashboard.mqtt_client import LinkConfig
+from edgeclip_dashboard.subscriptions import alone
 from support.brokers import Broker, free_port, running_broker
 from support.dashboards import (
     eventually,
@@ -138,7 +140,7 @@ def test_what_does_not_fit_the_inbox_is_delivered_again(tmp_path: Path) -> None:
     states: list[LinkState] = []
     with running_broker(tmp_path / "broker") as broker:
         settings = BrokerSettings(url=broker.url)
-        config = LinkConfig(settings, "demo", "dashboard", Credentials())
+        config = LinkConfig(settings, "demo", "dashboard", Credentials(), alone("demo"))
         link = BrokerLink(config, inbox, states.append)
         link.start()
         eventually(lambda: link.is_online, what="the link is up")
@@ -163,7 +165,9 @@ def test_what_does_not_fit_the_inbox_is_delivered_again(tmp_path: Path) -> None:
 def test_an_acknowledgement_of_an_ended_connection_reaches_nobody(tmp_path: Path) -> None:
     inbox = Inbox()
     with running_broker(tmp_path / "broker") as broker, field_device(broker.url) as device:
-        config = LinkConfig(BrokerSettings(url=broker.url), "demo", "dashboard", Credentials())
+        config = LinkConfig(
+            BrokerSettings(url=broker.url), "demo", "dashboard", Credentials(), alone("demo")
+        )
         with _link(config, inbox):
             device.send(sample(seq=1))
             [first] = inbox.take(1, wait_s=10)

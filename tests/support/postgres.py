@@ -73,7 +73,7 @@ class Postgres:
     def stop(self) -> None:
         """End it; open connections are closed."""
         if self._process is not None:
-            self._process.send_signal(signal.SIGINT)
+            self._process.send_signal(signal.SIGQUIT)  # at once: nothing of it is kept
             self._process.wait(30)
             self._process = None
 
