@@ -18,7 +18,8 @@
     |   |-- OutboxError               full, damaged, unwritable
     |   `-- PublishError              refused; "offline" is a state, not an error
     `-- DashboardError           4
-        `-- StoreError
+        |-- StoreError
+        `-- MappingError              what a standard cannot express
 
 A message is one line: what, where, what to do. 0 is done, 1 a bug with its traceback,
 130 an interruption.
@@ -130,6 +131,10 @@ class DashboardError(EdgeclipError):
 
 class StoreError(DashboardError):
     """The dashboard's database cannot be opened or written."""
+
+
+class MappingError(DashboardError):
+    """What is stored cannot be said in a standard's words."""
 
 
 def run_command_line(command: Callable[[], object]) -> None:

@@ -13,6 +13,7 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 from edgeclip.contract.detection import Identifier
 from edgeclip.contract.settings import Settings, read_toml, settings_from
 from edgeclip.errors import ConfigError
+from edgeclip_dashboard.config_export import ExportSettings
 from edgeclip_dashboard.config_field import CommandSettings, MapSettings
 
 USERNAME_VARIABLE = "EDGECLIP_DASHBOARD_MQTT_USERNAME"
@@ -125,6 +126,7 @@ class DashboardSettings(Settings):
     sign_in: SignInSettings = SignInSettings()
     map: MapSettings = MapSettings()
     commands: CommandSettings = CommandSettings()
+    export: ExportSettings = ExportSettings()
 
     @model_validator(mode="after")
     def _a_group_can_share(self) -> DashboardSettings:

@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from edgeclip.errors import ConfigError
 
@@ -65,16 +66,32 @@ def staged_bytes(path: Path, data: bytes) -> Iterator[None]:
     Raises:
         OSError: As `write_bytes`; before the block, unless the very renaming fails.
     """
+    with new_file(path) as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+        yield
+
+
+@contextmanager
+def new_file(path: Path) -> Iterator[IO[bytes]]:
+    """Yield an open file that becomes `path`, durably, when the block ends without an error.
+
+    Args:
+        path: The file; its folder is made if missing. An existing file is replaced.
+
+    Raises:
+        OSError: The disk is full, or the folder cannot be written; `path` is then untouched.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     temporary = Path(name)
     try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
+        with os.fdopen(descriptor, "w+b") as file:
+            yield file
             file.flush()
             os.fsync(file.fileno())
         temporary.chmod(0o644)
-        yield
         temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)

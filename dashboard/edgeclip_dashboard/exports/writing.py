@@ -1,0 +1,152 @@
+"""One export from the store to a file, a folder or an archive."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Final, TextIO
+
+from sqlalchemy import Engine
+
+from edgeclip.errors import ConfigError
+from edgeclip_dashboard.config_export import ExportSettings
+from edgeclip_dashboard.exports.camtrap_package import CamtrapPackage
+from edgeclip_dashboard.exports.camtrap_rows import MEDIA_FOLDER
+from edgeclip_dashboard.exports.csv_out import write_frames, write_visits
+from edgeclip_dashboard.exports.geojson import write_geojson
+from edgeclip_dashboard.exports.judging import Classes
+from edgeclip_dashboard.exports.megadetector import MegaDetectorFile
+from edgeclip_dashboard.exports.request import ExportRequest, Written
+from edgeclip_dashboard.exports.sink import Sink, open_single, open_sink
+from edgeclip_dashboard.exports.sites import Sites, deployments_in
+from edgeclip_dashboard.exports.tally import Tally
+from edgeclip_dashboard.exports.visits import Visit, read_visits
+from edgeclip_dashboard.media_files import MediaFiles
+
+MEGADETECTOR_FILE: Final = "edgeclip.json"
+"""Beside the pictures: Timelapse looks for it in the root of the image set."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """What is exported from.
+
+    Attributes:
+        engine: Of the store.
+        files: The pictures.
+        project: Whose detections these are.
+        settings: What people say of the project.
+        address: Of this dashboard, for pictures that are named by it; None where it has none.
+    """
+
+    engine: Engine
+    files: MediaFiles
+    project: str
+    settings: ExportSettings
+    address: str | None = None
+
+
+def write_export(
+    source: Source, request: ExportRequest, out: Path, now: datetime, *, overwrite: bool = False
+) -> Written:
+    """Write an export, whole or not at all.
+
+    Args:
+        source: The store.
+        request: What is wanted.
+        out: For camtrap-dp a folder, or a name that ends in `.zip`; for md-json likewise, or a
+            name that ends in `.json` for the file alone; else a file.
+        now: Aware UTC.
+        overwrite: Whether it may replace what is there.
+
+    Raises:
+        ConfigError: Something is there, or addresses are asked for without `[page].public_url`.
+        MappingError: The format cannot say it.
+        DashboardError: It cannot be written.
+    """
+    if request.media == "url" and source.address is None:
+        raise ConfigError("pictures have addresses where [page].public_url is set: set it")
+    return _Export(source, request, now).write(out, overwrite=overwrite)
+
+
+class _Export:
+    """What the writers of one export share."""
+
+    def __init__(self, source: Source, request: ExportRequest, now: datetime) -> None:
+        self._source, self._request, self._now = source, request, now
+        self._sites = Sites(source.engine, request.obscure_deg)
+        self._tally = Tally()
+
+    def write(self, out: Path, *, overwrite: bool) -> Written:
+        kind, asked = self._request.format, self._request.asked
+        if kind == "camtrap-dp":
+            # before anything is written, since that may take long
+            self._sites.require_positions(deployments_in(self._source.engine, asked))
+            with open_sink(out, overwrite=overwrite) as sink:
+                self._camtrap(sink)
+        elif kind == "md-json" and out.suffix != ".json":
+            with open_sink(out, overwrite=overwrite) as sink, sink.open(MEGADETECTOR_FILE) as text:
+                self._megadetector(text, sink)
+        else:
+            with open_single(out, overwrite=overwrite) as text:
+                self._single(text)
+        tally = self._tally
+        return Written(tally.detections, tally.pictures, tuple(tally.notes()))
+
+    def _single(self, text: TextIO) -> None:
+        kind, tally = self._request.format, self._tally
+        if kind == "md-json":
+            self._megadetector(text, None)
+        elif kind == "csv":
+            tally.detections = write_visits(text, self._visits(), self._sites)
+        elif kind == "csv-frames":
+            tally.detections = write_frames(text, self._visits(), self._sites)
+        else:
+            tally.detections, tally.nowhere = write_geojson(text, self._visits(), self._sites)
+
+    def _camtrap(self, sink: Sink) -> None:
+        source = self._source
+        address = source.address if self._request.media == "url" else None
+        with ExitStack() as tables:
+            package = CamtrapPackage(sink, tables, self._sites, address)
+            for visit in self._visits():
+                if visit.is_observation:
+                    package.add(visit)
+                    self._copy(visit, sink, f"{MEDIA_FOLDER}/")
+                    self._tally.detections += 1
+        package.describe(source.project, source.settings, self._now)
+        self._tally.nameless = package.nameless
+
+    def _megadetector(self, text: TextIO, sink: Sink | None) -> None:
+        file = MegaDetectorFile(text, self._now)
+        for visit in self._visits():
+            if visit.shows_people and not self._request.with_people:
+                self._tally.private += len(visit.pictures)
+                continue
+            for position, picture in enumerate(visit.pictures):
+                file.add(visit, picture, is_best=position == 0)
+            if sink is not None:
+                self._copy(visit, sink, "")
+            self._tally.detections += 1
+        file.close()
+
+    def _visits(self) -> Iterator[Visit]:
+        classes = Classes(self._source.settings.scientific_names)
+        return read_visits(self._source.engine, self._request.asked, classes)
+
+    def _copy(self, visit: Visit, sink: Sink, folder: str) -> None:
+        if self._request.media != "copy":
+            return
+        if visit.shows_people and not self._request.with_people:
+            self._tally.private += len(visit.pictures)
+            return
+        for picture in visit.pictures:
+            path = self._source.files.find(picture.sha256)
+            if path is None:
+                self._tally.gone += 1
+            else:
+                sink.copy(path, folder + picture.name)
+                self._tally.pictures += 1
