@@ -11,6 +11,7 @@ import typer
 
 from edgeclip.command_line import run_application
 from edgeclip_dashboard.cli_accounts import account_app, token_app
+from edgeclip_dashboard.cli_export import add_export_commands
 from edgeclip_dashboard.cli_rules import rule_app
 
 app = typer.Typer(
@@ -24,6 +25,7 @@ app = typer.Typer(
 app.add_typer(account_app, name="account")
 app.add_typer(token_app, name="token")
 app.add_typer(rule_app, name="rule")
+add_export_commands(app)
 
 
 @app.command()

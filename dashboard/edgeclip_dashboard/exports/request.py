@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final, Literal, get_args
 
+from edgeclip.contract.places import GRIDS_DEG
+from edgeclip.errors import ConfigError
 from edgeclip_dashboard.filters import DetectionFilter
 
 Format = Literal["camtrap-dp", "md-json", "csv", "csv-frames", "geojson"]
@@ -31,6 +33,29 @@ class ExportRequest:
     obscure_deg: float | None = None
     media: MediaMode = "copy"
     with_people: bool = False
+
+
+def export_request(
+    kind: str,
+    asked: DetectionFilter,
+    *,
+    obscure_deg: float | None = None,
+    media: str = "copy",
+    with_people: bool = False,
+) -> ExportRequest:
+    """Return the request that texts of a command or of a page make.
+
+    Raises:
+        ConfigError: A format, way of pictures or grid that there is not.
+    """
+    if kind not in FORMATS:
+        raise ConfigError(f"{kind!r} is no format: take one of {', '.join(FORMATS)}")
+    if media not in MEDIA_MODES:
+        raise ConfigError(f"media {media!r} is not known: take one of {', '.join(MEDIA_MODES)}")
+    if obscure_deg is not None and obscure_deg not in GRIDS_DEG:
+        grids = ", ".join(f"{grid:g}" for grid in GRIDS_DEG)
+        raise ConfigError(f"places can be put onto grids of {grids} degree, not {obscure_deg:g}")
+    return ExportRequest(kind, asked, obscure_deg, media, with_people)
 
 
 @dataclass(frozen=True)
