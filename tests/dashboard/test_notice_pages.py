@@ -9,8 +9,12 @@ from pathlib import Path
 
 import pytest
 from selenium.webdriver.common.keys import Keys
+from sqlalchemy.orm import Session
 
 from edgeclip.contract.detection import Detection
+from edgeclip_dashboard.accounts import add_account
+from edgeclip_dashboard.database import database_url, join_database
+from edgeclip_dashboard.deeds import COMMAND_LINE
 from support.brokers import Broker, running_broker
 from support.browsers import Browser, chromium
 from support.dashboards import (
@@ -195,3 +199,23 @@ def test_a_webhook_shows_its_secret_once_and_is_told(
     _press(browser, "Switch off")
     eventually(lambda: "partner is off" in browser.text(".answer"), what="it is switched off")
     assert browser.console() == []
+
+
+def test_a_viewer_sees_notices_and_neither_rules_nor_webhooks(
+    browser: Browser, dashboard: Dashboard
+) -> None:
+    database = database_url(str(dashboard.folder / "detections.sqlite"))
+    with join_database(database, project="demo") as engine, Session(engine) as session:
+        once = add_account(session, COMMAND_LINE, "vera", "viewer", datetime.now(timezone.utc))
+        session.commit()
+    viewer = Visit(dashboard.url)
+    viewer.sign_in("vera", once)
+    viewer.change_password(once, "zebras walk by day")
+    assert viewer.get("/rules").status == 403
+    assert viewer.get("/webhooks").status == 403
+    browser.sign_in(dashboard.url, viewer.session_cookie)
+    browser.open(dashboard.url + "/notices")
+    eventually(lambda: "night leopards" in browser.text(".told"), what="the notices are shown")
+    assert "Look" in browser.text(".told .action")
+    assert "I have seen it" not in browser.text(".told .action")
+    assert "Rules" not in browser.text("nav")

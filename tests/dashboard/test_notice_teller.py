@@ -136,6 +136,17 @@ def _escalating(team: Team) -> None:
     team.rule(escalate_after_s=600, escalate_channels=(team.server.channel("chief"),))
 
 
+def test_a_stream_of_alerts_is_told_together_once_a_minute(team: Team) -> None:
+    team.rule()
+    for _ in range(10):
+        team.see()
+        team.later(seconds=1)
+    assert len(team.told()) == 3
+    team.later(seconds=51)
+    assert team.server.titles()[3:] == ["7 detections for leopards, 7 alerts"]
+    assert set(states(team.desk.engine)) == {"sent"}
+
+
 def test_an_alert_that_nobody_acknowledges_is_escalated_once(team: Team) -> None:
     _escalating(team)
     team.see()

@@ -6,16 +6,13 @@ An address holds tokens and passwords. What leaves this file names its service, 
 from __future__ import annotations
 
 import hashlib
-import logging
 import re
 from collections.abc import Callable
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote, urlsplit
 
-from apprise import Apprise, AppriseAsset, NotifyBase, NotifyFormat
-from apprise.common import PersistentStoreMode
-
-log = logging.getLogger(__name__)
+if TYPE_CHECKING:
+    from apprise import NotifyBase
 
 MOST_URL: Final = 2000
 _PATIENCE_S: Final = 20.0
@@ -71,6 +68,8 @@ def send(url: str, title: str, body: str) -> str | None:
     Returns:
         None if it took the message, else why not: one line without the address.
     """
+    from apprise import Apprise, NotifyFormat
+
     service = _service(url)
     if service is None:
         return channel_problem(url) or "not an address"
@@ -84,6 +83,10 @@ def send(url: str, title: str, body: str) -> str | None:
 
 
 def _service(url: str) -> NotifyBase | None:
+    """Return what Apprise makes of an address; the first call takes a second and 30 MB."""
+    from apprise import Apprise, AppriseAsset, NotifyBase
+    from apprise.common import PersistentStoreMode
+
     asset = AppriseAsset(
         app_id="edgeclip",
         app_desc="edgeclip",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -25,6 +26,7 @@ from edgeclip_dashboard.notices.states import (
     SENT,
     TAKEN_BACK,
     UNTOLD,
+    WAITING,
     WATCHED,
     WITHDRAWN,
 )
@@ -84,8 +86,15 @@ class Outcome:
     has_escalated: bool
 
 
-def claim_due(engine: Engine, now: datetime) -> list[Claimed]:
+def claim_due(
+    engine: Engine, now: datetime, busy: Mapping[int, datetime] | None = None
+) -> list[Claimed]:
     """Claim what is due, urgent ones first; another process leaves it alone for five minutes.
+
+    Args:
+        engine: Of the database.
+        now: Aware UTC.
+        busy: Rules that have told enough for now, and until when what they have new waits.
 
     Raises:
         SQLAlchemyError: The database cannot be read or written.
@@ -100,7 +109,13 @@ def claim_due(engine: Engine, now: datetime) -> list[Claimed]:
     with Session(engine) as session, session.begin():
         notices = session.scalars(query).all()
         rules = _rules(session, {notice.rule_id for notice in notices})
-        claimed = [_claim(session, notice, rules.get(notice.rule_id), now) for notice in notices]
+        claimed = []
+        for notice in notices:
+            free_at = busy.get(notice.rule_id) if busy else None
+            if notice.state == WAITING and free_at is not None:
+                notice.next_try_at = free_at
+            else:
+                claimed.append(_claim(session, notice, rules.get(notice.rule_id), now))
     return [one for one in claimed if one is not None]
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Callable, Sequence
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from typing import Final
 
 from sqlalchemy import Engine
@@ -19,7 +19,8 @@ from edgeclip_dashboard.notices.texts import TAKEN_BACK, UNANSWERED, Addresses, 
 log = logging.getLogger(__name__)
 
 _ALONE: Final = 3
-"""More than these of one rule at once are told together: nobody reads fifty messages."""
+"""More than these of one rule in a minute are told together: nobody reads fifty messages."""
+_MINUTE: Final = timedelta(minutes=1)
 _BEFORE: Final = {RETRACTING: TAKEN_BACK, WATCHED: UNANSWERED}
 
 
@@ -54,6 +55,7 @@ class Teller:
         self._tell = tell
         self._on_change = on_change
         self._links: Links | None = None
+        self._told_at: dict[int, deque[datetime]] = defaultdict(deque)  # of each rule, lately
 
     def step(self, go_on: Callable[[], bool] = lambda: True) -> None:
         """Tell everything that is due now.
@@ -64,15 +66,28 @@ class Teller:
         Raises:
             SQLAlchemyError: The database cannot be read or written; what was told before is noted.
         """
-        claimed = claim_due(self._engine, self._clock())
+        now = self._clock()
+        claimed = claim_due(self._engine, now, self._busy(now))
         broken: dict[str, str] = {}
         for group in _groups(claimed):
             if not go_on():
                 return
+            self._told_at[group[0].rule_id].append(self._clock())
             outcomes = self._tell_group(group, broken)
             for notice in group:
                 settle(self._engine, notice, outcomes[notice.notice_id], self._clock())
             self._on_change()
+
+    def _busy(self, now: datetime) -> dict[int, datetime]:
+        """Return the rules that told several times in the last minute, and until when they wait."""
+        for times in self._told_at.values():
+            while times and now - times[0] >= _MINUTE:
+                times.popleft()
+        return {
+            rule_id: times[-_ALONE] + _MINUTE
+            for rule_id, times in self._told_at.items()
+            if len(times) >= _ALONE
+        }
 
     def _tell_group(self, group: Sequence[Claimed], broken: dict[str, str]) -> dict[int, Outcome]:
         """Tell each channel what it has not taken yet.

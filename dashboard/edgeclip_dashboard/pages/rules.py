@@ -16,6 +16,7 @@ from edgeclip_dashboard.deeds import note
 from edgeclip_dashboard.identity import Identity, identity_of
 from edgeclip_dashboard.models import DetectionRow
 from edgeclip_dashboard.models_field import Deployment
+from edgeclip_dashboard.notices.channels import channel_problem
 from edgeclip_dashboard.notices.desk import (
     RuleView,
     all_rules,
@@ -35,6 +36,10 @@ from edgeclip_dashboard.pages.notices import NOTICES_CSS
 from edgeclip_dashboard.pages.rule_form import Known, RuleWriter
 
 _MOST_NAMES: Final = 500
+
+Facts = tuple[tuple[str, str], ...]
+Shown = list[tuple[RuleView, Facts]]
+"""Rules with their words, which are made in a worker thread: Apprise loads slowly."""
 
 
 def add_rules_page(context: PageContext) -> None:
@@ -67,19 +72,20 @@ class _RulesPage:
         """Read and show for the first time."""
         await self._following.begin()
 
-    def _read(self) -> list[RuleView]:
+    def _read(self) -> Shown:
         with Session(self._engine) as session:
-            return all_rules(session)
+            rules = all_rules(session)
+        return [(view, (*what_it_tells(view.form), *whom_it_tells(view.form))) for view in rules]
 
-    def _show(self, rules: list[RuleView]) -> None:
+    def _show(self, rules: Shown) -> None:
         self._list.clear()
         with self._list:
             if not rules:
                 ui.label("No rule yet: nobody is told of anything.").classes("quiet")
-            for view in rules:
-                self._build(view)
+            for view, facts in rules:
+                self._build(view, facts)
 
-    def _build(self, view: RuleView) -> None:
+    def _build(self, view: RuleView, facts: Facts) -> None:
         rule, number = view.form, view.rule_id
         panel = ui.element("section").classes("panel told" if rule.is_enabled else "panel told off")
         panel.props["aria-label"] = f"Rule {rule.name}"
@@ -88,7 +94,7 @@ class _RulesPage:
                 parts.heading(rule.name)
                 if not rule.is_enabled:
                     ui.label("off").classes("badge")
-            parts.facts([*what_it_tells(rule), *whom_it_tells(rule)])
+            parts.facts(facts)
             with ui.element("div").classes("actions"):
                 _button("Change", lambda: self._write(view))
                 _button("Send a test", lambda: self._try(rule))
@@ -151,7 +157,8 @@ def _button(text: str, act: Callable[[], object]) -> ui.button:
 
 
 def _known(engine: Any) -> Known:
-    """Return the species and places that have been seen, for the form to offer."""
+    """Return the species and places that have been seen, for the form to offer; load Apprise."""
+    channel_problem("json://127.0.0.1")  # here, in a worker thread, and not when the form is sent
     with Session(engine) as session:
         names = select(DetectionRow.class_name).where(DetectionRow.class_name.is_not(None))
         places = session.execute(select(Deployment.deployment_id, Deployment.name)).tuples()

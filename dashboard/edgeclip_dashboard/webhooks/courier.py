@@ -80,12 +80,12 @@ class Courier:
             self._on_change()
 
     def _clear(self) -> None:
-        """Forget, once an hour, what was sent long ago."""
+        """Forget, once an hour, what was sent or refused long ago."""
         now = self._clock()
         if self._cleared_at is not None and now - self._cleared_at < timedelta(hours=1):
             return
         self._cleared_at = now
-        old = delete(Delivery).where(Delivery.state == "sent", Delivery.sent_at < now - _KEPT)
+        old = delete(Delivery).where(Delivery.state != "waiting", Delivery.created_at < now - _KEPT)
         with Session(self._engine) as session, session.begin():
             session.execute(old)
 
