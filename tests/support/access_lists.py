@@ -17,6 +17,7 @@ from paho.mqtt.reasoncodes import ReasonCode  # noqa: TID251 - likewise
 from support.brokers import Broker, running_broker
 
 _DOCUMENT = Path(__file__).parents[2] / "docs/detections-and-topics.md"
+_ACCESS = Path(__file__).parents[2] / "examples/dashboard/mosquitto.acl"
 PATIENCE_S = 20.0
 
 
@@ -37,14 +38,12 @@ def guarded_broker(folder: Path, *devices: str) -> Iterator[Broker]:
         devices: Their names.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    access, passwords = folder / "acl", folder / "passwords"
-    dashboard = "user dashboard\ntopic readwrite edgeclip/v1/demo/#\n"
-    access.write_text(f"{dashboard}{documented_access()}\n")
+    passwords = folder / "passwords"
     passwords.touch(mode=0o600)
     for user in ("dashboard", *devices):
         command = ["mosquitto_passwd", "-b", str(passwords), user, user]
         subprocess.run(command, check=True, capture_output=True)
-    settings = ("allow_anonymous false", f"password_file {passwords}", f"acl_file {access}")
+    settings = ("allow_anonymous false", f"password_file {passwords}", f"acl_file {_ACCESS}")
     with running_broker(folder, settings=settings) as broker:
         yield broker
 
