@@ -40,6 +40,8 @@ class DetectionView:
 
     Attributes:
         occurred_at: By the device's clock: when it was seen best, else when it began.
+        clock: trusted, untrusted or put_right: how far those times are to be believed.
+        true_at: When it really was, where the device told later how wrong its clock had been.
         threshold: What the probability had to reach.
         light: day, dusk or ir.
         verdict: What a person said last: right, wrong or other; `verdict_class` is that other.
@@ -72,14 +74,16 @@ class DetectionView:
     started_at: datetime | None
     best_at: datetime | None
     ended_at: datetime | None
+    clock: str | None
+    true_at: datetime | None
     first_received_at: datetime
     received_at: datetime
     media: tuple[MediaView, ...]
 
     @property
     def occurred_at(self) -> datetime | None:
-        """When it was seen best, else when it began."""
-        return self.best_at or self.started_at
+        """When it really was, else when it was seen best, else when it began."""
+        return self.true_at or self.best_at or self.started_at
 
 
 @dataclass(frozen=True)
@@ -181,8 +185,11 @@ def is_shown_media(session: Session, sha256: str) -> bool:
 
 
 def _detection_view(row: DetectionRow, media: list[MediaView]) -> DetectionView:
-    names = (name for name in DetectionView.__dataclass_fields__ if name != "media")
-    return DetectionView(**{name: getattr(row, name) for name in names}, media=tuple(media))
+    made_here = ("media", "true_at")
+    names = (name for name in DetectionView.__dataclass_fields__ if name not in made_here)
+    values = {name: getattr(row, name) for name in names}
+    true_at = row.occurred_at if row.clock == "put_right" else None
+    return DetectionView(**values, true_at=true_at, media=tuple(media))
 
 
 def _media(session: Session, detection_ids: list[str]) -> dict[str, list[MediaView]]:

@@ -49,6 +49,12 @@ def utc(when: datetime | None) -> str:
     return when.astimezone(timezone.utc).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
+def clock(view: DetectionView) -> str:
+    """Return why a detection's time is not simply the device's, or an empty string."""
+    said = {"put_right": "time put right", "untrusted": "clock not trusted"}
+    return said.get(view.clock or "", "")
+
+
 def place(view: DetectionView, names: Mapping[str, str] | None = None) -> str:
     """Return deployment (by its name, if a person gave one), camera and device."""
     deployment = (names or {}).get(view.deployment_id, view.deployment_id)

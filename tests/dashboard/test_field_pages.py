@@ -24,6 +24,7 @@ from support.reports_of_a_device import alarm, health, info, log_of
 
 pytestmark = [pytest.mark.broker, pytest.mark.browser]
 
+HOSTILE = "<script>document.title='owned'</script><img src=x onerror=alert(1)>"
 KEPT = Path(__file__).parents[2] / "test-output"
 
 
@@ -180,6 +181,31 @@ def test_a_phone_has_no_sideways_scrolling(
     eventually(lambda: browser.texts(built), what="the page is built")
     assert browser.value("document.documentElement.scrollWidth") <= 390
     browser.keep(f"phone{path.replace('/', '-')}")
+
+
+def test_text_of_a_device_is_only_text(
+    browser: Browser, dashboard: Dashboard, broker: Broker
+) -> None:
+    with field_device(broker.url, "hostile") as hostile:
+        name = hostile.topics.device_id
+        told = info(device_id=name, pack=HOSTILE[:64], source=HOSTILE[:64], machine=HOSTILE[:64],
+                    packs_available=[HOSTILE[:64]], degraded_precision=HOSTILE,
+                    libraries={HOSTILE: HOSTILE[:64]})  # fmt: skip
+        hostile.publish(hostile.topics.info, told.to_json())
+        reason = Status(state="offline", since=None, bdseq=1, reason=HOSTILE).to_json()
+        hostile.publish(hostile.topics.status, reason)
+        hostile.publish(hostile.topics.retained("alarm/disk_low"), alarm(detail=HOSTILE).to_json())
+        log = log_of(HOSTILE, device_id=name).to_json()
+        hostile.publish(hostile.topics.log, log)
+        power = {"mode_name": HOSTILE, "battery_v": 12.0}
+        hostile.publish(hostile.topics.health, health(device_id=name, power=power).to_json())
+    for path in ("/devices", "/devices/hostile"):
+        _open(browser, dashboard, path)
+        eventually(lambda: "<script>" in browser.text(".page"), what="it is told as text")
+        assert browser.value("document.querySelectorAll('.page script, .page img').length") == 0
+        assert "owned" not in browser.title
+        assert browser.console() == []
+    assert "<script>" in browser.text(".log-book")
 
 
 def test_an_unknown_device_is_not_found(browser: Browser, dashboard: Dashboard) -> None:

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from edgeclip.contract.alarms import Alarm
 from edgeclip.contract.detection import Clock, Place
 from edgeclip.contract.health import Health
+from edgeclip_dashboard import wording
 from edgeclip_dashboard.messages import InfoMessage, MalformedMessage
 from edgeclip_dashboard.messages_field import (
     AlarmMessage,
@@ -195,6 +196,9 @@ def test_a_clock_fix_puts_right_what_came_before_and_after_it(desk: Desk) -> Non
     right = {(AT - timedelta(seconds=6), "put_right"), (AT + timedelta(seconds=6), "put_right")}
     assert {tuple(row) for row in rows} == right | {(trusted.time.best_at, "trusted")}
     assert len(_rows(desk, ClockFixRow)) == 1
+    shown = {(view.occurred_at, wording.clock(view)) for view in desk.picture().detections}
+    assert (AT - timedelta(seconds=6), "time put right") in shown
+    assert (trusted.time.best_at, "") in shown
 
 
 def test_a_clock_fix_of_another_device_changes_nothing(desk: Desk) -> None:
@@ -203,6 +207,7 @@ def test_a_clock_fix_of_another_device_changes_nothing(desk: Desk) -> None:
     [row] = _rows(desk, DetectionRow)
     assert isinstance(row, DetectionRow)
     assert row.clock == "untrusted"
+    assert wording.clock(desk.only()) == "clock not trusted"
 
 
 def test_a_clock_fix_out_of_all_time_leaves_times_as_they_are(desk: Desk) -> None:

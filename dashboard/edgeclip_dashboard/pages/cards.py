@@ -104,5 +104,7 @@ def build_badges(view: DetectionView) -> None:
         ui.label("test").classes("badge test")
     if view.is_historical:
         ui.label("late").classes("badge late").tooltip("Sent long after it happened")
+    if wording.clock(view):
+        ui.label(wording.clock(view)).classes("badge late")
     if view.verdict:
         ui.label(wording.verdict(view)).classes(f"badge verdict {view.verdict}")

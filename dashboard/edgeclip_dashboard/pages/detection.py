@@ -155,6 +155,7 @@ def _build_facts(history: DetectionHistory) -> None:
             ("place", around.places.get(view.deployment_id, view.deployment_id)),
             ("camera", view.camera_id),
             ("seen best", wording.utc(view.occurred_at)),
+            ("clock", wording.clock(view)),
             ("began", wording.utc(view.started_at)),
             ("ended", wording.utc(view.ended_at) if view.ended_at else ""),
             ("arrived", wording.utc(view.first_received_at)),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Final
 
@@ -20,7 +20,9 @@ from edgeclip_dashboard.pages.following import Following
 from edgeclip_dashboard.pages.frame import page_frame
 
 FIELD_CSS: Final = Path(__file__).with_name("field.css")
+FLEET_EVERY_S: Final = 3.0  # all devices are read at once
 _MOST_SHOWN: Final = 200  # of more, one is found by its name
+_TICK: Final = timedelta(seconds=30)  # "ago" is told anew
 
 Reports = tuple[DeviceReport, ...]
 
@@ -35,19 +37,22 @@ def add_device_list(context: PageContext) -> None:
     @ui.page("/devices")
     async def devices(request: Request) -> None:
         with page_frame(context, identity_of(request.scope), "Devices", css=FIELD_CSS):
-            await Following(context, read, DeviceList().show).begin()
+            await Following(context, read, DeviceList().show, FLEET_EVERY_S).begin()
 
 
 class DeviceList:
-    """The devices as cards, with a field to find one."""
+    """The devices as cards, with a field to find one; only what has changed is built anew."""
 
     def __init__(self) -> None:
         self._reports: Reports = ()
+        self._cards: dict[str, tuple[DeviceReport, ui.element]] = {}
+        self._ticked_at = datetime.min.replace(tzinfo=timezone.utc)
         with ui.element("div").classes("actions"):
             self._wanted = ui.input("Find a device or place", on_change=self._build)
             self._wanted.props("dense outlined clearable").classes("find")
             self._count = ui.label("").classes("quiet").props("role=status")
-        self._cards = ui.element("div").classes("device-cards")
+        self._grid = ui.element("div").classes("device-cards")
+        self._more = ui.label("").classes("quiet")
 
     def show(self, reports: Reports) -> None:
         """Show the devices as they are now."""
@@ -57,19 +62,42 @@ class DeviceList:
     def _build(self) -> None:
         wanted = (self._wanted.value or "").strip().lower()
         found = [report for report in self._reports if wanted in _searched(report)]
+        self._count_up(found)
+        shown = found[:_MOST_SHOWN]
+        if [report.device_id for report in shown] != list(self._cards):
+            self._grid.clear()
+            self._cards = {}
+        now = datetime.now(timezone.utc)
+        is_tick = now - self._ticked_at >= _TICK
+        self._ticked_at = now if is_tick else self._ticked_at
+        for report in shown:
+            known = self._cards.get(report.device_id)
+            if known is None or is_tick or known[0] != report:
+                self._cards[report.device_id] = report, self._card(report, known, now)
+
+    def _card(
+        self, report: DeviceReport, known: tuple[DeviceReport, ui.element] | None, now: datetime
+    ) -> ui.element:
+        if known is None:
+            with self._grid:
+                card = ui.element("a")
+            card.props["href"] = f"/devices/{report.device_id}"
+        else:
+            card = known[1]
+            card.clear()
+        card.classes(replace=f"device panel {report.state or 'unknown'}")
+        with card:
+            _fill(report, now)
+        return card
+
+    def _count_up(self, found: list[DeviceReport]) -> None:
         online = sum(report.state == "online" for report in found)
         alarms = wording.amount(sum(len(report.alarms) for report in found), "alarm")
         devices = wording.amount(len(found), "device")
         self._count.set_text(f"{devices}, {online} online, {alarms}")
-        self._cards.clear()
-        now = datetime.now(timezone.utc)
-        with self._cards:
-            if not self._reports:
-                ui.label("No device has reported yet.").classes("quiet")
-            for report in found[:_MOST_SHOWN]:
-                _card(report, now)
-            if len(found) > _MOST_SHOWN:
-                ui.label(f"{len(found) - _MOST_SHOWN} more: find them by name").classes("quiet")
+        more = len(found) - _MOST_SHOWN
+        said = f"{more} more: find them by name" if more > 0 else ""
+        self._more.set_text(said if self._reports else "No device has reported yet.")
 
 
 def _searched(report: DeviceReport) -> str:
@@ -77,22 +105,19 @@ def _searched(report: DeviceReport) -> str:
     return " ".join(name for name in names if name).lower()
 
 
-def _card(report: DeviceReport, now: datetime) -> None:
-    card = ui.element("a").classes(f"device panel {report.state or 'unknown'}")
-    card.props["href"] = f"/devices/{report.device_id}"
-    with card:
-        with ui.element("div").classes("device-head"):
-            ui.element("span").classes("dot").props("aria-hidden=true")
-            parts.heading(report.device_id)
-            if report.is_armed is False:
-                ui.label("disarmed").classes("badge wait")
-        ui.label(words.short_state(report, now)).classes("state")
-        for alarm in report.alarms[:3]:
-            ui.label(f"{alarm.code.replace('_', ' ')}: {alarm.detail}").classes("alarm-line")
-        parts.facts(_facts(report, now))
-        if report.gaps:
-            rows = sum(gap.last - gap.first + 1 for gap in report.gaps)
-            ui.label(f"{wording.amount(rows, 'row')} not received").classes("wait")
+def _fill(report: DeviceReport, now: datetime) -> None:
+    with ui.element("div").classes("device-head"):
+        ui.element("span").classes("dot").props("aria-hidden=true")
+        parts.heading(report.device_id)
+        if report.is_armed is False:
+            ui.label("disarmed").classes("badge wait")
+    ui.label(words.short_state(report, now)).classes("state")
+    for alarm in report.alarms[:3]:
+        ui.label(f"{alarm.code.replace('_', ' ')}: {alarm.detail}").classes("alarm-line")
+    parts.facts(_facts(report, now))
+    if report.gaps:
+        rows = sum(gap.last - gap.first + 1 for gap in report.gaps)
+        ui.label(f"{wording.amount(rows, 'row')} not received").classes("wait")
 
 
 def _facts(report: DeviceReport, now: datetime) -> words.Facts:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable
 from typing import Final, Generic, TypeVar
 
@@ -14,8 +15,8 @@ from edgeclip_dashboard.pages.context import PageContext
 
 log = logging.getLogger(__name__)
 
-_LOOK_S: Final = 1.0  # how often at most a page reads, however much is stored
-_TICKS: Final = 30  # after so many looks what is told as "ago" is told anew
+_EVERY_S: Final = 1.0  # how often at most a page reads, however much is stored
+_TICK_S: Final = 30.0  # what is told as "ago" is told anew
 
 ValueT = TypeVar("ValueT")
 
@@ -29,6 +30,7 @@ class Following(Generic[ValueT]):
         context: The running dashboard; its feed says when something was stored.
         read: Reads the database; called in a worker thread.
         show: Builds or changes elements; called in the page's event loop.
+        every_s: How often at most; longer for what grows with the fleet.
     """
 
     def __init__(
@@ -36,15 +38,16 @@ class Following(Generic[ValueT]):
         context: PageContext,
         read: Callable[[], ValueT],
         show: Callable[[ValueT], None],
+        every_s: float = _EVERY_S,
     ) -> None:
         self._read = read
         self._show = show
         self._client = ui.context.client
         self._is_due = False
-        self._looks = 0
+        self._shown_at = time.monotonic()
         self._lock = asyncio.Lock()
         self._client.on_delete(context.feed.listen(self._on_change))
-        ui.timer(_LOOK_S, self._look, immediate=False)
+        ui.timer(every_s, self._look, immediate=False)
 
     async def begin(self) -> ValueT:
         """Read and show for the first time.
@@ -65,11 +68,11 @@ class Following(Generic[ValueT]):
         return False  # no detection is shown by this
 
     async def _look(self) -> None:
-        self._looks += 1
-        if self._lock.locked() or not (self._is_due or self._looks >= _TICKS):
+        is_old = time.monotonic() - self._shown_at >= _TICK_S
+        if self._lock.locked() or not (self._is_due or is_old):
             return
         async with self._lock:
-            self._is_due, self._looks = False, 0
+            self._is_due, self._shown_at = False, time.monotonic()
             try:
                 value = await asyncio.to_thread(self._read)
             except SQLAlchemyError as error:

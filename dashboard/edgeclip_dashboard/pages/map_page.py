@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any, Final
 
@@ -17,7 +18,7 @@ from edgeclip_dashboard.field.projection import View, degrees, grid_of, view_of
 from edgeclip_dashboard.identity import identity_of
 from edgeclip_dashboard.pages import parts
 from edgeclip_dashboard.pages.context import PageContext
-from edgeclip_dashboard.pages.device_list import FIELD_CSS
+from edgeclip_dashboard.pages.device_list import FIELD_CSS, FLEET_EVERY_S
 from edgeclip_dashboard.pages.following import Following
 from edgeclip_dashboard.pages.frame import page_frame
 
@@ -50,7 +51,8 @@ def add_map_page(context: PageContext) -> None:
     @ui.page("/map")
     async def places(request: Request) -> None:
         with page_frame(context, identity_of(request.scope), "Map", css=FIELD_CSS):
-            await Following(context, read, MapView(context.settings.map).show).begin()
+            view = MapView(context.settings.map)
+            await Following(context, read, view.show, FLEET_EVERY_S).begin()
 
 
 class MapView:
@@ -58,6 +60,7 @@ class MapView:
 
     def __init__(self, settings: MapSettings) -> None:
         self._settings = settings
+        self._listed: tuple[object, ...] | None = None
         self._drawn: tuple[object, ...] | None = None
         with ui.element("div").classes("map-board"):
             self._map = _new_map(settings)
@@ -65,9 +68,12 @@ class MapView:
 
     def show(self, places: Places) -> None:
         """Show the deployments as they are now."""
-        self._list.clear()
-        with self._list:
-            _build_list(places)
+        listed = tuple((replace(place, devices=()), _told(place)) for place in places)
+        if listed != self._listed:
+            self._listed = listed
+            self._list.clear()
+            with self._list:
+                _build_list(places)
         drawn = tuple(
             (place.deployment_id, place.latitude, place.longitude, place.standing)
             for place in places
@@ -157,12 +163,20 @@ def _build_list(places: Places) -> None:
                 with ui.element("h2"):
                     parts.link(place.name, f"/deployments/{place.deployment_id}")
                 ui.label(_SAID[place.standing]).classes("badge")
-            for report in place.devices:
-                alarms = wording.amount(len(report.alarms), "alarm") if report.alarms else ""
-                told = [report.state or "no status yet", alarms]
+            for device_id, told in _told(place):
                 with ui.element("div").classes("actions"):
-                    parts.link(report.device_id, f"/devices/{report.device_id}")
-                    ui.label(", ".join(part for part in told if part)).classes("quiet")
+                    parts.link(device_id, f"/devices/{device_id}")
+                    ui.label(told).classes("quiet")
             ui.label(f"{wording.amount(place.recent, 'detection')} in 7 days").classes("quiet")
             if place.latitude is None:
                 ui.label("not on the map: its coordinates are unknown").classes("wait")
+
+
+def _told(place: PlaceView) -> list[tuple[str, str]]:
+    """Return what is said of each device of a place."""
+    told = []
+    for report in place.devices:
+        alarms = wording.amount(len(report.alarms), "alarm") if report.alarms else ""
+        words = (report.state or "no status yet", alarms)
+        told.append((report.device_id, ", ".join(word for word in words if word)))
+    return told
