@@ -86,10 +86,22 @@ class PageSettings(Settings):
     public_url: str | None = Field(
         None, description="How people reach it through a reverse proxy: https://NAME."
     )
+    trusted_proxies: list[str] = Field(
+        ["127.0.0.1", "::1"],
+        max_length=100,
+        description="Addresses or networks whose X-Forwarded-For and -Proto are believed.",
+    )
     theme: Literal["auto", "dark", "light"] = Field(
         "auto", description="auto follows the viewer's system; dark suits a control room."
     )
     newest: int = Field(60, ge=1, le=500, description="How many detections the page shows.")
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _are_addresses(cls, value: list[str]) -> list[str]:
+        for text in value:
+            ipaddress.ip_network(text)
+        return value
 
     @field_validator("public_url")
     @classmethod

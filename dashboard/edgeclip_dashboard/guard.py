@@ -21,7 +21,13 @@ from edgeclip_dashboard.visitors import Visitor, Visitors
 OPEN_PATHS: Final = frozenset({"/healthz", "/sign-in", LINK_PATH})
 """What answers without a session: a link of a message is signed, and says little."""
 
-_FOR_PROGRAMS: Final = ("/api/", "/metrics", "/media/", "/_nicegui")  # 401 says more than a page
+_FOR_PROGRAMS: Final = (
+    "/api/",
+    "/metrics",
+    "/media/",
+    "/overlays/",
+    "/_nicegui",
+)  # 401 says more than a page
 _WITHOUT_PASSWORD: Final = frozenset({"/password", "/sign-out"})
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _LOOK_AGAIN_S: Final = 5.0  # how long an open page outlives the end of its session

@@ -84,7 +84,7 @@ def serve(
         shown = f"[{host}]" if ":" in host else host
         address = f"http://{shown}:{port}"
         app = build_application(parts, lambda: ready(address, _first_password(engine, page)))
-        _run(app, listening)
+        _run(app, listening, page.trusted_proxies)
 
 
 def _warn_of_the_network(page: PageSettings) -> None:
@@ -177,12 +177,13 @@ def _listening_socket(host: str, port: int) -> socket.socket:
     return listening
 
 
-def _run(app: FastAPI, listening: socket.socket) -> None:
+def _run(app: FastAPI, listening: socket.socket, trusted_proxies: list[str]) -> None:
     config = uvicorn.Config(
         app,
         log_config=None,
         access_log=False,
         server_header=False,
+        forwarded_allow_ips=trusted_proxies,
         lifespan="on",
         timeout_graceful_shutdown=_STOP_S,
     )

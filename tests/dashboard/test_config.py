@@ -48,6 +48,13 @@ def test_an_unknown_key_is_refused_with_the_nearest_known_one(file: Path) -> Non
         pytest.param('[broker]\nurl = "mqtt://x/topic"\n', "ends after the port", id="a path"),
         pytest.param('[broker]\nprotocol = "4"\n', r"\[broker\].protocol", id="wrong version"),
         pytest.param('page = "dark"\n', "page", id="not a table"),
+        pytest.param('[page]\nauth = "open"\n', r"\[page\].auth", id="no such way in"),
+        pytest.param('[page]\nauth = "none"\nhost = "0.0.0.0"\n', "loopback", id="open to all"),
+        pytest.param('[page]\nauth = "none"\npublic_url = "https://x"\n', "loopback", id="proxied"),
+        pytest.param('[page]\npublic_url = "https://x/path"\n', "ends after the port", id="path"),
+        pytest.param('[page]\npublic_url = "x.org"\n', "write https://NAME", id="no scheme"),
+        pytest.param('[page]\ntrusted_proxies = ["x"]\n', "trusted_proxies", id="no address"),
+        pytest.param("[sign_in]\nidle_hours = 0.0\n", r"\[sign_in\].idle_hours", id="no time"),
         pytest.param("[page\n", "not valid TOML", id="not TOML"),
     ],
 )

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import signal
+import sqlite3
+import subprocess
+import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -27,6 +33,7 @@ def browser() -> Iterator[Browser]:
 def dashboard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
     broker = f"mqtt://127.0.0.1:{free_port()}"
     with running_dashboard(tmp_path_factory.mktemp("dashboard"), broker) as running:
+        assert running.cookie  # the first admin has chosen a password then
         yield running
 
 
@@ -44,7 +51,6 @@ def _fill(browser: Browser, selector: str, text: str) -> None:
 
 def test_a_person_signs_in_on_a_phone_and_out_again(browser: Browser, dashboard: Dashboard) -> None:
     browser.sign_in(dashboard.url, "edgeclip_demo=none")
-    dashboard.get("/healthz")  # the first admin has chosen a password then
     browser.open(dashboard.url, width=360, height=740)
     assert browser.value("location.pathname") == "/sign-in"
     assert browser.value("document.documentElement.scrollWidth") <= 360
@@ -131,11 +137,28 @@ def test_an_open_page_ends_with_its_session(browser: Browser, dashboard: Dashboa
     assert "mallory" not in listed
 
 
-def _accounts(dashboard: Dashboard) -> list[dict[str, str]]:
-    import json
-    import subprocess
-    import sys
+def test_a_page_that_was_away_when_its_session_ended_signs_in_again(
+    browser: Browser, dashboard: Dashboard
+) -> None:
+    visit = Visit(dashboard.url)
+    visit.sign_in("admin", ADMIN_PASSWORD)
+    browser.sign_in(dashboard.url, visit.session_cookie)
+    browser.open(f"{dashboard.url}/deeds")
+    eventually(lambda: browser.texts(".deeds li"), what="the page is built")
+    is_lost = "document.getElementById('popup').ariaHidden === 'false'"
+    dashboard.process.send_signal(signal.SIGSTOP)
+    try:
+        eventually(lambda: browser.value(is_lost), what="the page has lost its socket")
+        with closing(sqlite3.connect(dashboard.folder / "detections.sqlite")) as connection:
+            connection.execute("DELETE FROM sign_ins")
+            connection.commit()
+    finally:
+        dashboard.process.send_signal(signal.SIGCONT)
+    eventually(lambda: browser.value("location.pathname") == "/sign-in", what="it has to sign in")
+    assert browser.value("location.search") == "?next=/deeds"
 
+
+def _accounts(dashboard: Dashboard) -> list[dict[str, str]]:
     command = [sys.executable, "-m", "edgeclip_dashboard.cli", "account", "list", "--json"]
     where = ["--database", str(dashboard.folder / "detections.sqlite")]
     done = subprocess.run([*command, *where], capture_output=True, timeout=60, check=True)

@@ -23,6 +23,7 @@ PASSWORD = "every waterhole at dusk"
 def dashboard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
     broker = f"mqtt://127.0.0.1:{free_port()}"
     with running_dashboard(tmp_path_factory.mktemp("dashboard"), broker) as running:
+        assert running.cookie  # the first admin has chosen a password then
         yield running
 
 
@@ -90,7 +91,6 @@ def test_the_cookie_is_kept_from_scripts_and_from_other_sites(dashboard: Dashboa
     visit = Visit(dashboard.url)
     csrf = visit.csrf("/sign-in")
     fields = {"name": "admin", "password": "", "csrf": csrf}
-    dashboard.get("/healthz")
     plain = visit.post("/sign-in", fields | {"password": ADMIN_PASSWORD})
     proxied = visit.post(
         "/sign-in",
@@ -111,7 +111,6 @@ def test_the_cookie_is_kept_from_scripts_and_from_other_sites(dashboard: Dashboa
      "/\t/elsewhere.example", "\\\\elsewhere.example", "elsewhere", "/ä"],
 )  # fmt: skip
 def test_a_sign_in_leads_to_no_other_server(dashboard: Dashboard, wanted: str) -> None:
-    dashboard.get("/healthz")
     assert Visit(dashboard.url).sign_in("admin", ADMIN_PASSWORD, wanted).location == "/"
 
 
@@ -261,6 +260,21 @@ def test_a_later_start_prints_no_password(tmp_path: Path) -> None:
     with running_dashboard(tmp_path, broker) as second:
         assert second.one_time_password == ""
         eventually(lambda: Visit(second.url).get("/sign-in").status == 200, what="it serves")
+
+
+def test_what_an_unknown_proxy_says_is_not_believed(tmp_path: Path) -> None:
+    config = tmp_path / "dashboard.toml"
+    config.write_text('[page]\ntrusted_proxies = ["192.0.2.1"]\n')
+    broker = f"mqtt://127.0.0.1:{free_port()}"
+    with running_dashboard(tmp_path, broker, "--config", str(config)) as dashboard:
+        statuses = [
+            Visit(dashboard.url).sign_in(f"name{number}", "x").status for number in range(12)
+        ]
+        proxied = Visit(dashboard.url).ask(
+            "GET", "/sign-in", headers={"X-Forwarded-Proto": "https"}
+        )
+    assert statuses[-1] == 429  # all come from one address, whatever they say
+    assert "Secure" not in (proxied.headers["set-cookie"] or "Secure")
 
 
 def test_accounts_need_a_database_that_is_there(tmp_path: Path) -> None:

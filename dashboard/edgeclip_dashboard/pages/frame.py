@@ -27,6 +27,15 @@ _OPEN_OR_CLOSE = """event => {
     event.currentTarget.setAttribute("aria-expanded", String(isOpen));
 }"""
 
+# A page that has lost its socket tries for ever; where it has lost its session, it has to sign in.
+_SIGN_IN_AGAIN = """<script>
+    setInterval(async () => {
+        if (document.getElementById("popup")?.ariaHidden !== "false") return;
+        const answer = await fetch("/account", { redirect: "manual" }).catch(() => null);
+        if (answer?.type === "opaqueredirect") location.reload();
+    }, 3000);
+</script>"""
+
 
 class Frame:
     """The parts of a page's frame that pages add to.
@@ -45,6 +54,7 @@ class Frame:
         ui.colors(primary=_GREEN)
         for file in (_CSS, *((css,) if isinstance(css, Path) else css)):
             ui.add_css(file)
+        ui.add_head_html(_SIGN_IN_AGAIN)
         skip = ui.element("a").classes("skip").props("href=#main")
         with skip:
             ui.label("To the content")
