@@ -9,6 +9,7 @@ from edgeclip.cli_evaluate import evaluate
 from edgeclip.cli_predict import predict
 from edgeclip.cli_recipe import recipe
 from edgeclip.cli_train import train
+from edgeclip.cli_words import words
 from edgeclip.command_line import run_application
 
 app = typer.Typer(
@@ -27,6 +28,7 @@ app.command()(train)
 app.command()(recipe)
 app.command()(evaluate)
 app.command()(predict)
+app.command()(words)
 
 
 def main() -> None:

@@ -11,6 +11,7 @@ from fastapi import FastAPI
 from nicegui import ui
 
 from edgeclip_dashboard.api import add_data_routes, add_health_route
+from edgeclip_dashboard.api_search import add_search_route
 from edgeclip_dashboard.guard import Guard
 from edgeclip_dashboard.headers import SecurityHeaders, security_headers
 from edgeclip_dashboard.inbox import Inbox
@@ -30,6 +31,7 @@ from edgeclip_dashboard.pages.map_page import add_map_page
 from edgeclip_dashboard.pages.notices import add_notices_page
 from edgeclip_dashboard.pages.review import add_review_page
 from edgeclip_dashboard.pages.rules import add_rules_page
+from edgeclip_dashboard.pages.search import add_search_page
 from edgeclip_dashboard.pages.sign_in import add_sign_in_pages
 from edgeclip_dashboard.pages.webhooks import add_webhooks_page
 from edgeclip_dashboard.visitors import EveryVisitor, KnownVisitors, Visitors
@@ -77,7 +79,9 @@ def build_application(parts: Parts, started: Callable[[], None]) -> FastAPI:
     add_media_route(app, context.engine, context.files)
     add_data_routes(app, context.engine, context.ledger, context.feed)
     add_overlay_route(app, context.engine)
+    add_search_route(app, context.search)
     add_live_page(context)
+    add_search_page(context)
     add_detection_page(context)
     add_review_page(context)
     add_activity_page(context)

@@ -15,6 +15,7 @@ from edgeclip.contract.settings import Settings, read_toml, settings_from
 from edgeclip.errors import ConfigError
 from edgeclip_dashboard.config_export import ExportSettings
 from edgeclip_dashboard.config_field import CommandSettings, MapSettings
+from edgeclip_dashboard.config_search import SearchSettings
 
 USERNAME_VARIABLE = "EDGECLIP_DASHBOARD_MQTT_USERNAME"
 PASSWORD_VARIABLE = "EDGECLIP_DASHBOARD_MQTT_PASSWORD"
@@ -139,6 +140,7 @@ class DashboardSettings(Settings):
     map: MapSettings = MapSettings()
     commands: CommandSettings = CommandSettings()
     export: ExportSettings = ExportSettings()
+    search: SearchSettings = SearchSettings()
 
     @model_validator(mode="after")
     def _a_group_can_share(self) -> DashboardSettings:

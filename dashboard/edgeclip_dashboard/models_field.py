@@ -124,10 +124,16 @@ class CommandRow(Base):
 
 
 class ImageFeatures(Base):
-    """The image features of a detection's best view: float16, L2-normalised, little-endian."""
+    """The image features of a detection's best view: float16, of length 1, little-endian.
+
+    `number` only grows, also where newer features take the place of others: searches follow it.
+    """
 
     __tablename__ = "image_features"
+    __table_args__ = (Index("features_of_base", "base_sha256", "number"),)
 
-    detection_id: Mapped[str] = mapped_column(String(36), primary_key=True)
-    base_sha256: Mapped[str] = mapped_column(String(64), index=True)
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
+    detection_id: Mapped[str] = mapped_column(String(36), unique=True)
+    rev: Mapped[int] = mapped_column(BigInteger)  # of the revision that brought them
+    base_sha256: Mapped[str] = mapped_column(String(64))
     vector: Mapped[bytes] = mapped_column(LargeBinary)

@@ -42,9 +42,11 @@ from edgeclip_dashboard.queries import read_picture
 from edgeclip_dashboard.receiver import Receiver, ReceiverParts
 from edgeclip_dashboard.rounds import Rounds
 from edgeclip_dashboard.store import Store
+from edgeclip_dashboard.text_encoder import TextEncoder
 from edgeclip_dashboard.thinning import Thinning
 from edgeclip_dashboard.turns import turn_of
 from edgeclip_dashboard.webhooks.courier import Courier
+from edgeclip_dashboard.word_search import WordSearch
 from edgeclip_dashboard.workers import Worker
 
 log = logging.getLogger(__name__)
@@ -137,8 +139,10 @@ def _join(settings: DashboardSettings, credentials: Credentials, engine: Engine)
         dashboard_id=settings.dashboard_id,
         on_change=on_commit,
     )
-    context = PageContext(engine, files, ledger, feed, health, links[0], settings, sending)
-    workers: list[Worker] = [Thinning(engine), notices, webhooks, packs]
+    encoder = TextEncoder(settings.search)
+    search = WordSearch(engine, encoder)
+    context = PageContext(engine, files, ledger, feed, health, links[0], settings, sending, search)
+    workers: list[Worker] = [Thinning(engine), encoder, notices, webhooks, packs]
     if engine.dialect.name == "postgresql":
         workers.append(Neighbours(engine, settings.dashboard_id, ledger, on_commit))
     return Parts(context, inbox, workers=(*workers, receiver, *links))

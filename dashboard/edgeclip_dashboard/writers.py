@@ -12,6 +12,7 @@ from edgeclip_dashboard.batch import Batch, ConflictError
 from edgeclip_dashboard.clock_fixes import clock_of
 from edgeclip_dashboard.deployments import note_deployment
 from edgeclip_dashboard.devices import device_row
+from edgeclip_dashboard.image_features import note_features
 from edgeclip_dashboard.ledger import Outbox
 from edgeclip_dashboard.media_files import MediaFiles
 from edgeclip_dashboard.messages import DetectionMessage, MalformedMessage, MediaMessage
@@ -83,6 +84,7 @@ def _add_revision(
         _announce(batch, detection, ref)
     device_row(batch, detection.device_id).last_detection_at = at
     note_deployment(batch, detection.deployment_id, at, detection.location)
+    note_features(batch, detection, is_first=row is None)
     if row is None:
         values = _columns(batch, detection, at)
         row = DetectionRow(

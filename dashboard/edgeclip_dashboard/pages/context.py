@@ -13,6 +13,7 @@ from edgeclip_dashboard.health import Health
 from edgeclip_dashboard.ledger import Ledger
 from edgeclip_dashboard.media_files import MediaFiles
 from edgeclip_dashboard.mqtt import BrokerLink
+from edgeclip_dashboard.word_search import WordSearch
 
 THEMES: dict[str, bool | None] = {"auto": None, "dark": True, "light": False}
 
@@ -30,6 +31,7 @@ class PageContext:
         link: Publishes to devices.
         settings: The whole configuration.
         sending: Asks of devices, and sends them packs.
+        search: Ranks detections by words.
     """
 
     engine: Engine
@@ -40,6 +42,7 @@ class PageContext:
     link: BrokerLink
     settings: DashboardSettings
     sending: PackSending
+    search: WordSearch
 
     @property
     def dark(self) -> bool | None:

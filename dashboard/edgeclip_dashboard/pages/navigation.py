@@ -22,6 +22,7 @@ NAVIGATION: tuple[Entry, ...] = (
     Entry("/", "Live", "sensors"),
     Entry("/map", "Map", "map"),
     Entry("/review", "Review", "rule", "reviewer"),
+    Entry("/search", "Search", "search"),
     Entry("/activity", "Activity", "bar_chart"),
     Entry("/devices", "Devices", "router"),
     Entry("/deployments", "Places", "place"),

@@ -114,8 +114,10 @@ def _commands() -> None:
     op.create_index("ix_commands_device_id", "commands", ["device_id"])
     op.create_table(
         "image_features",
-        sa.Column("detection_id", sa.String(36), primary_key=True),
+        sa.Column("number", sa.Integer(), primary_key=True, autoincrement=True),
+        sa.Column("detection_id", sa.String(36), nullable=False, unique=True),
+        sa.Column("rev", sa.BigInteger(), nullable=False),
         sa.Column("base_sha256", sa.String(64), nullable=False),
         sa.Column("vector", sa.LargeBinary(), nullable=False),
     )
-    op.create_index("ix_image_features_base_sha256", "image_features", ["base_sha256"])
+    op.create_index("features_of_base", "image_features", ["base_sha256", "number"])
