@@ -1,0 +1,1 @@
+"""A simulated fleet of devices, a database filled for a season, and pages that are opened on it."""
