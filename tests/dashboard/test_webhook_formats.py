@@ -75,6 +75,17 @@ def test_gundi_is_posted_an_event_that_a_retract_resolves(partner: Partner) -> N
     assert changed.json() == {"state": "resolved"}
 
 
+def test_an_event_that_is_taken_back_before_it_was_sent_is_sent_and_resolved(
+    partner: Partner,
+) -> None:
+    partner.hook("/api/v1.0/activity/events", format="earthranger", event_type="leopard_rep")
+    partner.server.answer = b'{"data": {"id": "9d55bb9f-9fb5"}}'
+    first = sample()
+    partner.store(first, revision(first, 1, "retract"))
+    partner.later()
+    assert [heard.method for heard in partner.server.heard] == ["POST", "PATCH"]
+
+
 def test_gundi_without_coordinates_says_where_to_write_them(partner: Partner) -> None:
     partner.hook("/v2/events/", format="gundi", event_type="camera_trap")
     partner.store(sample())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -169,30 +169,39 @@ def told_of(session: Session, row: DetectionRow) -> Told:
     )
 
 
-def settle(engine: Engine, claimed: Claimed, outcome: Outcome, now: datetime) -> None:
-    """Note what came of a try; what changed meanwhile, as by an acknowledgement, stays so.
+def settle(engine: Engine, outcomes: Sequence[tuple[Claimed, Outcome]], now: datetime) -> None:
+    """Note what came of a message; what changed meanwhile, as by an acknowledgement, stays so.
+
+    Args:
+        engine: Of the database.
+        outcomes: Of all notices that the message told, settled in one transaction.
+        now: Aware UTC.
 
     Raises:
         SQLAlchemyError: The database cannot be written: the lease ends, and it is tried again.
     """
+    by_id = {claimed.notice_id: (claimed, outcome) for claimed, outcome in outcomes}
+    query = select(Notice).where(Notice.id.in_(by_id)).with_for_update()
     with Session(engine) as session, session.begin():
-        notice = session.get(Notice, claimed.notice_id, with_for_update=True)
-        if notice is None:
-            return
-        notice.error = "\n".join(outcome.failures)
-        if outcome.has_escalated and notice.escalated_at is None:
-            notice.escalated_at = now
-        if claimed.state in UNTOLD and outcome.taken and notice.sent_at is None:
-            notice.sent_at = now
-        if notice.state != claimed.state:
-            if notice.state == WITHDRAWN and outcome.taken:
-                take_back(notice, now)
-            return
-        notice.told = json.dumps(sorted(outcome.taken))
-        if outcome.failures:
-            _try_again(notice, now)
-        else:
-            _go_on(notice, claimed, now)
+        for notice in session.scalars(query).all():
+            _settle(notice, *by_id[notice.id], now)
+
+
+def _settle(notice: Notice, claimed: Claimed, outcome: Outcome, now: datetime) -> None:
+    notice.error = "\n".join(outcome.failures)
+    if outcome.has_escalated and notice.escalated_at is None:
+        notice.escalated_at = now
+    if claimed.state in UNTOLD and outcome.taken and notice.sent_at is None:
+        notice.sent_at = now
+    if notice.state != claimed.state:
+        if notice.state == WITHDRAWN and outcome.taken:
+            take_back(notice, now)
+        return
+    notice.told = json.dumps(sorted(outcome.taken))
+    if outcome.failures:
+        _try_again(notice, now)
+    else:
+        _go_on(notice, claimed, now)
 
 
 def _try_again(notice: Notice, now: datetime) -> None:

@@ -74,8 +74,8 @@ class Teller:
                 return
             self._told_at[group[0].rule_id].append(self._clock())
             outcomes = self._tell_group(group, broken)
-            for notice in group:
-                settle(self._engine, notice, outcomes[notice.notice_id], self._clock())
+            told = [(notice, outcomes[notice.notice_id]) for notice in group]
+            settle(self._engine, told, self._clock())
             self._on_change()
 
     def _busy(self, now: datetime) -> dict[int, datetime]:

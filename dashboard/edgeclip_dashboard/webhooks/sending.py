@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
@@ -35,15 +36,19 @@ class Answer:
 Post = Callable[[Letter], Answer]
 
 
-def post(letter: Letter) -> Answer:
+@contextmanager
+def open_post() -> Iterator[Post]:
+    """Yield what sends requests, over connections that are kept until the end."""
+    with httpx.Client(timeout=_PATIENCE_S, follow_redirects=False) as client:
+        yield lambda letter: _post(client, letter)
+
+
+def _post(client: httpx.Client, letter: Letter) -> Answer:
     """Send a request and return what became of it; nothing is raised for what the other does."""
     try:
-        with (
-            httpx.Client(timeout=_PATIENCE_S, follow_redirects=False) as client,
-            client.stream(
-                letter.method, letter.url, headers=letter.headers, content=letter.body
-            ) as response,
-        ):
+        with client.stream(
+            letter.method, letter.url, headers=letter.headers, content=letter.body
+        ) as response:
             body = _first_bytes(response)
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         return Answer(_one_line(f"no answer: {type(error).__name__}: {error}"))
