@@ -29,6 +29,7 @@ from edgeclip_dashboard.pages.device_page import add_device_page
 from edgeclip_dashboard.pages.live import add_live_page
 from edgeclip_dashboard.pages.map_page import add_map_page
 from edgeclip_dashboard.pages.notices import add_notices_page
+from edgeclip_dashboard.pages.packs import add_packs_page
 from edgeclip_dashboard.pages.review import add_review_page
 from edgeclip_dashboard.pages.rules import add_rules_page
 from edgeclip_dashboard.pages.search import add_search_page
@@ -89,6 +90,7 @@ def build_application(parts: Parts, started: Callable[[], None]) -> FastAPI:
     add_device_page(context)
     add_map_page(context)
     add_deployment_pages(context)
+    add_packs_page(context)
     add_accounts_page(context)
     add_deeds_page(context)
     add_notices_page(context)

@@ -115,7 +115,7 @@ def import_places(
     ] = None,
     config: Annotated[Path | None, typer.Option(help="dashboard.toml; options win.")] = None,
 ) -> None:
-    """Write deployments of a table, all or none, while the dashboard is stopped."""
+    """Write deployments of a table, all or none, also while the dashboard runs."""
     from edgeclip_dashboard.config import load_settings
     from edgeclip_dashboard.database import database_url
     from edgeclip_dashboard.field import places_table

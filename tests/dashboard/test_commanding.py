@@ -211,3 +211,19 @@ def test_a_pack_is_sent_in_chunks_and_decides(
     page.elements(".confirm .danger")[0].click()
     eventually(lambda: "pack rollback" in _newest(page) and "done" in _newest(page),
                what="it is taken back")  # fmt: skip
+
+
+def test_a_pack_is_sent_to_all_that_are_chosen(
+    page: Browser, dashboard: Dashboard, team: Team
+) -> None:
+    page.open(f"{dashboard.url}/packs", width=1400, height=1000)
+    eventually(lambda: page.elements("input[type=file]"), what="the upload")
+    page.elements("input[type=file]")[0].send_keys(str(team.delivery("1.2.0")))
+    eventually(lambda: "leopard@1.2.0" in page.text(".offer"), what="the pack is looked into")
+    _click(page, "Choose all")
+    eventually(lambda: "jetson-1" in page.text(".who"), what="the device is chosen")
+    _click(page, "Send it")
+    eventually(lambda: "packs leopard@1.2.0" in page.text(".sent-packs"), what="it is taken")
+    assert "It is on its way to 1 device." in page.text(".offer")
+    page.keep("packs")
+    assert page.console() == []

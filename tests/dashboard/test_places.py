@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import URL, select
 from sqlalchemy.orm import Session
 
 from edgeclip.contract.reports import Status
 from edgeclip.errors import DashboardError, DataError
 from edgeclip_dashboard.config_field import MapSettings, tile_origin
-from edgeclip_dashboard.database import database_url
+from edgeclip_dashboard.database import database_url, open_database
 from edgeclip_dashboard.deployments import new_deployment
 from edgeclip_dashboard.field.overview import read_overview
 from edgeclip_dashboard.field.places import place_of, read_places, save_place, texts_of
@@ -100,6 +100,13 @@ def test_no_place_has_an_id_of_other_letters(desk: Desk) -> None:
         _save(desk, "Ridge/2026")
 
 
+def _database(folder: Path) -> URL:
+    """Return the address of a database that a dashboard has made."""
+    url = database_url(str(folder / "d.sqlite"))
+    with open_database(url, project="demo"):
+        return url
+
+
 def _table(folder: Path, text: str) -> Path:
     file = folder / "places.csv"
     file.write_text(text, encoding="utf-8-sig")
@@ -120,7 +127,7 @@ def test_a_table_of_camtrap_dp_is_read_as_it_is(tmp_path: Path) -> None:
 
 
 def test_a_table_is_written_whole(tmp_path: Path) -> None:
-    url = database_url(str(tmp_path / "d.sqlite"))
+    url = _database(tmp_path)
     file = _table(tmp_path, "deployment_id,latitude,longitude\na,1,2\nb,,\n")
     assert import_places(file, url, "demo") == (2, 0)
     assert import_places(file, url, "demo") == (0, 2)
@@ -135,13 +142,13 @@ def test_a_table_is_written_whole(tmp_path: Path) -> None:
     ],
 )
 def test_a_wrong_table_is_refused_with_its_line(tmp_path: Path, text: str, said: str) -> None:
-    url = database_url(str(tmp_path / "d.sqlite"))
+    url = _database(tmp_path)
     with pytest.raises(DataError, match=said):
         import_places(_table(tmp_path, text), url, "demo")
 
 
 def test_a_line_of_no_id_writes_nothing(tmp_path: Path) -> None:
-    url = database_url(str(tmp_path / "d.sqlite"))
+    url = _database(tmp_path)
     file = _table(tmp_path, "deployment_id\ngood\nNOT GOOD\n")
     with pytest.raises(DashboardError, match="is no id"):
         import_places(file, url, "demo")

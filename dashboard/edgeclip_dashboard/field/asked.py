@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 
 from edgeclip_dashboard.field_writers import FINAL_STATES
 from edgeclip_dashboard.models_field import CommandRow
 
 _MOST: Final = 25
+_MOST_SENT: Final = 300
 _JPEG: Final = b"\xff\xd8\xff"
 _MOST_DATA: Final = 400  # characters of data that a line shows
 
@@ -24,6 +25,7 @@ class AskedView:
     """A command and the newest reply to it; times are aware UTC."""
 
     command_id: str
+    device_id: str
     name: str
     args: str
     account_name: str
@@ -89,12 +91,16 @@ def _plain(value: object) -> str:
 
 def read_asked(session: Session, device_id: str) -> tuple[AskedView, ...]:
     """Return the newest commands to a device, the newest first."""
-    query = (
-        select(CommandRow)
-        .where(CommandRow.device_id == device_id)
-        .order_by(CommandRow.issued_at.desc())
-        .limit(_MOST)
-    )
+    return _views(session, CommandRow.device_id == device_id, _MOST)
+
+
+def read_sent_packs(session: Session) -> tuple[AskedView, ...]:
+    """Return the packs that were sent to any device, the newest first."""
+    return _views(session, CommandRow.name == "pack_add", _MOST_SENT)
+
+
+def _views(session: Session, condition: ColumnElement[bool], most: int) -> tuple[AskedView, ...]:
+    query = select(CommandRow).where(condition).order_by(CommandRow.issued_at.desc()).limit(most)
     names = AskedView.__dataclass_fields__
     return tuple(
         AskedView(**{name: getattr(row, name) for name in names}) for row in session.scalars(query)

@@ -11,7 +11,7 @@ from sqlalchemy import URL
 from sqlalchemy.orm import Session
 
 from edgeclip.errors import DashboardError, DataError
-from edgeclip_dashboard.database import open_database
+from edgeclip_dashboard.database import join_database
 from edgeclip_dashboard.deeds import COMMAND_LINE
 from edgeclip_dashboard.field.places import PLACE_FIELDS, Place, place_of, save_place
 
@@ -45,7 +45,7 @@ def import_places(file: Path, url: URL, project: str) -> tuple[int, int]:
     """
     places = read_table(file)
     now = datetime.now(timezone.utc)
-    with open_database(url, project=project) as engine, Session(engine) as session:
+    with join_database(url, project=project) as engine, Session(engine) as session:
         changed = 0
         with session.begin():
             for deployment_id, place in places:

@@ -26,6 +26,7 @@ NAVIGATION: tuple[Entry, ...] = (
     Entry("/activity", "Activity", "bar_chart"),
     Entry("/devices", "Devices", "router"),
     Entry("/deployments", "Places", "place"),
+    Entry("/packs", "Packs", "inventory_2", "admin"),
     Entry("/notices", "Notices", "notifications"),
     Entry("/rules", "Rules", "campaign", "admin"),
     Entry("/webhooks", "Webhooks", "webhook", "admin"),

@@ -1,4 +1,4 @@
-"""Send a device a new pack, let it decide, or take it back."""
+"""Send one device a new pack, let it decide, or take it back."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from nicegui import events, ui
+from nicegui import ui
 from sqlalchemy.exc import SQLAlchemyError
 
 from edgeclip.contract.commands import CommandName
 from edgeclip.errors import DashboardError
-from edgeclip_dashboard import wording
 from edgeclip_dashboard.field.deliveries import Delivery
 from edgeclip_dashboard.identity import Identity
 from edgeclip_dashboard.pages.context import PageContext
+from edgeclip_dashboard.pages.pack_upload import PackUpload
 
 Ask = Callable[[CommandName, dict[str, Any]], Awaitable[None]]
 Confirmed = Callable[[str, str], Awaitable[bool]]
@@ -52,17 +52,7 @@ class PackPanel:
                 "A pack is sent as the file of `edgeclip-device pack wrap`. The device checks its"
                 " signature, runs it beside the one that decides, and promotes it if they agree."
             ).classes("quiet")
-            upload = ui.upload(
-                label="The delivery's file",
-                auto_upload=True,
-                max_files=1,
-                max_file_size=self._sending.shelf.most_bytes,
-                on_upload=self._on_upload,
-                on_rejected=lambda: ui.notify("That file is too large", type="negative"),
-            )
-            upload.props("flat bordered accept=.zip")
-            self._upload = upload
-            self._offer = ui.element("div").classes("offer").props("role=status")
+            self._upload = PackUpload(self._sending.shelf, self._offer)
             with ui.element("div").classes("actions"):
                 self._button("Promote the candidate", "pack_promote", _PROMOTE)
                 self._button("Roll back", "pack_rollback", _ROLL_BACK)
@@ -74,24 +64,7 @@ class PackPanel:
 
         ui.button(label, color=None, on_click=on_click).classes("action").props("no-caps flat")
 
-    async def _on_upload(self, event: events.UploadEventArguments) -> None:
-        shelf = self._sending.shelf
-        try:
-            place = await asyncio.to_thread(shelf.place_for_upload)
-            await event.file.save(place)
-            delivery = await asyncio.to_thread(shelf.take_in, place)
-        except (DashboardError, OSError) as error:
-            self._say(f"{event.file.name[:80]}: {error}", "bad")
-        else:
-            self._show(delivery)
-        self._upload.reset()
-
-    def _say(self, text: str, kind: str) -> None:
-        self._offer.clear()
-        with self._offer:
-            ui.label(text).classes(kind)
-
-    def _show(self, delivery: Delivery) -> None:
+    def _offer(self, delivery: Delivery) -> None:
         async def on_click() -> None:
             try:
                 await asyncio.to_thread(
@@ -99,16 +72,9 @@ class PackPanel:
                 )
             except (DashboardError, SQLAlchemyError) as error:
                 is_ours = isinstance(error, DashboardError)
-                self._say(str(error) if is_ours else "it could not be written down", "bad")
+                self._upload.say(str(error) if is_ours else "it could not be written down", "bad")
             else:
-                self._say("It is on its way; below stands how far it is.", "good")
+                self._upload.say("It is on its way; below stands how far it is.", "good")
 
-        self._offer.clear()
-        with self._offer:
-            size = f"{delivery.size_bytes / 1000:,.0f} kB".replace(",", " ")
-            ui.label(", ".join(delivery.packs)).classes("asked-name")
-            ui.label(
-                f"made {wording.utc(delivery.made_at)}, {size}, signed by key {delivery.key_id}"
-            )
-            button = ui.button(f"Send it to {self._device_id}", color=None, on_click=on_click)
-            button.classes("action primary").props("no-caps flat")
+        button = ui.button(f"Send it to {self._device_id}", color=None, on_click=on_click)
+        button.classes("action primary").props("no-caps flat")

@@ -1,0 +1,62 @@
+"""Upload a pack's delivery; what is none is refused at once, with what to do."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from nicegui import events, ui
+
+from edgeclip.errors import DashboardError
+from edgeclip_dashboard import wording
+from edgeclip_dashboard.field.deliveries import Delivery, PackShelf
+
+
+class PackUpload:
+    """A field for a file, and below it what that file holds.
+
+    Args:
+        shelf: Keeps what is uploaded.
+        offer: Builds what can be done with a delivery, beside its description.
+    """
+
+    def __init__(self, shelf: PackShelf, offer: Callable[[Delivery], None]) -> None:
+        self._shelf = shelf
+        self._offer = offer
+        self._upload = ui.upload(
+            label="The delivery's file",
+            auto_upload=True,
+            max_files=1,
+            max_file_size=shelf.most_bytes,
+            on_upload=self._on_upload,
+            on_rejected=lambda: self.say("That file is too large.", "bad"),
+        )
+        self._upload.props("flat bordered accept=.zip")
+        self._told = ui.element("div").classes("offer").props("role=status")
+
+    def say(self, text: str, kind: str) -> None:
+        """Say something in place of the delivery; kind is good or bad."""
+        self._told.clear()
+        with self._told:
+            ui.label(text).classes(kind)
+
+    async def _on_upload(self, event: events.UploadEventArguments) -> None:
+        try:
+            place = await asyncio.to_thread(self._shelf.place_for_upload)
+            await event.file.save(place)
+            delivery = await asyncio.to_thread(self._shelf.take_in, place)
+        except (DashboardError, OSError) as error:
+            self.say(f"{event.file.name[:80]}: {error}", "bad")
+        else:
+            self._show(delivery)
+        self._upload.reset()
+
+    def _show(self, delivery: Delivery) -> None:
+        self._told.clear()
+        with self._told:
+            size = f"{delivery.size_bytes / 1000:,.0f} kB".replace(",", " ")
+            ui.label(", ".join(delivery.packs)).classes("asked-name")
+            ui.label(
+                f"made {wording.utc(delivery.made_at)}, {size}, signed by key {delivery.key_id}"
+            )
+            self._offer(delivery)
