@@ -9,7 +9,7 @@ from datetime import date, datetime, timedelta, timezone, tzinfo
 from typing import Final, Literal
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Engine, func, select
+from sqlalchemy import DateTime, Engine, func, select, type_coerce
 from sqlalchemy.orm import Session
 
 from edgeclip_dashboard.filters import DetectionFilter
@@ -130,7 +130,9 @@ def _sightings(
 ) -> Iterator[Sighting]:
     row = DetectionRow
     species = func.coalesce(row.verdict_class, row.class_name)
-    query = select(species, row.deployment_id, row.occurred_at).where(
+    # bare: the aware type's own conversion takes longer than all the rest
+    at_utc = type_coerce(row.occurred_at, DateTime)
+    query = select(species, row.deployment_id, at_utc).where(
         *shown.conditions(),
         row.failure.is_(None),
         row.phase != "retract",
@@ -138,7 +140,8 @@ def _sightings(
         row.verdict.is_distinct_from("wrong"),
     )
     for name, place, at in session.execute(query.execution_options(yield_per=_AT_ONCE)):
-        yield Sighting(name, place, at.astimezone(zones.get(place) or timezone.utc))
+        there = zones.get(place) or timezone.utc
+        yield Sighting(name, place, at.replace(tzinfo=timezone.utc).astimezone(there))
 
 
 def _zone(name: str) -> tzinfo | None:

@@ -26,7 +26,7 @@ COUNTED: Final = DetectionFilter(with_failures=False)
 """What is counted where the address asks for nothing else: no tests."""
 
 _CSS = Path(__file__).with_name("activity.css")
-_REFRESH_S = 60.0
+_REFRESH_S = 300.0  # a hundred thousand detections take more than a second to count
 _GROUPINGS: Final[dict[Grouping, str]] = {"species": "by species", "place": "by place"}
 
 
