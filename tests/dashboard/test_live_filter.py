@@ -155,3 +155,25 @@ def test_a_filter_that_cannot_be_read_is_told(browser: Browser, dashboard: Dashb
     _open(browser, dashboard, "?light=dawn")
     assert "light" in browser.text(".problem")
     assert len(browser.texts(".species")) >= 3
+
+
+def test_what_the_page_has_no_room_for_is_a_page_away(
+    browser: Browser, tmp_path: Path, broker: Broker, device: FieldDevice
+) -> None:
+    config = tmp_path / "dashboard.toml"
+    config.write_text("[page]\nnewest = 2\n")
+    with running_dashboard(tmp_path, broker.url, "--config", str(config)) as dashboard:
+        dashboard.wait_online()
+        for seq, name in enumerate(("civet", "genet", "leopard"), 1):
+            _send(device, seq=seq, class_name=name, light="day", probability=0.9)
+        eventually(lambda: len(dashboard.detections()) == 3, what="all is there")
+        browser.forget()
+        _open(browser, dashboard, "?light=day")
+        assert browser.texts(".species") == ["leopard", "genet"]
+        browser.elements("a.older")[0].click()
+        eventually(lambda: browser.texts(".species") == ["civet"], what="the older ones are shown")
+        assert "this list does not grow" in browser.text(".back")
+        assert not browser.elements("a.older")[0].is_displayed()
+        assert browser.value("location.search").startswith("?light=day&before=")
+        browser.elements(".back a")[0].click()
+        eventually(lambda: browser.texts(".species") == ["leopard", "genet"], what="back again")

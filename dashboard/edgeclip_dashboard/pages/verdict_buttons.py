@@ -10,13 +10,13 @@ from typing import Final, Literal
 
 from nicegui import ui
 from nicegui.events import KeyEventArguments
-from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from edgeclip.errors import DashboardError
 from edgeclip_dashboard import wording
 from edgeclip_dashboard.identity import Identity
+from edgeclip_dashboard.neighbours import tell
 from edgeclip_dashboard.pages.context import PageContext
 from edgeclip_dashboard.verdicts import Said, class_from, give_verdict
 
@@ -120,9 +120,7 @@ class VerdictButtons:
         self._is_busy = True
         try:
             noted = replace(said, note=str(self._note.value or ""))
-            await asyncio.to_thread(
-                store_verdict, self._context.engine, self._identity, detection_id, noted
-            )
+            await asyncio.to_thread(self._store, detection_id, noted)
             self._note.set_value("")
             self._context.feed.changed()
             await self._given(detection_id, said)
@@ -131,6 +129,13 @@ class VerdictButtons:
         finally:
             self._is_busy = False
 
+    def _store(self, detection_id: str, said: Said) -> None:
+        context = self._context
+        with Session(context.engine) as session, session.begin():
+            now = datetime.now(timezone.utc)
+            give_verdict(session, self._identity, detection_id, said, now)
+            tell(session, context.settings.dashboard_id, [])
+
 
 def plain_key(event: KeyEventArguments) -> str:
     """Return a key that went down by itself, in lower case, else an empty string."""
@@ -138,14 +143,3 @@ def plain_key(event: KeyEventArguments) -> str:
     if not event.action.keydown or modifiers.ctrl or modifiers.alt or modifiers.meta:
         return ""
     return str(event.key).lower()
-
-
-def store_verdict(engine: Engine, identity: Identity, detection_id: str, said: Said) -> None:
-    """Give a verdict in a transaction of its own.
-
-    Raises:
-        DashboardError: It cannot be given.
-        SQLAlchemyError: The database cannot be written.
-    """
-    with Session(engine) as session, session.begin():
-        give_verdict(session, identity, detection_id, said, datetime.now(timezone.utc))
