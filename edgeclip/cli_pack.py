@@ -12,9 +12,11 @@ from rich.table import Table
 
 from edgeclip.cli_options import AsJson, PretrainedOption
 from edgeclip.cli_output import next_command, print_json, show
+from edgeclip.cli_registry import register
 from edgeclip.errors import ConfigError
 
-app = typer.Typer(no_args_is_help=True, help="Show packs, put them together, take one out, ask.")
+app = typer.Typer(no_args_is_help=True, help="Packs of many tasks: list, compare, sign, ask.")
+register(app)
 OutOption = Annotated[Path, typer.Option(help="The folder to be made.", show_default=False)]
 
 
@@ -68,12 +70,19 @@ def combine(
 
 @app.command()
 def remove(
-    packs: Annotated[Path, typer.Argument(help="A set of packs; or a pack, for --adapter.")],
+    packs: Annotated[
+        Path, typer.Argument(help="A set of packs; a folder of packs; or a pack, for --adapter.")
+    ],
     *,
-    out: OutOption,
+    out: Annotated[
+        Optional[Path],  # noqa: UP045  # typer evaluates it on Python 3.10 too
+        typer.Option(
+            help="The folder to be made; of a folder of packs none is.", show_default=False
+        ),
+    ] = None,
     part: Annotated[
         Optional[str],  # noqa: UP045
-        typer.Option(help="A pack of the set, by its name."),
+        typer.Option(help="A pack of the set, by its name; of a folder TASK@VERSION, for good."),
     ] = None,
     adapter: Annotated[
         Optional[str],  # noqa: UP045
@@ -88,12 +97,26 @@ def remove(
     """Take a pack out of a set, or an adapter out of a pack. The rest stays as it was."""
     if (part is None) == (adapter is None):
         raise ConfigError("edgeclip pack remove: name --part of a set, or --adapter of a pack")
-    if adapter is None:
-        if backbone or pretrained:
-            raise ConfigError("--backbone and --pretrained are for --adapter: leave them out")
+    if adapter is None and (backbone or pretrained):
+        raise ConfigError("--backbone and --pretrained are for --adapter: leave them out")
+    if adapter is None and out is None:
+        _remove_held(packs, str(part))
+    elif out is None:
+        raise ConfigError("--adapter makes a new pack: name its folder with --out")
+    elif adapter is None:
         _remove_part(packs, str(part), out)
     else:
         _remove_adapter(packs, adapter, out, (backbone, pretrained))
+
+
+def _remove_held(registry: Path, name: str) -> None:
+    from edgeclip.registry.folder import remove_pack
+    from edgeclip.routed_packs import SET_FILE
+
+    if (registry / SET_FILE).is_file():
+        raise ConfigError(f"{registry} is a set: name the folder of the new one with --out")
+    gone = remove_pack(registry, name)
+    show(escape(f"{gone.name} is gone from {registry}; the others are as they were"))
 
 
 def _remove_part(packs: Path, part: str, out: Path) -> None:

@@ -20,6 +20,7 @@ from edgeclip.cli_options import (
 from edgeclip.cli_output import next_command, print_json, show
 from edgeclip.cli_reading import ReadingGiven
 from edgeclip.cli_recipe import MethodGiven, RecipeGiven, effective_tables
+from edgeclip.errors import ConfigError
 
 if TYPE_CHECKING:
     from edgeclip.trainer import TrainResult
@@ -35,8 +36,15 @@ class SourceGiven:
             help="A folder, CSV, COCO or MegaDetector JSON, or Camtrap DP.", show_default=False
         ),
     ]
-    out: Annotated[Path, typer.Option(help="The pack's folder, to be made.", show_default=False)]
     backbone: Annotated[str, typer.Option(help="'demo', an open_clip name, or a model's JSON.")]
+    out: Annotated[
+        Optional[Path],  # noqa: UP045  # typer evaluates it on Python 3.10 too
+        typer.Option(help="The pack's folder, to be made; else --packs.", show_default=False),
+    ] = None
+    packs: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help="A folder of packs: takes it as TASK/VERSION; a known task goes on."),
+    ] = None
     pretrained: PretrainedOption = None
     on: Annotated[
         Optional[Path],  # noqa: UP045
@@ -133,7 +141,10 @@ def train(
     from edgeclip.progress import Bars
     from edgeclip.vain_options import check_training
 
-    tables = {**vars(source), **reading.fields(), **pack.fields(), **vars(run)}
+    placed = _placed(source, pack)
+    tables = {**vars(source), **reading.fields(), **pack.fields(), **vars(run), **placed}
+    out = tables["out"]
+    del tables["packs"]
     tables["prompts"] = sentences.by_class()
     tables |= effective_tables(method, recipe)
     tables |= {"resume": resume, "cache": run.cache or default_cache()}
@@ -148,10 +159,36 @@ def train(
         with Bars(quiet=as_json) as bars:
             result = train_pack(config, created_at=datetime.now(timezone.utc), bars=bars)
     except KeyboardInterrupt:
-        if run_path(source.out).exists():
+        if run_path(out).exists():
             typer.echo("interrupted: the same command with --resume continues here", err=True)
         raise
-    _show_result(result, source.out, as_json=as_json)
+    _show_result(result, out, as_json=as_json)
+    if source.packs and not as_json:
+        _show_likeness(source.packs, out)
+
+
+def _placed(source: SourceGiven, pack: PackGiven) -> dict[str, Any]:
+    """Return where the pack goes, its version, and what it stands on."""
+    if (source.out is None) == (source.packs is None):
+        raise ConfigError("edgeclip train: name --out, or --packs with --task")
+    if source.packs is None:
+        return {}
+    if pack.task is None:
+        raise ConfigError("--packs keeps packs by their task: name it with --task")
+    from edgeclip.registry.allocating import allocate
+
+    place = allocate(source.packs, pack.task, on=source.on, version=pack.version)
+    typer.echo(place.said, err=True)
+    return {"out": place.out, "on": place.on, "version": place.version}
+
+
+def _show_likeness(packs: Path, out: Path) -> None:
+    from edgeclip.registry.folder import read_registry
+    from edgeclip.registry.held import read_held
+    from edgeclip.registry.likeness import likeness
+
+    for task, share in likeness(read_held(out), read_registry(packs)).items():
+        show(escape(f"{share:.0%} of what it saw looks like the images of {task}"))
 
 
 def _show_result(result: TrainResult, out: Path, *, as_json: bool) -> None:

@@ -38,8 +38,9 @@ from edgeclip.errors import ConfigError, SignatureError
 SIGNATURE_SCHEMA: Final = "edgeclip.signature/1"
 _MOST_BYTES = 10_000  # a signature file is far smaller
 _KEY_ID_DIGITS = 16
+_SIGNER = {"pack.sig": "edgeclip pack sign"}  # by the signature's file
 
-Kind = Literal["bundle", "command", "desired"]
+Kind = Literal["bundle", "command", "desired", "pack"]
 
 
 class Statement(Part):
@@ -246,7 +247,7 @@ def _read(path: Path) -> tuple[SignedStatement, Statement, bytes]:
     except OSError as error:
         raise SignatureError(
             f"{path} is missing: it is not signed, and a key is configured: sign it with"
-            " `edgeclip-export sign`"
+            f" `{_SIGNER.get(path.name, 'edgeclip-export sign')}`"
         ) from error
     if len(text) > _MOST_BYTES:
         raise SignatureError(f"{path} is no signature, it is too large: sign again")

@@ -14,11 +14,11 @@ from rich.markup import escape
 from rich.table import Table
 
 from edgeclip.command_line import run_application
-from edgeclip.contract.plurals import counted
+from edgeclip.contract.plurals import counted, megabytes
 from edgeclip.errors import ConfigError
 from edgeclip_export import cli_benchmark, cli_trust
 from edgeclip_export.cli_engine import engine
-from edgeclip_export.showing import AsJson, Bundle, megabytes, print_json, show_check
+from edgeclip_export.showing import AsJson, Bundle, print_json, show_check
 
 app = typer.Typer(
     name="edgeclip-export",

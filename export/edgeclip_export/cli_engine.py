@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Optional, get_args
 
 import typer
 
+from edgeclip.contract.plurals import megabytes
 from edgeclip.errors import ConfigError
-from edgeclip_export.showing import AsJson, Bundle, megabytes, print_json, show_check
+from edgeclip_export.showing import AsJson, Bundle, print_json, show_check
 
 if TYPE_CHECKING:
     from edgeclip_export.checks import Check

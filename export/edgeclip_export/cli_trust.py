@@ -7,7 +7,8 @@ from typing import Annotated, Optional
 
 import typer
 
-from edgeclip_export.showing import AsJson, Bundle, megabytes, print_json, show_check
+from edgeclip.contract.plurals import megabytes
+from edgeclip_export.showing import AsJson, Bundle, print_json, show_check
 
 Key = Annotated[
     Optional[Path],  # noqa: UP045  # typer evaluates it on Python 3.10 too

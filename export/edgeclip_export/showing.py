@@ -26,11 +26,6 @@ def show_check(as_json: bool) -> Callable[[Check], None]:
     return show
 
 
-def megabytes(size_bytes: int) -> str:
-    """Return a size as people read it."""
-    return f"{size_bytes / 1e6:.1f} MB"
-
-
 def print_json(content: Mapping[str, Any]) -> None:
     """Print what a machine reads."""
     print(json.dumps(content, indent=2))  # noqa: T201

@@ -1,0 +1,180 @@
+"""A registry that others read from afar: `index.json`, and the files of packs by their hashes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import AwareDatetime, Field, ValidationError
+
+from edgeclip.contract.files import new_folder, write_bytes, write_text
+from edgeclip.contract.hashing import sha256_bytes
+from edgeclip.contract.pack import PACK_FILE, Part, Sha256, TaskName, Version, version_numbers
+from edgeclip.contract.validation import explain
+from edgeclip.errors import ConfigError, PackError, SetupError
+from edgeclip.registry.folder import place_of, read_registry
+from edgeclip.registry.held import SIGNATURE_FILE, Held, read_held
+
+INDEX_FILE = "index.json"
+_MOST_INDEX = 20_000_000
+_MOST_FILE = 2_000_000_000
+
+
+class IndexedPack(Part):
+    """One pack of an index."""
+
+    task: TaskName
+    version: Version
+    path: str = Field(pattern=r"^[a-z0-9][a-z0-9./-]*$", description="Below the index.")
+    sha256: Sha256 = Field(description="Of its pack.json, which names the hashes of its files.")
+    size_bytes: int = Field(ge=1)
+    created_at: AwareDatetime
+    method: str
+    encoder: str
+    encoder_sha256: Sha256
+    targets: list[str]
+    parent: str | None = None
+    signed_by: str | None = None
+
+    @property
+    def name(self) -> str:
+        """task@version."""
+        return f"{self.task}@{self.version}"
+
+
+class Index(Part):
+    """`index.json`."""
+
+    schema_: Literal["edgeclip.index/1"] = Field("edgeclip.index/1", alias="schema")
+    packs: list[IndexedPack]
+
+
+def indexed(held: Held, others: Sequence[Held], registry: Path) -> IndexedPack:
+    """Return what an index says of a pack.
+
+    Args:
+        held: The pack.
+        others: Of the registry, for its parent.
+        registry: The folder.
+    """
+    manifest = held.manifest
+    return IndexedPack(
+        task=manifest.task,
+        version=manifest.version,
+        path=held.path.relative_to(registry).as_posix(),
+        sha256=held.sha256,
+        size_bytes=held.size_bytes,
+        created_at=manifest.created_at,
+        method=manifest.method,
+        encoder=f"{manifest.base.arch}, {manifest.base.pretrained}",
+        encoder_sha256=manifest.base.weights_sha256,
+        targets=manifest.targets,
+        parent=held.parent(others),
+        signed_by=held.signed_by,
+    )
+
+
+def write_index(registry: Path) -> Index:
+    """Write `index.json` into a registry, so that it can be put on any web server or bucket.
+
+    Raises:
+        PackError: There is no pack, or one is damaged.
+        SetupError: It cannot be written.
+    """
+    held = read_registry(registry)
+    index = Index(packs=[indexed(each, held, registry) for each in held])
+    try:
+        write_text(registry / INDEX_FILE, index.model_dump_json(by_alias=True, indent=1) + "\n")
+    except OSError as error:
+        raise SetupError(f"{registry / INDEX_FILE} cannot be written ({error.strerror})") from error
+    return index
+
+
+def read_index(url: str) -> Index:
+    """Return an index from afar.
+
+    Args:
+        url: Of the folder that holds it, as fsspec knows them.
+
+    Raises:
+        PackError: There is none, or it is damaged.
+        SetupError: What reads such an address is not installed.
+    """
+    data = _fetched(f"{url.rstrip('/')}/{INDEX_FILE}", _MOST_INDEX)
+    try:
+        return Index.model_validate_json(data)
+    except ValidationError as error:
+        raise PackError(explain(error, Index, f"{url}/{INDEX_FILE}")) from error
+
+
+def fetch_pack(url: str, name: str, registry: Path) -> Held:
+    """Copy a pack from afar into a registry, whole or not at all, each file by its hash.
+
+    Args:
+        url: Of the index's folder.
+        name: TASK@VERSION, or TASK for the newest.
+        registry: Takes it.
+
+    Raises:
+        ConfigError: There is no such pack, or this version is there already.
+        PackError: A file is missing, or is not what the index and the manifest say.
+    """
+    wanted = find_indexed(read_index(url).packs, name)
+    place = place_of(registry, wanted.task, wanted.version)
+    if place.exists():
+        raise ConfigError(f"{wanted.name} is in {registry} already: a version is never replaced")
+    base = f"{url.rstrip('/')}/{wanted.path}"
+    text = _fetched(f"{base}/{PACK_FILE}", _MOST_INDEX)
+    if sha256_bytes(text) != wanted.sha256:
+        raise PackError(f"{base}/{PACK_FILE} is not what the index says: ask who keeps it")
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with new_folder(place) as temporary:
+        write_bytes(temporary / PACK_FILE, text)
+        for file in _files_of(text, f"{base}/{PACK_FILE}"):
+            write_bytes(temporary / file, _fetched(f"{base}/{file}", _MOST_FILE))
+        if wanted.signed_by:
+            write_bytes(
+                temporary / SIGNATURE_FILE, _fetched(f"{base}/{SIGNATURE_FILE}", _MOST_INDEX)
+            )
+        read_held(temporary)
+    return read_held(place)
+
+
+def find_indexed(packs: Sequence[IndexedPack], name: str) -> IndexedPack:
+    """Return the pack of an index that TASK@VERSION names, or the newest of TASK.
+
+    Raises:
+        ConfigError: There is none.
+    """
+    task, _, version = name.partition("@")
+    own = [each for each in packs if each.task == task and version in ("", each.version)]
+    if not own:
+        there = ", ".join(each.name for each in packs)
+        raise ConfigError(f"there is no pack {name}; there are {there}")
+    return max(own, key=lambda each: version_numbers(each.version))
+
+
+def _files_of(text: bytes, where: str) -> list[str]:
+    from edgeclip.contract.pack import PackManifest
+
+    return list(PackManifest.from_json(text.decode(errors="replace"), where).files)
+
+
+def _fetched(url: str, most: int) -> bytes:
+    """Return what lies at an address, no more than `most` bytes."""
+    try:
+        import fsspec
+    except ImportError as error:
+        raise SetupError("fsspec is not installed: pip install 'edgeclip[train]'") from error
+    try:
+        with fsspec.open(url, "rb") as file:
+            data: Any = file.read(most + 1)
+    except ImportError as error:
+        raise SetupError(f"{url}: {error}: pip install what reads such addresses") from error
+    except Exception as error:  # each kind of store fails in its own way
+        said = " ".join(str(error).split())[:160] or type(error).__name__
+        raise PackError(f"{url} cannot be read ({said}): check the address") from error
+    if len(data) > most:
+        raise PackError(f"{url} is larger than {most / 1e6:.0f} MB: it is none of a registry")
+    return bytes(data)
