@@ -41,7 +41,11 @@ def test_a_second_task_leaves_the_first_bit_for_bit_and_a_known_one_goes_on(
     assert "zebra is new here, beside leopard" in second.err
     assert "looks like the images of leopard" in second.out
     assert _bits(packs / "leopard") == before
-    third = run(*_train(encoder, table, packs, "leopard", "--target", "leopard", "--method", "visual", "--json"))
+    third = run(
+        *_train(
+            encoder, table, packs, "leopard", "--target", "leopard", "--method", "visual", "--json"
+        )
+    )
     assert third.code == 0, third.err
     assert json.loads(third.out)["version"] == "1.1.0"
     assert "it goes on from leopard@1.0.0" in third.err
