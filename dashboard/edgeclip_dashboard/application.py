@@ -12,6 +12,7 @@ from nicegui import ui
 
 from edgeclip_dashboard.api import add_data_routes, add_health_route
 from edgeclip_dashboard.api_search import add_search_route
+from edgeclip_dashboard.exports.writing import Source
 from edgeclip_dashboard.guard import Guard
 from edgeclip_dashboard.headers import SecurityHeaders, security_headers
 from edgeclip_dashboard.inbox import Inbox
@@ -26,6 +27,7 @@ from edgeclip_dashboard.pages.deployments import add_deployment_pages
 from edgeclip_dashboard.pages.detection import add_detection_page
 from edgeclip_dashboard.pages.device_list import add_device_list
 from edgeclip_dashboard.pages.device_page import add_device_page
+from edgeclip_dashboard.pages.export import add_export_page
 from edgeclip_dashboard.pages.live import add_live_page
 from edgeclip_dashboard.pages.map_page import add_map_page
 from edgeclip_dashboard.pages.notices import add_notices_page
@@ -35,6 +37,9 @@ from edgeclip_dashboard.pages.rules import add_rules_page
 from edgeclip_dashboard.pages.search import add_search_page
 from edgeclip_dashboard.pages.sign_in import add_sign_in_pages
 from edgeclip_dashboard.pages.webhooks import add_webhooks_page
+from edgeclip_dashboard.reading_api.export_route import add_export_route
+from edgeclip_dashboard.reading_api.metrics import add_metrics_route
+from edgeclip_dashboard.reading_api.routes import add_description, api_v1
 from edgeclip_dashboard.visitors import EveryVisitor, KnownVisitors, Visitors
 from edgeclip_dashboard.workers import Worker
 
@@ -81,6 +86,8 @@ def build_application(parts: Parts, started: Callable[[], None]) -> FastAPI:
     add_data_routes(app, context.engine, context.ledger, context.feed)
     add_overlay_route(app, context.engine)
     add_search_route(app, context.search)
+    add_metrics_route(app, context.health, parts.inbox, context.feed)
+    _add_api_v1(app, context)
     add_live_page(context)
     add_search_page(context)
     add_detection_page(context)
@@ -93,6 +100,7 @@ def build_application(parts: Parts, started: Callable[[], None]) -> FastAPI:
     add_packs_page(context)
     add_accounts_page(context)
     add_deeds_page(context)
+    add_export_page(context)
     add_notices_page(context)
     add_rules_page(context)
     add_webhooks_page(context)
@@ -102,6 +110,20 @@ def build_application(parts: Parts, started: Callable[[], None]) -> FastAPI:
         show_welcome_message=False,
     )  # fmt: skip
     return app
+
+
+def _add_api_v1(app: FastAPI, context: PageContext) -> None:
+    settings = context.settings
+    router = api_v1(context.engine)
+    source = Source(
+        context.engine,
+        context.files,
+        settings.project,
+        settings.export,
+        settings.page.public_url,
+    )
+    add_export_route(router, source)
+    add_description(app, router)
 
 
 def _visitors(context: PageContext) -> Visitors:

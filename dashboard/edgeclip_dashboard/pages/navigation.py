@@ -27,6 +27,7 @@ NAVIGATION: tuple[Entry, ...] = (
     Entry("/devices", "Devices", "router"),
     Entry("/deployments", "Places", "place"),
     Entry("/packs", "Packs", "inventory_2", "admin"),
+    Entry("/export", "Hand on", "download", "reviewer"),
     Entry("/notices", "Notices", "notifications"),
     Entry("/rules", "Rules", "campaign", "admin"),
     Entry("/webhooks", "Webhooks", "webhook", "admin"),

@@ -1,0 +1,1 @@
+"""What programs read: `/api/v1`, its description, and metrics."""
