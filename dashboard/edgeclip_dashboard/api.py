@@ -18,7 +18,7 @@ from edgeclip_dashboard.ledger import Ledger
 from edgeclip_dashboard.queries import (
     DetectionView,
     read_detections,
-    read_picture,
+    read_devices,
 )
 
 MOST_DETECTIONS = 1000
@@ -68,7 +68,8 @@ def add_data_routes(app: FastAPI, engine: Engine, ledger: Ledger, feed: LiveFeed
 
     @app.get("/api/devices")
     def devices() -> list[dict[str, Any]]:
-        return [asdict(view) for view in read_picture(engine, ledger, newest=1).devices]
+        with Session(engine) as session:
+            return [asdict(view) for view in read_devices(session, ledger)]
 
 
 def _as_json(view: DetectionView, feed: LiveFeed) -> dict[str, Any]:

@@ -7,14 +7,15 @@ from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Final
 
-from sqlalchemy import ColumnElement, Engine, Select, func, select
+from sqlalchemy import Engine, select
 
 from edgeclip.contract.receipts import compress
 from edgeclip_dashboard.models import OutboxRow
 
 Outbox = tuple[str, str]  # device id and epoch
+_AT_ONCE: Final = 5000
 
 
 @dataclass(frozen=True)
@@ -93,14 +94,18 @@ class Ledger:
 
     def learn(self, engine: Engine) -> None:
         """Add everything that a database holds; what is known stays known."""
-        with engine.connect() as connection:
-            stored = connection.execute(_ranges(OutboxRow.refused.is_(None))).all()
-            refused = connection.execute(_ranges(OutboxRow.refused.is_not(None))).all()
+        columns = (OutboxRow.device_id, OutboxRow.epoch, OutboxRow.seq, OutboxRow.refused)
+        query = select(*columns).order_by(*columns[:3])  # the primary key: nothing is sorted
+        stored, arrived = _Runs(), _Runs()
+        with engine.connect().execution_options(yield_per=_AT_ONCE) as connection:
+            for device_id, epoch, seq, refused in connection.execute(query):
+                arrived.follow((device_id, epoch), seq)
+                if refused is None:
+                    stored.follow((device_id, epoch), seq)
         with self._lock:
-            for row in stored:
-                self._stored[row.device_id, row.epoch].add_range(row.first, row.last)
-            for row in (*stored, *refused):
-                self._arrived[row.device_id, row.epoch].add_range(row.first, row.last)
+            for known, found in ((self._stored, stored), (self._arrived, arrived)):
+                for outbox, first, last in found.ended():
+                    known[outbox].add_range(first, last)
 
     def add(self, outbox: Outbox, seq: int, *, is_refused: bool = False) -> None:
         """Note a committed row."""
@@ -124,18 +129,28 @@ class Ledger:
             ]
 
 
-def _ranges(condition: ColumnElement[bool]) -> Select[Any]:
-    """Return the query for the ranges of rows: numbers without a gap differ alike from their rank.
+class _Runs:
+    """Ranges of rows that come in their order, so that a million rows become a few ranges."""
 
-    The database counts, so that a start with millions of rows reads a few ranges a device.
-    """
-    outbox = (OutboxRow.device_id, OutboxRow.epoch)
-    rank = func.row_number().over(partition_by=outbox, order_by=OutboxRow.seq)
-    numbered = (
-        select(*outbox, OutboxRow.seq, (OutboxRow.seq - rank).label("lag"))
-        .where(condition)
-        .subquery()
-    )
-    row = numbered.c
-    ends = (func.min(row.seq).label("first"), func.max(row.seq).label("last"))
-    return select(row.device_id, row.epoch, *ends).group_by(row.device_id, row.epoch, row.lag)
+    def __init__(self) -> None:
+        self._ended: list[tuple[Outbox, int, int]] = []
+        self._run: tuple[Outbox, int, int] | None = None
+
+    def follow(self, outbox: Outbox, seq: int) -> None:
+        """Add the next row."""
+        run = self._run
+        if run is not None and run[0] == outbox and run[2] == seq - 1:
+            self._run = (outbox, run[1], seq)
+            return
+        self._end()
+        self._run = (outbox, seq, seq)
+
+    def ended(self) -> list[tuple[Outbox, int, int]]:
+        """Return outbox, first and last of each range."""
+        self._end()
+        return self._ended
+
+    def _end(self) -> None:
+        if self._run is not None:
+            self._ended.append(self._run)
+        self._run = None

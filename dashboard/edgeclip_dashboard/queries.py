@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from sqlalchemy import Engine, func, select, tuple_
+from sqlalchemy import Engine, select, tuple_
 from sqlalchemy.orm import Session
 
+from edgeclip_dashboard.counting import Counter, Counts
 from edgeclip_dashboard.filters import DetectionFilter
 from edgeclip_dashboard.ledger import Gap, Ledger
-from edgeclip_dashboard.models import Announcement, DetectionRow, Device, Media, Meta
+from edgeclip_dashboard.models import Announcement, DetectionRow, Device, Media
 from edgeclip_dashboard.surroundings import Surroundings, read_surroundings
 
 _KINDS = ("full", "crop", "thumb")  # the card shows the first that is there
@@ -107,17 +108,6 @@ class DeviceView:
 
 
 @dataclass(frozen=True)
-class Counts:
-    """How much is stored."""
-
-    detections: int
-    media: int
-    media_pending: int
-    devices: int
-    malformed: int
-
-
-@dataclass(frozen=True)
 class Picture:
     """All that the live page shows of the store."""
 
@@ -127,13 +117,16 @@ class Picture:
     surroundings: Surroundings = field(default_factory=Surroundings)
 
 
-def read_picture(engine: Engine, ledger: Ledger, *, newest: int) -> Picture:
+def read_picture(
+    engine: Engine, ledger: Ledger, *, newest: int, counter: Counter | None = None
+) -> Picture:
     """Return the newest detections, by when they first arrived, all devices and counts.
 
     Args:
         engine: The store's database.
         ledger: Knows the gaps.
         newest: How many detections, 1 or more.
+        counter: Counts less often where that takes long; without one all is counted now.
 
     Raises:
         SQLAlchemyError: The database cannot be read.
@@ -142,8 +135,8 @@ def read_picture(engine: Engine, ledger: Ledger, *, newest: int) -> Picture:
         detections = read_detections(session, newest)
         return Picture(
             detections=detections,
-            devices=_devices(session, ledger),
-            counts=_counts(session),
+            devices=read_devices(session, ledger),
+            counts=(counter or Counter()).read(session),
             surroundings=read_surroundings(session, (view.device_id for view in detections)),
         )
 
@@ -214,27 +207,14 @@ def _media(session: Session, detection_ids: list[str]) -> dict[str, list[MediaVi
     return views
 
 
-def _devices(session: Session, ledger: Ledger) -> tuple[DeviceView, ...]:
+def read_devices(session: Session, ledger: Ledger) -> tuple[DeviceView, ...]:
+    """Return all devices, each with its missing rows."""
     gaps: dict[str, list[Gap]] = defaultdict(list)
     for gap in ledger.gaps():
         gaps[gap.device_id].append(gap)
     names = [name for name in DeviceView.__dataclass_fields__ if name != "gaps"]
+    columns = [getattr(Device, name) for name in names]  # not the whole row: it has long texts
     return tuple(
-        DeviceView(**{name: getattr(row, name) for name in names}, gaps=tuple(gaps[row.device_id]))
-        for row in session.scalars(select(Device).order_by(Device.device_id))
-    )
-
-
-def _counts(session: Session) -> Counts:
-    def count(table: type[DetectionRow | Media | Device]) -> int:
-        return session.scalar(select(func.count()).select_from(table)) or 0
-
-    announced = select(Announcement.n).where(Announcement.sha256 == Media.sha256).exists()
-    pending = session.scalar(select(func.count()).select_from(Media).where(~announced))
-    return Counts(
-        detections=count(DetectionRow),
-        media=count(Media),
-        media_pending=pending or 0,
-        devices=count(Device),
-        malformed=int(session.get_one(Meta, "malformed").value),
+        DeviceView(**dict(zip(names, row, strict=True)), gaps=tuple(gaps[row.device_id]))
+        for row in session.execute(select(*columns).order_by(Device.device_id))
     )

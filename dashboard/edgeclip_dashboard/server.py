@@ -23,6 +23,7 @@ from edgeclip_dashboard.config import (
     PageSettings,
     is_loopback,
 )
+from edgeclip_dashboard.counting import Counter
 from edgeclip_dashboard.database import database_url, open_database
 from edgeclip_dashboard.feed import LiveFeed
 from edgeclip_dashboard.field.asking import Asking, Author
@@ -113,7 +114,8 @@ def _join(settings: DashboardSettings, credentials: Credentials, engine: Engine)
     ledger = Ledger.from_database(engine)
     inbox = Inbox()
     health = Health(LinkState("connecting", broker.url, datetime.now(timezone.utc)))
-    feed = LiveFeed(lambda: read_picture(engine, ledger, newest=settings.page.newest))
+    newest, counter = settings.page.newest, Counter()
+    feed = LiveFeed(lambda: read_picture(engine, ledger, newest=newest, counter=counter))
 
     def on_link(state: LinkState) -> None:
         health.link = state

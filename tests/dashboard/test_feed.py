@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy.exc import OperationalError
 
+from edgeclip_dashboard.counting import Counts
 from edgeclip_dashboard.feed import LiveFeed
-from edgeclip_dashboard.queries import Counts, Picture
+from edgeclip_dashboard.queries import Picture
 from support.dashboards import sample
 
 if TYPE_CHECKING:

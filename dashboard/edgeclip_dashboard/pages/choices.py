@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
 
+from edgeclip_dashboard.distinct import values_of
 from edgeclip_dashboard.models import DetectionRow
 from edgeclip_dashboard.models_field import Deployment
 
@@ -22,10 +23,11 @@ class Choices:
 def read_choices(engine: Engine) -> Choices:
     """Return what stands in the store: as devices and people named it."""
     with Session(engine) as session:
-        told = session.scalars(select(DetectionRow.class_name).distinct())
-        said = session.scalars(select(DetectionRow.verdict_class).distinct())
+        told = values_of(session, DetectionRow.class_name)
+        judged = select(DetectionRow.verdict_class).where(DetectionRow.verdict.is_not(None))
+        said = session.scalars(judged.distinct())
         names = sorted({name for name in (*told, *said) if name})
-        ids = session.scalars(select(DetectionRow.deployment_id).distinct()).all()
+        ids = values_of(session, DetectionRow.deployment_id)
         named = session.execute(select(Deployment.deployment_id, Deployment.name)).all()
     titles = {row.deployment_id: row.name for row in named if row.name}
     places = {one: titles.get(one, one) for one in sorted({*ids, *titles})}

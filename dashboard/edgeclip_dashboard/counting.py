@@ -1,0 +1,65 @@
+"""How much is stored: counted anew as often as counting is cheap."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from edgeclip_dashboard.models import Announcement, DetectionRow, Device, Media, Meta
+
+_REST: Final = 20  # times as long as the last counting took: 5 % of the time at the most
+
+
+@dataclass(frozen=True)
+class Counts:
+    """How much is stored."""
+
+    detections: int
+    media: int
+    media_pending: int
+    devices: int
+    malformed: int
+
+
+class Counter:
+    """Keeps counts while counting anew would take too much of the time, as with many rows.
+
+    Args:
+        clock: Monotonic seconds.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._known: Counts | None = None
+        self._due = 0.0
+
+    def read(self, session: Session) -> Counts:
+        """Return counts that are new, or older by at most twenty times what they take to count."""
+        began = self._clock()
+        if self._known is None or began >= self._due:
+            self._known = read_counts(session)
+            now = self._clock()
+            self._due = now + _REST * (now - began)
+        return self._known
+
+
+def read_counts(session: Session) -> Counts:
+    """Return how much is stored now."""
+
+    def count(table: type[DetectionRow | Media | Device]) -> int:
+        return session.scalar(select(func.count()).select_from(table)) or 0
+
+    announced = select(Announcement.n).where(Announcement.sha256 == Media.sha256).exists()
+    pending = session.scalar(select(func.count()).select_from(Media).where(~announced))
+    return Counts(
+        detections=count(DetectionRow),
+        media=count(Media),
+        media_pending=pending or 0,
+        devices=count(Device),
+        malformed=int(session.get_one(Meta, "malformed").value),
+    )
