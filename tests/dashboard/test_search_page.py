@@ -111,6 +111,8 @@ def test_the_page_shows_the_most_alike_first_and_the_filter_narrows(
     eventually(lambda: len(_classes(browser)) == 6, what="hits of the filter")
     assert set(_classes(browser)) == {"elephant"}
     browser.keep("search-phone")
+    clear = "[...document.links].find(one => one.innerText == 'Show everything').href"
+    assert browser.value(clear).endswith("/search?words=a+zebra")
     assert browser.value("document.documentElement.scrollWidth") <= 390
     assert browser.console() == []
 

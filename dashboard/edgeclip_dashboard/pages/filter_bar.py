@@ -35,6 +35,7 @@ class FilterBar:
         choices: The species and places to choose from.
         on_change: Told each new filter.
         base: What the page shows by itself.
+        everything: Address of the page without a filter.
     """
 
     def __init__(
@@ -44,7 +45,9 @@ class FilterBar:
         on_change: Callable[[DetectionFilter], Changed],
         *,
         base: DetectionFilter = EVERYTHING,
+        everything: str = "?",
     ) -> None:
+        self._everything = everything
         self._shown = shown
         self._on_change = on_change
         bar = ui.element("details").classes("filter")
@@ -71,7 +74,8 @@ class FilterBar:
         self._one("Kind", _SEVERITIES, "severity")
         self._one("Reviewed", _REVIEWED, "reviewed")
         with ui.element("div").classes("actions"):
-            clear = ui.element("a").classes("action").props("href=?")
+            clear = ui.element("a").classes("action")
+            clear.props["href"] = self._everything
             with clear:
                 ui.label("Show everything")
 

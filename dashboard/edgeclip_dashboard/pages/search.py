@@ -84,7 +84,8 @@ class SearchPage:
             self._input.props("autofocus placeholder='a leopard with a cub at night'")
             ui.button("Search", icon="search").props("type=submit unelevated")
         with self._filter:
-            FilterBar(shown, choices, self._on_filter)
+            everything = f"?{query_from(EVERYTHING, more={'words': self._words})}"
+            FilterBar(shown, choices, self._on_filter, everything=everything)
         if self._words:
             self.say("Searching. The first search loads the text encoder, which takes a while.")
 
