@@ -35,10 +35,14 @@ NEVER_ON_A_DEVICE = {
 }
 
 
+RUN_BY_ALEMBIC = PACKAGES["edgeclip_dashboard"] / "migrations/env.py"
+"""A script, which has a context only while Alembic runs it."""
+
+
 def _modules(package: str) -> list[str]:
     folder = PACKAGES[package]
     names = []
-    for path in sorted(folder.rglob("*.py")):
+    for path in sorted(set(folder.rglob("*.py")) - {RUN_BY_ALEMBIC}):
         parts = path.relative_to(folder.parent).with_suffix("").parts
         names.append(".".join(parts[:-1] if parts[-1] == "__init__" else parts))
     return names
