@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from edgeclip.contract.bundle import read_bundle
+from edgeclip.contract.engine_host import EngineHost
 from edgeclip.contract.engine_key import Machine, checked_sidecar
 from edgeclip.contract.gpu import Gpu
 from edgeclip.contract.signing import make_key
@@ -21,7 +22,6 @@ from edgeclip.errors import (
     SetupError,
 )
 from edgeclip_export.checks import Check
-from edgeclip_export.engine_verify import EngineHost
 from edgeclip_export.sign import sign_bundle
 from edgeclip_export.verify import verify_bundle
 from support.cuda_stand_in import FakeDriver, memory
