@@ -61,13 +61,14 @@ def test_a_person_signs_in_on_a_phone_and_out_again(browser: Browser, dashboard:
     _fill(browser, "input[name=password]", "wrong password")
     browser.elements("button")[0].click()
     eventually(lambda: "is wrong" in browser.text("[role=alert]"), what="it is refused")
+    assert browser.value("document.activeElement.name") == "password"
     browser.keep("sign-in-refused")
     _fill(browser, "input[name=name]", "admin")
     _fill(browser, "input[name=password]", ADMIN_PASSWORD)
     browser.elements("button")[0].click()
     eventually(lambda: browser.value("location.pathname") == "/", what="the live page opens")
     browser.open(dashboard.url + "/account", width=360)
-    assert "Signed in as admin, admin." in browser.text("main")
+    assert "Signed in as admin. Role: admin." in browser.text("main")
     assert browser.value("document.cookie").find("edgeclip_demo") == -1
     browser.keep("account-phone")
     browser.elements("button")[0].click()

@@ -126,6 +126,12 @@ def test_the_sign_in_page_is_whole_and_runs_no_script(dashboard: Dashboard) -> N
     assert answer.headers["referrer-policy"] == "same-origin"
 
 
+def test_a_name_that_was_refused_is_shown_again_as_text(dashboard: Dashboard) -> None:
+    answer = Visit(dashboard.url).sign_in('"><script>alert(1)</script>', "x")
+    assert "<script" not in answer.body
+    assert 'value="&quot;&gt;&lt;script&gt;alert(1)' in answer.body
+
+
 def test_guessing_is_slowed_and_says_how_long(dashboard: Dashboard) -> None:
     _one_time_password(dashboard, "petra")
     visit = Visit(dashboard.url)
@@ -190,7 +196,7 @@ def test_an_account_that_is_disabled_or_changed_is_out_at_once(dashboard: Dashbo
     assert _command(dashboard, "account", "role", "tom", "reviewer").returncode == 0
     assert visit.get("/api/devices").status == 401
     assert visit.sign_in("tom", PASSWORD).status == 303
-    assert "tom, reviewer" in visit.get("/account").body
+    assert "tom. Role: reviewer" in visit.get("/account").body
     assert _command(dashboard, "account", "disable", "tom").returncode == 0
     assert visit.get("/api/devices").status == 401
 

@@ -59,7 +59,8 @@ class _SignInPages:
         try:
             token = await self._ask(lambda: self._desk.sign_in(tried, old))
         except RefusedError as error:
-            return _refused(self._sign_in_page(request, wanted, str(error), status=403), error)
+            page = self._sign_in_page(request, wanted, str(error), status=403, name=tried.name)
+            return _refused(page, error)
         answer = RedirectResponse(wanted, 303)
         self._give(request, answer, token)
         return answer
@@ -94,7 +95,7 @@ class _SignInPages:
         hidden = Field(CSRF_FIELD, kind="hidden", value=csrf)
         everywhere = Field("everywhere", kind="hidden", value="yes")
         parts = [
-            paragraph(f"Signed in as {identity.name}, {identity.role}."),
+            paragraph(f"Signed in as {identity.name}. Role: {identity.role}."),
             form("/sign-out", [hidden], "Sign out"),
             form("/sign-out", [hidden, everywhere], "Sign out on all machines", is_quiet=True),
             link("/password", "Change the password"),
@@ -144,12 +145,14 @@ class _SignInPages:
         )
 
     def _sign_in_page(
-        self, request: Request, wanted: str, problem: str = "", status: int = 200
+        self, request: Request, wanted: str, problem: str = "", status: int = 200, name: str = ""
     ) -> Response:
         csrf = request.cookies.get(self._form_cookie) or secrets.token_urlsafe(24)
         fields = [
-            Field("name", "Name", complete="username", is_first=True),
-            Field("password", "Password", "password", complete="current-password"),
+            Field("name", "Name", value=name, complete="username", is_first=not name),
+            Field(
+                "password", "Password", "password", complete="current-password", is_first=bool(name)
+            ),
             Field("next", kind="hidden", value=wanted),
             Field(CSRF_FIELD, kind="hidden", value=csrf),
         ]
