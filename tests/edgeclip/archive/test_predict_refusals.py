@@ -1,0 +1,112 @@
+"""What `edgeclip predict` refuses, and what it leaves alone."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from edgeclip.archive.journal import LIST_FILE, PARTS, PLAN_FILE
+from edgeclip.archive.predicting import LOCK_FILE, RUN_FOLDER
+from edgeclip.archive.results import Results
+from edgeclip.clip import Backbone
+from edgeclip.contract.locks import drop_lock, take_lock
+from edgeclip.errors import ConfigError, DataError, PackError
+from support.tiny_packs import random_tensors, write_tiny_pack
+
+Predict = Callable[..., Results]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"zone": "Africa/Nairobi"}, "--tz was UTC, is Africa/Nairobi"),
+        ({"part_images": 5}, "part_images was 4, is 5"),
+    ],
+)
+def test_another_run_is_not_mixed_with_this_one(
+    predict: Predict, archive: Path, change: dict[str, object], message: str
+) -> None:
+    predict(archive)
+    with pytest.raises(ConfigError, match=message):
+        predict(archive, **change)
+    predict(archive, **change, overwrite=True)
+
+
+def test_another_pack_is_another_run(
+    predict: Predict, archive: Path, backbone: Backbone, tmp_path: Path
+) -> None:
+    predict(archive)
+    other = random_tensors(2, columns=3, names=())
+    write_tiny_pack(tmp_path / "other", backbone, other, version="1.1.0")
+    with pytest.raises(ConfigError, match=r"answerer was .*1\.0\.0.*is .*1\.1\.0"):
+        predict(archive, pack=tmp_path / "other")
+
+
+def test_a_folder_of_somebody_else_is_left_alone(
+    predict: Predict, archive: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("mine")
+    with pytest.raises(ConfigError, match="holds something else"):
+        predict(archive, folder=tmp_path / "mine", overwrite=True)
+    assert (tmp_path / "mine" / "thesis.txt").read_text() == "mine"
+
+
+def test_two_at_once_are_refused(predict: Predict, archive: Path, tmp_path: Path) -> None:
+    held = take_lock(tmp_path / "out" / LOCK_FILE)
+    with pytest.raises(ConfigError, match="is written by process"):
+        predict(archive)
+    drop_lock(tmp_path / "out" / LOCK_FILE, held)
+
+
+def test_a_list_that_was_interrupted_is_made_again(
+    predict: Predict, archive: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "out" / RUN_FOLDER / PARTS).mkdir(parents=True)
+    (tmp_path / "out" / RUN_FOLDER / LIST_FILE).write_text('{"name": "ridge/20')
+    predict(archive)
+    with (tmp_path / "out" / "predictions.csv").open(newline="") as file:
+        assert len(list(csv.DictReader(file))) == 13
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b"\xff"])
+def test_a_damaged_plan_is_refused(
+    predict: Predict, archive: Path, tmp_path: Path, content: bytes
+) -> None:
+    predict(archive)
+    (tmp_path / "out" / RUN_FOLDER / PLAN_FILE).write_bytes(content)
+    with pytest.raises(ConfigError, match="is no plan of this software: add --overwrite"):
+        predict(archive)
+
+
+def test_a_damaged_part_is_named(predict: Predict, archive: Path, tmp_path: Path) -> None:
+    predict(archive)
+    part = tmp_path / "out" / RUN_FOLDER / PARTS / "0000001.jsonl"
+    part.write_text("{}\n")
+    with pytest.raises(DataError, match=r"0000001\.jsonl is missing or damaged: delete it"):
+        predict(archive)
+
+
+@pytest.mark.parametrize("source", ["nowhere", "notes.txt"])
+def test_what_is_no_archive_is_refused(predict: Predict, tmp_path: Path, source: str) -> None:
+    (tmp_path / "notes.txt").write_text("none")
+    with pytest.raises(ConfigError, match=r"an archive is|nothing lies there"):
+        predict(tmp_path / source)
+    assert not (tmp_path / "out" / RUN_FOLDER).exists()
+
+
+def test_an_archive_without_images_is_refused(predict: Predict, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError, match="no image found"):
+        predict(tmp_path / "empty")
+
+
+def test_what_is_no_pack_is_refused_before_anything_is_made(
+    predict: Predict, archive: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(PackError, match="is no pack, set of packs or bundle"):
+        predict(archive, pack=archive)
+    assert not (tmp_path / "out").exists()
