@@ -46,6 +46,14 @@ def test_what_takes_long_to_count_is_counted_less_often(desk: Desk) -> None:
         assert counter.read(session).detections == 2
 
 
+def test_few_rows_are_counted_at_each_look(desk: Desk) -> None:
+    counter = Counter(lambda: 7.0)
+    for seq in (1, 2):
+        desk.commit(sample(seq=seq))
+        with Session(desk.engine) as session:
+            assert counter.read(session).detections == seq
+
+
 def test_each_value_of_a_column_is_found_once_without_null(desk: Desk) -> None:
     names = ("impala", "leopard", "impala", None, "hyena", "leopard")
     for seq, name in enumerate(names, 1):

@@ -196,8 +196,8 @@ class LivePage:
         self._problem.set_visibility(bool(problem))
 
     def _show_counts(self, picture: Picture) -> None:
-        counts = picture.counts
-        detections = wording.amount(counts.detections, "detection")
+        counts, shown = picture.counts, len(picture.detections)  # counts may be some seconds old
+        detections = wording.amount(max(counts.detections, shown), "detection")
         self._counts.set_text(f"{detections} · {wording.amount(counts.media, 'snapshot')}")
         states = [view.state for view in picture.devices]
         devices = wording.amount(len(states), "device")
@@ -206,8 +206,8 @@ class LivePage:
         kept = "Messages that could not be read or stored, kept raw in the database"
         self._malformed.set_text(f"{kept}: {counts.malformed}")
         self._malformed.set_visibility(bool(counts.malformed))
-        self._empty.set_visibility(not counts.detections)
-        self._nothing.set_visibility(bool(counts.detections) and not self._found)
+        self._empty.set_visibility(not shown)
+        self._nothing.set_visibility(bool(shown) and not self._found)
 
     def _show_older(self) -> None:
         self._back.set_visibility(self._asked.before is not None)
