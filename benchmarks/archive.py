@@ -30,7 +30,14 @@ import torch
 from PIL import Image
 from rich.console import Console
 from rich.table import Table
-from torchvision.transforms import Compose, Normalize, Resize, ToTensor
+from torchvision.transforms import (
+    CenterCrop,
+    Compose,
+    InterpolationMode,
+    Normalize,
+    Resize,
+    ToTensor,
+)
 
 from benchmarks.gpu_case.packs import untrained_encoder, write_untrained_pack
 from edgeclip.archive.answering import Asked
@@ -77,14 +84,15 @@ def our_way(pack: Path, folder: Path, out: Path, cluster: Cluster | None = None)
     predict_archive(request, output, Bars(quiet=True))
 
 
-def plain_way(model: torch.nn.Module, classes: torch.Tensor) -> Way:
-    """Return open_clip's loop as its README writes it."""
-    from open_clip import image_transform  # noqa: TID251  # the rival's own
-
-    transform = image_transform(224, is_train=False)
+def plain_way(model: torch.nn.Module, classes: torch.Tensor, backbone: Backbone) -> Way:
+    """Return a loop with open_clip's transform, an image at a time."""
+    spec = backbone.preprocess
+    resized = Resize(224, interpolation=InterpolationMode.BICUBIC)
+    transform = Compose([resized, CenterCrop(224), ToTensor(), Normalize(spec.mean, spec.std)])
 
     def run(paths: Sequence[Path]) -> object:
-        return [_said(model, transform(Image.open(p)).unsqueeze(0), classes) for p in paths]
+        frames = (Image.open(path).convert("RGB") for path in paths)
+        return [_said(model, transform(frame).unsqueeze(0), classes) for frame in frames]
 
     return run
 
@@ -127,7 +135,7 @@ def measure(folder: Path, images: int, rounds: int) -> dict[str, float]:
     model, _ = untrained_model(encoder.config, seed=0)
     classes = torch.nn.functional.normalize(torch.randn(512, 3), dim=0)
     rivals = {
-        "a plain open_clip loop": plain_way(model.eval(), classes),
+        "a plain open_clip loop": plain_way(model.eval(), classes, encoder.backbone),
         "pybioclip's way": pybioclip_way(model.eval(), classes, encoder.backbone),
     }
     cores, taken = torch.get_num_threads(), dict[str, list[float]]()

@@ -33,7 +33,7 @@ class MediaFiles:
             folder.mkdir(parents=True, exist_ok=True)
             probe = folder / ".writable"
             probe.touch()
-            probe.unlink()
+            probe.unlink(missing_ok=True)  # another instance may have looked at the same moment
         except OSError as error:
             raise StoreError(
                 f"{folder}: cannot be written ({error.strerror}): choose another --media"

@@ -35,6 +35,7 @@ def test_a_killed_dashboard_loses_nothing_and_shows_once(tmp_path: Path, broker:
     with field_device(broker.url) as device:
         with running_dashboard(tmp_path, broker.url) as first:
             first.wait_online()
+            assert first.cookie  # the one-time password of the first start is used
             first.process.send_signal(signal.SIGSTOP)  # the broker delivers, nothing is acked
             sent = [sample(seq=seq) for seq in range(1, 31)]
             for detection in sent:
@@ -52,6 +53,7 @@ def test_a_dashboard_killed_at_any_moment_loses_nothing(tmp_path: Path, broker: 
         for part in range(3):
             with running_dashboard(tmp_path, broker.url) as dashboard:
                 dashboard.wait_online()
+                assert dashboard.cookie
                 for detection in sent[part * 20 : part * 20 + 20]:
                     device.send(detection)
                 dashboard.kill()
@@ -164,6 +166,6 @@ def test_listening_beyond_this_machine_is_warned_about(tmp_path: Path) -> None:
         tmp_path, f"mqtt://127.0.0.1:{free_port()}", "--host", "0.0.0.0"
     ) as dashboard:
         eventually(
-            lambda: [line for line in dashboard.errors if "everybody who reaches" in line],
+            lambda: [line for line in dashboard.errors if "passwords go over the network" in line],
             what="the warning is logged",
         )

@@ -17,11 +17,19 @@ from edgeclip_dashboard.config import Credentials, load_settings
 from edgeclip_dashboard.database import database_url, open_database
 from edgeclip_dashboard.server import _join
 
+def flat(routes):
+    for route in routes:
+        if hasattr(route, "path"):
+            yield route
+        else:  # FastAPI keeps the routes of a router that was included apart
+            yield from flat(route.original_router.routes)
+
 folder = Path(sys.argv[1])
 settings = load_settings(None, {"store": {"media": str(folder / "media")}})
 with open_database(database_url(str(folder / "d.sqlite")), project="demo") as engine:
     app = build_application(_join(settings, Credentials(), engine), lambda: None)
-    routes = [(route, False) for route in app.routes] + [(r, True) for r in core.app.routes]
+    routes = [(route, False) for route in flat(app.routes)]
+    routes += [(route, True) for route in flat(core.app.routes)]
     print(json.dumps([
         [route.path, sorted(getattr(route, "methods", None) or ["GET"]), is_nicegui]
         for route, is_nicegui in routes

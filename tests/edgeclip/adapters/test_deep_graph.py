@@ -107,7 +107,7 @@ def _in_numpy(
         x = x + text @ s["bx_vo"][layer] + s["bx_out_bias"][layer]
         h = torch.from_numpy(x).float()
     with torch.inference_mode():
-        _, f, patches, _ = (part.double().numpy() for part in graph.upper.pool(h))
+        _, f, patches = (part.double().numpy() for part in graph.upper.pool(h))
     u = patches / np.linalg.norm(patches, axis=-1, keepdims=True)
     attention = _softmax(u @ s["cp_attend"], 1)
     pooled = (attention * (u @ s["cp_score"])).sum(1)

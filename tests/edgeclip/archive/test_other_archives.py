@@ -118,7 +118,7 @@ def test_a_run_that_is_killed_goes_on_to_the_same_table(
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     with subprocess.Popen(command, env=environment) as process:
         parts = killed / RUN_FOLDER / PARTS
-        while len(list(parts.glob("*"))) < 3:
+        while len(list(parts.glob("*.jsonl"))) < 3:
             assert process.poll() is None
             time.sleep(0.01)
         process.send_signal(signal.SIGKILL)
