@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from edgeclip_dashboard.cli_options import AsJson, Config, Database, Project
 from edgeclip_dashboard.cli_transactions import print_rows, transaction
 
 account_app = typer.Typer(
@@ -21,10 +21,6 @@ token_app = typer.Typer(
 )
 
 Name = Annotated[str, typer.Argument(help="Letters, digits, '.', '_', '@', '-'.")]
-Project = Annotated[str | None, typer.Option(help="Whose devices the database holds.")]
-Database = Annotated[str | None, typer.Option(help="A SQLite file, or a SQLAlchemy URL.")]
-Config = Annotated[Path | None, typer.Option(help="dashboard.toml; options win.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 @account_app.command("add")

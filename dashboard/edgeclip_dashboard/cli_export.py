@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from edgeclip.contract.plurals import counted
-from edgeclip_dashboard.cli_accounts import Config, Database, Project
+from edgeclip_dashboard.cli_options import Config, Database, Project
 
 if TYPE_CHECKING:
     from edgeclip_dashboard.exports.request import Written
@@ -126,9 +126,9 @@ def add_export_commands(app: typer.Typer) -> None:
 
 
 def _filter(**given: Any) -> DetectionFilter:
-    from edgeclip_dashboard.filter_text import filter_from
+    from edgeclip_dashboard.filter_text import filter_of_texts
 
-    return filter_from({key: value for key, value in given.items() if value is not None})
+    return filter_of_texts({key: value for key, value in given.items() if value is not None})
 
 
 @contextmanager

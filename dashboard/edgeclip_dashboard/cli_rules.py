@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from edgeclip_dashboard.cli_options import AsJson, Config, Database, Project
 from edgeclip_dashboard.cli_transactions import print_rows, transaction
 
 rule_app = typer.Typer(
@@ -16,11 +16,6 @@ rule_app = typer.Typer(
     rich_markup_mode=None,
     add_completion=False,
 )
-
-Project = Annotated[str | None, typer.Option(help="Whose devices the database holds.")]
-Database = Annotated[str | None, typer.Option(help="A SQLite file, or a SQLAlchemy URL.")]
-Config = Annotated[Path | None, typer.Option(help="dashboard.toml; options win.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 @rule_app.command("list")

@@ -7,11 +7,10 @@ from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlencode
 
-from pydantic import ValidationError
 from starlette.datastructures import QueryParams
 
-from edgeclip.contract.validation import explain
 from edgeclip.errors import ConfigError
+from edgeclip_dashboard.filter_text import filter_of_texts
 from edgeclip_dashboard.filters import DetectionFilter
 
 EVERYTHING = DetectionFilter(with_tests=True)
@@ -35,11 +34,8 @@ def filter_from(query: QueryParams, base: DetectionFilter = EVERYTHING) -> Detec
     values: dict[str, Any] = {}
     for name in DetectionFilter.model_fields:
         if name in query:
-            values[name] = tuple(query.getlist(name)) if name in _MANY else query[name]
-    try:
-        return DetectionFilter.model_validate(base.model_dump() | values)
-    except ValidationError as error:
-        raise ConfigError(explain(error, DetectionFilter, "filter")) from error
+            values[name] = query.getlist(name) if name in _MANY else query[name]
+    return filter_of_texts(base.model_dump() | values)
 
 
 def query_from(

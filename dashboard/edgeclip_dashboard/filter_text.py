@@ -11,7 +11,7 @@ from edgeclip.errors import ConfigError
 from edgeclip_dashboard.filters import DetectionFilter
 
 
-def filter_from(given: Mapping[str, Any]) -> DetectionFilter:
+def filter_of_texts(given: Mapping[str, Any]) -> DetectionFilter:
     """Return the filter that texts ask for.
 
     Args:

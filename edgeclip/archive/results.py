@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -14,7 +15,7 @@ from edgeclip.archive.journal import Journal
 from edgeclip.archive.md_json import megadetector_json
 from edgeclip.archive.part_work import PartWork
 from edgeclip.archive.result_tables import failures_csv, predictions_csv, timelapse_csv
-from edgeclip.contract.streamed import streamed_text
+from edgeclip.contract.files import new_file
 from edgeclip.errors import SetupError
 from edgeclip.progress import Bars
 
@@ -88,8 +89,10 @@ def write_results(
 
 
 def _write(path: Path, writer: Writer, rows: Iterable[Row], about: About, results: Results) -> None:
-    with streamed_text(path) as file:
-        writer(rows, about, file)
+    with new_file(path) as whole:
+        text = io.TextIOWrapper(whole, encoding="utf-8", newline="")
+        writer(rows, about, text)
+        text.detach()  # writes what is left; the file itself is closed by who opened it
     results.files.append(path)
 
 
