@@ -1,4 +1,4 @@
-"""A thread that does its round whenever it is woken, and every few seconds."""
+"""A thread that does its round whenever it is woken, and every few seconds or as told."""
 
 from __future__ import annotations
 
@@ -24,10 +24,12 @@ class Rounds:
     Args:
         name: Of the thread.
         go_round: One round.
+        every_s: Between two rounds, where nobody wakes it.
     """
 
-    def __init__(self, name: str, go_round: Round) -> None:
+    def __init__(self, name: str, go_round: Round, *, every_s: float = _LOOK_EVERY_S) -> None:
         self._name = name
+        self._every_s = every_s
         self._go_round = go_round
         self._stopping = threading.Event()
         self._wake = threading.Event()
@@ -56,4 +58,4 @@ class Rounds:
                 log.error("%s: the store cannot be read or written: %s", self._name, error)
             except Exception:  # the thread's one supervised boundary
                 log.exception("%s failed; it goes on with the next round", self._name)
-            self._wake.wait(_LOOK_EVERY_S)
+            self._wake.wait(self._every_s)

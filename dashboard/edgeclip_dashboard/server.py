@@ -44,7 +44,7 @@ from edgeclip_dashboard.receiver import Receiver, ReceiverParts
 from edgeclip_dashboard.rounds import Rounds
 from edgeclip_dashboard.store import Store
 from edgeclip_dashboard.text_encoder import TextEncoder
-from edgeclip_dashboard.thinning import Thinning
+from edgeclip_dashboard.thinning import EVERY_S, Thinning
 from edgeclip_dashboard.turns import turn_of
 from edgeclip_dashboard.webhooks.courier import Courier
 from edgeclip_dashboard.word_search import WordSearch
@@ -144,7 +144,8 @@ def _join(settings: DashboardSettings, credentials: Credentials, engine: Engine)
     encoder = TextEncoder(settings.search)
     search = WordSearch(engine, encoder)
     context = PageContext(engine, files, ledger, feed, health, links[0], settings, sending, search)
-    workers: list[Worker] = [Thinning(engine), encoder, notices, webhooks, packs]
+    thinning = Rounds("thinning", Thinning(engine).thin, every_s=EVERY_S)
+    workers: list[Worker] = [thinning, encoder, notices, webhooks, packs]
     if engine.dialect.name == "postgresql":
         workers.append(Neighbours(engine, settings.dashboard_id, ledger, on_commit))
     return Parts(context, inbox, workers=(*workers, receiver, *links))

@@ -5,31 +5,26 @@ A device that reports every minute would else fill the disk: 500,000 samples a y
 
 from __future__ import annotations
 
-import logging
-import threading
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from typing import Final
 
 from sqlalchemy import Engine, delete, func, select
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from edgeclip_dashboard.models import Meta
 from edgeclip_dashboard.models_field import HealthSample, LogEntry
 
-log = logging.getLogger(__name__)
-
 KEEP_ALL: Final = timedelta(days=7)
 KEEP_HOURLY: Final = timedelta(days=400)  # a year and a bit, to compare a season with the last
-_EVERY_S: Final = 3600.0
+EVERY_S: Final = 3600.0
 _STEP: Final = timedelta(days=1)  # one transaction each, so that receiving never waits for long
 _AT_ONCE: Final = 500
 _DONE_UNTIL: Final = "health_thinned_until"  # key in the table of facts
 
 
 class Thinning:
-    """Thins health and log entries once an hour, in a thread of its own.
+    """Thins health and log entries; to be done every `EVERY_S`.
 
     Args:
         engine: Of the database.
@@ -41,30 +36,12 @@ class Thinning:
     ) -> None:
         self._engine = engine
         self._now = now
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="thinning", daemon=True)
 
-    def start(self) -> None:
-        """Begin; the first time at once."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """End; what is not thinned yet is at the next start."""
-        self._stopping.set()
-        self._thread.join(5.0)
-
-    def _run(self) -> None:
-        while not self._stopping.is_set():
-            try:
-                self.thin()
-            except SQLAlchemyError as error:
-                log.warning("old health could not be thinned, again in an hour: %s", error)
-            except Exception:  # the thread's one supervised boundary
-                log.exception("thinning failed; again in an hour")
-            self._stopping.wait(_EVERY_S)
-
-    def thin(self) -> None:
+    def thin(self, goes_on: Callable[[], bool] = lambda: True) -> None:
         """Thin what has become old since the last time.
+
+        Args:
+            goes_on: Asked between two days; what is left is thinned the next time.
 
         Raises:
             SQLAlchemyError: The database cannot be written.
@@ -75,7 +52,7 @@ class Thinning:
             session.execute(delete(HealthSample).where(HealthSample.at < oldest))
             session.execute(delete(LogEntry).where(LogEntry.received_at < oldest))
             begin = self._begin(session)
-        while begin is not None and begin < now - KEEP_ALL and not self._stopping.is_set():
+        while begin is not None and begin < now - KEEP_ALL and goes_on():
             end = min(begin + _STEP, now - KEEP_ALL)
             with Session(self._engine) as session, session.begin():
                 _thin(session, begin, end)

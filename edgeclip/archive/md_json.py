@@ -12,14 +12,16 @@ from typing import IO, Any
 
 from edgeclip.archive.about import About
 from edgeclip.archive.index import Row
+from edgeclip.contract.megadetector import (
+    CATEGORIES,
+    FORMAT_VERSION,
+    WHOLE_FRAME,
+    category_of,
+    description_of,
+)
 
-FORMAT_VERSION = "1.6"
-_CATEGORIES = {"1": "animal", "2": "person", "3": "vehicle"}
-_CATEGORY_OF = {"human": "2", "vehicle": "3"}  # all other kinds are shown as animals
-_NUMBER_OF = {name: number for number, name in _CATEGORIES.items()}
+_NUMBER_OF = {name: number for number, name in CATEGORIES.items()}
 _LEAST_CONFIDENCE = 0.005
-_WHOLE = (0.0, 0.0, 1.0, 1.0)
-_PARTS_OF_NAME = 2
 
 
 def megadetector_json(rows: Iterable[Row], about: About, file: IO[str]) -> None:
@@ -48,26 +50,12 @@ def _head(about: About) -> dict[str, Any]:
             "classifier": f"edgeclip {about.answerer} ({about.pack_sha256[:12]})",
             "classifier_metadata": {"typical_classification_threshold": first.on},
         },
-        "detection_categories": _CATEGORIES,
-        "classification_categories": dict(enumerate_text(manifest.class_names)),
+        "detection_categories": CATEGORIES,
+        "classification_categories": {str(i): each.name for i, each in enumerate(manifest.classes)},
         "classification_category_descriptions": {
-            str(i): _description(each.name, each.scientific_name)
-            for i, each in enumerate(manifest.classes)
+            str(i): description_of(each.scientific_name) for i, each in enumerate(manifest.classes)
         },
     }
-
-
-def enumerate_text(names: Sequence[str]) -> list[tuple[str, str]]:
-    """Return names with their numbers as text, from 0."""
-    return [(str(number), name) for number, name in enumerate(names)]
-
-
-def _description(name: str, scientific_name: str | None) -> str:
-    """Return `kingdom;phylum;class;order;family;genus;species;common name`, as SpeciesNet does."""
-    words = (scientific_name or "").lower().split()
-    genus = words[0] if words else ""
-    species = words[1] if len(words) >= _PARTS_OF_NAME else ""
-    return ";".join(["", "", "", "", "", genus, species, name])
 
 
 def _image(row: Row, about: About) -> dict[str, Any]:
@@ -100,8 +88,8 @@ def _detections(row: Row, about: About) -> list[dict[str, Any]]:
         key=lambda i: record.probabilities[i],
         default=0,
     )
-    category = _CATEGORY_OF.get(about.kind(best), "1")
-    return [_detection(category, confidence, _WHOLE, record.probabilities)]
+    category = category_of(about.kind(best)) or "1"
+    return [_detection(category, confidence, WHOLE_FRAME, record.probabilities)]
 
 
 def _detection(

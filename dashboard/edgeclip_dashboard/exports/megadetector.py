@@ -9,15 +9,17 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from datetime import datetime
-from typing import Any, Final, TextIO
+from typing import Any, TextIO
 
+from edgeclip.contract.megadetector import (
+    CATEGORIES,
+    FORMAT_VERSION,
+    WHOLE_FRAME,
+    category_of,
+    description_of,
+)
 from edgeclip_dashboard.exports.judging import BLANK
 from edgeclip_dashboard.exports.visits import Picture, Visit
-
-FORMAT_VERSION: Final = "1.6"
-CATEGORIES: Final = {"1": "animal", "2": "person", "3": "vehicle"}
-_CATEGORY_OF: Final = {"animal": "1", "human": "2", "vehicle": "3", "unknown": "1"}
-_WHOLE_FRAME: Final = (0.0, 0.0, 1.0, 1.0)
 
 
 class MegaDetectorFile:
@@ -77,13 +79,13 @@ class MegaDetectorFile:
 
     def _detections(self, visit: Visit, picture: Picture, is_best: bool) -> list[dict[str, Any]]:
         judged = visit.judged
-        category = _CATEGORY_OF.get(judged.observation_type)
+        category = category_of(judged.observation_type)
         if category is None:
             return []
         found = {
             "category": category,
             "conf": 1.0 if judged.is_human else _rounded(1.0 - _blank(visit)),
-            "bbox": [_rounded(part) for part in picture.box or _WHOLE_FRAME],
+            "bbox": [_rounded(part) for part in picture.box or WHOLE_FRAME],
         }
         said = list(self._classifications(visit, is_best)) if visit.is_observation else []
         return [found | {"classifications": said} if said else found]
@@ -94,8 +96,7 @@ class MegaDetectorFile:
         if judged.class_name is None:
             return
         if judged.scientific_name:
-            genus_species = judged.scientific_name.casefold().replace(" ", "")
-            self._scientific[judged.class_name] = f";;;;;{genus_species}"
+            self._scientific[judged.class_name] = description_of(judged.scientific_name)
         likeliest = sorted(top, key=lambda pair: -pair[1])
         if judged.is_human or not is_best or not likeliest or likeliest[0][0] != judged.class_name:
             certainty = 1.0 if judged.is_human else judged.probability or 0.0
