@@ -17,8 +17,12 @@ from edgeclip_dashboard.media_files import MediaFiles
 from edgeclip_dashboard.messages import DetectionMessage, Incoming
 from edgeclip_dashboard.queries import DetectionView, Picture, read_picture
 from edgeclip_dashboard.store import Committed, Store
+from support.brokers import Broker, running_broker
+from support.browsers import Browser, chromium
+from support.dashboards import FieldDevice, field_device
 from support.postgres import Postgres, running_postgres
 
+SCREENSHOTS = Path(__file__).parents[2] / "test-output"
 NOW = datetime(2026, 5, 1, 12, tzinfo=timezone.utc)
 
 
@@ -57,6 +61,27 @@ def postgres() -> Iterator[Postgres]:
     """A PostgreSQL server of this run's own; for tests marked `postgres`."""
     with running_postgres() as server:
         yield server
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """A real Chromium; its screenshots are kept as artefacts."""
+    with chromium(SCREENSHOTS) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
+    """A real mosquitto."""
+    with running_broker(tmp_path_factory.mktemp("broker")) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def device(broker: Broker) -> Iterator[FieldDevice]:
+    """A device as the broker sees it."""
+    with field_device(broker.url) as connected:
+        yield connected
 
 
 @pytest.fixture

@@ -4,32 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
-from support.brokers import Broker, running_broker
-from support.browsers import Browser, chromium
+from support.brokers import Broker
+from support.browsers import Browser
 from support.dashboards import Dashboard, eventually, field_device, running_dashboard
 from support.samples import AT
 
 pytestmark = [pytest.mark.broker, pytest.mark.browser]
 
-KEPT = Path(__file__).parents[2] / "test-output"
 HOSTILE = "<img src=x onerror=alert(1)>"
 SENT = ("leopard", "bush_pig", "leopard", HOSTILE, "leopard")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium(KEPT) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
-    with running_broker(tmp_path_factory.mktemp("broker")) as running:
-        yield running
 
 
 @pytest.fixture(scope="module")

@@ -17,8 +17,8 @@ from edgeclip_device.detector import DetectOptions
 from edgeclip_device.notify import Notifier
 from edgeclip_device.rollout.shelf import Shelf
 from edgeclip_device.uplink_thread import UplinkThread
-from support.brokers import Broker, running_broker
-from support.browsers import Browser, chromium
+from support.brokers import Broker
+from support.browsers import Browser
 from support.commanders import Commander
 from support.dashboards import Dashboard, running_dashboard
 from support.dashboards import eventually as eventually_within
@@ -29,19 +29,6 @@ from support.fields import Field
 pytestmark = [pytest.mark.broker, pytest.mark.browser]
 
 eventually = partial(eventually_within, patience_s=60)  # detect, uplink, server and browser at once
-KEPT = Path(__file__).parents[2] / "test-output"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium(KEPT) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
-    with running_broker(tmp_path_factory.mktemp("broker")) as running:
-        yield running
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from support.brokers import Broker, running_broker
+from support.brokers import Broker
 from support.browsers import Browser, chromium
 from support.dashboards import Dashboard, eventually, field_device, running_dashboard
 from support.sign_ins import Visit
@@ -15,12 +15,6 @@ from support.sign_ins import Visit
 pytestmark = [pytest.mark.broker, pytest.mark.browser]
 
 KEPT = Path(__file__).parents[2] / "test-output"
-
-
-@pytest.fixture(scope="module")
-def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
-    with running_broker(tmp_path_factory.mktemp("broker")) as running:
-        yield running
 
 
 @pytest.fixture

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
-from pathlib import Path
 
 import pytest
 from selenium.webdriver.common.keys import Keys
 
 from edgeclip.contract.health import Health
 from edgeclip.contract.reports import Status
-from support.brokers import Broker, running_broker
-from support.browsers import Browser, chromium
+from support.brokers import Broker
+from support.browsers import Browser
 from support.dashboards import (
     Dashboard,
     FieldDevice,
@@ -25,19 +24,6 @@ from support.reports_of_a_device import alarm, health, info, log_of
 pytestmark = [pytest.mark.broker, pytest.mark.browser]
 
 HOSTILE = "<script>document.title='owned'</script><img src=x onerror=alert(1)>"
-KEPT = Path(__file__).parents[2] / "test-output"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium(KEPT) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
-    with running_broker(tmp_path_factory.mktemp("broker")) as running:
-        yield running
 
 
 @pytest.fixture(scope="module")

@@ -3,23 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from support.brokers import free_port
-from support.browsers import Browser, chromium
+from support.browsers import Browser
 from support.dashboards import Dashboard, eventually, running_dashboard
 
 pytestmark = pytest.mark.browser
-
-KEPT = Path(__file__).parents[2] / "test-output"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium(KEPT) as running:
-        yield running
 
 
 @pytest.fixture(scope="module")

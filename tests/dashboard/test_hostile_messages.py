@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from edgeclip.contract.detection import MOST_BYTES
-from support.brokers import Broker, running_broker
+from support.brokers import Broker
 from support.dashboards import (
     Dashboard,
     FieldDevice,
@@ -24,12 +24,6 @@ pytestmark = pytest.mark.broker
 
 DEEP = b"[" * 100_000
 BILLION = b'{"schema": "edgeclip.detection/1", "rev": ' + b"9" * 5000 + b"}"
-
-
-@pytest.fixture(scope="module")
-def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
-    with running_broker(tmp_path_factory.mktemp("broker")) as running:
-        yield running
 
 
 @pytest.fixture(scope="module")

@@ -5,13 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from datetime import datetime, timezone
-from pathlib import Path
 
 import pytest
 
 from edgeclip.contract.reports import Status
-from support.brokers import Broker, running_broker
-from support.browsers import Browser, chromium
+from support.brokers import Broker
+from support.browsers import Browser
 from support.dashboards import (
     Dashboard,
     FieldDevice,
@@ -29,21 +28,8 @@ from support.samples import EPOCH
 
 pytestmark = [pytest.mark.broker, pytest.mark.browser]
 
-KEPT = Path(__file__).parents[2] / "test-output"
 SHOWN = ("/", "/devices/jetson-1")
 """Pages that show texts of a device; the others are opened, too."""
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium(KEPT) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
-    with running_broker(tmp_path_factory.mktemp("broker")) as running:
-        yield running
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from datetime import datetime, timezone
-from pathlib import Path
 
 import pytest
 from selenium.webdriver.common.keys import Keys
@@ -15,8 +14,8 @@ from edgeclip.contract.detection import Detection
 from edgeclip_dashboard.accounts import add_account
 from edgeclip_dashboard.database import database_url, join_database
 from edgeclip_dashboard.deeds import COMMAND_LINE
-from support.brokers import Broker, running_broker
-from support.browsers import Browser, chromium
+from support.brokers import Broker
+from support.browsers import Browser
 from support.dashboards import (
     Dashboard,
     FieldDevice,
@@ -29,20 +28,7 @@ from support.sign_ins import Visit
 
 pytestmark = [pytest.mark.broker, pytest.mark.browser]
 
-KEPT = Path(__file__).parents[2] / "test-output"
 PUBLIC = "http://cams.example.org"  # with https the cookie would be for https alone
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium(KEPT) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
-    with running_broker(tmp_path_factory.mktemp("broker")) as running:
-        yield running
 
 
 @pytest.fixture(scope="module")

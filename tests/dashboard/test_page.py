@@ -11,8 +11,8 @@ import pytest
 
 from edgeclip.contract.detection import Detection
 from edgeclip.contract.reports import Info, Status
-from support.brokers import Broker, free_port, running_broker
-from support.browsers import Browser, chromium
+from support.brokers import Broker, free_port
+from support.browsers import Browser
 from support.dashboards import (
     Dashboard,
     FieldDevice,
@@ -25,20 +25,7 @@ from support.dashboards import (
 
 pytestmark = [pytest.mark.broker, pytest.mark.browser]
 
-KEPT = Path(__file__).parents[2] / "test-output"
 HOSTILE = "<script>document.title='owned'</script><img src=x onerror=alert(1)>"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium(KEPT) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
-    with running_broker(tmp_path_factory.mktemp("broker")) as running:
-        yield running
 
 
 @pytest.fixture

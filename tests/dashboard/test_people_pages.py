@@ -9,24 +9,15 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import closing
-from pathlib import Path
 
 import pytest
 
 from support.brokers import free_port
-from support.browsers import Browser, chromium
+from support.browsers import Browser
 from support.dashboards import Dashboard, eventually, running_dashboard
 from support.sign_ins import ADMIN_PASSWORD, Visit
 
 pytestmark = pytest.mark.browser
-
-KEPT = Path(__file__).parents[2] / "test-output"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium(KEPT) as running:
-        yield running
 
 
 @pytest.fixture(scope="module")

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from edgeclip.contract.detection import AppliedThresholds
-from support.brokers import Broker, running_broker
-from support.browsers import Browser, chromium
+from support.brokers import Broker
+from support.browsers import Browser
 from support.dashboards import (
     Dashboard,
     FieldDevice,
@@ -23,21 +23,8 @@ from support.dashboards import (
 
 pytestmark = [pytest.mark.broker, pytest.mark.browser]
 
-KEPT = Path(__file__).parents[2] / "test-output"
 ENTER, TAB, LEFT = "\ue007", "\ue004", "\ue012"
 SENT = (("leopard", 0.61), ("bush_pig", 0.55), ("civet", 0.95), ("leopard", 0.97))
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium(KEPT) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
-    with running_broker(tmp_path_factory.mktemp("broker")) as running:
-        yield running
 
 
 @pytest.fixture

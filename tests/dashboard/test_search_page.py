@@ -4,35 +4,21 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from edgeclip.clip import DEMO, load_backbone
 from edgeclip.scenes.image_sets import ImageSetPlan
-from support.brokers import Broker, running_broker
-from support.browsers import Browser, chromium
+from support.brokers import Broker
+from support.browsers import Browser
 from support.dashboards import Dashboard, eventually, field_device, running_dashboard
 from support.feature_sets import told_scenes
 
 pytestmark = [pytest.mark.broker, pytest.mark.browser]
 
-KEPT = Path(__file__).parents[2] / "test-output"
 PLAN = ImageSetPlan({"zebra": 6, "elephant": 6}, locations=2, seed=11)
 LOADING_S = 120.0  # of torch and the text tower, on a busy machine
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium(KEPT) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
-    with running_broker(tmp_path_factory.mktemp("broker")) as running:
-        yield running
 
 
 @pytest.fixture(scope="module")

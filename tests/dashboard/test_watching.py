@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime, timezone
-from pathlib import Path
 
 import pytest
 from sqlalchemy import create_engine
@@ -12,13 +11,12 @@ from sqlalchemy.orm import Session
 
 from edgeclip_dashboard.accounts import add_account
 from edgeclip_dashboard.deeds import COMMAND_LINE
-from support.brokers import Broker, running_broker
-from support.browsers import Browser, chromium
+from support.brokers import Broker
+from support.browsers import Browser
 from support.dashboards import (
     Dashboard,
     FieldDevice,
     eventually,
-    field_device,
     jpeg,
     media_ref,
     running_dashboard,
@@ -28,26 +26,7 @@ from support.sign_ins import Visit
 
 pytestmark = [pytest.mark.broker, pytest.mark.browser]
 
-KEPT = Path(__file__).parents[2] / "test-output"
 HOSTILE = "<img src=x onerror=document.title='owned'>{{7*7}}"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium(KEPT) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
-    with running_broker(tmp_path_factory.mktemp("broker")) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def device(broker: Broker) -> Iterator[FieldDevice]:
-    with field_device(broker.url) as connected:
-        yield connected
 
 
 @pytest.fixture(scope="module")
