@@ -8,6 +8,8 @@ from typing import Annotated, Optional
 
 import typer
 
+from edgeclip.errors import ConfigError
+
 TargetOption = Annotated[
     Optional[list[str]],  # noqa: UP045  # typer evaluates it on Python 3.10 too
     typer.Option("--target", help="A class to alert on; repeat. Without any, all but blank."),
@@ -36,3 +38,15 @@ class RunGiven:
         typer.Option(min=0.001, max=100_000, help="Most that it holds, in 10^9 bytes."),
     ] = 20.0
     overwrite: Annotated[bool, typer.Option("--overwrite/--no-overwrite")] = False
+
+
+def pair_of(text: str, option: str) -> tuple[str, str]:
+    """Return what stands on both sides of the sign in `key=value`.
+
+    Raises:
+        ConfigError: It is written otherwise.
+    """
+    key, equals, value = text.partition("=")
+    if not equals or not key or not value:
+        raise ConfigError(f"{option} {text!r}: write key=value")
+    return key, value

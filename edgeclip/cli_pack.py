@@ -1,4 +1,4 @@
-"""`edgeclip pack`: packs of one encoder looked into, put together, taken out again, and asked."""
+"""`edgeclip pack`: packs put together, taken out again, and asked; the rest is registry's."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from edgeclip.cli_options import AsJson, PretrainedOption
+from edgeclip.cli_options import AsJson, PretrainedOption, pair_of
 from edgeclip.cli_output import next_command, print_json, show
 from edgeclip.cli_registry import register
 from edgeclip.errors import ConfigError
@@ -18,22 +18,6 @@ from edgeclip.errors import ConfigError
 app = typer.Typer(no_args_is_help=True, help="Packs of many tasks: list, compare, sign, ask.")
 register(app)
 OutOption = Annotated[Path, typer.Option(help="The folder to be made.", show_default=False)]
-
-
-@app.command("inspect")
-def inspect_pack(
-    packs: Annotated[Path, typer.Argument(help="A pack, or a set of packs.")],
-    as_json: AsJson = False,
-) -> None:
-    """Show what a pack is, or which packs a set holds."""
-    from edgeclip.pack_contents import pack_facts, pack_table
-
-    facts = pack_facts(packs)
-    if as_json:
-        print_json({"packs": facts})
-        return
-    for each in facts:
-        show(pack_table(each))
 
 
 @app.command()
@@ -169,7 +153,7 @@ def ask(
     """Show which pack answers for each image, and what it says."""
     from edgeclip.routed_images import ask_images
 
-    facts = dict(_pair(text, "--fact") for text in fact or [])
+    facts = dict(pair_of(text, "--fact") for text in fact or [])
     asked = ask_images(packs, images, facts, backbone=backbone, pretrained=pretrained)
     answers = asked.answers
     rows = list(zip(asked.images, answers.chosen, answers.probabilities, strict=True))
@@ -206,13 +190,6 @@ def _static(options: list[str]) -> dict[str, dict[str, str]]:
         name, colon, pair = option.partition(":")
         if not colon:
             raise ConfigError(f"--static {option!r}: write name:key=value")
-        key, value = _pair(pair, "--static")
+        key, value = pair_of(pair, "--static")
         found.setdefault(name, {})[key] = value
     return found
-
-
-def _pair(text: str, option: str) -> tuple[str, str]:
-    key, equals, value = text.partition("=")
-    if not equals or not key or not value:
-        raise ConfigError(f"{option} {text!r}: write key=value")
-    return key, value

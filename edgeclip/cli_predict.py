@@ -9,7 +9,7 @@ from typing import Annotated, Optional
 import typer
 from rich.markup import escape
 
-from edgeclip.cli_options import AsJson, PretrainedOption
+from edgeclip.cli_options import AsJson, PretrainedOption, pair_of
 from edgeclip.cli_output import next_command, print_json, show
 from edgeclip.contract.plurals import counted
 from edgeclip.errors import ConfigError, DataError
@@ -83,7 +83,7 @@ def predict(
         boxes=_file(boxes),
         box_threshold=box_threshold,
         zone=_zone(tz),
-        facts=dict(_pair(text) for text in fact or []),
+        facts=dict(pair_of(text, "--fact") for text in fact or []),
     )
     output = Output(
         folder=out,
@@ -135,10 +135,3 @@ def _zone(name: str) -> str:
 
     zone_named(name)
     return name
-
-
-def _pair(text: str) -> tuple[str, str]:
-    key, equals, value = text.partition("=")
-    if not equals or not key or not value:
-        raise ConfigError(f"--fact {text!r}: write key=value")
-    return key, value

@@ -109,6 +109,8 @@ def _plan(request: PredictRequest, output: Output, work: PartWork, digest: str) 
 
 def _digest(path: Path) -> str:
     """Return the hash of what names a pack's, set's or bundle's files, each with its own hash."""
+    if not path.is_dir():
+        raise PackError(f"there is no folder {path}: check --pack")
     for name in (MANIFEST_FILE, SET_FILE, PACK_FILE):
         if (path / name).is_file():
             return sha256_file(path / name)

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgeclip.contract.pack import version_numbers
+from pydantic import TypeAdapter, ValidationError
+
+from edgeclip.contract.pack import TaskName, version_numbers
 from edgeclip.errors import ConfigError
 from edgeclip.registry.folder import place_of, read_registry
 from edgeclip.registry.held import Held
@@ -47,9 +49,10 @@ def allocate(
         version: What a person names.
 
     Raises:
-        ConfigError: The version is there already, or is not above the task's newest.
+        ConfigError: The task is no name, or the version is not above the task's newest.
         PackError: A pack of the registry is damaged.
     """
+    _require_name(task)
     held = read_registry(registry) if registry.is_dir() and any(registry.iterdir()) else []
     own = [each for each in held if each.manifest.task == task]
     newest = max(own, key=lambda each: each.order, default=None)
@@ -66,6 +69,16 @@ def allocate(
         return Allocation(place_of(registry, task, chosen), chosen, newest.path, said)
     why = "as asked" if on or is_new_major else f"{newest.name} cannot be built upon"
     return Allocation(place_of(registry, task, chosen), chosen, on, f"{task} is known; {why}")
+
+
+def _require_name(task: str) -> None:
+    """Refuse a name that would be no folder of the registry, or one outside of it."""
+    try:
+        TypeAdapter(TaskName).validate_python(task)
+    except ValidationError as error:
+        raise ConfigError(
+            f"--task {task!r} is no name: write up to 32 letters a-z, digits and -, as big-cat"
+        ) from error
 
 
 def _require_above(version: str, newest: Held) -> None:

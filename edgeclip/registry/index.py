@@ -172,6 +172,8 @@ def _fetched(url: str, most: int) -> bytes:
             data: Any = file.read(most + 1)
     except ImportError as error:
         raise SetupError(f"{url}: {error}: pip install what reads such addresses") from error
+    except FileNotFoundError as error:
+        raise PackError(f"{url} is not there, or nobody answers: check the address") from error
     except Exception as error:  # each kind of store fails in its own way
         said = " ".join(str(error).split())[:160] or type(error).__name__
         raise PackError(f"{url} cannot be read ({said}): check the address") from error

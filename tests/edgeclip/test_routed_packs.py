@@ -153,10 +153,10 @@ def test_a_set_tells_which_packs_it_holds_and_a_pack_what_it_is(
     pack: Path, other: Path, tmp_path: Path
 ) -> None:
     combine([pack, other], tmp_path / "both", {"other": {"light": "infrared"}})
-    found = _run("inspect", tmp_path / "both")
+    found = _run("show", tmp_path / "both")
     assert "leopard 1.0.0" in found
     assert "light=infrared" in found
-    told = json.loads(_run("inspect", pack, "--json"))["packs"]
+    told = json.loads(_run("show", pack, "--json"))["packs"]
     assert [(each["name"], each["version"]) for each in told] == [("leopard", "1.0.0")]
     assert told[0]["classes"] == load_pack(pack).manifest.class_names
 

@@ -71,7 +71,9 @@ def read_table(file: Path) -> list[tuple[str, Place]]:
             return [
                 _line(f"{file}, line {reader.line_num}", row) for row in reader if any(row.values())
             ]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+    except OSError as error:
+        raise DataError(f"{file} cannot be read ({error.strerror}): check the path") from error
+    except (UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{file} cannot be read ({error}): save it as CSV in UTF-8") from error
 
 

@@ -109,4 +109,6 @@ def test_what_is_no_pack_is_refused_before_anything_is_made(
 ) -> None:
     with pytest.raises(PackError, match="is no pack, set of packs or bundle"):
         predict(archive, pack=archive)
+    with pytest.raises(PackError, match=r"there is no folder .*nowhere: check --pack"):
+        predict(archive, pack=tmp_path / "nowhere")
     assert not (tmp_path / "out").exists()

@@ -245,3 +245,21 @@ def test_a_task_is_new_or_goes_on(write_pack: WritePack, tmp_path: Path) -> None
     assert (afresh.on, afresh.said) == (None, "leopard is known; as asked")
     with pytest.raises(ConfigError, match=r"--version 1\.0\.0 is not above leopard@1\.0\.0"):
         allocate(registry, "leopard", version="1.0.0")
+
+
+@pytest.mark.parametrize("task", ["Bad Name", "../outside", "", "a" * 33])
+def test_a_task_that_is_no_name_is_refused_before_anything_is_said(
+    run: Run, tmp_path: Path, task: str
+) -> None:
+    ended = run(
+        "train", "--data", "none", "--backbone", "demo", "--packs", tmp_path / "p", "--task", task
+    )
+    assert (ended.code, ended.err.count("\n")) == (2, 1)
+    assert "is no name: write up to 32 letters" in ended.err
+    assert not (tmp_path / "p").exists()
+
+
+@pytest.mark.filterwarnings("ignore")  # of fsspec's HTTP client
+def test_an_address_where_nobody_answers_is_told(run: Run, tmp_path: Path) -> None:
+    ended = run("pack", "fetch", "http://127.0.0.1:9", "leopard", "--into", tmp_path / "p")
+    assert (ended.code, "is not there, or nobody answers" in ended.err) == (5, True)
