@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from edgeclip.command_line import run_application
 from edgeclip_dashboard.cli_accounts import account_app, token_app
 from edgeclip_dashboard.cli_export import add_export_commands
+from edgeclip_dashboard.cli_options import Config, Database, Project, settings_of
 from edgeclip_dashboard.cli_rules import rule_app
 
 app = typer.Typer(
@@ -33,11 +34,9 @@ def serve(
     broker: Annotated[
         str | None, typer.Option(help="mqtt://HOST[:1883], or mqtts://HOST for TLS.")
     ] = None,
-    project: Annotated[str | None, typer.Option(help="Whose devices to listen to.")] = None,
+    project: Project = None,
     dashboard_id: Annotated[str | None, typer.Option(help="Name in receipts.")] = None,
-    database: Annotated[
-        str | None, typer.Option(help="A SQLite file, or a SQLAlchemy URL.")
-    ] = None,
+    database: Database = None,
     media: Annotated[Path | None, typer.Option(help="Folder of the snapshots.")] = None,
     host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
     port: Annotated[int | None, typer.Option(help="TCP port; 0 takes a free one.")] = None,
@@ -48,7 +47,7 @@ def serve(
     auth: Annotated[
         str | None, typer.Option(help="accounts, or none on the loopback interface.")
     ] = None,
-    config: Annotated[Path | None, typer.Option(help="dashboard.toml; options win.")] = None,
+    config: Config = None,
     verbose: Annotated[bool, typer.Option("--verbose", help="Log every step.")] = False,
 ) -> None:
     """Subscribe, store, send receipts, and show one live page.
@@ -56,16 +55,16 @@ def serve(
     The broker's user name and password come from EDGECLIP_DASHBOARD_MQTT_USERNAME and
     EDGECLIP_DASHBOARD_MQTT_PASSWORD.
     """
-    from edgeclip_dashboard.config import credentials_from_environment, load_settings
+    from edgeclip_dashboard.config import credentials_from_environment
 
-    options = {
-        "project": project,
-        "dashboard_id": dashboard_id,
-        "broker": {"url": broker, "protocol": protocol, "shared_group": shared_group},
-        "store": {"database": database, "media": str(media) if media else None},
-        "page": {"host": host, "port": port, "auth": auth},
-    }
-    settings = load_settings(config, _given(options))
+    settings = settings_of(
+        config,
+        project=project,
+        dashboard_id=dashboard_id,
+        broker={"url": broker, "protocol": protocol, "shared_group": shared_group},
+        store={"database": database, "media": media},
+        page={"host": host, "port": port, "auth": auth},
+    )
     credentials = credentials_from_environment()
     _log_to_stderr(verbose=verbose)
     from edgeclip_dashboard.server import serve as run_server
@@ -82,20 +81,16 @@ def serve(
 @app.command("import")
 def import_carried(
     file: Annotated[Path, typer.Argument(help="ZIP of `edgeclip-device outbox export`.")],
-    project: Annotated[str | None, typer.Option(help="Whose devices these are.")] = None,
-    database: Annotated[
-        str | None, typer.Option(help="A SQLite file, or a SQLAlchemy URL.")
-    ] = None,
+    project: Project = None,
+    database: Database = None,
     media: Annotated[Path | None, typer.Option(help="Folder of the snapshots.")] = None,
-    config: Annotated[Path | None, typer.Option(help="dashboard.toml; options win.")] = None,
+    config: Config = None,
 ) -> None:
     """Store what was carried here from a device by hand, while the dashboard is stopped."""
     from edgeclip_dashboard.carried_in import take_in
-    from edgeclip_dashboard.config import load_settings
 
-    store = {"database": database, "media": str(media) if media else None}
-    settings = load_settings(config, _given({"project": project, "store": store}))
-    taken = take_in(file, settings)
+    store = {"database": database, "media": media}
+    taken = take_in(file, settings_of(config, project=project, store=store))
     print(
         f"{taken.detections} detections are new, {taken.known} were known;"
         f" {taken.media} snapshots are here, {taken.refused} messages refused"
@@ -109,18 +104,15 @@ app.add_typer(places, name="places")
 @places.command("import")
 def import_places(
     file: Annotated[Path, typer.Argument(help="CSV; a Camtrap DP deployments.csv will do.")],
-    project: Annotated[str | None, typer.Option(help="Whose deployments these are.")] = None,
-    database: Annotated[
-        str | None, typer.Option(help="A SQLite file, or a SQLAlchemy URL.")
-    ] = None,
-    config: Annotated[Path | None, typer.Option(help="dashboard.toml; options win.")] = None,
+    project: Project = None,
+    database: Database = None,
+    config: Config = None,
 ) -> None:
     """Write deployments of a table, all or none, also while the dashboard runs."""
-    from edgeclip_dashboard.config import load_settings
     from edgeclip_dashboard.database import database_url
     from edgeclip_dashboard.field import places_table
 
-    settings = load_settings(config, _given({"project": project, "store": {"database": database}}))
+    settings = settings_of(config, project=project, store={"database": database})
     url = database_url(settings.store.database)
     changed, same = places_table.import_places(file, url, settings.project)
     print(f"{changed} places are written, {same} were as the table says")
@@ -131,18 +123,15 @@ def migrate(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only say what would be done.")
     ] = False,
-    project: Annotated[str | None, typer.Option(help="Whose devices these are.")] = None,
-    database: Annotated[
-        str | None, typer.Option(help="A SQLite file, or a SQLAlchemy URL.")
-    ] = None,
-    config: Annotated[Path | None, typer.Option(help="dashboard.toml; options win.")] = None,
+    project: Project = None,
+    database: Database = None,
+    config: Config = None,
 ) -> None:
     """Bring an older database up to date, as `serve` does by itself when it starts."""
-    from edgeclip_dashboard.config import load_settings
     from edgeclip_dashboard.database import database_url, open_database, shown, state_of
     from edgeclip_dashboard.migrating import what_is_due
 
-    settings = load_settings(config, _given({"project": project, "store": {"database": database}}))
+    settings = settings_of(config, project=project, store={"database": database})
     url = database_url(settings.store.database)
     due = what_is_due(state_of(url, project=settings.project), url)
     if dry_run:
@@ -166,16 +155,6 @@ def broker(
         print(f"edgeclip-dashboard serve --broker {url} --protocol 3.1.1", flush=True)
 
     run_broker(host, port, ready=ready)
-
-
-def _given(options: dict[str, Any]) -> dict[str, Any]:
-    """Return the options that were given, without empty tables."""
-    given: dict[str, Any] = {}
-    for key, value in options.items():
-        chosen = _given(value) if isinstance(value, dict) else value
-        if chosen is not None and chosen != {}:
-            given[key] = chosen
-    return given
 
 
 def _log_to_stderr(*, verbose: bool) -> None:

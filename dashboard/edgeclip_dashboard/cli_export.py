@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from edgeclip.contract.plurals import counted
-from edgeclip_dashboard.cli_options import Config, Database, Project
+from edgeclip_dashboard.cli_options import Config, Database, Project, settings_of
 
 if TYPE_CHECKING:
     from edgeclip_dashboard.exports.request import Written
@@ -136,15 +136,12 @@ def _source(
     project: str | None, database: str | None, media: Path | None, config: Path | None
 ) -> Iterator[tuple[Source, datetime]]:
     """Yield the store of the settings, which a dashboard may be serving, and the time."""
-    from edgeclip_dashboard.config import load_settings
     from edgeclip_dashboard.database import database_url, join_database
     from edgeclip_dashboard.exports.writing import Source
     from edgeclip_dashboard.media_files import MediaFiles
 
-    store = {"database": database, "media": str(media) if media else None}
-    tables: dict[str, Any] = {"project": project} if project else {}
-    tables["store"] = {key: value for key, value in store.items() if value}
-    settings = load_settings(config, tables)
+    store = {"database": database, "media": media}
+    settings = settings_of(config, project=project, store=store)
     url = database_url(settings.store.database)
     with join_database(url, project=settings.project) as engine:
         files = MediaFiles(settings.store.media, most_bytes=settings.store.media_max_bytes)

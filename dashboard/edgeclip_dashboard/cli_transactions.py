@@ -9,6 +9,8 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edgeclip_dashboard.cli_options import settings_of
+
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
@@ -20,13 +22,9 @@ def transaction(
     """Yield a transaction of the dashboard's database, and the time."""
     from sqlalchemy.orm import Session
 
-    from edgeclip_dashboard.config import load_settings
     from edgeclip_dashboard.database import database_url, join_database
 
-    options: dict[str, Any] = {"project": project} if project else {}
-    if database:
-        options["store"] = {"database": database}
-    settings = load_settings(config, options)
+    settings = settings_of(config, project=project, store={"database": database})
     url = database_url(settings.store.database)
     with (
         join_database(url, project=settings.project) as engine,

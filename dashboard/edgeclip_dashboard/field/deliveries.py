@@ -2,34 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import tempfile
 import zipfile
-import zlib
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Final
 
 from pydantic import ValidationError
 
 from edgeclip.contract.bundle import MANIFEST_FILE, SIGNATURE_FILE, BundleManifest, FileRecord
+from edgeclip.contract.delivery import NO_ZIP, entry_parts, small_entry
 from edgeclip.contract.hashing import sha256_bytes, sha256_file
 from edgeclip.contract.signing import read_statement
 from edgeclip.contract.validation import explain
-from edgeclip.errors import DashboardError, SignatureError
-
-_MOST_MANIFEST: Final = 5_000_000
-_CHUNK: Final = 1 << 20
-_NO_ZIP: Final = (
-    zipfile.BadZipFile,
-    zlib.error,
-    KeyError,
-    EOFError,
-    NotImplementedError,
-    RuntimeError,
-)
+from edgeclip.errors import BundleDamagedError, DashboardError, SignatureError
 
 
 @dataclass(frozen=True)
@@ -109,16 +96,18 @@ def look_into(path: Path) -> Delivery:
     """
     try:
         with zipfile.ZipFile(path) as file:
-            data = _small(file, MANIFEST_FILE)
+            data = small_entry(file, MANIFEST_FILE)
             manifest = BundleManifest.model_validate_json(data)
-            key_id = _signer(_small(file, SIGNATURE_FILE), data)
+            key_id = _signer(small_entry(file, SIGNATURE_FILE), data)
             for entry in file.infolist():
                 if entry.filename not in (MANIFEST_FILE, SIGNATURE_FILE):
                     _check(file, entry.filename, manifest.files.get(entry.filename))
     except ValidationError as error:
         said = explain(error, BundleManifest, MANIFEST_FILE)
         raise DashboardError(f"it is no pack of this version: {said}") from error
-    except _NO_ZIP as error:
+    except BundleDamagedError as error:
+        raise DashboardError(str(error)) from error
+    except NO_ZIP as error:
         raise DashboardError(
             f"it is no delivery ({error}): make one with `edgeclip-device pack wrap`"
         ) from error
@@ -129,14 +118,6 @@ def look_into(path: Path) -> Delivery:
         made_at=manifest.created_at,
         key_id=key_id,
     )
-
-
-def _small(file: zipfile.ZipFile, name: str) -> bytes:
-    with file.open(name) as entry:
-        data = entry.read(_MOST_MANIFEST + 1)
-    if len(data) > _MOST_MANIFEST:
-        raise DashboardError(f"its {name} is larger than any: make it again")
-    return data
 
 
 def _signer(signature: bytes, manifest: bytes) -> str:
@@ -157,10 +138,5 @@ def _check(file: zipfile.ZipFile, name: str, record: FileRecord | None) -> None:
     """Compare one file with its record, and read no byte more than that allows."""
     if record is None:
         raise DashboardError(f"it holds {name[:100]}, which its manifest does not name")
-    digest, left = hashlib.sha256(), record.size_bytes
-    with file.open(name) as source:
-        while left > 0 and (part := source.read(min(_CHUNK, left))):
-            digest.update(part)
-            left -= len(part)
-        if left or source.read(1) or digest.hexdigest() != record.sha256:
-            raise DashboardError(f"{name[:100]} in it is damaged: wrap it again")
+    for _ in entry_parts(file, name, record):
+        pass  # the comparing is what counts

@@ -6,15 +6,12 @@ lacks is taken from the bundle that runs, by its hash; so a new pack is some 100
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 import tempfile
 import zipfile
-import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Final
 
 from pydantic import ValidationError
 
@@ -27,21 +24,11 @@ from edgeclip.contract.bundle import (
     find_pack,
     read_bundle,
 )
+from edgeclip.contract.delivery import NO_ZIP, entry_parts, small_entry
 from edgeclip.contract.files import new_folder, write_bytes
 from edgeclip.contract.signing import read_public_keys, verified
 from edgeclip.contract.validation import explain
 from edgeclip.errors import BundleDamagedError, OutboxError, SignatureError
-
-_MOST_MANIFEST: Final = 5_000_000
-_CHUNK: Final = 1 << 20
-_NO_ZIP: Final = (
-    zipfile.BadZipFile,
-    zlib.error,
-    KeyError,
-    EOFError,
-    NotImplementedError,
-    RuntimeError,
-)
 
 
 def wrap(bundle: Path, target: Path, *, task: str | None = None, whole: bool = False) -> int:
@@ -89,15 +76,15 @@ def unwrap(
     """
     try:
         with zipfile.ZipFile(delivery) as file, new_folder(folder, overwrite=True) as staging:
-            data = _small(file, MANIFEST_FILE)
-            write_bytes(staging / SIGNATURE_FILE, _small(file, SIGNATURE_FILE))
+            data = small_entry(file, MANIFEST_FILE)
+            write_bytes(staging / SIGNATURE_FILE, small_entry(file, SIGNATURE_FILE))
             believed(staging / SIGNATURE_FILE, data)
             manifest = _parsed(data, delivery)
             for name, record in manifest.files.items():
                 _place(file, name, record, (staging, base))
             _link_engines(base, staging)
             write_bytes(staging / MANIFEST_FILE, data)
-    except _NO_ZIP as error:
+    except NO_ZIP as error:
         raise BundleDamagedError(f"{delivery} is no delivery ({error}): send it again") from error
     except OSError as error:
         raise OutboxError(f"{folder} cannot be written ({error}): free space") from error
@@ -130,25 +117,17 @@ def looked_into(delivery: Path, believed: Callable[[Path, bytes], object]) -> Bu
     """
     try:
         with zipfile.ZipFile(delivery) as file, tempfile.TemporaryDirectory() as folder:
-            data = _small(file, MANIFEST_FILE)
+            data = small_entry(file, MANIFEST_FILE)
             signature = Path(folder) / SIGNATURE_FILE
-            signature.write_bytes(_small(file, SIGNATURE_FILE))
+            signature.write_bytes(small_entry(file, SIGNATURE_FILE))
             believed(signature, data)
             return _parsed(data, delivery)
-    except (OSError, *_NO_ZIP) as error:
+    except (OSError, *NO_ZIP) as error:
         raise BundleDamagedError(
             f"{delivery} is no delivery ({error}): make one with `edgeclip-device pack wrap`"
         ) from error
     except SignatureError as error:
         raise SignatureError(f"{delivery} is not believed: {error}") from error
-
-
-def _small(file: zipfile.ZipFile, name: str) -> bytes:
-    with file.open(name) as entry:
-        data = entry.read(_MOST_MANIFEST + 1)
-    if len(data) > _MOST_MANIFEST:
-        raise BundleDamagedError(f"{name} of the delivery is larger than any: send it again")
-    return data
 
 
 def _parsed(data: bytes, delivery: Path) -> BundleManifest:
@@ -177,14 +156,9 @@ def _place(
 
 def _extract(file: zipfile.ZipFile, name: str, record: FileRecord, path: Path) -> None:
     """Unpack one file, and no byte more than its record allows."""
-    digest, left = hashlib.sha256(), record.size_bytes
-    with file.open(name) as source, path.open("wb") as target:
-        while left > 0 and (part := source.read(min(_CHUNK, left))):
-            digest.update(part)
+    with path.open("wb") as target:
+        for part in entry_parts(file, name, record):
             target.write(part)
-            left -= len(part)
-        if left or source.read(1) or digest.hexdigest() != record.sha256:
-            raise BundleDamagedError(f"{name} of the delivery is damaged: send it again")
         target.flush()
         os.fsync(target.fileno())
 
