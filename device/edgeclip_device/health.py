@@ -121,35 +121,14 @@ class HealthComposer:
             boot_id=boot_id,
             uptime_s=machine.uptime_s,
             clock=self._clock.trust(),
-            outbox=OutboxHealth(
-                rows=facts.rows,
-                size_bytes=facts.size_bytes,
-                oldest_age_s=facts.oldest_age_s,
-                dropped=facts.dropped,
-                resent=link.resent,
-                last_receipt_age_s=link.last_receipt_age_s,
-            ),
-            link=LinkHealth(
-                state=link.state,
-                rtt_ms=link.rtt_ms,
-                reconnects_1h=link.reconnects_1h,
-                tx_bytes_day=link.tx_bytes_day,
-                refused=link.refused,
-            ),
+            outbox=_outbox_health(facts, link),
+            link=_link_health(link),
             storage=StorageHealth(
                 free_mb=round(machine.disk.free_bytes / 1e6, 1) if machine.disk else None,
                 write_mb_day=self._write_mb_day(),
                 wear_pct=machine.wear_pct,
             ),
-            power=PowerHealth(
-                vdd_in_w=machine.board_w,
-                mode_name=machine.mode_name,
-                mode_requested=self._settings.power.nvpmodel,
-                energy_wh_day=self._energy_wh_day(),
-                oc_events=machine.overcurrent_events,
-                battery_v=machine.battery_v,
-                solar_w=machine.solar_w,
-            ),
+            power=self._power_health(machine),
             thermal=ThermalHealth(tj_c=machine.junction_c, throttled=machine.throttled),
             memory=MemoryHealth(
                 rss_mb=own.rss_mb if own else None,
@@ -157,6 +136,17 @@ class HealthComposer:
             ),
         )
         return _with_vitals(health, own, now_s)
+
+    def _power_health(self, machine: Telemetry) -> PowerHealth:
+        return PowerHealth(
+            vdd_in_w=machine.board_w,
+            mode_name=machine.mode_name,
+            mode_requested=self._settings.power.nvpmodel,
+            energy_wh_day=self._energy_wh_day(),
+            oc_events=machine.overcurrent_events,
+            battery_v=machine.battery_v,
+            solar_w=machine.solar_w,
+        )
 
     def _remember(self, now_s: float, machine: Telemetry) -> None:
         while self._samples and now_s - self._samples[0].at_s > _DAY_S:
@@ -177,6 +167,27 @@ class HealthComposer:
     def _energy_wh_day(self) -> float | None:
         watts = [s.watts for s in self._samples if s.watts is not None]
         return round(sum(watts) / len(watts) * 24, 1) if watts else None
+
+
+def _outbox_health(facts: OutboxFacts, link: LinkFacts) -> OutboxHealth:
+    return OutboxHealth(
+        rows=facts.rows,
+        size_bytes=facts.size_bytes,
+        oldest_age_s=facts.oldest_age_s,
+        dropped=facts.dropped,
+        resent=link.resent,
+        last_receipt_age_s=link.last_receipt_age_s,
+    )
+
+
+def _link_health(link: LinkFacts) -> LinkHealth:
+    return LinkHealth(
+        state=link.state,
+        rtt_ms=link.rtt_ms,
+        reconnects_1h=link.reconnects_1h,
+        tx_bytes_day=link.tx_bytes_day,
+        refused=link.refused,
+    )
 
 
 def _with_vitals(health: Health, vitals: Vitals | None, now_s: float) -> Health:
