@@ -230,10 +230,21 @@ def test_boxes_of_a_detector_are_looked_at_too(
     assert images[1]["detections"][0]["bbox"] == [0, 0, 1, 1]
 
 
-def test_contact_sheets_show_what_reached_its_threshold(predict: Predict, archive: Path) -> None:
-    results = predict(archive, formats=["sheets"])
-    sheets = [path for path in results.files if path.suffix == ".jpg"]
-    assert bool(sheets) == bool(results.decided)
-    for path in sheets:
-        with Image.open(path) as sheet:
-            assert sheet.width == 1440
+def test_contact_sheets_show_what_reached_its_threshold(
+    predict: Predict, archive: Path, pack: Path
+) -> None:
+    results = predict(archive, formats=["sheets"], pack=pack)
+    assert results.decided["leopard"] > 6
+    [path] = [path for path in results.files if path.suffix == ".jpg"]
+    with Image.open(path) as sheet:
+        assert sheet.size == (1440, 2 * 202)  # two lines of six
+
+
+def test_where_nothing_reaches_a_threshold_no_sheet_is_drawn(
+    predict: Predict, archive: Path, pack: Path, tmp_path: Path
+) -> None:
+    shutil.rmtree(archive)
+    save(archive / "a.png", draw("blank", 1))
+    results = predict(archive, formats=["sheets"], pack=pack)
+    assert not results.decided
+    assert [path.name for path in (tmp_path / "out/sheets").iterdir()] == ["no-target-was-seen.txt"]
