@@ -16,7 +16,7 @@ from datetime import datetime, timezone
 from paho.mqtt.client import Client, MQTTMessageInfo
 from paho.mqtt.packettypes import PacketTypes
 
-from edgeclip_dashboard.backoff import Backoff
+from edgeclip_dashboard.backoff import Backoff, Twins
 from edgeclip_dashboard.config import parse_broker_url
 from edgeclip_dashboard.health import LinkName, LinkState
 from edgeclip_dashboard.inbox import Inbox
@@ -34,6 +34,7 @@ log = logging.getLogger(__name__)
 
 _FAREWELL_S = 2.0
 _RECEIPT_EXPIRY_S = 86_400
+_APART = "Give each a --dashboard-id of its own"
 
 
 class BrokerLink:
@@ -52,6 +53,7 @@ class BrokerLink:
         self._inbox = inbox
         self._on_change = on_change
         self._client: Client | None = None  # set while we are subscribed
+        self._was_up = False  # this connection, at some moment
         self._stopping = threading.Event()
         self._bdseq = int(time.time())  # grows over restarts without a file to keep it in
         self._presence = Presence(config.project, self._bdseq)
@@ -84,9 +86,9 @@ class BrokerLink:
         return self._client is not None
 
     def _run(self) -> None:
-        backoff = Backoff(self._config.broker.retry_max_s)
+        backoff, twins = Backoff(self._config.broker.retry_max_s), Twins()
         while not self._stopping.is_set():
-            began = time.monotonic()
+            began, self._was_up = time.monotonic(), False
             self._tell("connecting")
             try:
                 error = self._live_one_connection()
@@ -96,7 +98,10 @@ class BrokerLink:
             self._client = None
             if self._stopping.is_set():
                 break
-            wait_s = backoff.next_wait_s(time.monotonic() - began)
+            lasted_s = time.monotonic() - began
+            if twins.are_likely(lasted_s, was_up=self._was_up):
+                error += f"; does another dashboard run as {self._config.dashboard_id}? {_APART}"
+            wait_s = backoff.next_wait_s(lasted_s)
             log.warning("link to %s: %s; next try in %.1f s", self._url, error, wait_s)
             self._tell("waiting", error, wait_s)
             self._stopping.wait(wait_s)
@@ -174,7 +179,7 @@ class BrokerLink:
 
     def _go_online(self, client: Client) -> None:
         self._say(client, self._presence.online())
-        self._client = client
+        self._client, self._was_up = client, True
         log.info("link to %s is up", self._url)
         self._tell("online")
 

@@ -146,7 +146,9 @@ def test_what_the_page_has_no_room_for_is_a_page_away(
 ) -> None:
     config = tmp_path / "dashboard.toml"
     config.write_text("[page]\nnewest = 2\n")
-    with running_dashboard(tmp_path, broker.url, "--config", str(config)) as dashboard:
+    # a name of its own: the broker keeps one connection of each name, and the module's has one
+    options = ("--config", str(config), "--dashboard-id", "small")
+    with running_dashboard(tmp_path, broker.url, *options) as dashboard:
         dashboard.wait_online()
         for seq, name in enumerate(("civet", "genet", "leopard"), 1):
             _send(device, seq=seq, class_name=name, light="day", probability=0.9)

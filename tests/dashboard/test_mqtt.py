@@ -61,6 +61,24 @@ def test_the_embedded_broker_carries_detections_media_and_receipts(tmp_path: Pat
         assert dashboard.stop() == 0
 
 
+@pytest.mark.broker
+def test_two_dashboards_of_one_name_are_told_of_one_another(tmp_path: Path) -> None:
+    west, east = tmp_path / "west", tmp_path / "east"
+    west.mkdir()
+    east.mkdir()
+    with (
+        running_broker(tmp_path) as broker,
+        running_dashboard(west, broker.url) as first,
+        running_dashboard(east, broker.url) as second,
+    ):
+        told = "does another dashboard run as dashboard? Give each a --dashboard-id of its own"
+        eventually(
+            lambda: any(told in line for each in (first, second) for line in each.errors),
+            what="one of them says why it is thrown out",
+            patience_s=60,
+        )
+
+
 def test_a_broker_without_mqtt_5_is_an_error_that_is_shown(tmp_path: Path) -> None:
     with embedded_broker() as url, running_dashboard(tmp_path, url) as dashboard:
         error = eventually(lambda: dashboard.health()["link"]["error"], what="the error is shown")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -34,6 +35,14 @@ Trainer = Callable[..., TrainResult]
 
 
 torch.set_num_threads(1)  # the encoder is tiny: threads would only wait for one another
+
+
+@pytest.fixture
+def usual_field_limit() -> Iterator[None]:
+    """The bound of Python's reader; libraries that other tests use lift it for the process."""
+    before = csv.field_size_limit(131_072)
+    yield
+    csv.field_size_limit(before)
 
 
 @pytest.fixture(scope="session")
