@@ -3,18 +3,42 @@
 from __future__ import annotations
 
 import shlex
-from pathlib import Path
-from typing import Annotated, Optional
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 from rich.markup import escape
 
+from edgeclip.cli_groups import takes_groups
 from edgeclip.cli_options import AsJson, PretrainedOption, pair_of
 from edgeclip.cli_output import next_command, print_json, show
 from edgeclip.contract.plurals import counted
 from edgeclip.errors import ConfigError, DataError
 
+if TYPE_CHECKING:
+    from edgeclip.archive.camtrap import CamtrapAsked
 
+
+@dataclass(frozen=True, kw_only=True)
+class CamtrapGiven:
+    """What `--format camtrap-dp` tells beside the answers."""
+
+    deployments: Annotated[
+        Optional[Path],  # noqa: UP045  # typer evaluates it on Python 3.10 too
+        typer.Option(help="Where cameras stood: a table with deploymentID, latitude, longitude."),
+    ] = None
+    project: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help="A TOML file: title, contact, licences, [scientific_names]."),
+    ] = None
+    obscure: Annotated[
+        Optional[float],  # noqa: UP045
+        typer.Option(help="Tell places on a grid alone: 1, 0.1, 0.01 or 0.001 degrees."),
+    ] = None
+
+
+@takes_groups
 def predict(
     source: Annotated[
         str,
@@ -25,7 +49,11 @@ def predict(
     out: Annotated[Path, typer.Option(help="Takes the results; a run there is gone on with.")],
     format_: Annotated[
         Optional[list[str]],  # noqa: UP045  # typer evaluates it on Python 3.10 too
-        typer.Option("--format", help="csv, md-json, timelapse or sheets; repeat. Else csv."),
+        typer.Option(
+            "--format",
+            show_default="csv",
+            help="csv, md-json, timelapse, camtrap-dp or sheets; repeat.",
+        ),
     ] = None,
     backend: Annotated[
         str, typer.Option(help="auto, torch (packs), onnxruntime or tensorrt (bundles).")
@@ -66,6 +94,7 @@ def predict(
     part_images: Annotated[
         int, typer.Option(min=1, max=100_000, help="Images that a killed run may do again.")
     ] = 256,
+    package: CamtrapGiven,
     overwrite: Annotated[bool, typer.Option("--overwrite/--no-overwrite")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -92,6 +121,7 @@ def predict(
         workers=workers,
         cluster=Cluster(cluster, workers) if cluster else None,
         part_images=part_images,
+        camtrap=_camtrap(package, source, tz),
     )
     with Bars(quiet=as_json) as bars:
         results = predict_archive(request, output, bars)
@@ -101,6 +131,7 @@ def predict(
                 "images": results.images,
                 "failures": results.failures,
                 "decided": dict(results.decided),
+                "notes": results.notes,
                 "files": [str(path) for path in results.files],
             }
         )
@@ -108,6 +139,8 @@ def predict(
         show(f"{counted(results.images, 'image')}, {results.failures} could not be read")
         for name, count in results.decided.most_common():
             show(escape(f"{name}: {counted(count, 'image')} at its threshold or above"))
+        for note in results.notes:
+            show(f"[bold yellow]{escape(note)}[/]")
         for path in results.files:
             show(escape(f"wrote {path}"))
         next_command(
@@ -116,6 +149,30 @@ def predict(
         )
     if results.failures == results.images:
         raise DataError(f"{source}: not one image could be read: see {out / 'failures.csv'}")
+
+
+def _camtrap(given: CamtrapGiven, source: str, tz: str) -> CamtrapAsked | None:
+    """Return what a package tells, or None where it is not asked for."""
+    from edgeclip.archive.camtrap import CamtrapAsked
+    from edgeclip.archive.deployments import read_deployments
+    from edgeclip.contract.places import GRIDS_DEG
+    from edgeclip.contract.project_words import ExportSettings
+    from edgeclip.contract.settings import read_toml, settings_from
+    from edgeclip.labels.reading import zone_named
+
+    if given.deployments is None:
+        if given.project or given.obscure is not None:
+            raise ConfigError("--project and --obscure belong to --format camtrap-dp: leave them")
+        return None
+    if given.obscure not in (None, *GRIDS_DEG):
+        raise ConfigError(
+            f"--obscure {given.obscure:g}: there are {', '.join(f'{one:g}' for one in GRIDS_DEG)}"
+        )
+    tables = read_toml(given.project) if given.project else {}
+    project = settings_from(tables, ExportSettings, source=str(given.project))
+    deployments = read_deployments(given.deployments, zone_named(tz))
+    name = PurePosixPath(source.rstrip("/")).name or source
+    return CamtrapAsked(deployments, project, name, given.obscure)
 
 
 def _backend(name: str) -> str:

@@ -11,9 +11,9 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, field_validator, model_validator
 
 from edgeclip.contract.detection import Identifier
+from edgeclip.contract.project_words import ExportSettings
 from edgeclip.contract.settings import Settings, read_toml, settings_from
 from edgeclip.errors import ConfigError
-from edgeclip_dashboard.config_export import ExportSettings
 from edgeclip_dashboard.config_field import CommandSettings, MapSettings
 from edgeclip_dashboard.config_search import SearchSettings
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 import numpy as np
 
@@ -19,11 +20,13 @@ class About:
         manifest: Classes and thresholds.
         answerer: Pack, version and runtime.
         pack_sha256: Of the manifest that names all files of it.
+        begun_at: When the run was begun, aware UTC.
     """
 
     manifest: PackManifest
     answerer: str
     pack_sha256: str
+    begun_at: datetime
 
     def decision(self, probabilities: Sequence[float]) -> str | None:
         """Return the target whose threshold is reached, the likeliest of several, or None."""

@@ -6,7 +6,8 @@ import sqlite3
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,8 @@ _SCHEMA = """
 create table images (n integer primary key, place text, at real, told text, sequence text,
                      record text);
 create index by_burst on images (place, told, at, n);
-create table sequences (name text primary key, frames integer, probabilities text);
+create table sequences (name text primary key, place text, frames integer, probabilities text,
+                        began real, ended real);
 """
 
 
@@ -35,12 +37,41 @@ class Row:
         frames: How many images of it have an answer.
         probabilities: Of the burst: the softmax of the mean of its frames' logarithms; empty where
             no frame has an answer.
+        period: Of the burst's first and last frame, aware UTC; None where no time is known.
     """
 
     record: Record
     sequence: str
     frames: int
     probabilities: tuple[float, ...]
+    period: tuple[datetime, datetime] | None = None
+
+
+@dataclass(frozen=True)
+class Burst:
+    """Frames of one place that belong together.
+
+    Attributes:
+        name: Of the burst.
+        location: Where the camera stood.
+        probabilities: As those of a `Row`.
+        period: Likewise.
+    """
+
+    name: str
+    location: str
+    probabilities: tuple[float, ...]
+    period: tuple[datetime, datetime] | None
+
+
+@dataclass
+class _Open:
+    """A burst that more frames may be of: answers, and seconds since 1970."""
+
+    name: str
+    place: str
+    frames: list[tuple[float, ...]] = field(default_factory=list)
+    times: list[float] = field(default_factory=list)
 
 
 class Index:
@@ -52,11 +83,18 @@ class Index:
     def rows(self) -> Iterator[Row]:
         """Yield every image in the order of the list."""
         query = (
-            "select record, i.sequence, frames, probabilities from images i"
+            "select record, i.sequence, frames, probabilities, began, ended from images i"
             " join sequences s on s.name = i.sequence order by n"
         )
-        for text, sequence, frames, probabilities in self._database.execute(query):
-            yield Row(Record.model_validate_json(text), sequence, frames, _numbers(probabilities))
+        for text, sequence, frames, probabilities, *times in self._database.execute(query):
+            record, answer = Record.model_validate_json(text), _numbers(probabilities)
+            yield Row(record, sequence, frames, answer, _period(*times))
+
+    def bursts(self) -> Iterator[Burst]:
+        """Yield every burst, by place and time."""
+        query = "select name, place, probabilities, began, ended from sequences order by rowid"
+        for name, place, probabilities, *times in self._database.execute(query):
+            yield Burst(name, place, _numbers(probabilities), _period(*times))
 
     def add(self, records: Iterable[Record]) -> None:
         """Take all records of a run, in the order of its list."""
@@ -72,9 +110,8 @@ class Index:
     def find_sequences(self) -> None:
         """Name the burst of each image: the table's name, else frames of one place within 60 s."""
         query = "select n, place, at, told, record from images order by place, told, at, n"
-        name, last = "", float("-inf")
+        burst, last = _Open("", ""), float("-inf")
         before: tuple[str, str | None] | None = None
-        frames: list[tuple[float, ...]] = []
         names: list[tuple[str, int]] = []
         cursor = self._database.cursor()
         for number, place, at, told, text in self._database.execute(query):
@@ -83,23 +120,26 @@ class Index:
                 told is not None or (at is not None and at - last <= MOST_GAP.total_seconds())
             )
             if not is_same:
-                self._close(cursor, name, frames)
-                name, frames = f"{place}/{told}" if told else f"{place}#{number}", []
+                self._close(cursor, burst)
+                burst = _Open(f"{place}/{told}" if told else f"{place}#{number}", place)
             before, last = here, at if at is not None else float("-inf")
             record = Record.model_validate_json(text)
             if record.failure is None:
-                frames.append(record.probabilities)
-            names.append((name, number))
+                burst.frames.append(record.probabilities)
+                burst.times += [] if at is None else [at]
+            names.append((burst.name, number))
             if len(names) == _MANY:
                 cursor.executemany("update images set sequence = ? where n = ?", names)
                 names = []
-        self._close(cursor, name, frames)
+        self._close(cursor, burst)
         cursor.executemany("update images set sequence = ? where n = ?", names)
 
-    def _close(self, cursor: sqlite3.Cursor, name: str, frames: list[tuple[float, ...]]) -> None:
-        if name:
-            text = ",".join(map(repr, mean_answer(frames)))
-            cursor.execute("insert into sequences values (?, ?, ?)", (name, len(frames), text))
+    def _close(self, cursor: sqlite3.Cursor, burst: _Open) -> None:
+        if burst.name:
+            text = ",".join(map(repr, mean_answer(burst.frames)))
+            times = min(burst.times, default=None), max(burst.times, default=None)
+            values = (burst.name, burst.place, len(burst.frames), text, *times)
+            cursor.execute("insert into sequences values (?, ?, ?, ?, ?, ?)", values)
 
     def _insert(self, rows: list[tuple[object, ...]]) -> None:
         self._database.executemany(
@@ -139,6 +179,12 @@ def indexed(records: Iterable[Record], folder: Path) -> Iterator[Index]:
         index.add(records)
         index.find_sequences()
         yield index
+
+
+def _period(began: float | None, ended: float | None) -> tuple[datetime, datetime] | None:
+    if began is None or ended is None:
+        return None
+    return datetime.fromtimestamp(began, timezone.utc), datetime.fromtimestamp(ended, timezone.utc)
 
 
 def _numbers(text: str) -> tuple[float, ...]:

@@ -17,7 +17,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from edgeclip.archive.records import Record
 from edgeclip.archive.stores import ImageStore, Listed
@@ -40,6 +40,7 @@ class Plan(BaseModel):
         options: What else decides the records.
         part_images: How many a part has; the last has what is left.
         images: How many the list has.
+        begun_at: When the run was first begun, aware UTC; what goes on with it may be later.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -51,6 +52,7 @@ class Plan(BaseModel):
     options: dict[str, str]
     part_images: int = Field(PART_IMAGES, ge=1)
     images: int
+    begun_at: AwareDatetime
 
     @property
     def parts(self) -> int:

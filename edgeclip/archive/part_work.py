@@ -87,8 +87,7 @@ class PartWork:
         return [self._record(image, seen, answers) for image, seen in batch]
 
     def _record(self, image: Listed, seen: Seen | DataError, answers: Iterator[Answer]) -> Record:
-        place = image.location or str(PurePosixPath(image.name).parent)
-        location = "" if place == "." else place
+        location = place_of(image)
         if isinstance(seen, DataError):
             return Record(
                 file=image.name, location=location, sequence=image.sequence, failure=str(seen)
@@ -124,6 +123,16 @@ class PartWork:
             )
             for given, answer in zip(self.boxes(name), crops, strict=True)
         )
+
+
+def place_of(image: Listed) -> str:
+    """Return where the camera stood: the table's word, else the image's folder; empty at the root.
+
+    Args:
+        image: Of an archive.
+    """
+    place = image.location or str(PurePosixPath(image.name).parent)
+    return "" if place == "." else place
 
 
 def _batches(

@@ -6,9 +6,11 @@ import os
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
 from pathlib import Path
 
+from edgeclip.archive.camtrap import FOLDER, CamtrapAsked
 from edgeclip.archive.cluster import Cluster, run_on_cluster
 from edgeclip.archive.journal import (
     LIST_FILE,
@@ -19,9 +21,9 @@ from edgeclip.archive.journal import (
     Plan,
     open_journal,
 )
-from edgeclip.archive.part_work import PartWork
+from edgeclip.archive.part_work import PartWork, place_of
 from edgeclip.archive.request import PredictRequest
-from edgeclip.archive.results import FORMATS, Results, write_results
+from edgeclip.archive.results import FORMATS, Results, Wanted, write_results
 from edgeclip.archive.running import run_here
 from edgeclip.contract.bundle import MANIFEST_FILE
 from edgeclip.contract.hashing import sha256_file
@@ -46,6 +48,8 @@ class Output:
         workers: Threads of this machine; None: one a core.
         cluster: Ray's, or None for this machine alone.
         part_images: How many one worker does before they are kept.
+        camtrap: What a Camtrap DP package tells beside the answers, or None.
+        begun_at: Of a run that is new: now, aware UTC.
     """
 
     folder: Path
@@ -54,6 +58,8 @@ class Output:
     workers: int | None = None
     cluster: Cluster | None = None
     part_images: int = PART_IMAGES
+    camtrap: CamtrapAsked | None = None
+    begun_at: datetime = field(default_factory=lambda: datetime.now(timezone.utc))
 
 
 def predict_archive(request: PredictRequest, output: Output, bars: Bars) -> Results:
@@ -65,6 +71,11 @@ def predict_archive(request: PredictRequest, output: Output, bars: Bars) -> Resu
         ConfigError: An option is wrong, or the folder holds something else.
         EdgeclipError: See `PredictRequest.work`, `open_journal` and `run_here`.
     """
+    if (FOLDER in output.formats) != (output.camtrap is not None):
+        raise ConfigError(
+            "--format camtrap-dp and --deployments belong together: a table with deploymentID,"
+            " latitude and longitude says where cameras stood"
+        )
     if unknown := [name for name in output.formats if name not in FORMATS]:
         raise ConfigError(f"--format {unknown[0]}: there are {', '.join(FORMATS)}")
     digest = _digest(request.asked.path)
@@ -73,8 +84,17 @@ def predict_archive(request: PredictRequest, output: Output, bars: Bars) -> Resu
         _clear(output, run)
         work = request.work()
         journal = open_journal(run, work.store, _plan(request, output, work, digest))
+        if output.camtrap:
+            output.camtrap.deployments.require(_places(journal))  # before hours of work
         _answer(request, output, journal, work, bars)
-        return write_results(output.folder, journal, work, output.formats, bars)
+        return write_results(
+            output.folder, journal, work, Wanted(output.formats, output.camtrap), bars
+        )
+
+
+def _places(journal: Journal) -> Iterator[str]:
+    for _, images in journal.listed(range(journal.plan.parts)):
+        yield from map(place_of, images)
 
 
 def _answer(
@@ -104,6 +124,7 @@ def _plan(request: PredictRequest, output: Output, work: PartWork, digest: str) 
         options=options,
         part_images=output.part_images,
         images=0,
+        begun_at=output.begun_at.replace(microsecond=0),
     )
 
 

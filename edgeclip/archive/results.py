@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import IO
 
 from edgeclip.archive.about import About
+from edgeclip.archive.camtrap import FOLDER as CAMTRAP
+from edgeclip.archive.camtrap import CamtrapAsked, write_camtrap
 from edgeclip.archive.index import Row, indexed
 from edgeclip.archive.journal import Journal
 from edgeclip.archive.md_json import megadetector_json
@@ -28,7 +30,20 @@ _WRITERS: dict[str, tuple[str, Writer]] = {
 }
 _FAILURES = "failures.csv"
 SHEETS = "sheets"
-FORMATS = (*_WRITERS, SHEETS)
+FORMATS = (*_WRITERS, CAMTRAP, SHEETS)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is to be written.
+
+    Attributes:
+        formats: Some of `FORMATS`.
+        camtrap: What a Camtrap DP package tells beside the answers; None: there is to be none.
+    """
+
+    formats: Sequence[str]
+    camtrap: CamtrapAsked | None = None
 
 
 @dataclass
@@ -40,16 +55,18 @@ class Results:
         failures: Those without an answer.
         decided: By target whose threshold is reached: how many images.
         files: What was written.
+        notes: What a person must know of it.
     """
 
     images: int = 0
     failures: int = 0
     decided: Counter[str] = field(default_factory=Counter)
     files: list[Path] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
 
 def write_results(
-    folder: Path, journal: Journal, work: PartWork, formats: Sequence[str], bars: Bars
+    folder: Path, journal: Journal, work: PartWork, wanted: Wanted, bars: Bars
 ) -> Results:
     """Write what was asked for beside the run; `failures.csv` in any case.
 
@@ -57,23 +74,30 @@ def write_results(
         folder: Takes the files.
         journal: A whole run.
         work: Whose answers these are.
-        formats: Some of `FORMATS`.
+        wanted: What is asked for.
         bars: Progress.
 
     Raises:
         SetupError: The disk is full.
         DataError: A part of the run is damaged.
     """
-    about = About(work.answerer.manifest, work.answerer.name, journal.plan.pack_sha256)
+    plan = journal.plan
+    about = About(work.answerer.manifest, work.answerer.name, plan.pack_sha256, plan.begun_at)
     results = Results()
-    advance = bars.add("writing", journal.plan.images * (1 + len(formats)))
+    advance = bars.add("writing", plan.images * (1 + len(wanted.formats)))
     try:
         with indexed(journal.records(), folder) as index:
             counted = _counted(index.rows(), about, results)
             _write(folder / _FAILURES, failures_csv, _seen(counted, advance), about, results)
-            for name in formats:
+            for name in wanted.formats:
                 rows = _seen(index.rows(), advance)
-                if name == SHEETS:
+                if name == CAMTRAP and wanted.camtrap:
+                    package = folder / CAMTRAP
+                    files, notes = write_camtrap(
+                        package, rows, index.bursts(), about, wanted.camtrap
+                    )
+                    results.files, results.notes = [*results.files, *files], notes
+                elif name == SHEETS:
                     from edgeclip.archive.sheets import write_sheets
 
                     results.files += write_sheets(folder / SHEETS, rows, about, work)

@@ -16,8 +16,10 @@ from edgeclip.labels.camtrap_package import Package
 from edgeclip.labels.locating import locate
 from edgeclip.labels.reading import ObservationLevel, ReadingOptions
 from edgeclip.labels.sample import LabelSource, LabelTable, Problem, ProblemKind, Sample
+from edgeclip.labels.text_tables import Row
 from edgeclip.labels.times import parse_time
 
+_CLASS = "class:"
 _SETUP = {"setup", "calibration", "true"}  # before 1.0 the column held true
 
 
@@ -112,7 +114,8 @@ class _Reader:
                 self._counts["setup"] += 1
                 self._setup_media.add(columns.get(row, "mediaID"))
                 continue
-            label = columns.get(row, "scientificName") or columns.get(row, "observationType")
+            kind = columns.get(row, "observationType")
+            label = columns.get(row, "scientificName") or _tagged(columns, row, kind) or kind
             if not label:
                 self._note("label", where, "neither scientificName nor observationType")
                 continue
@@ -184,6 +187,17 @@ class _Reader:
 
     def _note(self, kind: ProblemKind, where: str, what: str) -> None:
         self._problems.append(Problem(kind, where, what))
+
+
+def _tagged(columns: NamedColumns, row: Row, kind: str) -> str:
+    """Return the class that our own packages tag an animal with, else the empty text.
+
+    An animal of a class that nobody gave a scientific name would else be any animal.
+    """
+    if kind != "animal":
+        return ""
+    tags = columns.get(row, "observationTags").split("|")
+    return next((tag.removeprefix(_CLASS) for tag in tags if tag.startswith(_CLASS)), "")
 
 
 def _level_of(written: str, medium: str) -> ObservationLevel:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy.orm import Session
 
 from edgeclip.contract.detection import Detection
-from edgeclip_dashboard.config_export import ExportSettings
+from edgeclip.contract.project_words import ExportSettings
 from edgeclip_dashboard.exports.writing import Source
 from edgeclip_dashboard.messages import MediaMessage
 from edgeclip_dashboard.models import DetectionRow

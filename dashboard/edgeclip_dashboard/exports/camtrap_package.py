@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-import csv
 import json
-from collections.abc import Iterable
 from contextlib import ExitStack
 from datetime import datetime
-from typing import Any
 
-from edgeclip_dashboard.config_export import ExportSettings
-from edgeclip_dashboard.exports import camtrap_columns as columns
-from edgeclip_dashboard.exports.camtrap_rows import (
+from edgeclip.contract.camtrap_dp import (
+    DEPLOYMENTS,
+    MEDIA,
+    OBSERVATIONS,
+    Package,
+    Period,
     Row,
+    open_table,
+)
+from edgeclip.contract.project_words import ExportSettings
+from edgeclip_dashboard.exports.camtrap_rows import (
     deployment_row,
     media_rows,
     observation_rows,
-    time_text,
 )
 from edgeclip_dashboard.exports.sink import Sink
-from edgeclip_dashboard.exports.sites import Period, Sites
+from edgeclip_dashboard.exports.sites import Sites
 from edgeclip_dashboard.exports.visits import Visit
 
 
@@ -35,8 +38,9 @@ class CamtrapPackage:
 
     def __init__(self, sink: Sink, tables: ExitStack, sites: Sites, address: str | None) -> None:
         self._sink, self._sites, self._address = sink, sites, address
-        self._media = _table(sink, tables, "media", columns.MEDIA)
-        self._observations = _table(sink, tables, "observations", columns.OBSERVATIONS)
+        self._media = open_table(tables.enter_context(sink.open("media.csv")), MEDIA)
+        out = tables.enter_context(sink.open("observations.csv"))
+        self._observations = open_table(out, OBSERVATIONS)
         self._periods: dict[str, Period] = {}
         self._cameras: dict[str, str] = {}
         self._doubtful: set[str] = set()
@@ -70,11 +74,10 @@ class CamtrapPackage:
             now: Aware UTC.
         """
         with self._sink.open("deployments.csv") as out:
-            writer = csv.DictWriter(out, columns.DEPLOYMENTS, restval="", lineterminator="\n")
-            writer.writeheader()
+            writer = open_table(out, DEPLOYMENTS)
             writer.writerows(self._deployment(one) for one in sorted(self._periods))
         with self._sink.open("datapackage.json") as out:
-            described = self._described(project, settings, now)
+            described = self._package(project, settings, now).described()
             json.dump(described, out, indent=2, ensure_ascii=False)
 
     def _deployment(self, deployment_id: str) -> Row:
@@ -87,75 +90,19 @@ class CamtrapPackage:
         described = deployment_row(deployment, position, period, has_doubtful_times=is_doubtful)
         return described | {"cameraID": self._cameras[deployment_id]}
 
-    def _described(self, project: str, settings: ExportSettings, now: datetime) -> dict[str, Any]:
+    def _package(self, project: str, settings: ExportSettings, now: datetime) -> Package:
         spans = list(self._periods.values())
-        start = min((span.start for span in spans), default=now)
-        end = max((span.end for span in spans), default=now)
-        tables = ("deployments", "media", "observations")
-        return {
-            "resources": [_resource(name) for name in tables],
-            "profile": columns.PROFILE,
-            "name": f"edgeclip-{project}",
-            "created": time_text(now),
-            "title": settings.title or project,
-            "contributors": [settings.contributor(project)],
-            "sources": [{"title": "edgeclip"}],
-            **settings.licences(),
-            "project": {
-                "title": settings.title or project,
-                "samplingDesign": settings.sampling_design,
-                "captureMethod": ["activityDetection"],
-                "individualAnimals": False,
-                "observationLevel": ["event", "media"],
-            },
-            **_precision(self._sites.obscure_deg),
-            "spatial": self._spatial(),
-            "temporal": {"start": f"{start:%Y-%m-%d}", "end": f"{end:%Y-%m-%d}"},
-            "taxonomic": [
-                {"scientificName": name, "vernacularNames": {"eng": said.replace("_", " ")}}
-                for name, said in sorted(self._taxa.items())
-            ],
-        }
-
-    def _spatial(self) -> dict[str, Any]:
-        """Return the box around all deployments, as GeoJSON; a single one is a point."""
         found = [self._sites.position(one) for one in self._periods]
-        places = [place for place in found if place is not None]
-        if not places:
-            return {"type": "GeometryCollection", "geometries": []}
-        west, east = _range(place.longitude for place in places)
-        south, north = _range(place.latitude for place in places)
-        if (west, south) == (east, north):
-            return {"type": "Point", "coordinates": [west, south]}
-        ring = [[west, south], [east, south], [east, north], [west, north], [west, south]]
-        return {"type": "Polygon", "coordinates": [ring]}
-
-
-def _table(
-    sink: Sink, tables: ExitStack, name: str, header: tuple[str, ...]
-) -> csv.DictWriter[str]:
-    out = tables.enter_context(sink.open(f"{name}.csv"))
-    writer = csv.DictWriter(out, header, restval="", lineterminator="\n")
-    writer.writeheader()
-    return writer
-
-
-def _precision(grid: float | None) -> dict[str, float]:
-    return {} if grid is None else {"coordinatePrecision": grid}
-
-
-def _resource(name: str) -> dict[str, str]:
-    return {
-        "name": name,
-        "path": f"{name}.csv",
-        "profile": "tabular-data-resource",
-        "format": "csv",
-        "mediatype": "text/csv",
-        "encoding": "utf-8",
-        "schema": columns.schema_address(name),
-    }
-
-
-def _range(values: Iterable[float]) -> tuple[float, float]:
-    known = list(values)
-    return min(known), max(known)
+        return Package(
+            name=f"edgeclip-{project}",
+            project=project,
+            settings=settings,
+            created_at=now,
+            period=(
+                min((span.start for span in spans), default=now),
+                max((span.end for span in spans), default=now),
+            ),
+            places=[(place.latitude, place.longitude) for place in found if place is not None],
+            taxa=self._taxa,
+            obscure_deg=self._sites.obscure_deg,
+        )

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from datetime import datetime, timedelta, timezone
 from typing import Final
 
-from edgeclip_dashboard.exports.sites import Period, Position
+from edgeclip.contract.camtrap_dp import (
+    Period,
+    Row,
+    box_cells,
+    end_text,
+    tag_text,
+    time_text,
+    truth,
+)
+from edgeclip_dashboard.exports.sites import Position
 from edgeclip_dashboard.exports.visits import Picture, Visit
 from edgeclip_dashboard.models_field import Deployment
 
-Row = dict[str, str]
 MEDIA_FOLDER: Final = "media"
-_LEAST_SIDE: Final = 1e-6  # the standard wants boxes with some width and height
 
 
 def deployment_row(
@@ -36,10 +42,10 @@ def deployment_row(
         "longitude": f"{position.longitude:.6f}",
         "coordinateUncertainty": "" if uncertainty is None else str(max(1, math.ceil(uncertainty))),
         "deploymentStart": time_text(period.start),
-        "deploymentEnd": time_text(_up(period.end)),
+        "deploymentEnd": end_text(period.end),
         "setupBy": deployment.setup_by,
         "cameraModel": deployment.camera_model,
-        "timestampIssues": _truth(has_doubtful_times),
+        "timestampIssues": truth(has_doubtful_times),
         "habitat": deployment.habitat,
         "deploymentComments": deployment.comments,
     }
@@ -61,7 +67,7 @@ def media_rows(visit: Visit, address: str | None) -> Iterator[Row]:
             "captureMethod": "activityDetection",
             "timestamp": time_text(visit.best_at),
             "filePath": path,
-            "filePublic": _truth(not visit.shows_people),
+            "filePublic": truth(not visit.shows_people),
             "fileName": picture.name.rsplit("/", 1)[-1],
             "fileMediatype": "image/jpeg",
             "mediaComments": "" if picture.kind == "full" else f"a {picture.kind} of the frame",
@@ -76,7 +82,7 @@ def observation_rows(visit: Visit) -> Iterator[Row]:
         "deploymentID": row.deployment_id,
         "eventID": row.detection_id,
         "eventStart": time_text(visit.started_at),
-        "eventEnd": time_text(_up(visit.ended_at)),
+        "eventEnd": end_text(visit.ended_at),
         "observationLevel": "event",
         **_classification(visit),
     }
@@ -86,18 +92,13 @@ def observation_rows(visit: Visit) -> Iterator[Row]:
             "observationID": f"{row.detection_id}:{picture.sha256[:12]}",
             "mediaID": media_id(visit, picture),
             "observationLevel": "media",
-            **_box(picture),
+            **box_cells(picture.box),
         }
 
 
 def media_id(visit: Visit, picture: Picture) -> str:
     """Return an id that is unique also where two visits have the very same picture."""
     return f"{visit.row.detection_id}:{picture.sha256[:12]}"
-
-
-def time_text(when: datetime) -> str:
-    """Return a time in whole seconds, UTC, as the standard's pattern wants it."""
-    return f"{when.astimezone(timezone.utc):%Y-%m-%dT%H:%M:%SZ}"
 
 
 def _classification(visit: Visit) -> Row:
@@ -120,38 +121,12 @@ def _classification(visit: Visit) -> Row:
 def _tags(visit: Visit) -> Iterator[str]:
     row, pack = visit.row, visit.detection.pack
     if visit.judged.class_name:
-        yield f"class:{_plain(visit.judged.class_name)}"
-    yield f"pack:{_plain(pack.task)}@{_plain(pack.version)}"
-    yield f"backend:{_plain(pack.backend)}-{_plain(pack.precision)}"
+        yield f"class:{tag_text(visit.judged.class_name)}"
+    yield f"pack:{tag_text(pack.task)}@{tag_text(pack.version)}"
+    yield f"backend:{tag_text(pack.backend)}-{tag_text(pack.precision)}"
     yield f"severity:{row.severity}"
     if visit.judged.is_human and row.class_name:
         said = "" if row.probability is None else f" {row.probability:.2f}"
-        yield f"machine:{_plain(row.class_name)}{said}"
+        yield f"machine:{tag_text(row.class_name)}{said}"
     if row.clock != "trusted":
         yield f"clock:{row.clock or 'unknown'}"
-
-
-def _box(picture: Picture) -> Row:
-    box = picture.box
-    if box is None or min(box[2:]) < _LEAST_SIDE:
-        return {}
-    x, y = min(box[0], 1.0), min(box[1], 1.0)
-    sides = min(box[2], 1.0 - x), min(box[3], 1.0 - y)
-    if min(sides) < _LEAST_SIDE:
-        return {}
-    names = ("bboxX", "bboxY", "bboxWidth", "bboxHeight")
-    return {name: f"{part:.6f}" for name, part in zip(names, (x, y, *sides), strict=True)}
-
-
-def _up(when: datetime) -> datetime:
-    """Return a time in whole seconds, not before it."""
-    return when if when.microsecond == 0 else when.replace(microsecond=0) + timedelta(seconds=1)
-
-
-def _truth(value: bool) -> str:
-    return "true" if value else "false"
-
-
-def _plain(text: str) -> str:
-    """Return text without what separates tags."""
-    return text.replace("|", "/").replace(":", "-")

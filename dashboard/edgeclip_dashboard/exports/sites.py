@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
 
 from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
@@ -81,19 +80,6 @@ class Sites:
                 f"Camtrap DP needs coordinates, and {named} has none: fill them in on the page"
                 " Places"
             )
-
-
-@dataclass
-class Period:
-    """From when to when something was seen; a deployment that stood longer widens it."""
-
-    start: datetime
-    end: datetime
-
-    def widen(self, start: datetime | None, end: datetime | None) -> None:
-        """Take in another period; what is None is not known."""
-        self.start = min(self.start, start or self.start)
-        self.end = max(self.end, end or self.end)
 
 
 def deployments_in(engine: Engine, asked: DetectionFilter) -> list[str]:

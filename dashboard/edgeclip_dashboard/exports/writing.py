@@ -11,8 +11,8 @@ from typing import Final, TextIO
 
 from sqlalchemy import Engine
 
+from edgeclip.contract.project_words import ExportSettings
 from edgeclip.errors import ConfigError
-from edgeclip_dashboard.config_export import ExportSettings
 from edgeclip_dashboard.exports.camtrap_package import CamtrapPackage
 from edgeclip_dashboard.exports.camtrap_rows import MEDIA_FOLDER
 from edgeclip_dashboard.exports.csv_out import write_frames, write_visits

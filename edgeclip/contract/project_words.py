@@ -1,4 +1,7 @@
-"""Table `[export]` of dashboard.toml: what people say of the project where data are handed on."""
+"""What people say of a project where its data are handed on.
+
+Table `[export]` of dashboard.toml, and the file of `edgeclip predict --project`.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ SamplingDesign = Literal[
 
 
 class ExportSettings(Settings):
-    """Table `[export]`."""
+    """What a data package tells of a project beside its observations."""
 
     title: str = Field("", description="Of the project; its id where empty.")
     contact: str = Field("", description="Who answers for the data; the project where empty.")

@@ -1,0 +1,72 @@
+"""What a standard is told of probabilities: one class, or that nothing is sure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from edgeclip.archive.about import About
+from edgeclip.archive.records import BoxRecord, Record
+from edgeclip.contract.camtrap_dp import tag_text
+from edgeclip.contract.pack import ObservationType
+
+_DETECTED: Final[dict[str, ObservationType]] = {"person": "human", "vehicle": "vehicle"}
+
+
+@dataclass(frozen=True)
+class Said:
+    """What is said of an image, a crop or a burst.
+
+    Attributes:
+        kind: As in Camtrap DP.
+        name: The class; None where nothing is sure, or where a detector alone has spoken.
+        probability: Of what is said, in [0, 1].
+        by: Who says it.
+        tags: What else there is to say, `key:value`.
+    """
+
+    kind: ObservationType
+    name: str | None
+    probability: float
+    by: str
+    tags: tuple[str, ...] = ()
+
+
+def said_of(record: Record, about: About) -> Iterator[tuple[Said, BoxRecord | None]]:
+    """Yield what is said of an image: of each box, else of the whole frame.
+
+    Args:
+        record: With an answer.
+        about: The run.
+    """
+    pack = f"pack:{tag_text(record.pack or 'prompts alone')}"
+    for box in record.boxes:
+        kind = _DETECTED.get(box.category)
+        if kind is None:
+            yield judged(box.probabilities, about, pack), box
+        else:
+            yield Said(kind, None, box.confidence, "the detector of --boxes"), box
+    if not record.boxes:
+        yield judged(record.probabilities, about, pack), None
+
+
+def judged(probabilities: Sequence[float], about: About, *tags: str) -> Said:
+    """Return the target whose threshold is reached, else the likeliest that is no target.
+
+    A target that is likeliest, but below its threshold, is neither it nor anything else.
+
+    Args:
+        probabilities: One a class.
+        about: The run.
+        tags: Go with what is said.
+    """
+    index, probability = about.likeliest(probabilities)
+    names, by = about.manifest.class_names, f"edgeclip {about.answerer}"
+    if decision := about.decision(probabilities):
+        index = names.index(decision)
+        probability = probabilities[index]
+    elif names[index] in about.manifest.targets:
+        below = f"below threshold:{tag_text(names[index])}"
+        return Said("unknown", None, probability, by, (*tags, below))
+    return Said(about.kind(index), names[index], probability, by, tags)
