@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, timezone, tzinfo
 from typing import Final, Literal
-from zoneinfo import ZoneInfo
 
 from sqlalchemy import DateTime, Engine, func, select, type_coerce
 from sqlalchemy.orm import Session
@@ -15,6 +14,7 @@ from sqlalchemy.orm import Session
 from edgeclip_dashboard.filters import DetectionFilter
 from edgeclip_dashboard.models import DetectionRow
 from edgeclip_dashboard.models_field import Deployment
+from edgeclip_dashboard.zones import noted_zone
 
 Grouping = Literal["species", "place"]
 REST: Final = "others"
@@ -85,7 +85,7 @@ def read_activity(engine: Engine, shown: DetectionFilter, grouping: Grouping) ->
     """
     with Session(engine) as session:
         places = session.execute(select(Deployment.deployment_id, Deployment.time_zone)).all()
-        zones = {row.deployment_id: _zone(row.time_zone) for row in places}
+        zones = {row.deployment_id: noted_zone(row.time_zone) for row in places}
         return count(_sightings(session, shown, zones), zones, grouping)
 
 
@@ -142,14 +142,6 @@ def _sightings(
     for name, place, at in session.execute(query.execution_options(yield_per=_AT_ONCE)):
         there = zones.get(place) or timezone.utc
         yield Sighting(name, place, at.replace(tzinfo=timezone.utc).astimezone(there))
-
-
-def _zone(name: str) -> tzinfo | None:
-    """Return a time zone; None where none is noted, or one that is not known here."""
-    try:
-        return ZoneInfo(name) if name else None
-    except (ValueError, OSError, LookupError):
-        return None
 
 
 def _groups(names: list[str]) -> list[tuple[str, list[str]]]:

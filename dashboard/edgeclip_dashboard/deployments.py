@@ -7,6 +7,7 @@ from datetime import datetime
 from edgeclip.contract.detection import Place
 from edgeclip_dashboard.batch import Batch
 from edgeclip_dashboard.models_field import Deployment
+from edgeclip_dashboard.zones import NOT_NOTED
 
 
 def note_deployment(
@@ -35,7 +36,7 @@ def new_deployment(deployment_id: str, at: datetime) -> Deployment:
     return Deployment(
         deployment_id=deployment_id,
         name=deployment_id,
-        time_zone="UTC",
+        time_zone=NOT_NOTED,
         updated_at=at,
         **dict.fromkeys(texts, ""),
     )

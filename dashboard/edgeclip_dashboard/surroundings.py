@@ -1,14 +1,16 @@
-"""What stands around a detection: the name of its place, the battery of its device."""
+"""What stands around a detection: name and clock of its place, the battery of its device."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import tzinfo
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from edgeclip_dashboard.models_field import Deployment, HealthSample
+from edgeclip_dashboard.zones import noted_zone
 
 
 @dataclass(frozen=True)
@@ -18,15 +20,20 @@ class Surroundings:
     Attributes:
         places: The name that a person gave a deployment, by its id; only those with one.
         batteries: The newest voltage of a device, in V, by its id; only those that measure it.
+        zones: The time zone of a deployment, by its id; only where a person has noted one.
     """
 
     places: dict[str, str] = field(default_factory=dict)
     batteries: dict[str, float] = field(default_factory=dict)
+    zones: dict[str, tzinfo] = field(default_factory=dict)
 
 
 def read_surroundings(session: Session, device_ids: Iterable[str]) -> Surroundings:
-    """Return the names of all places, and the batteries of these devices."""
-    named = select(Deployment.deployment_id, Deployment.name).where(Deployment.name != "")
+    """Return the names and time zones of all places, and the batteries of these devices."""
+    places = session.execute(
+        select(Deployment.deployment_id, Deployment.name, Deployment.time_zone)
+    ).all()
+    zones = {row.deployment_id: noted_zone(row.time_zone) for row in places}
     newest = (
         select(HealthSample.device_id, func.max(HealthSample.at).label("at"))
         .where(HealthSample.device_id.in_(set(device_ids)), HealthSample.battery_v.is_not(None))
@@ -36,6 +43,7 @@ def read_surroundings(session: Session, device_ids: Iterable[str]) -> Surroundin
     is_newest = (HealthSample.device_id == newest.c.device_id) & (HealthSample.at == newest.c.at)
     measured = select(HealthSample.device_id, HealthSample.battery_v).join(newest, is_newest)
     return Surroundings(
-        places={row.deployment_id: row.name for row in session.execute(named)},
+        places={row.deployment_id: row.name for row in places if row.name},
         batteries={row.device_id: row.battery_v for row in session.execute(measured)},
+        zones={place: zone for place, zone in zones.items() if zone is not None},
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime, timezone
+from datetime import datetime, timezone, tzinfo
 
 from edgeclip_dashboard.health import LinkState
 from edgeclip_dashboard.queries import DetectionView, DeviceView
@@ -44,9 +44,16 @@ def ago(then: datetime | None, now: datetime) -> str:
 
 def utc(when: datetime | None) -> str:
     """Return a time as `2026-05-01 02:03:04 UTC`, or that it is unknown."""
+    return local(when, None)
+
+
+def local(when: datetime | None, zone: tzinfo | None) -> str:
+    """Return a time by the clock of a place, as `2026-05-01 05:03:04 EAT`; UTC without a zone."""
     if when is None:
         return "time unknown"
-    return when.astimezone(timezone.utc).strftime("%Y-%m-%d %H:%M:%S UTC")
+    there = when.astimezone(zone or timezone.utc)
+    name = there.tzname() or ""
+    return f"{there:%Y-%m-%d %H:%M:%S} {'UTC' if name[:1] in '+-' else ''}{name}"
 
 
 def clock(view: DetectionView) -> str:
@@ -85,11 +92,11 @@ def votes(view: DetectionView) -> str:
     return f"{view.votes_agreeing} of {amount(view.votes_frames, 'frame')}"
 
 
-def device_state(view: DeviceView, now: datetime) -> str:
+def device_state(view: DeviceView, now: datetime, zone: tzinfo | None = None) -> str:
     """Return a device's state and since when."""
     if view.state is None:
         return "no status yet"
-    since = f" since {utc(view.since)} ({ago(view.since, now)})" if view.since else ""
+    since = f" since {local(view.since, zone)} ({ago(view.since, now)})" if view.since else ""
     reason = f": {view.reason[:120]}" if view.reason else ""
     return f"{view.state}{since}{reason}"
 

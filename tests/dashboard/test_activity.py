@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 from dashboard.conftest import NOW
 from edgeclip.contract.detection import Detection
 from edgeclip_dashboard.activity import REST, Sighting, count, read_activity
+from edgeclip_dashboard.deployments import new_deployment
 from edgeclip_dashboard.filters import DetectionFilter
 from edgeclip_dashboard.identity import Identity
 from edgeclip_dashboard.models_field import Deployment
@@ -87,6 +88,13 @@ def test_hours_are_those_of_the_place(desk: Desk) -> None:
     local = read_activity(desk.engine, EVERY, "place")
     assert (local.in_utc, local.days) == ((), (date(2026, 5, 2),))
     assert local.series[0].by_hour[1] == 1
+
+
+def test_a_place_that_only_a_device_has_named_has_no_time_zone(desk: Desk) -> None:
+    with Session(desk.engine) as session, session.begin():
+        session.add(new_deployment("ridge", NOW))
+    desk.commit(_told(1, _at(1, 22)))
+    assert read_activity(desk.engine, EVERY, "species").in_utc == ("ridge",)
 
 
 def test_a_time_zone_that_nobody_knows_counts_as_none(desk: Desk) -> None:

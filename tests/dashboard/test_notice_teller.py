@@ -52,9 +52,20 @@ def test_a_notice_is_told_once_with_what_people_need(team: Team) -> None:
     assert states(team.desk.engine) == ["sent"]
 
 
-def _place(name: str) -> Deployment:
-    empty = dict.fromkeys(("time_zone", "camera_model", "setup_by", "habitat", "comments"), "")
-    return Deployment(deployment_id="ridge-2026", name=name, updated_at=NOON, **empty)
+def test_a_notice_tells_the_time_of_the_place(team: Team) -> None:
+    team.rule()
+    with Session(team.desk.engine) as session, session.begin():
+        session.add(_place("North ridge", "Africa/Nairobi"))
+    team.see()
+    team.later()
+    assert "2026-05-01 15:00:00 EAT" in team.server.heard[0].json()["message"]
+
+
+def _place(name: str, time_zone: str = "") -> Deployment:
+    empty = dict.fromkeys(("camera_model", "setup_by", "habitat", "comments"), "")
+    return Deployment(
+        deployment_id="ridge-2026", name=name, time_zone=time_zone, updated_at=NOON, **empty
+    )
 
 
 def test_what_a_device_calls_a_class_stays_in_one_line(team: Team) -> None:

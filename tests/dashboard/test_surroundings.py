@@ -2,10 +2,12 @@ from __future__ import annotations
 
 from datetime import timedelta
 from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
 
 from sqlalchemy.orm import Session
 
 from dashboard.conftest import NOW
+from edgeclip_dashboard.deployments import new_deployment
 from edgeclip_dashboard.models_field import Deployment, HealthSample
 from edgeclip_dashboard.surroundings import read_surroundings
 
@@ -18,9 +20,11 @@ def _sample(device_id: str, minutes: int, battery_v: float | None) -> HealthSamp
     return HealthSample(device_id=device_id, at=at, battery_v=battery_v, payload="{}")
 
 
-def _place(deployment_id: str, name: str) -> Deployment:
-    empty = dict.fromkeys(("time_zone", "camera_model", "setup_by", "habitat", "comments"), "")
-    return Deployment(deployment_id=deployment_id, name=name, updated_at=NOW, **empty)
+def _place(deployment_id: str, name: str, time_zone: str = "") -> Deployment:
+    empty = dict.fromkeys(("camera_model", "setup_by", "habitat", "comments"), "")
+    return Deployment(
+        deployment_id=deployment_id, name=name, time_zone=time_zone, updated_at=NOW, **empty
+    )
 
 
 def test_the_newest_battery_that_was_measured_counts(desk: Desk) -> None:
@@ -36,3 +40,11 @@ def test_a_place_has_the_name_that_a_person_gave_it(desk: Desk) -> None:
         session.add_all([_place("ridge", "North ridge"), _place("gorge", "")])
     with Session(desk.engine) as session:
         assert read_surroundings(session, []).places == {"ridge": "North ridge"}
+
+
+def test_a_place_has_a_clock_where_a_person_has_noted_one(desk: Desk) -> None:
+    with Session(desk.engine) as session, session.begin():
+        session.add_all([_place("ridge", "", "Africa/Nairobi"), new_deployment("gorge", NOW)])
+        session.add_all([_place("crater", "", "Mars/Olympus"), _place("delta", "")])
+    with Session(desk.engine) as session:
+        assert read_surroundings(session, []).zones == {"ridge": ZoneInfo("Africa/Nairobi")}

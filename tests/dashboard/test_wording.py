@@ -3,6 +3,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -48,6 +49,18 @@ def test_an_unknown_time_is_said_to_be_unknown() -> None:
 
 def test_a_time_is_told_in_utc() -> None:
     assert wording.utc(AT) == "2026-05-01 02:03:04 UTC"
+
+
+@pytest.mark.parametrize(
+    ("zone", "expected"),
+    [
+        pytest.param("Africa/Nairobi", "2026-05-01 05:03:04 EAT", id="a zone with a name"),
+        pytest.param("America/Manaus", "2026-04-30 22:03:04 UTC-04", id="a zone without one"),
+        pytest.param("Asia/Kathmandu", "2026-05-01 07:48:04 UTC+0545", id="of quarters"),
+    ],
+)
+def test_a_time_is_told_by_the_clock_of_its_place(zone: str, expected: str) -> None:
+    assert wording.local(AT, ZoneInfo(zone)) == expected
 
 
 def test_a_failure_is_called_one_and_never_blank(desk: Desk) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, tzinfo
 from typing import Final, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -17,6 +17,7 @@ from edgeclip.contract.reports import Info
 from edgeclip_dashboard.ledger import Gap, Ledger
 from edgeclip_dashboard.models import Device
 from edgeclip_dashboard.models_field import Deployment, DeviceAlarm, LogEntry
+from edgeclip_dashboard.zones import noted_zone
 
 _MOST_ENDED: Final = 30
 _MOST_ENTRIES: Final = 200
@@ -60,6 +61,7 @@ class DeviceReport:
     """A device as it last described itself.
 
     Attributes:
+        zone: The time zone of its place; None where nobody has noted one.
         alarms: Those that stand, the newest first.
         gaps: Rows of its outbox that are missing here.
     """
@@ -72,6 +74,7 @@ class DeviceReport:
     is_armed: bool | None
     deployment_id: str | None
     place: str | None
+    zone: tzinfo | None
     camera_id: str | None
     last_detection_at: datetime | None
     info: Info | None
@@ -130,8 +133,10 @@ def read_past(session: Session, device_id: str) -> Past:
 def _reports(session: Session, ledger: Ledger, rows: Iterable[Device]) -> list[DeviceReport]:
     rows = list(rows)
     alarms, gaps = _standing(session, rows), _gaps(ledger)
-    query = select(Deployment.deployment_id, Deployment.name)
-    places = {row.deployment_id: row.name for row in session.execute(query)}
+    query = select(Deployment.deployment_id, Deployment.name, Deployment.time_zone)
+    found = session.execute(query).all()
+    places = {row.deployment_id: row.name for row in found}
+    zones = {row.deployment_id: noted_zone(row.time_zone) for row in found}
     return [
         DeviceReport(
             device_id=row.device_id,
@@ -142,6 +147,7 @@ def _reports(session: Session, ledger: Ledger, rows: Iterable[Device]) -> list[D
             is_armed=row.is_armed,
             deployment_id=row.deployment_id,
             place=places.get(row.deployment_id or ""),
+            zone=zones.get(row.deployment_id or ""),
             camera_id=row.camera_id,
             last_detection_at=row.last_detection_at,
             info=_read(Info, row.info),

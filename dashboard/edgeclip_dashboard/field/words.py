@@ -15,10 +15,11 @@ def state(report: DeviceReport, now: datetime) -> str:
     """Return a device's state, since when, and when it wakes."""
     if report.state is None:
         return "no status yet"
-    since = f" since {wording.utc(report.since)} ({wording.ago(report.since, now)})"
+    since = f" since {wording.local(report.since, report.zone)} ({wording.ago(report.since, now)})"
     said = report.state + (since if report.since else "")
     if report.state == "sleeping":
-        wakes = wording.utc(report.next_wake_at) if report.next_wake_at else "when it is triggered"
+        at = report.next_wake_at
+        wakes = wording.local(at, report.zone) if at else "when it is triggered"
         said += f", wakes {wakes}"
     return said + (f": {report.reason[:120]}" if report.reason else "")
 
@@ -63,7 +64,7 @@ def runs(report: DeviceReport) -> Facts:
         ("machine", " ".join(part for part in (info.module, info.machine) if part)),
         ("system", f"L4T {info.l4t}" if info.l4t else ""),
         ("libraries", ", ".join(f"{name} {said}" for name, said in info.libraries.items())),
-        ("started", wording.utc(info.started_at) if info.started_at else ""),
+        ("started", wording.local(info.started_at, report.zone) if info.started_at else ""),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, tzinfo
 from typing import Final
 
 from sqlalchemy import Engine, select
@@ -30,6 +30,7 @@ from edgeclip_dashboard.notices.states import (
     WATCHED,
     WITHDRAWN,
 )
+from edgeclip_dashboard.zones import noted_zone
 
 _LEASE: Final = timedelta(minutes=5)
 _MOST_AT_ONCE: Final = 500
@@ -37,7 +38,11 @@ _MOST_AT_ONCE: Final = 500
 
 @dataclass(frozen=True)
 class Told:
-    """A detection as people are told of it; names are as the device gave them."""
+    """A detection as people are told of it; names are as the device gave them.
+
+    Attributes:
+        zone: The time zone of its place; None where nobody has noted one.
+    """
 
     detection_id: str
     what: str
@@ -47,6 +52,7 @@ class Told:
     place: str
     device: str
     occurred_at: datetime
+    zone: tzinfo | None
     votes: tuple[int, int] | None
 
 
@@ -165,6 +171,7 @@ def told_of(session: Session, row: DetectionRow) -> Told:
         place=place.name if place and place.name else row.deployment_id,
         device=f"{row.deployment_id}, camera {row.camera_id}, device {row.device_id}",
         occurred_at=row.occurred_at,
+        zone=noted_zone(place.time_zone) if place else None,
         votes=votes,
     )
 

@@ -10,7 +10,7 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from edgeclip_dashboard.notices.claims import Claimed, Told
-from edgeclip_dashboard.wording import amount, percent
+from edgeclip_dashboard.wording import amount, local, percent
 
 _MOST_LINES: Final = 20
 
@@ -101,5 +101,4 @@ def _facts(told: Told) -> str:
 
 
 def _when(told: Told, zone: str) -> str:
-    local = told.occurred_at.astimezone(ZoneInfo(zone))
-    return f"{local:%Y-%m-%d %H:%M:%S} {zone}"
+    return local(told.occurred_at, told.zone or ZoneInfo(zone))

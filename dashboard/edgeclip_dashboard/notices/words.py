@@ -17,7 +17,7 @@ from edgeclip_dashboard.notices.states import (
     WATCHED,
     WITHDRAWN,
 )
-from edgeclip_dashboard.wording import amount, percent, utc
+from edgeclip_dashboard.wording import amount, local, percent
 
 STATES = {
     WAITING: "to be told",
@@ -61,14 +61,15 @@ def whom_it_tells(rule: RuleForm) -> list[tuple[str, str]]:
 
 
 def where_it_stands(notice: NoticeView) -> str:
-    """Return where a notice stands, and since when."""
+    """Return where a notice stands, and since when by the clock of the detection's place."""
+    zone = notice.told.zone if notice.told else None
     said = STATES.get(notice.state, notice.state)
     if notice.acknowledged_at is not None:
         who = notice.acknowledged_by or "somebody"
-        seen = f"acknowledged by {who}, {utc(notice.acknowledged_at)}"
+        seen = f"acknowledged by {who}, {local(notice.acknowledged_at, zone)}"
         return seen if notice.state == ACKNOWLEDGED else f"{said}; {seen}"
     if notice.state == QUIET:
-        return f"held back until {utc(notice.next_try_at)}"
+        return f"held back until {local(notice.next_try_at, zone)}"
     if notice.escalated_at is not None:
-        return f"{said}, {utc(notice.escalated_at)}"
-    return f"{said}, {utc(notice.sent_at)}" if notice.sent_at is not None else said
+        return f"{said}, {local(notice.escalated_at, zone)}"
+    return f"{said}, {local(notice.sent_at, zone)}" if notice.sent_at is not None else said

@@ -128,7 +128,7 @@ def _summary(counted: Activity) -> str:
     if not counted.in_utc:
         return f"{span}, by the clock of each place."
     places = ", ".join(counted.in_utc[:3]) + (", .." if len(counted.in_utc) > 3 else "")
-    return f"{span}. Hours are UTC where no time zone is noted at the deployment: {places}."
+    return f"{span}. Hours are UTC where the page Places has no time zone: {places}."
 
 
 def _build_numbers(counted: Activity, names: list[str]) -> None:

@@ -43,7 +43,8 @@ class DetectionCard:
     def show(self, view: DetectionView, now: datetime, look: Look) -> None:
         """Show a revision; what has not changed is left alone."""
         place = wording.place(view, look.surroundings.places)
-        shown = (view, look.layers, place, look.battery(view))
+        zone = look.surroundings.zones.get(view.deployment_id)
+        shown = (view, look.layers, place, zone, look.battery(view))
         if shown == self._shown:
             self.tick(now)
             return
@@ -87,9 +88,11 @@ class DetectionCard:
             ui.label(view.scientific_name).classes("scientific")
         ui.label(wording.place(view, look.surroundings.places)).classes("place")
         with ui.element("div").classes("when"):
-            ui.label(wording.utc(view.occurred_at))
+            zone = look.surroundings.zones.get(view.deployment_id)
+            ui.label(wording.local(view.occurred_at, zone))
             self._ago = ui.label("").classes("ago")
-        facts = (wording.votes(view), view.pack, look.battery(view))
+        pack = view.pack.partition(" on ")[0]  # what it ran on stands on the detection's page
+        facts = (wording.votes(view), pack, look.battery(view))
         ui.label(" · ".join(fact for fact in facts if fact)).classes("votes")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import datetime, timezone, tzinfo
 from typing import Any, Final
 
 from nicegui import ui
@@ -79,13 +79,13 @@ class CommandPanel:
                     PackPanel(context, identity, device_id, self.ask, self.confirmed)
             self._list = ui.element("div").classes("asked")
 
-    def show(self, asked: tuple[AskedView, ...]) -> None:
-        """Show what was asked, and what was said."""
+    def show(self, asked: tuple[AskedView, ...], zone: tzinfo | None) -> None:
+        """Show what was asked, and what was said, by the clock of a zone."""
         now = datetime.now(timezone.utc)
         self._list.clear()
         with self._list:
             for view in asked:
-                _build_asked(view, now)
+                _build_asked(view, now, zone)
 
     async def ask(self, name: CommandName, args: Args) -> None:
         """Ask something; what is wrong with that is told at once."""
@@ -153,18 +153,18 @@ def _action(
     button.classes(classes).props("no-caps flat")
 
 
-def _build_asked(view: AskedView, now: datetime) -> None:
+def _build_asked(view: AskedView, now: datetime, zone: tzinfo | None) -> None:
     with ui.element("article").classes(f"asked-one {view.state}"):
         with ui.element("div").classes("asked-head"):
             ui.label(view.name.replace("_", " ")).classes("asked-name")
             ui.label(view.said(now)).classes("badge asked-state")
-            ui.label(f"{view.account_name}, {wording.utc(view.issued_at)}").classes("quiet")
+            ui.label(f"{view.account_name}, {wording.local(view.issued_at, zone)}").classes("quiet")
         if view.details():
             ui.label(view.details()).classes("asked-details")
         if jpeg := view.snapshot():
             image = ui.element("img").classes("asked-snapshot")
             image.props["src"] = f"data:image/jpeg;base64,{jpeg}"
-            image.props["alt"] = f"Snapshot of {wording.utc(view.replied_at)}"
+            image.props["alt"] = f"Snapshot of {wording.local(view.replied_at, zone)}"
         if lines := view.lines():
             with ui.expansion(f"{len(lines)} lines").classes("asked-lines"):
                 ui.label("\n".join(lines)).classes("log-lines")

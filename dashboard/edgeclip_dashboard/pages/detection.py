@@ -106,6 +106,7 @@ class DetectionPage:
     def _render(self) -> None:
         history = self._history
         view, places = history.view, history.around.places
+        zone = history.around.zones.get(view.deployment_id)
         for part in (
             self._picture, self._media, self._facts, self._verdicts, self._place, self._revisions,
         ):  # fmt: skip
@@ -118,11 +119,11 @@ class DetectionPage:
             with self._facts:
                 _build_facts(history)
             with self._verdicts:
-                verdicts_table(history.verdicts)
+                verdicts_table(history.verdicts, zone)
             with self._place:
                 build_place(history.position, history.others)
             with self._revisions:
-                revisions_table(history.revisions)
+                revisions_table(history.revisions, zone)
 
 
 def _build_media(history: DetectionHistory) -> None:
@@ -141,6 +142,7 @@ def _build_media(history: DetectionHistory) -> None:
 
 def _build_facts(history: DetectionHistory) -> None:
     view, around = history.view, history.around
+    zone = around.zones.get(view.deployment_id)
     with ui.element("div").classes("badges"):
         build_badges(view)
     with ui.element("div").classes("headline"):
@@ -154,11 +156,11 @@ def _build_facts(history: DetectionHistory) -> None:
             ("frames", wording.votes(view)),
             ("place", around.places.get(view.deployment_id, view.deployment_id)),
             ("camera", view.camera_id),
-            ("seen best", wording.utc(view.occurred_at)),
+            ("seen best", wording.local(view.occurred_at, zone)),
             ("clock", wording.clock(view)),
-            ("began", wording.utc(view.started_at)),
-            ("ended", wording.utc(view.ended_at) if view.ended_at else ""),
-            ("arrived", wording.utc(view.first_received_at)),
+            ("began", wording.local(view.started_at, zone)),
+            ("ended", wording.local(view.ended_at, zone) if view.ended_at else ""),
+            ("arrived", wording.local(view.first_received_at, zone)),
             ("light", view.light or ""),
             ("pack", view.pack),
             ("battery", battery),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import tzinfo
 
 from nicegui import ui
 
@@ -12,8 +13,8 @@ from edgeclip_dashboard.pages import parts
 from edgeclip_dashboard.verdicts import GivenVerdict
 
 
-def verdicts_table(verdicts: Sequence[GivenVerdict]) -> None:
-    """Build the history of verdicts, the newest first: it counts."""
+def verdicts_table(verdicts: Sequence[GivenVerdict], zone: tzinfo | None) -> None:
+    """Build the history of verdicts, by the clock of a zone; the newest, which counts, first."""
     parts.heading("Verdicts")
     if not verdicts:
         ui.label("Nobody has said anything yet.").classes("quiet")
@@ -23,7 +24,7 @@ def verdicts_table(verdicts: Sequence[GivenVerdict]) -> None:
         (
             f"is {wording.spaced(given.class_name)}" if given.class_name else given.word,
             given.account_name,
-            wording.utc(given.at),
+            wording.local(given.at, zone),
             str(given.rev),
             *((given.note,) if has_notes else ()),
         )
@@ -33,19 +34,21 @@ def verdicts_table(verdicts: Sequence[GivenVerdict]) -> None:
     parts.table(titles, rows, "Verdicts, the newest first")
 
 
-def revisions_table(revisions: Sequence[RevisionView]) -> None:
-    """Build all revisions, the newest first."""
+def revisions_table(revisions: Sequence[RevisionView], zone: tzinfo | None) -> None:
+    """Build all revisions, by the clock of a zone, the newest first."""
     parts.heading("Revisions")
     titles = (
         "rev", "received", "phase", "kind", "class", "probability", "margin", "frames",
         "others", "latency",
     )  # fmt: skip
-    parts.table(titles, [_row(revision) for revision in revisions], "Revisions, the newest first")
+    parts.table(
+        titles, [_row(revision, zone) for revision in revisions], "Revisions, the newest first"
+    )
 
 
-def _row(revision: RevisionView) -> tuple[str, ...]:
+def _row(revision: RevisionView, zone: tzinfo | None) -> tuple[str, ...]:
     told = revision.detection
-    start = (str(revision.rev), wording.utc(revision.received_at))
+    start = (str(revision.rev), wording.local(revision.received_at, zone))
     if told is None:
         return (*start, "cannot be read by this version", *[""] * 7)
     others = [(name, p) for name, p in told.top if name != told.class_name]

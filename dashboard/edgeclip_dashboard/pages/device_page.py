@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta, timezone, tzinfo
 from typing import Final
 
 from fastapi import HTTPException, Request
@@ -110,14 +110,16 @@ class DevicePage:
         self._head.clear()
         with self._head:
             _build_head(read.report, now)
-        if self._has_changed("alarms", read.report.alarms):
+        if self._has_changed("alarms", (read.report.alarms, read.report.zone)):
             self._alarms.clear()
             with self._alarms:
                 for alarm in read.report.alarms:
-                    _build_alarm(alarm, now)
-        if self._commands is not None and self._has_changed("asked", read.asked):
-            self._commands.show(read.asked)
-        if self._has_changed("facts", (read.report.info, read.report.health, read.report.gaps)):
+                    _build_alarm(alarm, now, read.report.zone)
+        if self._commands is not None and self._has_changed(
+            "asked", (read.asked, read.report.zone)
+        ):
+            self._commands.show(read.asked, read.report.zone)
+        if self._has_changed("facts", _facts_of(read.report)):
             self._facts.clear()
             with self._facts:
                 _build_facts(read.report)
@@ -125,10 +127,10 @@ class DevicePage:
             self._charts.clear()
             with self._charts:
                 build_charts(read.history, _SPANS[self._span_days])
-        if self._has_changed("past", read.past):
+        if self._has_changed("past", (read.past, read.report.zone)):
             self._past.clear()
             with self._past:
-                _build_past(read.past)
+                _build_past(read.past, read.report.zone)
 
     def _has_changed(self, part: str, value: object) -> bool:
         if part in self._shown and self._shown[part] == value:
@@ -152,14 +154,19 @@ def _build_head(report: DeviceReport, now: datetime) -> None:
             ui.label(f"last detection {wording.ago(report.last_detection_at, now)}")
 
 
-def _build_alarm(alarm: AlarmView, now: datetime) -> None:
+def _build_alarm(alarm: AlarmView, now: datetime, zone: tzinfo | None) -> None:
     with ui.element("article").classes("alarm panel").props("role=alert"):
         with ui.element("div").classes("alarm-head"):
             ui.icon("warning", size="1.3rem").props("aria-hidden=true")
             parts.heading(alarm.code.replace("_", " "))
-            ui.label(f"since {wording.utc(alarm.began_at)} ({wording.ago(alarm.began_at, now)})")
+            since = wording.local(alarm.began_at, zone)
+            ui.label(f"since {since} ({wording.ago(alarm.began_at, now)})")
         ui.label(alarm.detail)
         ui.label(advice(alarm.code)).classes("advice")
+
+
+def _facts_of(report: DeviceReport) -> tuple[object, ...]:
+    return report.info, report.health, report.gaps, report.zone
 
 
 def _build_facts(report: DeviceReport) -> None:
@@ -183,15 +190,15 @@ def _gaps(report: DeviceReport) -> words.Facts:
     return pairs + ([("and", f"{more} more gaps")] if more > 0 else [])
 
 
-def _build_past(past: Past) -> None:
+def _build_past(past: Past, zone: tzinfo | None) -> None:
     if past.ended:
         with ui.element("article").classes("panel"):
             parts.heading("Alarms that are over")
             rows = [
                 (
                     alarm.code.replace("_", " "),
-                    wording.utc(alarm.began_at),
-                    wording.utc(alarm.over_at),
+                    wording.local(alarm.began_at, zone),
+                    wording.local(alarm.over_at, zone),
                     alarm.detail,
                 )
                 for alarm in past.ended
@@ -202,6 +209,8 @@ def _build_past(past: Past) -> None:
         if not past.entries:
             ui.label("No entries yet; they come in groups.").classes("quiet")
             return
-        entries = [(wording.utc(entry.at), entry.kind, entry.text) for entry in past.entries]
+        entries = [
+            (wording.local(entry.at, zone), entry.kind, entry.text) for entry in past.entries
+        ]
         with ui.element("div").classes("scrolled"):
             parts.table(("when", "kind", "what"), entries, "Log book, the newest first")

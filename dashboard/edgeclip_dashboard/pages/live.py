@@ -152,7 +152,7 @@ class LivePage:
             self._show_cards(now)
             self._show_older()
             if picture is not None:
-                self._devices.show(picture.devices, now)
+                self._devices.show(picture.devices, picture.surroundings, now)
                 self._show_counts(picture)
 
     def _on_filter(self, shown: DetectionFilter) -> None:

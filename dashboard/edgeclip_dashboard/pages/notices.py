@@ -146,5 +146,6 @@ def _title(notice: NoticeView) -> str:
 
 
 def _facts(notice: NoticeView) -> list[tuple[str, str]]:
-    seen = [("seen", wording.utc(notice.told.occurred_at))] if notice.told else []
+    told = notice.told
+    seen = [("seen", wording.local(told.occurred_at, told.zone))] if told else []
     return [*seen, ("rule", notice.rule_name), ("stands", where_it_stands(notice))]

@@ -1,0 +1,20 @@
+"""The clock of a place: its time zone, where a person has noted one."""
+
+from __future__ import annotations
+
+from datetime import tzinfo
+from typing import Final
+from zoneinfo import ZoneInfo
+
+NOT_NOTED: Final = "UTC"
+"""The time zone of a deployment that nobody has written one for."""
+
+
+def noted_zone(name: str) -> tzinfo | None:
+    """Return a deployment's time zone; None where none is noted, or one that is unknown here."""
+    if name in ("", NOT_NOTED):
+        return None
+    try:
+        return ZoneInfo(name)
+    except (ValueError, OSError, LookupError):
+        return None
