@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -74,6 +75,7 @@ class Receiver:
         self._on_change = on_change
         self._book = ReceiptBook(dashboard_id)
         self._batch: list[Delivery] = []
+        self._one_by_one: deque[Delivery] = deque()  # of a batch in which something was wrong
         self._sent_at = 0.0  # monotonic seconds of the last receipts
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="receiver", daemon=True)
@@ -98,9 +100,9 @@ class Receiver:
                 self._on_change()
                 self._stopping.wait(_RETRY_S)
             except Exception:  # the thread's one supervised boundary
-                log.exception("receiving failed; it goes on with the next messages")
+                log.exception("receiving failed; it goes on with one message after the other")
                 self._parts.health.restarts += 1
-                self._batch = []  # not acknowledged: the devices send them again
+                self._set_aside()
                 self._stopping.wait(_RETRY_S)
 
     def step(self) -> None:
@@ -109,13 +111,29 @@ class Receiver:
         Raises:
             StoreError: The batch is kept and tried again by the next step.
         """
-        if not self._batch:
+        if not self._batch and self._one_by_one:
+            self._batch = [self._one_by_one.popleft()]
+        elif not self._batch:
             wait_s = self._until_receipts_s() if self._book else 0.5
             self._batch = self._parts.inbox.take(_MOST_AT_ONCE, wait_s=wait_s)
         if self._batch:
             self._store_batch()
         if self._book and self._until_receipts_s() <= 0:
             self._send_receipts()
+
+    def _set_aside(self) -> None:
+        """After a fault of ours, find the message that it comes of, and give up that one alone.
+
+        The broker is told that it came, or it would deliver nothing more once so many wait; its
+        device is told nothing, and keeps it.
+        """
+        batch, self._batch = self._batch, []
+        if len(batch) > 1:
+            self._one_by_one.extend(batch)
+            return
+        for delivery in batch:
+            log.error("a message on %s is left to its device", delivery.topic)
+            delivery.acknowledge()
 
     def _store_batch(self) -> None:
         messages = [

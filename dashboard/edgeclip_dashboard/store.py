@@ -8,7 +8,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from sqlalchemy import Engine
-from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import (
+    DataError,
+    DBAPIError,
+    IntegrityError,
+    SQLAlchemyError,
+    StatementError,
+)
 from sqlalchemy.orm import Session
 
 from edgeclip.errors import StoreError
@@ -92,7 +98,8 @@ class Store:
     def commit(self, messages: Sequence[Incoming], at: datetime) -> Committed:
         """Store a batch in one transaction and return what is now safe on disk.
 
-        A message that the database cannot hold is kept raw, and spoils none of the others.
+        A message that the database cannot hold is kept raw, and spoils none of the others. A
+        fault of the database itself is no message's: a device deletes what is refused.
 
         Raises:
             StoreError: The database or the media folder cannot be written; nothing was stored and
@@ -100,9 +107,11 @@ class Store:
         """
         try:
             return self._commit_in_turn(messages, at)
-        except (OperationalError, OSError) as error:
-            raise StoreError(f"cannot store: {error}: check disk space and permissions") from error
-        except (SQLAlchemyError, ValueError, OverflowError) as error:
+        except (SQLAlchemyError, OverflowError, UnicodeError, OSError) as error:
+            if not _is_of_a_message(error):
+                raise StoreError(
+                    f"cannot store: {error}: check disk space, permissions and the database"
+                ) from error
             if len(messages) == 1:
                 log.warning("a message cannot be stored and is kept raw: %s", error)
                 return self._commit([_as_malformed(messages[0], error)], at)
@@ -175,6 +184,13 @@ class Store:
                 committed.refused.append(((message.device_id, epoch), seq, message.reason))
         else:
             _store_of_field(batch, message, at)
+
+
+def _is_of_a_message(error: Exception) -> bool:
+    """Say whether an error is of what a message holds, and not of how the store is."""
+    if isinstance(error, DBAPIError):
+        return isinstance(error, DataError | IntegrityError)
+    return isinstance(error, StatementError | OverflowError | UnicodeError)
 
 
 def _rows(committed: Committed) -> list[Row]:

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import itertools
+import sqlite3
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,9 +11,12 @@ import pytest
 from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
+from dashboard.conftest import NOW
 from edgeclip.contract.detection import Detection
 from edgeclip.errors import StoreError
+from edgeclip_dashboard.database import database_url, open_database
 from edgeclip_dashboard.ledger import Ledger
+from edgeclip_dashboard.media_files import MediaFiles
 from edgeclip_dashboard.messages import DetectionMessage, MalformedMessage, MediaMessage
 from edgeclip_dashboard.models import Malformed, Media, Revision
 from edgeclip_dashboard.store import Store
@@ -215,6 +220,28 @@ def test_a_store_that_cannot_be_written_says_so_and_stores_nothing(desk: Desk) -
     with pytest.raises(StoreError, match="check disk space"):
         desk.commit(sample())
     assert desk.picture().counts.detections == 0
+
+
+def test_a_damaged_database_refuses_no_detection_since_its_device_would_delete_it(
+    tmp_path: Path,
+) -> None:
+    database = tmp_path / "d.sqlite"
+    with open_database(database_url(str(database)), project="demo"):
+        pass
+    with contextlib.closing(sqlite3.connect(database)) as opened:
+        opened.execute("PRAGMA journal_mode=DELETE")
+        [page] = opened.execute(
+            "SELECT rootpage FROM sqlite_master WHERE name='revisions'"
+        ).fetchone()
+        [size] = opened.execute("PRAGMA page_size").fetchone()
+    with database.open("r+b") as file:
+        file.seek((page - 1) * size)
+        file.write(b"\xff" * size)
+    detection = sample(seq=1)
+    with open_database(database_url(str(database)), project="demo") as engine:
+        store = Store(engine, MediaFiles(tmp_path / "media", most_bytes=1_000_000))
+        with pytest.raises(StoreError, match="and the database"):
+            store.commit([DetectionMessage(detection, detection.to_json())], NOW)
 
 
 def test_a_media_folder_that_is_gone_says_so(desk: Desk, tmp_path: Path) -> None:
