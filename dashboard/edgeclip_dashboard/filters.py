@@ -71,7 +71,7 @@ class DetectionFilter(BaseModel):
         if not self.class_names:
             return []
         said = row.verdict_class.in_(self.class_names)
-        unsaid = row.verdict.is_(None) | (row.verdict == "right")
+        unsaid = row.verdict.is_(None) | ((row.verdict == "right") & row.verdict_class.is_(None))
         return [or_(said, row.class_name.in_(self.class_names) & unsaid)]
 
     def _light(self) -> list[ColumnElement[bool]]:

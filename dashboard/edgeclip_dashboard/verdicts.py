@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Literal, get_args
 
+from pydantic import ValidationError
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from edgeclip.contract.detection import Detection
 from edgeclip.errors import DashboardError
 from edgeclip_dashboard.identity import Identity
-from edgeclip_dashboard.models import DetectionRow
+from edgeclip_dashboard.models import DetectionRow, Revision
 from edgeclip_dashboard.models_people import Verdict
 
 Word = Literal["right", "wrong", "other"]
@@ -38,7 +40,7 @@ class Said:
 
 @dataclass(frozen=True)
 class GivenVerdict:
-    """A verdict as it stands in the history."""
+    """A verdict as it stands in the history; of `right`, the class is what the person saw."""
 
     rev: int
     word: str
@@ -48,10 +50,22 @@ class GivenVerdict:
     at: datetime
 
 
+class OutdatedError(DashboardError):
+    """The device says something else by now than what the person saw."""
+
+
 def give_verdict(
-    session: Session, identity: Identity, detection_id: str, said: Said, at: datetime
+    session: Session,
+    identity: Identity,
+    detection_id: str,
+    said: Said,
+    at: datetime,
+    *,
+    seen_rev: int | None = None,
 ) -> None:
     """Add a verdict and let the detection show it; an earlier one stays in the history.
+
+    `right` keeps the class that was seen: no later revision makes it the word for another one.
 
     Args:
         session: In a transaction, which the caller commits.
@@ -59,8 +73,10 @@ def give_verdict(
         detection_id: Of what.
         said: The verdict.
         at: Now, aware UTC.
+        seen_rev: The revision that the person saw; None for the newest.
 
     Raises:
+        OutdatedError: The device has named another class since, and the verdict is of the old one.
         DashboardError: The person may not, the detection is not stored or is a failure, or `other`
             comes without a species.
     """
@@ -71,10 +87,12 @@ def give_verdict(
         raise DashboardError(f"detection {detection_id} is not stored: is the address whole?")
     if row.failure is not None:
         raise DashboardError("the device could not classify here: there is nothing to judge")
-    row.verdict, row.verdict_class = said.word, _species(said)
+    if said.word != "other":
+        _require_same_class(session, row, seen_rev)
+    row.verdict, row.verdict_class = said.word, _species(said, row.class_name)
     verdict = Verdict(
         detection_id=detection_id,
-        rev=row.rev,
+        rev=row.rev if seen_rev is None else seen_rev,
         verdict=said.word,
         class_name=row.verdict_class,
         note=_plain(said.note, MOST_NOTE),
@@ -102,9 +120,24 @@ def class_from(text: str, known: Iterable[str] = ()) -> str:
     return next((name for name in known if "_".join(name.lower().split()) == written), written)
 
 
-def _species(said: Said) -> str | None:
+def _require_same_class(session: Session, row: DetectionRow, seen_rev: int | None) -> None:
+    if seen_rev is None or seen_rev == row.rev:
+        return
+    revision = session.get(Revision, (row.detection_id, seen_rev))
+    try:
+        seen = None if revision is None else Detection.model_validate_json(revision.payload)
+    except ValidationError:
+        seen = None
+    if seen is None or seen.class_name != row.class_name:
+        raise OutdatedError(
+            f"the device says {row.class_name or row.observation_type} by now: look again"
+        )
+
+
+def _species(said: Said, told: str | None) -> str | None:
+    """Return the class that a verdict names; `told` is the device's."""
     if said.word != "other":
-        return None
+        return told if said.word == "right" else None
     name = _plain(said.class_name or "", MOST_NAME)
     if not name:
         raise DashboardError("another species needs its name: which one is it?")

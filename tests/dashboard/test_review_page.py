@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -95,8 +97,8 @@ def test_all_is_reviewed_by_keyboard_the_doubtful_first(
     browser.press("r")
     eventually(lambda: "Nothing is left" in browser.text(".facts"), what="all is reviewed")
     assert _verdicts(dashboard) == {
-        "leopard 0.61": ("right", None), "bush_pig 0.55": ("other", "civet"),
-        "leopard 0.97": ("wrong", None), "civet 0.95": ("right", None),
+        "leopard 0.61": ("right", "leopard"), "bush_pig 0.55": ("other", "civet"),
+        "leopard 0.97": ("wrong", None), "civet 0.95": ("right", "civet"),
     }  # fmt: skip
     assert browser.console() == []
 
@@ -111,6 +113,38 @@ def test_what_is_skipped_is_not_judged_and_the_filter_narrows(
     browser.press("n")
     _wait_for(browser, "leopard", "61 %")
     assert set(_verdicts(dashboard).values()) == {(None, None)}
+
+
+def test_who_judges_what_the_device_says_no_more_is_shown_what_it_says_now(
+    browser: Browser, dashboard: Dashboard, device: FieldDevice
+) -> None:
+    _open(browser, dashboard, "/review")
+    _wait_for(browser, "leopard", "61 %")
+    [row] = [row for row in dashboard.detections() if row["probability"] == 0.61]
+    changed = {"class_name": "boar", "probability": 0.62, "rev": 1, "seq": 5}
+    device.send(device.sample(detection_id=row["detection_id"], **changed))
+    eventually(lambda: "boar 0.62" in _verdicts(dashboard), what="the revision is stored")
+    browser.press("r")
+    _wait_for(browser, "boar", "62 %")
+    assert "by now: look again" in browser.text(".q-notification")
+    assert _verdicts(dashboard)["boar 0.62"] == (None, None)
+    browser.press("r")
+    eventually(lambda: _verdicts(dashboard)["boar 0.62"] == ("right", "boar"), what="it is judged")
+
+
+def test_a_verdict_that_cannot_be_stored_says_so(browser: Browser, dashboard: Dashboard) -> None:
+    _open(browser, dashboard, "/review")
+    _wait_for(browser, "leopard", "61 %")
+    with contextlib.closing(sqlite3.connect(dashboard.folder / "detections.sqlite")) as database:
+        database.execute("ALTER TABLE verdicts RENAME TO away")
+        browser.press("r")
+        eventually(
+            lambda: "It could not be stored: try again" in browser.text("body"), what="it is told"
+        )
+        database.execute("ALTER TABLE away RENAME TO verdicts")
+    assert browser.text(".species") == "leopard"
+    browser.press("r")
+    _wait_for(browser, "bush pig", "55 %")
 
 
 def test_on_a_phone_it_is_judged_by_touch(browser: Browser, dashboard: Dashboard) -> None:

@@ -123,15 +123,17 @@ def judge(row: DetectionRow, verdict: Verdict | None, classes: Classes) -> Judge
 
 def _name(row: DetectionRow, verdict: Verdict | None) -> str | None:
     """Return the class that counts; `wrong` says that nothing of the kind is there."""
-    if verdict is None or verdict.verdict == "right":
+    if verdict is None:
         return row.class_name
+    if verdict.verdict == "right":
+        return verdict.class_name or row.class_name
     if verdict.verdict == "other":
         return verdict.class_name
     return None if row.observation_type == "blank" else BLANK
 
 
 def shows_people(row: DetectionRow, classes: Classes) -> bool:
-    """Say whether a device or a person says that people are in view; either is enough."""
+    """Say whether the newest word of a device or a person is of people; either is enough."""
     said = row.verdict_class
     return row.observation_type == "human" or (
         said is not None and classes.find(said).observation_type == "human"

@@ -10,6 +10,7 @@ from typing import Final
 
 from nicegui import ui
 from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 from starlette.requests import Request
 
@@ -27,6 +28,7 @@ from edgeclip_dashboard.api_tokens import add_token, all_tokens, revoke_token
 from edgeclip_dashboard.identity import ROLES, Identity, identity_of
 from edgeclip_dashboard.models_people import Account, ApiToken
 from edgeclip_dashboard.pages.context import PageContext
+from edgeclip_dashboard.pages.doing import not_stored
 from edgeclip_dashboard.pages.frame import page_frame, require
 
 _CSS = Path(__file__).with_name("people.css")
@@ -175,6 +177,8 @@ class _AccountsPage:
             secret = await asyncio.to_thread(do)
         except EdgeclipError as error:
             told, secret = str(error), None
+        except SQLAlchemyError as error:
+            told, secret = not_stored(error), None
         once = f": {secret} (shown this once)" if secret else "."
         self._told.set_text(told if told.endswith(".") else f"{told}{once}")
         self._told.set_visibility(True)

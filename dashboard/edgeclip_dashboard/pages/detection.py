@@ -66,10 +66,12 @@ class DetectionPage:
                 self._media = ui.element("div").classes("media")
             with ui.element("section").classes("panel").props("aria-label=Facts"):
                 self._facts = ui.element("div").classes("facts")
+                self._buttons: VerdictButtons | None = None
                 if identity.may("reviewer") and history.view.failure is None:
-                    VerdictButtons(
-                        context, identity, choices.species, self._on_given, with_note=True
-                    ).ask(history.view.detection_id)
+                    self._buttons = VerdictButtons(
+                        context, identity, choices.species, self._on_given, self._read,
+                        with_note=True,
+                    )  # fmt: skip
                 self._verdicts = ui.element("div").classes("history")
                 self._place = ui.element("div").classes("place-plot")
         self._revisions = ui.element("section").classes("history").props("aria-label=Revisions")
@@ -107,6 +109,8 @@ class DetectionPage:
         history = self._history
         view, places = history.view, history.around.places
         zone = history.around.zones.get(view.deployment_id)
+        if self._buttons is not None:
+            self._buttons.ask(view.detection_id, view.rev)
         for part in (
             self._picture, self._media, self._facts, self._verdicts, self._place, self._revisions,
         ):  # fmt: skip

@@ -22,7 +22,7 @@ def verdicts_table(verdicts: Sequence[GivenVerdict], zone: tzinfo | None) -> Non
     has_notes = any(given.note for given in verdicts)
     rows = [
         (
-            f"is {wording.spaced(given.class_name)}" if given.class_name else given.word,
+            _said(given),
             given.account_name,
             wording.local(given.at, zone),
             str(given.rev),
@@ -32,6 +32,13 @@ def verdicts_table(verdicts: Sequence[GivenVerdict], zone: tzinfo | None) -> Non
     ]
     titles = ("verdict", "by", "when", "rev", *(("note",) if has_notes else ()))
     parts.table(titles, rows, "Verdicts, the newest first")
+
+
+def _said(given: GivenVerdict) -> str:
+    if given.class_name is None:
+        return given.word
+    name = wording.spaced(given.class_name)
+    return f"is {name}" if given.word == "other" else f"{given.word}: {name}"
 
 
 def revisions_table(revisions: Sequence[RevisionView], zone: tzinfo | None) -> None:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from datetime import datetime, timezone
 
 from nicegui import ui
 from pydantic import ValidationError
 from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from edgeclip.errors import EdgeclipError
+
+log = logging.getLogger(__name__)
 
 Deed = Callable[[Session, datetime], object]
 """Changes something in a transaction, at the given time."""
@@ -43,6 +47,9 @@ class Doing:
         except EdgeclipError as error:
             self.tell(str(error))
             return False
+        except SQLAlchemyError as error:
+            self.tell(not_stored(error))
+            return False
         self.tell(told)
         self._after()
         return True
@@ -51,6 +58,12 @@ class Doing:
         """Show a line."""
         self._line.set_text(text)
         self._line.set_visibility(bool(text))
+
+
+def not_stored(error: SQLAlchemyError) -> str:
+    """Log why the database did not take a deed; return what the person is told of it."""
+    log.error("a deed of a person could not be stored: %s", error)
+    return "It could not be stored: try again; the dashboard's log says why."
 
 
 def problems(error: ValidationError) -> str:

@@ -10,6 +10,7 @@ from typing import Final
 
 from fastapi import Request
 from nicegui import ui
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from edgeclip_dashboard import wording
@@ -33,6 +34,7 @@ from edgeclip_dashboard.notices.states import (
 from edgeclip_dashboard.notices.words import where_it_stands
 from edgeclip_dashboard.pages import parts
 from edgeclip_dashboard.pages.context import PageContext
+from edgeclip_dashboard.pages.doing import not_stored
 from edgeclip_dashboard.pages.following import Following
 from edgeclip_dashboard.pages.frame import page_frame
 
@@ -134,7 +136,11 @@ class _NoticesPage:
             with Session(self._engine) as session, session.begin():
                 change(session, datetime.now(timezone.utc))
 
-        await asyncio.to_thread(do)
+        try:
+            await asyncio.to_thread(do)
+        except SQLAlchemyError as error:
+            ui.notify(not_stored(error), type="negative")
+            return
         self._changed()
 
 

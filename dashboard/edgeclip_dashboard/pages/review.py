@@ -84,7 +84,9 @@ class ReviewPage:
             with ui.element("section").classes("panel").props('aria-label="Detection"'):
                 self._progress = ui.label("").classes("quiet").props("role=status")
                 self._facts = ui.element("div").classes("facts")
-                self._verdicts = VerdictButtons(context, identity, choices.species, self._on_given)
+                self._verdicts = VerdictButtons(
+                    context, identity, choices.species, self._on_given, self._show
+                )
                 self._build_steps()
         self._lock = asyncio.Lock()
         self._ahead = ui.element("div").props("aria-hidden=true").classes("hidden-text")
@@ -169,7 +171,7 @@ class ReviewPage:
             with self._facts:
                 ui.label("Nothing is left to review here.").classes("headline")
             return
-        self._verdicts.ask(shown.view.detection_id)
+        self._verdicts.ask(shown.view.detection_id, shown.view.rev)
         self._ahead.clear()
         with self._ahead:
             if shown.next_url:

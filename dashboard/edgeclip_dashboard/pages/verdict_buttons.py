@@ -18,7 +18,8 @@ from edgeclip_dashboard import wording
 from edgeclip_dashboard.identity import Identity
 from edgeclip_dashboard.neighbours import tell
 from edgeclip_dashboard.pages.context import PageContext
-from edgeclip_dashboard.verdicts import Said, class_from, give_verdict
+from edgeclip_dashboard.pages.doing import not_stored
+from edgeclip_dashboard.verdicts import OutdatedError, Said, class_from, give_verdict
 
 KEYS: Final = {"r": "right", "w": "wrong", "o": "other"}
 _TITLES: Final = {"right": "Right", "wrong": "Wrong", "other": "Other species"}
@@ -39,6 +40,7 @@ class VerdictButtons:
         identity: Who says it.
         species: The names to complete with, as they are stored.
         given: Told that a verdict of a detection is stored.
+        outdated: Told that the device says something else by now than what is shown.
         with_note: Whether to ask for a note beside the verdict.
     """
 
@@ -48,6 +50,7 @@ class VerdictButtons:
         identity: Identity,
         species: Iterable[str],
         given: Callable[[str, Said], Awaitable[None]],
+        outdated: Callable[[], Awaitable[None]],
         *,
         with_note: bool = False,
     ) -> None:
@@ -55,7 +58,9 @@ class VerdictButtons:
         self._identity = identity
         self._species = tuple(species)
         self._given = given
+        self._outdated = outdated
         self._detection_id = ""
+        self._rev = 0
         self._is_busy = False
         with ui.element("div").classes("actions verdicts").props('role=group aria-label="Verdict"'):
             for key, word in KEYS.items():
@@ -69,10 +74,11 @@ class VerdictButtons:
         self._note.classes("note").set_visibility(with_note)
         ui.keyboard(lambda event: self.press(plain_key(event)), ignore=TYPING, repeating=False)
 
-    def ask(self, detection_id: str) -> None:
-        """Ask about a detection from now on; about none while its id is empty."""
-        self._detection_id = detection_id
-        self._close()
+    def ask(self, detection_id: str, rev: int = 0) -> None:
+        """Ask about a revision from now on; about nothing while the id is empty."""
+        if detection_id != self._detection_id:
+            self._close()
+        self._detection_id, self._rev = detection_id, rev
 
     async def press(self, key: str) -> None:
         """Do what a key stands for; another than those of `KEYS` does nothing."""
@@ -114,26 +120,31 @@ class VerdictButtons:
 
     async def _give(self, said: Said) -> None:
         """Store a verdict; a second key before the first is stored says nothing."""
-        detection_id = self._detection_id
+        detection_id, rev = self._detection_id, self._rev
         if self._is_busy or not detection_id:
             return
         self._is_busy = True
         try:
             noted = replace(said, note=str(self._note.value or ""))
-            await asyncio.to_thread(self._store, detection_id, noted)
+            await asyncio.to_thread(self._store, detection_id, rev, noted)
             self._note.set_value("")
             self._context.feed.changed()
             await self._given(detection_id, said)
-        except (DashboardError, SQLAlchemyError) as error:
-            ui.notify(str(error).splitlines()[0], type="negative")
+        except OutdatedError as error:
+            ui.notify(str(error), type="negative")
+            await self._outdated()
+        except DashboardError as error:
+            ui.notify(str(error), type="negative")
+        except SQLAlchemyError as error:
+            ui.notify(not_stored(error), type="negative")
         finally:
             self._is_busy = False
 
-    def _store(self, detection_id: str, said: Said) -> None:
+    def _store(self, detection_id: str, rev: int, said: Said) -> None:
         context = self._context
         with Session(context.engine) as session, session.begin():
             now = datetime.now(timezone.utc)
-            give_verdict(session, self._identity, detection_id, said, now)
+            give_verdict(session, self._identity, detection_id, said, now, seen_rev=rev)
             tell(session, context.settings.dashboard_id, [])
 
 
