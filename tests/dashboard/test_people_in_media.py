@@ -14,11 +14,15 @@ from sqlalchemy.orm import Session
 from starlette.testclient import TestClient
 from starlette.types import Receive, Scope, Send
 
+from dashboard.conftest import NOW
+from edgeclip_dashboard.exports.judging import Classes
+from edgeclip_dashboard.exports.visits import visits_of
 from edgeclip_dashboard.identity import ROLES, Identity, Role, put_identity
 from edgeclip_dashboard.media_route import add_media_route
 from edgeclip_dashboard.messages import MediaMessage
 from edgeclip_dashboard.models import DetectionRow
 from edgeclip_dashboard.people_in_media import blurred_jpeg, shows_people
+from edgeclip_dashboard.verdicts import Said, class_from, give_verdict
 from support.dashboards import jpeg, media_ref, sample
 
 if TYPE_CHECKING:
@@ -72,6 +76,35 @@ def test_a_device_a_verdict_or_a_class_of_people_says_that_it_is_one(desk: Desk)
     assert not _shows_people(desk, sha256)
     desk.commit(sample(seq=2, class_name="ranger", observation_type="human"))
     assert _shows_people(desk, sha256)
+
+
+@pytest.mark.parametrize("typed", ["Homo sapiens", "Poacher", "woman", "Persons"])
+def test_what_a_reviewer_types_for_a_person_hides_the_picture(desk: Desk, typed: str) -> None:
+    sha256 = _stored(desk, class_name="leopard")
+    [view] = desk.picture().detections
+    with Session(desk.engine) as session, session.begin():
+        said = Said("other", class_from(typed))
+        give_verdict(session, Identity("anna", "reviewer"), view.detection_id, said, NOW)
+    assert _shows_people(desk, sha256)
+
+
+def test_whom_a_device_took_for_a_person_at_first_is_not_shown_by_a_later_revision(
+    desk: Desk,
+) -> None:
+    data = jpeg(1, TALL)
+    first = sample(seq=1, media=[media_ref(data)], class_name="human", observation_type="human")
+    desk.commit(first, MediaMessage("jetson-1", first.detection_id, 0, data))
+    desk.commit(
+        first.model_copy(
+            update={"rev": 1, "seq": 2, "class_name": "baboon", "observation_type": "animal"}
+        )
+    )
+    assert desk.only().class_name == "baboon"
+    assert _shows_people(desk, media_ref(data).sha256)
+    with Session(desk.engine) as session:
+        rows = session.scalars(select(DetectionRow)).all()
+        [visit] = visits_of(session, rows, Classes({}))
+    assert visit.shows_people
 
 
 def test_a_verdict_does_not_show_whom_a_device_took_for_a_person(desk: Desk) -> None:

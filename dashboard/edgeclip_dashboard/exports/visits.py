@@ -16,6 +16,7 @@ from edgeclip_dashboard.exports.judging import Classes, Judged, judge, shift_of,
 from edgeclip_dashboard.filters import DetectionFilter
 from edgeclip_dashboard.models import Announcement, DetectionRow, Media, Revision
 from edgeclip_dashboard.models_people import Verdict
+from edgeclip_dashboard.people_in_media import told_of_people
 
 BATCH: Final = 500
 
@@ -102,13 +103,14 @@ def visits_of(session: Session, rows: Sequence[DetectionRow], classes: Classes) 
     payloads = _payloads(session, ids)
     verdicts, pictures = _verdicts(session, ids), _announced(session, ids)
     classes.learn(session, {name for row in rows for name in _names(row)})
+    private = told_of_people(session, ids)
     return [
         _visit(
             row,
             Detection.model_validate_json(payloads[row.detection_id]),
             verdicts.get(row.detection_id),
             pictures[row.detection_id],
-            classes,
+            (classes, row.detection_id in private),
         )
         for row in rows
     ]
@@ -119,8 +121,9 @@ def _visit(
     detection: Detection,
     verdict: Verdict | None,
     announced: list[Announcement],
-    classes: Classes,
+    known: tuple[Classes, bool],
 ) -> Visit:
+    classes, has_shown_people = known
     shift, best = shift_of(row), row.occurred_at
     started = row.started_at + shift if row.started_at else best
     ended = row.ended_at + shift if row.ended_at else best
@@ -133,7 +136,7 @@ def _visit(
         started_at=min(started, best),
         best_at=best,
         ended_at=max(ended, best),
-        shows_people=shows_people(row, classes),
+        shows_people=has_shown_people or shows_people(row, classes),
     )
 
 
