@@ -16,6 +16,7 @@ from edgeclip_dashboard.identity import ROLES, Identity, Role
 from edgeclip_dashboard.models_people import Account
 from edgeclip_dashboard.passwords import hash_password, one_time_password
 from edgeclip_dashboard.sessions import end_all_sessions
+from edgeclip_dashboard.turns import turn_of
 
 FIRST_ADMIN: Final = "admin"
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9._@-]{0,63}")
@@ -59,7 +60,7 @@ def add_first_admin(session: Session, at: datetime) -> str | None:
     try:
         with session.begin_nested():
             return add_account(session, deeds.COMMAND_LINE, FIRST_ADMIN, "admin", at)
-    except DashboardError:
+    except ConfigError:
         return None
 
 
@@ -67,8 +68,7 @@ def add_account(session: Session, by: Identity, name: str, role: Role, at: datet
     """Add an account; return its one-time password, which is nowhere kept.
 
     Raises:
-        ConfigError: It is no name of an account.
-        DashboardError: There is an account of that name.
+        ConfigError: It is no name of an account, or one that is taken.
     """
     name, password = account_name(name), one_time_password()
     account = Account(
@@ -83,7 +83,7 @@ def add_account(session: Session, by: Identity, name: str, role: Role, at: datet
     try:
         session.flush()
     except IntegrityError as error:
-        raise DashboardError(f"there is an account {name}: take another name") from error
+        raise ConfigError(f"there is an account {name}: take another name") from error
     deeds.note(session, by, "account added", f"{name}, {role}", at)
     return password
 
@@ -92,11 +92,11 @@ def find_account(session: Session, name: str) -> Account:
     """Return an account.
 
     Raises:
-        DashboardError: There is none of that name.
+        ConfigError: There is none of that name.
     """
     account = session.scalar(select(Account).where(Account.name == name.strip().casefold()))
     if account is None:
-        raise DashboardError(
+        raise ConfigError(
             f"there is no account {name!r}: `edgeclip-dashboard account list` has all"
         )
     return account
@@ -111,7 +111,7 @@ def reset_password(session: Session, by: Identity, name: str, at: datetime) -> s
     """Give an account a new one-time password, enable it and end its sessions; return it.
 
     Raises:
-        DashboardError: There is no such account.
+        ConfigError: There is no such account.
     """
     account, password = find_account(session, name), one_time_password()
     account.password_hash = hash_password(password)
@@ -125,7 +125,8 @@ def disable_account(session: Session, by: Identity, name: str, at: datetime) -> 
     """Let an account sign in no more, and end its sessions; what it did stays.
 
     Raises:
-        DashboardError: There is no such account, or it is the last admin.
+        ConfigError: There is no such account.
+        DashboardError: It is the last admin.
     """
     account = find_account(session, name)
     _refuse_the_last_admin(session, account)
@@ -138,7 +139,8 @@ def change_role(session: Session, by: Identity, name: str, role: Role, at: datet
     """Give an account another role, and end its sessions, which had the old one.
 
     Raises:
-        DashboardError: There is no such account, or it is the last admin.
+        ConfigError: There is no such account.
+        DashboardError: It is the last admin.
     """
     account = find_account(session, name)
     if account.role == role:
@@ -159,6 +161,7 @@ def change_password(session: Session, account: Account, password: str, at: datet
 
 
 def _refuse_the_last_admin(session: Session, account: Account) -> None:
+    turn_of(session, "last admin")  # two instances could else each take one of two
     others = select(Account.id).where(
         Account.role == "admin", Account.is_disabled.is_(False), Account.id != account.id
     )

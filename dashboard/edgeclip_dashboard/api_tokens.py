@@ -10,7 +10,7 @@ from sqlalchemy import delete, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from edgeclip.errors import ConfigError, DashboardError
+from edgeclip.errors import ConfigError
 from edgeclip_dashboard import deeds
 from edgeclip_dashboard.accounts import account_name, account_role
 from edgeclip_dashboard.identity import Identity
@@ -27,8 +27,7 @@ def add_token(
     """Add a token and return it; it is nowhere kept.
 
     Raises:
-        ConfigError: A wrong name, or a role that a program may not have.
-        DashboardError: There is a token of that name.
+        ConfigError: A wrong name, one that is taken, or a role that a program may not have.
     """
     name = account_name(name)
     if account_role(role) == "admin":
@@ -46,7 +45,7 @@ def add_token(
     try:
         session.flush()
     except IntegrityError as error:
-        raise DashboardError(f"there is a token {name}: take another name") from error
+        raise ConfigError(f"there is a token {name}: take another name") from error
     deeds.note(session, by, "token added", f"{name}, {role}", at)
     return token
 
@@ -70,10 +69,10 @@ def revoke_token(session: Session, by: Identity, name: str, at: datetime) -> Non
     """Remove a token; it opens nothing from now on.
 
     Raises:
-        DashboardError: There is none of that name.
+        ConfigError: There is none of that name.
     """
     known = session.scalar(select(ApiToken).where(ApiToken.name == name.strip().casefold()))
     if known is None:
-        raise DashboardError(f"there is no token {name!r}: `edgeclip-dashboard token list` has all")
+        raise ConfigError(f"there is no token {name!r}: `edgeclip-dashboard token list` has all")
     session.execute(delete(ApiToken).where(ApiToken.id == known.id))
     deeds.note(session, by, "token revoked", known.name, at)

@@ -73,6 +73,16 @@ def clock_of(batch: Batch, detection: Detection) -> tuple[ClockState, datetime |
     return ("untrusted", None) if true is None else ("put_right", true)
 
 
+def known_time(row: DetectionRow) -> datetime:
+    """Return when a detection occurred, as far as that is known.
+
+    What comes by an untrusted clock, and not late, is of when it arrived: such a clock may show a
+    day of last winter.
+    """
+    is_by_arrival = row.clock == "untrusted" and not row.is_historical
+    return row.first_received_at if is_by_arrival else row.occurred_at
+
+
 def _true_time(fix: ClockFixRow, boot_ns: int) -> datetime | None:
     """Return the wall time of a moment of a boot; None where no clock could show it."""
     try:

@@ -78,7 +78,7 @@ def test_the_first_start_makes_an_admin_whose_password_must_be_changed(session: 
 def test_a_name_is_kept_in_small_letters_and_once(session: Session) -> None:
     add_account(session, WARDEN, " Jane@Reserve.org ", "viewer", NOW)
     assert find_account(session, "JANE@reserve.ORG").name == "jane@reserve.org"
-    with pytest.raises(DashboardError, match=r"there is an account jane@reserve\.org"):
+    with pytest.raises(ConfigError, match=r"there is an account jane@reserve\.org"):
         add_account(session, WARDEN, "jane@reserve.org", "admin", NOW)
 
 
@@ -100,9 +100,9 @@ def test_the_last_admin_can_neither_be_disabled_nor_lose_the_role(session: Sessi
 
 
 def test_who_is_not_there_is_told_with_where_to_look(session: Session) -> None:
-    with pytest.raises(DashboardError, match=r"there is no account 'jane': .* account list"):
+    with pytest.raises(ConfigError, match=r"there is no account 'jane': .* account list"):
         reset_password(session, WARDEN, "jane", NOW)
-    with pytest.raises(DashboardError, match=r"there is no token 'r': .* token list"):
+    with pytest.raises(ConfigError, match=r"there is no token 'r': .* token list"):
         revoke_token(session, WARDEN, "r", NOW)
 
 
@@ -216,7 +216,7 @@ def test_no_token_is_an_admins_and_no_name_is_taken_twice(session: Session) -> N
     with pytest.raises(ConfigError, match="is no role"):
         add_token(session, WARDEN, "all", "owner", lifetime=day, at=NOW)
     add_token(session, WARDEN, "reports", "viewer", lifetime=day, at=NOW)
-    with pytest.raises(DashboardError, match="there is a token reports"):
+    with pytest.raises(ConfigError, match="there is a token reports"):
         add_token(session, WARDEN, "reports", "viewer", lifetime=day, at=NOW)
 
 

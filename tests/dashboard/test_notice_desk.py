@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from edgeclip.errors import DashboardError
+from edgeclip.errors import ConfigError, DashboardError
 from edgeclip_dashboard.identity import Identity
 from edgeclip_dashboard.models_notices import Notice
 from edgeclip_dashboard.models_people import Deed
@@ -65,7 +65,7 @@ def test_two_rules_of_one_name_are_refused(desk: Desk) -> None:
 
 def test_a_rule_that_is_not_there_is_told_with_those_that_are(desk: Desk) -> None:
     add_rule(desk.engine)
-    with Session(desk.engine) as session, pytest.raises(DashboardError, match="there are leopards"):
+    with Session(desk.engine) as session, pytest.raises(ConfigError, match="there are leopards"):
         find_rule(session, "lions")
     with Session(desk.engine) as session, pytest.raises(DashboardError, match="removed meanwhile"):
         remove_rule(session, ADMIN, 99, AT)

@@ -11,6 +11,7 @@ from edgeclip_dashboard.models_notices import Rule
 from edgeclip_dashboard.notices.rules import RuleForm, is_urgent, rule_from_row
 
 AT = datetime(2026, 5, 1, 23, tzinfo=timezone.utc)
+LOST: dict[str, Any] = {"occurred_at": AT - timedelta(weeks=3), "first_received_at": AT}
 CHANNEL = "json://127.0.0.1:9/t0ken"
 
 
@@ -113,7 +114,20 @@ def test_a_row_gives_the_rule_back_and_its_text_shows_no_channel() -> None:
         pytest.param({"is_test": True}, False, id="a test"),
         pytest.param({"is_historical": True}, False, id="sent late"),
         pytest.param({"occurred_at": AT - timedelta(hours=7)}, False, id="seven hours old"),
+        pytest.param(LOST | {"clock": "untrusted"}, True, id="by a clock that is wrong"),
+        pytest.param(LOST | {"clock": "trusted"}, False, id="weeks old"),
+        pytest.param(LOST | {"clock": "put_right"}, False, id="weeks old, put right"),
+        pytest.param(
+            LOST | {"clock": "untrusted", "is_historical": True}, False, id="late, wrong clock"
+        ),
     ],
 )
 def test_only_an_alert_of_now_is_urgent(row: dict[str, Any], expected: bool) -> None:
     assert is_urgent(_row(**row), AT) is expected
+
+
+def test_the_hour_of_what_comes_by_a_wrong_clock_is_that_of_its_arrival() -> None:
+    rule = _form(from_hour="22:00", to_hour="05:00")
+    noon = AT.replace(hour=12)
+    assert rule.matches(_row(occurred_at=noon, clock="untrusted", first_received_at=AT))
+    assert not rule.matches(_row(occurred_at=noon, clock="trusted", first_received_at=AT))

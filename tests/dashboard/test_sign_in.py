@@ -245,6 +245,7 @@ def test_the_command_line_lists_accounts_and_refuses_what_it_must(dashboard: Das
     assert refused.returncode == 4
     assert "the last admin" in refused.stderr
     assert _command(dashboard, "account", "add", "x y").returncode == 2
+    assert _command(dashboard, "account", "add", "admin").returncode == 2
     assert _command(dashboard, "token", "add", "all", "--role", "admin").returncode == 2
 
 

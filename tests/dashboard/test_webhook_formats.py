@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 import pytest
 
+from edgeclip.contract.detection import Clock, Time
 from support.dashboards import sample
 from support.listeners import http_listener
 from support.partners import SECRET, Partner, revision
@@ -84,6 +86,20 @@ def test_an_event_that_is_taken_back_before_it_was_sent_is_sent_and_resolved(
     partner.store(first, revision(first, 1, "retract"))
     partner.later()
     assert [heard.method for heard in partner.server.heard] == ["POST", "PATCH"]
+
+
+@pytest.mark.parametrize("shown", ["1970-01-01T00:05:00+00:00", None])
+def test_an_event_by_a_wrong_clock_is_of_when_it_arrived(
+    partner: Partner, shown: str | None
+) -> None:
+    partner.hook("/api/v1.0/activity/events", format="earthranger", event_type="leopard_rep")
+    clock = Clock(trusted=False, source="none")
+    at = datetime.fromisoformat(shown) if shown else None
+    time = Time(started_at=at, best_at=at, ended_at=None, boot_ns=1, clock=clock)
+    partner.store(sample(time=time))
+    partner.later()
+    [heard] = partner.server.heard
+    assert heard.json()["time"] == partner.clock.at.isoformat()
 
 
 def test_gundi_without_coordinates_says_where_to_write_them(partner: Partner) -> None:

@@ -11,6 +11,7 @@ from typing import Final
 from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
 
+from edgeclip_dashboard.clock_fixes import known_time
 from edgeclip_dashboard.models import DetectionRow
 from edgeclip_dashboard.models_field import Deployment
 from edgeclip_dashboard.models_notices import Notice, Rule
@@ -42,6 +43,7 @@ class Told:
 
     Attributes:
         zone: The time zone of its place; None where nobody has noted one.
+        is_by_arrival: The device's clock is not trusted: `occurred_at` is when it came here.
     """
 
     detection_id: str
@@ -53,6 +55,7 @@ class Told:
     device: str
     occurred_at: datetime
     zone: tzinfo | None
+    is_by_arrival: bool
     votes: tuple[int, int] | None
 
 
@@ -170,8 +173,9 @@ def told_of(session: Session, row: DetectionRow) -> Told:
         is_test=row.is_test,
         place=place.name if place and place.name else row.deployment_id,
         device=f"{row.deployment_id}, camera {row.camera_id}, device {row.device_id}",
-        occurred_at=row.occurred_at,
         zone=noted_zone(place.time_zone) if place else None,
+        occurred_at=known_time(row),
+        is_by_arrival=known_time(row) != row.occurred_at,
         votes=votes,
     )
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from edgeclip.errors import DashboardError
+from edgeclip.errors import ConfigError, DashboardError
 from edgeclip_dashboard.deeds import note
 from edgeclip_dashboard.identity import Identity
 from edgeclip_dashboard.models import DetectionRow
@@ -54,12 +54,12 @@ def find_rule(session: Session, name: str) -> RuleView:
     """Return a rule by its name.
 
     Raises:
-        DashboardError: There is none; the message names those that there are.
+        ConfigError: There is none; the message names those that there are.
     """
     row = session.scalars(select(Rule).where(Rule.name == name)).first()
     if row is None:
         known = ", ".join(view.form.name for view in all_rules(session)) or "none yet"
-        raise DashboardError(f"no rule is called {name!r}: there are {known}")
+        raise ConfigError(f"no rule is called {name!r}: there are {known}")
     return RuleView(row.id, rule_from_row(row))
 
 

@@ -17,6 +17,7 @@ from pydantic import (
 )
 
 from edgeclip.contract.detection import Identifier, Name, Severity
+from edgeclip_dashboard.clock_fixes import known_time
 from edgeclip_dashboard.models import DetectionRow
 from edgeclip_dashboard.models_notices import Rule
 from edgeclip_dashboard.notices.channels import channel_problem
@@ -95,7 +96,7 @@ class RuleForm(BaseModel):
             and (not self.deployment_ids or row.deployment_id in self.deployment_ids)
             and (not self.severities or row.severity in self.severities)
             and (self.min_probability is None or (row.probability or 0.0) >= self.min_probability)
-            and self._has_hour(row.occurred_at)
+            and self._has_hour(known_time(row))
         )
 
     def _has_species(self, row: DetectionRow) -> bool:
@@ -130,5 +131,5 @@ def rule_from_row(row: Rule) -> RuleForm:
 
 def is_urgent(row: DetectionRow, now: datetime) -> bool:
     """Say whether a detection is an alert of now, not a test and not late by hours."""
-    is_late = row.is_historical or now - row.occurred_at > _LATE_AFTER
+    is_late = row.is_historical or now - known_time(row) > _LATE_AFTER
     return row.severity == "alert" and not row.is_test and not is_late

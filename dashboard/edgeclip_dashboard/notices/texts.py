@@ -101,4 +101,5 @@ def _facts(told: Told) -> str:
 
 
 def _when(told: Told, zone: str) -> str:
-    return local(told.occurred_at, told.zone or ZoneInfo(zone))
+    arrived = " (when it arrived: the device's clock is wrong)" if told.is_by_arrival else ""
+    return f"{local(told.occurred_at, told.zone or ZoneInfo(zone))}{arrived}"

@@ -13,7 +13,8 @@ from sqlalchemy import Engine, delete, select
 from sqlalchemy.orm import Session
 
 from edgeclip.contract.detection import Detection
-from edgeclip_dashboard.models import Revision
+from edgeclip_dashboard.clock_fixes import known_time
+from edgeclip_dashboard.models import DetectionRow, Revision
 from edgeclip_dashboard.models_field import Deployment
 from edgeclip_dashboard.models_notices import Delivery, Webhook
 from edgeclip_dashboard.notices.retries import next_try
@@ -212,7 +213,8 @@ def _parcel(session: Session, delivery: Delivery) -> Parcel:
         latitude=place.latitude if place else None,
         longitude=place.longitude if place else None,
     )
-    return Parcel(delivery.id, detection, where, session.scalars(named).first())
+    at = known_time(session.get_one(DetectionRow, delivery.detection_id))
+    return Parcel(delivery.id, detection, where, at, session.scalars(named).first())
 
 
 def _counted(webhook: Webhook, results: list[Result]) -> tuple[int, datetime | None]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 
 from edgeclip.contract.detection import Detection
@@ -43,12 +44,14 @@ class Parcel:
     Attributes:
         delivery_id: Stays the same at each try.
         where: Of its deployment.
+        at: When it occurred, as far as that is known.
         remote_id: The system's own name for what it was sent of this detection before, or None.
     """
 
     delivery_id: int
     detection: Detection
     where: Where
+    at: datetime
     remote_id: str | None
 
 
@@ -134,7 +137,7 @@ def _earthranger(webhook: WebhookForm, parcel: Parcel, *, is_back: bool) -> Lett
     event: dict[str, Any] = {
         "event_type": webhook.event_type,
         "title": _title(parcel),
-        "time": _time(parcel.detection),
+        "time": parcel.at.isoformat(),
         "priority": _PRIORITY[parcel.detection.severity],
         "event_details": _details(parcel),
     }
@@ -160,7 +163,7 @@ def _gundi(webhook: WebhookForm, parcel: Parcel, *, is_back: bool) -> Letter:
         "source": parcel.detection.device_id,
         "event_type": webhook.event_type,
         "title": _title(parcel),
-        "recorded_at": _time(parcel.detection),
+        "recorded_at": parcel.at.isoformat(),
         "location": {"lat": place[0], "lon": place[1]},
         "event_details": _details(parcel),
     }
@@ -171,13 +174,6 @@ def _title(parcel: Parcel) -> str:
     detection = parcel.detection
     what = (detection.class_name or detection.observation_type).replace("_", " ")
     return line(f"{what} {percent(detection.probability)} at {parcel.where.name}")
-
-
-def _time(detection: Detection) -> str:
-    time = detection.time.best_at or detection.time.started_at
-    if time is None:
-        raise UntellableError("an event needs a time, and the device did not know it")
-    return time.isoformat()
 
 
 def _place(parcel: Parcel) -> tuple[float, float] | None:

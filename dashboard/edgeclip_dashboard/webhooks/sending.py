@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ import httpx
 from edgeclip_dashboard.webhooks.formats import Letter
 
 _PATIENCE_S: Final = 10.0
+_LONGEST_ANSWER_S: Final = 20.0  # one that comes by drops would hold up all other webhooks
 _MOST_ANSWER: Final = 65_536
 _MOST_REASON: Final = 300
 _NEVER: Final = frozenset({400, 405, 409, 413, 415, 422})
@@ -37,19 +39,23 @@ Post = Callable[[Letter], Answer]
 
 
 @contextmanager
-def open_post() -> Iterator[Post]:
-    """Yield what sends requests, over connections that are kept until the end."""
+def open_post(longest_answer_s: float = _LONGEST_ANSWER_S) -> Iterator[Post]:
+    """Yield what sends requests, over connections that are kept until the end.
+
+    Args:
+        longest_answer_s: How long the body of an answer is read.
+    """
     with httpx.Client(timeout=_PATIENCE_S, follow_redirects=False) as client:
-        yield lambda letter: _post(client, letter)
+        yield lambda letter: _post(client, letter, longest_answer_s)
 
 
-def _post(client: httpx.Client, letter: Letter) -> Answer:
+def _post(client: httpx.Client, letter: Letter, longest_answer_s: float) -> Answer:
     """Send a request and return what became of it; nothing is raised for what the other does."""
     try:
         with client.stream(
             letter.method, letter.url, headers=letter.headers, content=letter.body
         ) as response:
-            body = _first_bytes(response)
+            body = _first_bytes(response, time.monotonic() + longest_answer_s)
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         return Answer(_one_line(f"no answer: {type(error).__name__}: {error}"))
     if response.is_success:
@@ -60,11 +66,11 @@ def _post(client: httpx.Client, letter: Letter) -> Answer:
     return Answer(reason, is_final=response.status_code in _NEVER)
 
 
-def _first_bytes(response: httpx.Response) -> bytes:
+def _first_bytes(response: httpx.Response, until: float) -> bytes:
     body = bytearray()
     for part in response.iter_bytes():
         body += part
-        if len(body) >= _MOST_ANSWER:
+        if len(body) >= _MOST_ANSWER or time.monotonic() > until:
             break
     return bytes(body[:_MOST_ANSWER])
 
