@@ -37,7 +37,8 @@ def note_health(batch: Batch, message: HealthMessage, at: datetime) -> None:
     if row.health == payload:
         return
     row.health, row.health_at = payload, at
-    row.battery_v = message.health.power.battery_v
+    if message.health.power.battery_v is not None:
+        row.battery_v = message.health.power.battery_v
     _add_sample(batch, message.health, payload, at)
 
 

@@ -6,10 +6,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import tzinfo
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from edgeclip_dashboard.models_field import Deployment, HealthSample
+from edgeclip_dashboard.models import Device
+from edgeclip_dashboard.models_field import Deployment
 from edgeclip_dashboard.zones import noted_zone
 
 
@@ -34,14 +35,9 @@ def read_surroundings(session: Session, device_ids: Iterable[str]) -> Surroundin
         select(Deployment.deployment_id, Deployment.name, Deployment.time_zone)
     ).all()
     zones = {row.deployment_id: noted_zone(row.time_zone) for row in places}
-    newest = (
-        select(HealthSample.device_id, func.max(HealthSample.at).label("at"))
-        .where(HealthSample.device_id.in_(set(device_ids)), HealthSample.battery_v.is_not(None))
-        .group_by(HealthSample.device_id)
-        .subquery()
+    measured = select(Device.device_id, Device.battery_v).where(
+        Device.device_id.in_(set(device_ids)), Device.battery_v.is_not(None)
     )
-    is_newest = (HealthSample.device_id == newest.c.device_id) & (HealthSample.at == newest.c.at)
-    measured = select(HealthSample.device_id, HealthSample.battery_v).join(newest, is_newest)
     return Surroundings(
         places={row.deployment_id: row.name for row in places if row.name},
         batteries={row.device_id: row.battery_v for row in session.execute(measured)},

@@ -51,7 +51,10 @@ def local(when: datetime | None, zone: tzinfo | None) -> str:
     """Return a time by the clock of a place, as `2026-05-01 05:03:04 EAT`; UTC without a zone."""
     if when is None:
         return "time unknown"
-    there = when.astimezone(zone or timezone.utc)
+    try:
+        there = when.astimezone(zone or timezone.utc)
+    except OverflowError:  # a clock that shows the first or the last day of all calendars
+        there = when.astimezone(timezone.utc)
     name = there.tzname() or ""
     return f"{there:%Y-%m-%d %H:%M:%S} {'UTC' if name[:1] in '+-' else ''}{name}"
 

@@ -1,8 +1,9 @@
 from __future__ import annotations
 
-from datetime import date, datetime, timedelta, timezone, tzinfo
+from datetime import date, datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from sqlalchemy.orm import Session
 
 from dashboard.conftest import NOW
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
 UTC = timezone.utc
 EVERY = DetectionFilter()
-HERE: dict[str, tzinfo | None] = {"ridge": UTC}
 
 
 def _at(day: int, hour: int) -> datetime:
@@ -44,10 +44,10 @@ def _note_zone(desk: Desk, time_zone: str) -> None:
 
 def test_days_have_no_gap_and_the_most_frequent_comes_first() -> None:
     sightings = [
-        Sighting("civet", "ridge", _at(1, 3)), Sighting("leopard", "ridge", _at(4, 22)),
-        Sighting("leopard", "ridge", _at(4, 23)),
+        Sighting("civet", _at(1, 3)), Sighting("leopard", _at(4, 22)),
+        Sighting("leopard", _at(4, 23)),
     ]  # fmt: skip
-    counted = count(sightings, HERE, "species")
+    counted = count(sightings)
     assert (counted.days, counted.step_days) == (tuple(date(2026, 5, n) for n in (1, 2, 3, 4)), 1)
     leopard, civet = counted.series
     assert (leopard.name, leopard.by_day) == ("leopard", (0, 0, 0, 2))
@@ -58,7 +58,7 @@ def test_days_have_no_gap_and_the_most_frequent_comes_first() -> None:
 
 def test_many_days_are_counted_by_weeks_that_begin_on_monday() -> None:
     days = [_at(1, 3) + timedelta(days=n) for n in (0, 2, 3, 200)]
-    counted = count([Sighting("civet", "ridge", at) for at in days], HERE, "species")
+    counted = count([Sighting("civet", at) for at in days])
     assert counted.step_days == 7
     assert counted.days[0] == date(2026, 4, 27)
     [civet] = counted.series
@@ -67,14 +67,14 @@ def test_many_days_are_counted_by_weeks_that_begin_on_monday() -> None:
 
 def test_what_goes_beyond_eight_is_counted_together() -> None:
     names = [f"s{n}" for n in range(10) for _ in range(20 - n)]
-    counted = count([Sighting(name, "ridge", _at(1, 1)) for name in names], HERE, "species")
+    counted = count([Sighting(name, _at(1, 1)) for name in names])
     assert [series.name for series in counted.series] == [*(f"s{n}" for n in range(7)), REST]
     assert counted.series[-1].total == 13 + 12 + 11
     assert counted.total == len(names)
 
 
 def test_nothing_counted_has_no_days() -> None:
-    counted = count([], HERE, "place")
+    counted = count([])
     assert (counted.days, counted.series, counted.total) == ((), (), 0)
 
 
@@ -95,6 +95,42 @@ def test_a_place_that_only_a_device_has_named_has_no_time_zone(desk: Desk) -> No
         session.add(new_deployment("ridge", NOW))
     desk.commit(_told(1, _at(1, 22)))
     assert read_activity(desk.engine, EVERY, "species").in_utc == ("ridge",)
+
+
+@pytest.mark.parametrize(
+    ("time_zone", "hour"), [("Asia/Kathmandu", 22), ("Asia/Kolkata", 21), ("Africa/Nairobi", 19)]
+)
+def test_a_zone_of_half_and_quarter_hours_has_its_own_hours(
+    desk: Desk, time_zone: str, hour: int
+) -> None:
+    at = datetime(2026, 5, 1, 16, 20, tzinfo=UTC)  # 22:05 in Nepal, 21:50 in India
+    desk.commit(_told(1, at))
+    _note_zone(desk, time_zone)
+    [series] = read_activity(desk.engine, EVERY, "species").series
+    assert series.by_hour[hour] == series.total == 1
+
+
+def test_places_in_two_zones_have_each_its_own_hours(desk: Desk) -> None:
+    desk.commit(_told(1, _at(1, 22)))
+    _note_zone(desk, "Africa/Nairobi")
+    desk.commit(_told(2, _at(1, 22)).model_copy(update={"deployment_id": "gorge"}))
+    counted = read_activity(desk.engine, EVERY, "place")
+    hours = {series.name: series.by_hour.index(1) for series in counted.series}
+    assert hours == {"ridge": 1, "gorge": 22}
+    assert counted.in_utc == ("gorge",)  # a device made it: nobody has noted its zone
+    [leopards] = read_activity(desk.engine, EVERY, "species").series
+    assert (leopards.by_hour[1], leopards.by_hour[22], leopards.total) == (1, 1, 2)
+
+
+def test_a_clock_that_shows_the_end_of_all_calendars_leaves_the_rest_to_be_seen(
+    desk: Desk,
+) -> None:
+    ends = (datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, tzinfo=UTC))
+    desk.commit(*(_told(seq, at) for seq, at in enumerate((*ends, _at(1, 3)), 1)))
+    _note_zone(desk, "America/Lima")
+    counted = read_activity(desk.engine, EVERY, "species")
+    assert counted.total == 3
+    assert len(counted.days) <= 601
 
 
 def test_a_time_zone_that_nobody_knows_counts_as_none(desk: Desk) -> None:

@@ -8,16 +8,19 @@ from sqlalchemy.orm import Session
 
 from dashboard.conftest import NOW
 from edgeclip_dashboard.deployments import new_deployment
-from edgeclip_dashboard.models_field import Deployment, HealthSample
+from edgeclip_dashboard.messages_field import HealthMessage
+from edgeclip_dashboard.models_field import Deployment
 from edgeclip_dashboard.surroundings import read_surroundings
+from support.reports_of_a_device import health
 
 if TYPE_CHECKING:
     from dashboard.conftest import Desk
 
 
-def _sample(device_id: str, minutes: int, battery_v: float | None) -> HealthSample:
-    at = NOW + timedelta(minutes=minutes)
-    return HealthSample(device_id=device_id, at=at, battery_v=battery_v, payload="{}")
+def _told(device_id: str, minutes: int, battery_v: float | None) -> HealthMessage:
+    well = health(NOW + timedelta(minutes=minutes), power={"battery_v": battery_v})
+    told = well.model_copy(update={"device_id": device_id})
+    return HealthMessage(told, told.to_json())
 
 
 def _place(deployment_id: str, name: str, time_zone: str = "") -> Deployment:
@@ -28,9 +31,8 @@ def _place(deployment_id: str, name: str, time_zone: str = "") -> Deployment:
 
 
 def test_the_newest_battery_that_was_measured_counts(desk: Desk) -> None:
-    with Session(desk.engine) as session, session.begin():
-        session.add_all([_sample("a", 1, 12.6), _sample("a", 2, 12.4), _sample("a", 3, None)])
-        session.add_all([_sample("b", 1, None), _sample("c", 9, 3.7)])
+    desk.commit(_told("a", 1, 12.6), _told("a", 2, 12.4), _told("a", 3, None))
+    desk.commit(_told("b", 1, None), _told("c", 9, 3.7))
     with Session(desk.engine) as session:
         assert read_surroundings(session, ["a", "b"]).batteries == {"a": 12.4}
 

@@ -16,7 +16,7 @@ from edgeclip_dashboard.detection_history import read_history
 from edgeclip_dashboard.filters import DetectionFilter
 from edgeclip_dashboard.identity import Identity
 from edgeclip_dashboard.media_files import MediaFiles
-from edgeclip_dashboard.models_field import HealthSample
+from edgeclip_dashboard.models import Device
 from edgeclip_dashboard.pages.choices import read_choices
 from edgeclip_dashboard.queries import read_detections
 from edgeclip_dashboard.review import count_to_review, read_review_ids
@@ -77,7 +77,6 @@ def test_the_doubtful_come_first_and_older_pages_follow(told: tuple[Engine, list
 def test_the_newest_battery_is_found(told: tuple[Engine, list[str]]) -> None:
     engine, _ = told
     with Session(engine) as session, session.begin():
-        measured = HealthSample(device_id="a", at=NOW, battery_v=12.5, payload="{}")
-        session.add(measured)
+        session.add(Device(device_id="a", battery_v=12.5))
     with Session(engine) as session:
         assert read_surroundings(session, ["a"]).batteries == {"a": 12.5}

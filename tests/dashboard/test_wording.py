@@ -134,3 +134,8 @@ def test_a_verdict_of_another_species_names_it(desk: Desk) -> None:
 
 def test_volts_have_one_decimal() -> None:
     assert (wording.volts(12.44), wording.volts(None)) == ("12.4 V", "")
+
+
+def test_the_last_day_of_all_calendars_is_told_in_utc_where_the_place_is_a_day_on() -> None:
+    last = datetime(9999, 12, 31, 23, 59, tzinfo=timezone.utc)
+    assert wording.local(last, ZoneInfo("Africa/Nairobi")) == "9999-12-31 23:59:00 UTC"

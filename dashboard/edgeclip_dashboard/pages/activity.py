@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 from fastapi import Request
 from nicegui import ui
+from sqlalchemy.exc import SQLAlchemyError
 
 from edgeclip_dashboard import wording
 from edgeclip_dashboard.activity import Activity, Grouping, read_activity
@@ -22,11 +24,13 @@ from edgeclip_dashboard.pages.context import PageContext
 from edgeclip_dashboard.pages.filter_bar import FilterBar
 from edgeclip_dashboard.pages.frame import page_frame
 
+log = logging.getLogger(__name__)
+
 COUNTED: Final = DetectionFilter(with_failures=False)
 """What is counted where the address asks for nothing else: no tests."""
 
 _CSS = Path(__file__).with_name("activity.css")
-_REFRESH_S = 300.0  # a hundred thousand detections take more than a second to count
+_REFRESH_S = 300.0  # a hundred thousand detections take most of a second to count
 _GROUPINGS: Final[dict[Grouping, str]] = {"species": "by species", "place": "by place"}
 
 
@@ -71,7 +75,12 @@ class ActivityPage:
         async with self._lock:
             shown, grouping = self._asked.shown, self._grouping
             engine = self._context.engine
-            counted = await asyncio.to_thread(read_activity, engine, shown, grouping)
+            try:
+                counted = await asyncio.to_thread(read_activity, engine, shown, grouping)
+            except SQLAlchemyError as error:
+                log.error("activity cannot be counted: %s", error)
+                self._summary.set_text("The store cannot be read: the dashboard's log says why.")
+                return
         if counted != self._counted and (shown, grouping) == (self._asked.shown, self._grouping):
             self._counted = counted
             self._draw(counted)

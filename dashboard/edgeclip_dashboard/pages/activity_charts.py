@@ -20,7 +20,8 @@ _GRID: Final = "rgba(127,138,131,.25)"
 
 def build_days(counted: Activity, names: Sequence[str]) -> None:
     """Build the timeline: a bar a day, or a week."""
-    period = "day" if counted.step_days == 1 else "week"
+    weeks = counted.step_days // 7
+    period = f"{weeks} weeks" if weeks > 1 else "week" if weeks else "day"
     labels = [f"{day:%Y-%m-%d}" for day in counted.days]
     bars = [series.by_day for series in counted.series]
     busiest = max(range(len(labels)), key=lambda n: sum(one[n] for one in bars))
