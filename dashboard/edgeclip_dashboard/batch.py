@@ -37,6 +37,7 @@ class Batch:
     def __init__(self, session: Session) -> None:
         self.session = session
         self._known: dict[tuple[type[Base], Key], Base | None] = {}
+        self._later: dict[type[Base], list[dict[str, Any]]] = defaultdict(list)
         self._read: dict[str, Any] = {}
 
     def find(self, model: type[RowT], *key: str | int) -> RowT | None:
@@ -59,11 +60,21 @@ class Batch:
         found: ReadT = self._read[name]
         return found
 
-    def insert_once(self, model: type[Base], values: dict[str, Any]) -> None:
-        """Insert a row, unless one of its unique keys is there already, also by another process."""
+    def insert_once(self, model: type[Base], *values: dict[str, Any]) -> None:
+        """Insert rows, but none whose unique keys are there already, also by another process."""
         is_sqlite = self.session.get_bind().dialect.name == "sqlite"
         insert = sqlite.insert if is_sqlite else postgresql.insert
-        self.session.execute(insert(model).values(**values).on_conflict_do_nothing())
+        self.session.execute(insert(model).on_conflict_do_nothing(), list(values))
+
+    def insert_later(self, model: type[Base], values: dict[str, Any]) -> None:
+        """Have a row inserted once by `write_later`: from the first change on, others wait."""
+        self._later[model].append(values)
+
+    def write_later(self) -> None:
+        """Insert what was to be inserted later."""
+        later, self._later = self._later, defaultdict(list)
+        for model, rows in later.items():
+            self.insert_once(model, *rows)
 
     def look_up(self, messages: Sequence[Incoming]) -> None:
         """Load what the detections among the messages will ask for, a statement a table."""

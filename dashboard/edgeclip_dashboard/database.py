@@ -16,6 +16,7 @@ from edgeclip.errors import ConfigError, StoreError
 from edgeclip_dashboard.config import DATABASE_PASSWORD_VARIABLE
 from edgeclip_dashboard.migrating import State, bring_up_to_date, read_state
 from edgeclip_dashboard.models import Meta
+from edgeclip_dashboard.write_turns import take_turns_to_write
 
 
 def database_url(text: str) -> URL:
@@ -128,6 +129,7 @@ def _engine(url: URL) -> Engine:
         raise StoreError(f"no driver for {url.drivername}: pip install it ({error})") from error
     if url.get_backend_name() == "sqlite":
         event.listen(engine, "connect", _set_pragmas)
+        take_turns_to_write(engine)
     return engine
 
 

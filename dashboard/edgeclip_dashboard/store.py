@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from sqlalchemy import Engine
+from sqlalchemy import Engine, select
 from sqlalchemy.exc import (
     DataError,
     DBAPIError,
@@ -41,6 +41,7 @@ from edgeclip_dashboard.messages_field import (
     LogMessage,
     ReplyMessage,
 )
+from edgeclip_dashboard.models import Announcement
 from edgeclip_dashboard.neighbours import Row, tell
 from edgeclip_dashboard.notices.noting import note_notices
 from edgeclip_dashboard.turns import is_crossing, take_turns
@@ -132,6 +133,7 @@ class Store:
         committed = Committed()
         joined: list[PartMessage] = []
         messages = [self._whole(message, joined) for message in messages]
+        self._write_announced(messages)
         with Session(self._engine, autoflush=False) as session, session.begin():
             take_turns(session, messages)
             batch = Batch(session)
@@ -141,10 +143,35 @@ class Store:
                     self._store(batch, message, at, committed)
                 except ConflictError as error:
                     self._store(batch, _as_malformed(message, error), at, committed)
+            batch.write_later()
             tell(session, self._name, _rows(committed))
         for part in joined:
             self._files.parts.forget(part)
         return committed
+
+    def _write_announced(self, messages: Sequence[Incoming]) -> None:
+        """Write the files that a detection names, before others have to wait for the database.
+
+        What no detection names is looked at later, in the transaction: it may be refused.
+        """
+        found = {
+            self._files.sha256(message.data): message.data
+            for message in messages
+            if isinstance(message, MediaMessage) and self._files.problem(message.data) is None
+        }
+        if not found:
+            return
+        named = {
+            ref.sha256
+            for message in messages
+            if isinstance(message, DetectionMessage)
+            for ref in message.detection.media
+        }
+        with Session(self._engine) as session:
+            query = select(Announcement.sha256).where(Announcement.sha256.in_(found))
+            named.update(session.scalars(query))
+        for sha256 in named & found.keys():
+            self._files.write(found[sha256], sha256)
 
     def _whole(self, message: Incoming, joined: list[PartMessage]) -> Incoming:
         """Return the snapshot that a part completes; a part that completes none is done with."""

@@ -55,11 +55,12 @@ def _note(batch: Batch, rule_id: int, rule: RuleForm, row: DetectionRow, at: dat
         "created_at": at,
         "next_try_at": next_time(at, rule.quiet_to or "", rule.time_zone) if waits else at,
     }
-    batch.insert_once(Notice, values)
+    batch.insert_later(Notice, values)
 
 
 def _take_back(batch: Batch, detection_id: str, at: datetime) -> None:
     batch.session.flush()
+    batch.write_later()  # it may take back what the same batch told of
     for notice in batch.session.scalars(select(Notice).where(Notice.detection_id == detection_id)):
         if notice.sent_at is None:
             notice.state = WITHDRAWN

@@ -40,7 +40,7 @@ def note_deliveries(batch: Batch, detection: Detection, at: datetime) -> None:
                 "error": "",
                 "created_at": at,
             }
-            batch.insert_once(Delivery, values)
+            batch.insert_later(Delivery, values)
 
 
 def _enabled(batch: Batch) -> tuple[tuple[int, str], ...]:
