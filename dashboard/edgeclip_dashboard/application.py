@@ -29,6 +29,7 @@ from edgeclip_dashboard.pages.device_list import add_device_list
 from edgeclip_dashboard.pages.device_page import add_device_page
 from edgeclip_dashboard.pages.export import add_export_page
 from edgeclip_dashboard.pages.live import add_live_page
+from edgeclip_dashboard.pages.malformed import add_malformed_page
 from edgeclip_dashboard.pages.map_page import add_map_page
 from edgeclip_dashboard.pages.notices import add_notices_page
 from edgeclip_dashboard.pages.packs import add_packs_page
@@ -100,6 +101,7 @@ def build_application(parts: Parts, started: Callable[[], None]) -> FastAPI:
     add_packs_page(context)
     add_accounts_page(context)
     add_deeds_page(context)
+    add_malformed_page(context)
     add_export_page(context)
     add_notices_page(context)
     add_rules_page(context)

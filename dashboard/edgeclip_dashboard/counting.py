@@ -11,6 +11,8 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from edgeclip_dashboard.models import Announcement, DetectionRow, Device, Media, Meta
+from edgeclip_dashboard.models_notices import Delivery, Notice
+from edgeclip_dashboard.notices.states import DUE, FAILED
 
 _CHEAP_S: Final = 0.05  # what takes less is counted at each look
 _REST: Final = 20  # times as long as the last counting took: 5 % of the time at the most
@@ -25,6 +27,9 @@ class Counts:
     media_pending: int
     devices: int
     malformed: int
+    notices_waiting: int = 0
+    notices_failed: int = 0
+    deliveries_waiting: int = 0
 
 
 class Counter:
@@ -66,4 +71,12 @@ def read_counts(session: Session) -> Counts:
         media_pending=pending or 0,
         devices=count(Device),
         malformed=int(session.get_one(Meta, "malformed").value),
+        notices_waiting=_in_state(session, Notice, *DUE),
+        notices_failed=_in_state(session, Notice, FAILED),
+        deliveries_waiting=_in_state(session, Delivery, "waiting"),
     )
+
+
+def _in_state(session: Session, table: type[Notice | Delivery], *states: str) -> int:
+    query = select(func.count()).select_from(table).where(table.state.in_(states))
+    return session.scalar(query) or 0

@@ -7,8 +7,11 @@ from collections.abc import Iterator
 from datetime import datetime, timezone
 
 import pytest
+from sqlalchemy.orm import Session
 
 from edgeclip.contract.reports import Status
+from edgeclip_dashboard.database import database_url, join_database
+from edgeclip_dashboard.models_field import CommandRow
 from support.brokers import Broker
 from support.browsers import Browser
 from support.dashboards import (
@@ -24,11 +27,12 @@ from support.dashboards import (
 from support.hostile import ATTACK, hostile
 from support.reports_of_a_device import alarm, health, info, log_of, reply
 from support.routes import all_routes
+from support.rules import add_rule
 from support.samples import EPOCH
 
 pytestmark = [pytest.mark.broker, pytest.mark.browser]
 
-SHOWN = ("/", "/devices/jetson-1")
+SHOWN = ("/", "/devices/jetson-1", "/notices", "/malformed")
 """Pages that show texts of a device; the others are opened, too."""
 
 
@@ -36,12 +40,28 @@ SHOWN = ("/", "/devices/jetson-1")
 def dashboard(tmp_path_factory: pytest.TempPathFactory, broker: Broker) -> Iterator[Dashboard]:
     with running_dashboard(tmp_path_factory.mktemp("dashboard"), broker.url) as running:
         running.wait_online()
+        _let_texts_be_shown(running)
         with field_device(broker.url) as device:
             _attack(device)
             _fail(device)
             eventually(lambda: len(running.detections()) == 2, what="both are stored")
             eventually(lambda: running.get("/api/devices")[0]["machine"], what="so is the info")
             yield running
+
+
+def _let_texts_be_shown(dashboard: Dashboard) -> None:
+    """Store a command, whose reply is shown then, and a rule, whose notices are."""
+    url = database_url(str(dashboard.folder / "detections.sqlite"))
+    with join_database(url, project="demo") as engine:
+        add_rule(engine)
+        with Session(engine) as session, session.begin():
+            at = datetime.now(timezone.utc)
+            command = CommandRow(
+                command_id=EPOCH, device_id="jetson-1", name="logs", args="{}",
+                account_name="admin", issued_at=at, not_after=at, dashboard_id="dashboard",
+                key_id="0", counter=1, state="sent", reason="", data="{}",
+            )  # fmt: skip
+            session.add(command)
 
 
 def _attack(device: FieldDevice) -> None:
@@ -67,7 +87,9 @@ def _attack(device: FieldDevice) -> None:
     log, attacked = hostile(log_of("text"))
     assert "entries.0.text" in attacked
     device.publish(device.topics.log, log.to_json())
-    said, _ = hostile(reply(EPOCH, reason="why", data={"text": "answer"}))
+    answer = {"text": "answer", "lines": ["line"], "jpeg": "no picture"}
+    said, attacked = hostile(reply(EPOCH, name="logs", reason="why", data=answer))
+    assert {"reason", "data.text", "data.lines.0", "data.jpeg"} <= set(attacked)
     device.publish(device.topics.reply(EPOCH), said.to_json())
     device.publish(f"{device.topics.prefix}/up/{ATTACK.replace('/', '')}", ATTACK.encode())
 
@@ -111,6 +133,10 @@ def test_no_text_of_a_device_is_more_than_text_on_any_page(
         assert [url for url in browser.requested() if url.endswith("/x")] == [], path
         assert not any("owned" in line for line in browser.console()), path
     browser.keep("hostile-last-page")
+    browser.open(f"{dashboard.url}/devices/jetson-1")
+    eventually(
+        lambda: ATTACK in browser.text(".asked-details"), what="a reply is shown, and as text"
+    )
 
 
 def test_what_the_api_hands_on_is_told_to_be_no_page(dashboard: Dashboard) -> None:

@@ -20,11 +20,13 @@ from edgeclip_dashboard.health import Health, LinkState
 from edgeclip_dashboard.identity import Identity, Role, put_identity
 from edgeclip_dashboard.inbox import Inbox
 from edgeclip_dashboard.models_field import DeviceAlarm, HealthSample
+from edgeclip_dashboard.models_notices import Notice
 from edgeclip_dashboard.models_people import Deed
 from edgeclip_dashboard.reading_api.export_route import add_export_route
 from edgeclip_dashboard.reading_api.metrics import add_metrics_route
 from edgeclip_dashboard.reading_api.routes import add_description, api_v1
 from support.exported import fill, picture_of, place, say, source_of, visit
+from support.rules import add_rule
 from support.samples import AT
 
 if TYPE_CHECKING:
@@ -234,11 +236,16 @@ def test_an_export_that_cannot_be_says_why(desk: Desk, program: Program) -> None
 
 
 def test_metrics_are_what_prometheus_reads(desk: Desk) -> None:
+    add_rule(desk.engine)
     desk.commit(visit(1), visit(4))
+    with Session(desk.engine) as session, session.begin():
+        session.get_one(Notice, 1).state = "failed"
     text = Program(desk).client.get("/metrics").text
     lines = {line.rpartition(" ")[0]: line.rpartition(" ")[2] for line in text.splitlines()}
     assert lines["edgeclip_stored_detections"] == "2.0"
     assert lines["edgeclip_missing_rows"] == "2.0"
     assert lines["edgeclip_link_online"] == "1.0"
+    assert lines["edgeclip_waiting_notices"] == lines["edgeclip_failed_notices"] == "1.0"
+    assert lines["edgeclip_waiting_deliveries"] == "0.0"
     assert lines['edgeclip_devices{state="online"}'] == "0.0"
     assert lines["edgeclip_revisions_total"] == "0.0"

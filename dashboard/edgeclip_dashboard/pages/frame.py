@@ -93,7 +93,7 @@ class Frame:
     def _build_menu(self, identity: Identity) -> None:
         current = self._client.page.path
         for entry in NAVIGATION:
-            if not identity.may(entry.role):
+            if not (entry.is_listed and identity.may(entry.role)):
                 continue
             link = ui.element("a")
             link.props["href"] = entry.path

@@ -179,7 +179,9 @@ class LivePage:
     def _build_notices(self) -> None:
         self._problem = ui.label("").classes("problem")
         self._problem.props["role"] = "alert"
-        self._malformed = ui.label("").classes("notice")
+        self._malformed = ui.element("a").classes("notice").props("href=/malformed")
+        with self._malformed:
+            self._kept_raw = ui.label("")
         self._spoken = ui.label("").classes("hidden-text").props("role=log aria-live=assertive")
         with ui.element("div").classes("notice back") as self._back:
             ui.label("Older detections: this list does not grow.")
@@ -203,8 +205,7 @@ class LivePage:
         devices = wording.amount(len(states), "device")
         self._online.set_text(f"{states.count('online')} of {devices} online")
         self._online.classes(replace="bad" if "offline" in states else "good")
-        kept = "Messages that could not be read or stored, kept raw in the database"
-        self._malformed.set_text(f"{kept}: {counts.malformed}")
+        self._kept_raw.set_text(f"Messages that could not be read or stored: {counts.malformed}")
         self._malformed.set_visibility(bool(counts.malformed))
         self._empty.set_visibility(not shown)
         self._nothing.set_visibility(bool(shown) and not self._found)

@@ -10,12 +10,16 @@ from edgeclip_dashboard.identity import Role
 
 @dataclass(frozen=True)
 class Entry:
-    """One line of the menu; `icon` is a name of the Material icons that NiceGUI brings."""
+    """One line of the menu; `icon` is a name of the Material icons that NiceGUI brings.
+
+    One that is not listed is no line: another page leads there.
+    """
 
     path: str
     title: str
     icon: str
     role: Role = "viewer"
+    is_listed: bool = True
 
 
 NAVIGATION: tuple[Entry, ...] = (
@@ -33,6 +37,7 @@ NAVIGATION: tuple[Entry, ...] = (
     Entry("/webhooks", "Webhooks", "webhook", "admin"),
     Entry("/accounts", "Accounts", "group", "admin"),
     Entry("/deeds", "Deeds", "history_edu", "admin"),
+    Entry("/malformed", "Malformed messages", "report", "admin", is_listed=False),
 )
 
 

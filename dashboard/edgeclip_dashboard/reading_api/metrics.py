@@ -45,6 +45,9 @@ class DashboardCollector(Collector):
         yield _gauge("stored_detections", "In the database.", counts.detections)
         yield _gauge("stored_media", "Snapshots in the database.", counts.media)
         yield _gauge("pending_media", "Snapshots without a detection.", counts.media_pending)
+        yield _gauge("waiting_notices", "People are still to be told.", counts.notices_waiting)
+        yield _gauge("failed_notices", "Given up: see /notices.", counts.notices_failed)
+        yield _gauge("waiting_deliveries", "Webhooks are due.", counts.deliveries_waiting)
         yield self._devices([view.state for view in feed.picture.devices])
         missing = [gap.last - gap.first + 1 for view in feed.picture.devices for gap in view.gaps]
         yield _gauge("missing_rows", "Rows of outboxes that have not come.", sum(missing))
