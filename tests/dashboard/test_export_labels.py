@@ -19,7 +19,7 @@ from edgeclip_dashboard.exports.labels import LabelsRequest, write_labels
 from edgeclip_dashboard.exports.request import Written
 from edgeclip_dashboard.filters import DetectionFilter
 from edgeclip_dashboard.messages import MediaMessage
-from support.dashboards import media_ref
+from support.dashboards import jpeg, media_ref
 from support.exported import fill, picture_of, say, source_of, visit
 from support.samples import AT
 
@@ -44,6 +44,20 @@ def _judged(desk: Desk, seq: int, probability: float, word: str) -> str:
     if word:
         say(desk, detection, word)
     return detection.detection_id
+
+
+def test_a_label_stands_beside_the_picture_that_was_judged_and_no_later_one(
+    desk: Desk, tmp_path: Path
+) -> None:
+    first = visit(1)
+    desk.commit(first, picture_of(first, 1))
+    say(desk, first, "right", "leopard")
+    later = {"rev": 1, "seq": 2, "class_name": "boar", "media": [media_ref(jpeg(2), n=1)]}
+    desk.commit(first.model_copy(update=later), picture_of(first, 2, n=1))
+    _write(desk, tmp_path / "labels.csv")
+    [row] = _rows(tmp_path / "labels.csv")
+    assert (row["label"], row["device_label"]) == ("leopard", "boar")
+    assert (tmp_path / row["filepath"]).read_bytes() == jpeg(1)
 
 
 def test_only_what_people_said_is_a_label(desk: Desk, tmp_path: Path) -> None:

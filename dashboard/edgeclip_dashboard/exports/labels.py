@@ -17,6 +17,7 @@ from edgeclip.errors import ConfigError, DashboardError
 from edgeclip_dashboard.exports.csv_out import cell
 from edgeclip_dashboard.exports.judging import Classes
 from edgeclip_dashboard.exports.request import Written
+from edgeclip_dashboard.exports.seen import as_seen
 from edgeclip_dashboard.exports.tally import Tally
 from edgeclip_dashboard.exports.visits import BATCH, Picture, Visit, visits_of
 from edgeclip_dashboard.exports.writing import Source
@@ -166,6 +167,7 @@ def _visits(engine: Engine, ids: Sequence[str], classes: Classes) -> Iterator[Vi
         found = session.scalars(select(DetectionRow).where(DetectionRow.detection_id.in_(ids)))
         rows = {row.detection_id: row for row in found}
         visits = visits_of(session, [rows[one] for one in ids if one in rows], classes)
+        visits = list(as_seen(session, visits))
     yield from (visit for visit in visits if visit.is_observation)
 
 

@@ -132,7 +132,7 @@ def _visit(
         detection=detection,
         judged=judge(row, verdict, classes),
         verdict=verdict,
-        pictures=tuple(_pictures(row, detection, announced)),
+        pictures=tuple(pictures_of(row, detection, announced)),
         started_at=min(started, best),
         best_at=best,
         ended_at=max(ended, best),
@@ -140,9 +140,16 @@ def _visit(
     )
 
 
-def _pictures(
+def pictures_of(
     row: DetectionRow, detection: Detection, announced: list[Announcement]
 ) -> Iterator[Picture]:
+    """Yield whole frames, the newest first; where there is none, the best crop alone.
+
+    Args:
+        row: Whose time and place name the files.
+        detection: The revision whose box is that of its newest frame.
+        announced: Media that are stored.
+    """
     newest_first = sorted(announced, key=lambda item: (-item.rev, -item.n))
     frames = [item for item in newest_first if item.kind == "full"]
     boxes = detection.gate.boxes if detection.gate else []
