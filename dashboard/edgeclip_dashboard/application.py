@@ -28,6 +28,7 @@ from edgeclip_dashboard.pages.detection import add_detection_page
 from edgeclip_dashboard.pages.device_list import add_device_list
 from edgeclip_dashboard.pages.device_page import add_device_page
 from edgeclip_dashboard.pages.export import add_export_page
+from edgeclip_dashboard.pages.failing import add_failure_pages
 from edgeclip_dashboard.pages.live import add_live_page
 from edgeclip_dashboard.pages.malformed import add_malformed_page
 from edgeclip_dashboard.pages.map_page import add_map_page
@@ -111,6 +112,7 @@ def build_application(parts: Parts, started: Callable[[], None]) -> FastAPI:
         app, favicon=_ICON, dark=context.dark, language="en-US", tailwind=False,
         show_welcome_message=False,
     )  # fmt: skip
+    add_failure_pages()
     return app
 
 

@@ -50,7 +50,7 @@ def serve(
     config: Config = None,
     verbose: Annotated[bool, typer.Option("--verbose", help="Log every step.")] = False,
 ) -> None:
-    """Subscribe, store, send receipts, and show one live page.
+    """Receive what devices send, keep it, and show it on pages of its own.
 
     The broker's user name and password come from EDGECLIP_DASHBOARD_MQTT_USERNAME and
     EDGECLIP_DASHBOARD_MQTT_PASSWORD.

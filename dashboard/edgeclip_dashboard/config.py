@@ -174,7 +174,11 @@ def parse_broker_url(url: str) -> tuple[str, int, bool]:
         raise ValueError("a broker is mqtt://HOST[:PORT] or mqtts://HOST[:PORT]")
     if parts.path not in ("", "/") or parts.query or parts.fragment:
         raise ValueError("a broker's URL ends after the port")
-    return parts.hostname, parts.port or _PORTS[parts.scheme], parts.scheme == "mqtts"
+    try:
+        port = parts.port or _PORTS[parts.scheme]
+    except ValueError as error:
+        raise ValueError("a broker's port is a number up to 65535") from error
+    return parts.hostname, port, parts.scheme == "mqtts"
 
 
 def load_settings(file: Path | None, options: dict[str, Any]) -> DashboardSettings:
@@ -195,10 +199,30 @@ def load_settings(file: Path | None, options: dict[str, Any]) -> DashboardSettin
         else:
             tables[key] = value
     _refuse_credentials(tables)
-    settings = settings_from(tables, DashboardSettings, source=str(file or "options"))
+    settings = settings_from(
+        tables,
+        DashboardSettings,
+        source=str(file or "options"),
+        options=_typed(options),
+    )
     _check_files(settings.broker)
     _check_guard(settings.page)
     return settings
+
+
+def _typed(options: dict[str, Any]) -> dict[str, str]:
+    """Return the option that was typed for each key that options set."""
+    found: dict[str, str] = {}
+    for key, value in options.items():
+        if isinstance(value, dict):
+            found |= {f"{key}.{inner}": _option(inner) for inner in value}
+        else:
+            found[key] = _option(key)
+    return found
+
+
+def _option(key: str) -> str:
+    return "--broker" if key == "url" else f"--{key.replace('_', '-')}"
 
 
 def credentials_from_environment() -> Credentials:

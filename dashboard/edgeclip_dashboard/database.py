@@ -126,6 +126,10 @@ def _engine(url: URL) -> Engine:
     try:
         engine = create_engine(url, **_arguments(url))
     except (NoSuchModuleError, ModuleNotFoundError) as error:
+        if url.drivername == "postgres":
+            raise StoreError(
+                "a PostgreSQL database is postgresql+psycopg://USER@HOST/NAME"
+            ) from error
         raise StoreError(f"no driver for {url.drivername}: pip install it ({error})") from error
     if url.get_backend_name() == "sqlite":
         event.listen(engine, "connect", _set_pragmas)

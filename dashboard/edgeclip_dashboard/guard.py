@@ -137,7 +137,7 @@ def _is_deed(message: Message) -> bool:
 
 
 def _to_sign_in(connection: HTTPConnection) -> Response:
-    if _is_for_program(connection):
+    if is_for_program(connection):
         return _answer(connection, 401, "Sign in, or send a token: Authorization: Bearer ...")
     asked = connection.scope["path"]
     query = connection.url.query
@@ -146,18 +146,19 @@ def _to_sign_in(connection: HTTPConnection) -> Response:
 
 
 def _to_password(connection: HTTPConnection) -> Response:
-    if _is_for_program(connection):
+    if is_for_program(connection):
         return _answer(connection, 403, "Change the one-time password first: open /password.")
     return RedirectResponse("/password", 303)
 
 
-def _is_for_program(connection: HTTPConnection) -> bool:
+def is_for_program(connection: HTTPConnection) -> bool:
+    """Say whether a program asks, which wants JSON rather than a page."""
     path: str = connection.scope["path"]
     return path.startswith(_FOR_PROGRAMS) or connection.scope["type"] == "websocket"
 
 
 def _answer(connection: HTTPConnection, status: int, told: str) -> Response:
-    if _is_for_program(connection):
+    if is_for_program(connection):
         headers = {"WWW-Authenticate": "Bearer"} if status == 401 else {}
         return JSONResponse({"detail": told}, status, headers | {"Cache-Control": "no-store"})
     return message_page(told, status=status)

@@ -26,10 +26,11 @@ def test_help_names_both_commands() -> None:
     ("options", "message"),
     [
         pytest.param(("--broker", "http://x"), "a broker is mqtt://HOST", id="scheme"),
+        pytest.param(("--broker", "mqtt://x:y"), "--broker: a broker's port is", id="broker port"),
         pytest.param(("--broker", "mqtt://u:s3cret@x"), "no credentials", id="credentials"),
         pytest.param(("--project", "My Reserve"), "project", id="project"),
-        pytest.param(("--protocol", "4"), "[broker].protocol", id="protocol"),
-        pytest.param(("--port", "99999"), "[page].port", id="port"),
+        pytest.param(("--protocol", "4"), "error: --protocol: ", id="protocol"),
+        pytest.param(("--port", "99999"), "error: --port: ", id="port"),
         pytest.param(("--config", "absent.toml"), "absent.toml: cannot be read", id="file"),
         pytest.param(("--database", "x://u:s3cret@h/d"), "holds a password", id="password"),
     ],

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 
 import pytest
 from selenium.webdriver.common.keys import Keys
 
 from edgeclip.contract.health import Health
 from edgeclip.contract.reports import Status
+from edgeclip_dashboard.database import database_url
+from edgeclip_dashboard.field.places_table import import_places
 from support.brokers import Broker
 from support.browsers import Browser
 from support.dashboards import (
@@ -23,6 +26,13 @@ from support.reports_of_a_device import alarm, health, info, log_of
 
 pytestmark = [pytest.mark.broker, pytest.mark.browser]
 
+_ALL_ARE_SEEN = """(() => {
+    const view = document.querySelector(".map").getBoundingClientRect();
+    const names = [...document.querySelectorAll(".place-name")];
+    const boxes = names.map(name => name.getBoundingClientRect());
+    const seen = boxes.filter(box => box.left >= view.left && box.right <= view.right);
+    return names.length > 1 && seen.length === names.length;
+})()"""
 HOSTILE = "<script>document.title='owned'</script><img src=x onerror=alert(1)>"
 
 
@@ -139,7 +149,7 @@ def test_a_place_is_written_down_and_stands_on_the_map(
     eventually(lambda: "Saved at" in browser.text(".save"), what="it is saved")
     browser.keep("deployment")
     _open(browser, dashboard, "/map")
-    eventually(lambda: "ridge-2026" in browser.text(".place-name"), what="the place is drawn")
+    eventually(lambda: "North ridge <b>" in browser.text(".place-name"), what="it is drawn")
     assert "-0.42°" in browser.text(".grid-name")
     assert "North ridge <b>" in browser.text(".place-list")
     browser.keep("map")
@@ -152,6 +162,20 @@ def test_a_place_is_written_down_and_stands_on_the_map(
     _open(browser, dashboard, "/deployments")
     assert "-0.42000, 37.30000" in browser.text("table")
     browser.keep("deployments")
+
+
+def test_a_phone_shows_all_places_on_the_map(
+    browser: Browser, dashboard: Dashboard, device: FieldDevice, tmp_path: Path
+) -> None:
+    del device
+    table = tmp_path / "places.csv"
+    lines = ["deployment_id,name,latitude,longitude", "west,West,-1.3,36.6", "east,East,-1.3,37"]
+    table.write_text("\n".join(lines))
+    url = database_url(str(dashboard.folder / "detections.sqlite"))
+    import_places(table, url, "demo")
+    _open(browser, dashboard, "/map", width=390)
+    eventually(lambda: browser.value(_ALL_ARE_SEEN), what="both are in the view")
+    browser.keep("map-phone")
 
 
 @pytest.mark.parametrize(
@@ -197,4 +221,4 @@ def test_text_of_a_device_is_only_text(
 def test_an_unknown_device_is_not_found(browser: Browser, dashboard: Dashboard) -> None:
     browser.sign_in(dashboard.url, dashboard.cookie)
     browser.open(f"{dashboard.url}/devices/nobody")
-    assert "404" in browser.text("body")
+    assert "No device of that name has ever spoken here." in browser.text("body")

@@ -230,7 +230,7 @@ def test_an_export_that_cannot_be_says_why(desk: Desk, program: Program) -> None
     desk.commit(visit(1))
     program.role = "reviewer"
     told = program.get("/export/camtrap-dp", status=409)["detail"]
-    assert "needs coordinates, and ridge-2026 has none" in told
+    assert "needs coordinates, which are unknown of ridge-2026" in told
     assert "grids of 1, 0.1" in program.get("/export/csv?obscure=0.3", status=422)["detail"]
     program.get("/export/xml", status=422)
 

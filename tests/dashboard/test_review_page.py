@@ -95,7 +95,9 @@ def test_all_is_reviewed_by_keyboard_the_doubtful_first(
     browser.press("n")
     _wait_for(browser, "civet", "95 %")
     browser.press("r")
-    eventually(lambda: "Nothing is left" in browser.text(".facts"), what="all is reviewed")
+    eventually(lambda: "Nothing is left" in browser.text(".empty"), what="all is reviewed")
+    assert "You have judged 4 detections." in browser.text(".empty")
+    assert browser.value("document.querySelector('.verdicts').offsetParent") is None
     assert _verdicts(dashboard) == {
         "leopard 0.61": ("right", "leopard"), "bush_pig 0.55": ("other", "civet"),
         "leopard 0.97": ("wrong", None), "civet 0.95": ("right", "civet"),

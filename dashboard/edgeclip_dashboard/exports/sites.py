@@ -77,8 +77,8 @@ class Sites:
         if lost:
             named = ", ".join(lost[:10]) + (" and more" if len(lost) > 10 else "")
             raise MappingError(
-                f"Camtrap DP needs coordinates, and {named} has none: fill them in on the page"
-                " Places"
+                f"Camtrap DP needs coordinates, which are unknown of {named}: fill them in on the"
+                " page Places"
             )
 
 

@@ -111,7 +111,8 @@ class ActivityPage:
         await self.count()
 
     def _draw(self, counted: Activity) -> None:
-        self._summary.set_text(_summary(counted))
+        is_everything = self._asked.shown == COUNTED
+        self._summary.set_text(_summary(counted, is_everything=is_everything))
         self._charts.clear()
         if not counted.total:
             return
@@ -129,7 +130,9 @@ class ActivityPage:
         return wording.spaced(name)
 
 
-def _summary(counted: Activity) -> str:
+def _summary(counted: Activity, *, is_everything: bool) -> str:
+    if not counted.total and is_everything:
+        return "No detections yet: they are counted here as soon as a device has told of one."
     if not counted.total:
         return "No detection matches this filter."
     detections = wording.amount(counted.total, "detection")

@@ -22,6 +22,11 @@ from edgeclip_dashboard.pages.context import PageContext
 from edgeclip_dashboard.pages.pack_panel import PackPanel
 
 Args = dict[str, Any]
+NO_KEY: Final = (
+    "Nothing can be asked of devices or sent to them yet: make a key on the server with"
+    " edgeclip-export keygen dashboard.key, name it as key_file in [commands] of dashboard.toml,"
+    " and dashboard.key.pub as one of admins in [commands] of each device.toml."
+)
 
 
 @dataclass(frozen=True)
@@ -67,11 +72,7 @@ class CommandPanel:
         with ui.element("section").classes("panel commands"):
             parts.heading("Commands")
             if self._asking.author.key is None:
-                ui.label(
-                    "Nothing can be asked of devices: make a key with `edgeclip-export keygen`,"
-                    " name it in [commands].key_file here, and its .pub file in [commands].admins"
-                    " of the devices."
-                ).classes("quiet")
+                ui.label(NO_KEY).classes("quiet")
             else:
                 self._build_buttons()
                 self._build_thresholds()

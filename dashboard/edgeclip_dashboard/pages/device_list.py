@@ -34,16 +34,26 @@ def add_device_list(context: PageContext) -> None:
         with Session(context.engine) as session:
             return read_reports(session, context.ledger)
 
+    nothing = (
+        f"No device has reported yet. Name the project {context.settings.project} and the broker"
+        f" {context.health.link.broker} in a device's device.toml: it appears here by itself."
+    )
+
     @ui.page("/devices")
     async def devices(request: Request) -> None:
         with page_frame(context, identity_of(request.scope), "Devices", css=FIELD_CSS):
-            await Following(context, read, DeviceList().show, FLEET_EVERY_S).begin()
+            await Following(context, read, DeviceList(nothing).show, FLEET_EVERY_S).begin()
 
 
 class DeviceList:
-    """The devices as cards, with a field to find one; only what has changed is built anew."""
+    """The devices as cards, with a field to find one; only what has changed is built anew.
 
-    def __init__(self) -> None:
+    Args:
+        nothing: What is said while there is none.
+    """
+
+    def __init__(self, nothing: str) -> None:
+        self._nothing = nothing
         self._reports: Reports = ()
         self._cards: dict[str, tuple[DeviceReport, ui.element]] = {}
         self._ticked_at = datetime.min.replace(tzinfo=timezone.utc)
@@ -97,7 +107,7 @@ class DeviceList:
         self._count.set_text(f"{devices}, {online} online, {alarms}")
         more = len(found) - _MOST_SHOWN
         said = f"{more} more: find them by name" if more > 0 else ""
-        self._more.set_text(said if self._reports else "No device has reported yet.")
+        self._more.set_text(said if self._reports else self._nothing)
 
 
 def _searched(report: DeviceReport) -> str:

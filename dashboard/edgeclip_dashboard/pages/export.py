@@ -35,6 +35,9 @@ _FORMATS: Final[dict[Format, str]] = {
 _EXACT: Final = 0.0
 _PLACES: Final = {_EXACT: "exact"} | {grid: f"on a grid of {grid:g} degree" for grid in GRIDS_DEG}
 _ALL: Final = DetectionFilter()
+_WHOLE_FIRST: Final = (
+    "The file is written whole before the download begins: many pictures take a while."
+)
 
 
 def add_export_page(context: PageContext) -> None:
@@ -45,7 +48,7 @@ def add_export_page(context: PageContext) -> None:
         identity = identity_of(request.scope)
         require(identity, "reviewer")
         choices = await asyncio.to_thread(read_choices, context.engine)
-        with page_frame(context, identity, "Hand on", css=FIELD_CSS):
+        with page_frame(context, identity, "Export", css=FIELD_CSS):
             page = ExportPage(context)
             with page.filter_place:
                 FilterBar(_ALL, choices, page.set_filter, base=_ALL)
@@ -66,6 +69,7 @@ class ExportPage:
             with ui.element("div").classes("form"):
                 self._build_choices()
             self._count = ui.label("").classes("quiet").props("role=status")
+            ui.label(_WHOLE_FIRST).classes("quiet")
             self._problem = ui.label("").classes("problem").props("role=alert")
             with ui.element("div").classes("actions"):
                 self._link = ui.element("a").classes("action").props("download id=download")
@@ -86,7 +90,8 @@ class ExportPage:
         query = query_from(asked, _ALL, more=more)
         self._link.props["href"] = f"/api/v1/export/{kind}" + (f"?{query}" if query else "")
         self._link.set_visibility(not problem and count > 0)
-        self._count.set_text(f"To be written: {wording.amount(count, 'detection')}")
+        told = f"To be written: {wording.amount(count, 'detection')}"
+        self._count.set_text(told if count else "No detection matches: there is nothing to write.")
         self._problem.set_text(problem)
         self._problem.set_visibility(bool(problem))
 

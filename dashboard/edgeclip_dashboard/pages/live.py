@@ -74,7 +74,8 @@ class LivePage:
             detections.props["aria-label"] = "Detections"
             with detections:
                 self._build_notices()
-                with ui.element("div").classes("tools"):
+                self._tools = ui.element("div").classes("tools")
+                with self._tools:
                     FilterBar(self._asked.shown, choices, self._on_filter)
                     LayerSwitches(self._asked.layers, self._on_layers)
                 self._nothing = ui.label("No detection matches this filter.")
@@ -208,6 +209,8 @@ class LivePage:
         self._kept_raw.set_text(f"Messages that could not be read or stored: {counts.malformed}")
         self._malformed.set_visibility(bool(counts.malformed))
         self._empty.set_visibility(not shown)
+        self._tools.set_visibility(bool(shown))
+        self._online.set_visibility(bool(states))
         self._nothing.set_visibility(bool(shown) and not self._found)
 
     def _show_older(self) -> None:

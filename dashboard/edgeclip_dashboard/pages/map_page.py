@@ -38,6 +38,8 @@ _SAID: Final[dict[Standing, str]] = {
     "online": "online",
     "empty": "no device",
 }
+_ROOM_PX: Final = (60, 50)  # around the places, for their names
+_LONGEST_NAME: Final = 28  # letters of a place that are written on the map
 _GRID: Final = {"color": "#7f8a83", "weight": 1, "opacity": 0.35, "interactive": False}
 
 
@@ -65,6 +67,8 @@ class MapView:
         with ui.element("div").classes("map-board"):
             self._map = _new_map(settings)
             self._list = ui.element("div").classes("place-list")
+        self._fit: tuple[list[tuple[float, float]], dict[str, Any]] = ([], {})
+        self._map.on("init", self._fit_to_screen, [])
 
     def show(self, places: Places) -> None:
         """Show the deployments as they are now."""
@@ -75,13 +79,19 @@ class MapView:
             with self._list:
                 _build_list(places)
         drawn = tuple(
-            (place.deployment_id, place.latitude, place.longitude, place.standing)
+            (place.deployment_id, place.name, place.latitude, place.longitude, place.standing)
             for place in places
         )
         if drawn == self._drawn:
             return
         is_first, self._drawn = self._drawn is None, drawn
         self._draw(places, is_first=is_first)
+
+    def _fit_to_screen(self) -> None:
+        """Zoom out as far as the browser's own size asks for; a phone shows less than a desk."""
+        points, fit = self._fit
+        if points:
+            self._map.run_map_method("fitBounds", points, fit)
 
     def _draw(self, places: Places, *, is_first: bool) -> None:
         located = [
@@ -100,13 +110,15 @@ class MapView:
         if is_first:
             self._map.set_center(view.center)
             self._map.set_zoom(view.zoom)
+            fit = {"padding": _ROOM_PX, "maxZoom": view.zoom}
+            self._fit = ([point for _, point in located], fit)
 
 
 def _new_map(settings: MapSettings) -> ui.leaflet:
     options = {"attributionControl": bool(settings.tiles), "maxZoom": settings.deepest_zoom}
     element = ui.leaflet(center=(10.0, 0.0), zoom=2, options=options).classes("map")
     element.props["role"] = "application"
-    element.props["aria-label"] = "Map of the deployments; the list beside it says the same"
+    element.props["aria-label"] = "Map of the places; the list beside it says the same"
     element.clear_layers()  # NiceGUI begins with tiles of a server that nobody has chosen
     return element
 
@@ -146,7 +158,11 @@ def _add_place(element: ui.leaflet, place: PlaceView, point: tuple[float, float]
         _add(element, "circle", list(point), around)
     _add(element, "circleMarker", list(point), look)
     name = {"permanent": True, "direction": "top", "offset": [0, -8], "className": "place-name"}
-    _add(element, "tooltip", list(point), {**name, "content": html.escape(place.deployment_id)})
+    _add(element, "tooltip", list(point), {**name, "content": html.escape(_shortened(place.name))})
+
+
+def _shortened(name: str) -> str:
+    return name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 2]}.."
 
 
 def _add(element: ui.leaflet, kind: str, *args: Any) -> None:
@@ -155,7 +171,7 @@ def _add(element: ui.leaflet, kind: str, *args: Any) -> None:
 
 def _build_list(places: Places) -> None:
     if not places:
-        ui.label("No deployments yet: a device's first message makes one.").classes("quiet")
+        ui.label("No places yet: a device's first message makes one.").classes("quiet")
     for place in places:
         with ui.element("article").classes(f"panel place {place.standing}"):
             with ui.element("div").classes("device-head"):

@@ -31,7 +31,7 @@ NAVIGATION: tuple[Entry, ...] = (
     Entry("/devices", "Devices", "router"),
     Entry("/deployments", "Places", "place"),
     Entry("/packs", "Packs", "inventory_2", "admin"),
-    Entry("/export", "Hand on", "download", "reviewer"),
+    Entry("/export", "Export", "download", "reviewer"),
     Entry("/notices", "Notices", "notifications"),
     Entry("/rules", "Rules", "campaign", "admin"),
     Entry("/webhooks", "Webhooks", "webhook", "admin"),

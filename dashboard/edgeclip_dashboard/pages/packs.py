@@ -19,6 +19,7 @@ from edgeclip_dashboard.field.deliveries import Delivery
 from edgeclip_dashboard.identity import Identity, identity_of
 from edgeclip_dashboard.models import Device
 from edgeclip_dashboard.pages import parts
+from edgeclip_dashboard.pages.command_panel import NO_KEY
 from edgeclip_dashboard.pages.context import PageContext
 from edgeclip_dashboard.pages.device_list import FIELD_CSS
 from edgeclip_dashboard.pages.following import Following
@@ -60,7 +61,7 @@ class PacksPage:
         with ui.element("section").classes("panel commands"):
             parts.heading("Send a pack")
             if self._sending.asking.author.key is None:
-                ui.label("There is no key to sign with: set [commands].key_file.").classes("quiet")
+                ui.label(NO_KEY).classes("quiet")
             else:
                 ui.label(
                     "Upload the file of `edgeclip-device pack wrap`, then choose who gets it."

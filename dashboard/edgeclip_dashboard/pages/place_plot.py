@@ -22,7 +22,9 @@ def build_place(position: Position | None, others: Sequence[tuple[float, float]]
     """
     parts.heading("Where")
     if position is None:
-        ui.label("No coordinates: they are noted at the deployment.").classes("quiet")
+        ui.label(
+            "The coordinates of this place are unknown: write them on the page Places."
+        ).classes("quiet")
         return
     words = f"{position.latitude:.5f}, {position.longitude:.5f}"
     ui.label(f"{words}, {position.said_by}").classes("quiet")

@@ -63,9 +63,9 @@ def plain_page(
     return HTMLResponse(html, status, _HEADERS)
 
 
-def message_page(told: str, *, status: int) -> HTMLResponse:
+def message_page(told: str, *, status: int, title: str = "edgeclip") -> HTMLResponse:
     """Return a page that says one thing and leads back."""
-    return plain_page("edgeclip", [paragraph(told), link("/", "Back to the start")], status=status)
+    return plain_page(title, [paragraph(told), link("/", "Back to the start")], status=status)
 
 
 def paragraph(text: str, *, is_bad: bool = False) -> str:

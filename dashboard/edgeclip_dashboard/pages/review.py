@@ -79,7 +79,14 @@ class ReviewPage:
         with ui.element("div").classes("tools"):
             FilterBar(asked.shown, choices, self._on_filter, base=UNREVIEWED)
             self._switches = LayerSwitches(asked.layers, self._on_layers)
-        with ui.element("div").classes("review"):
+        self._through = ui.element("div").classes("empty")
+        self._through.set_visibility(False)
+        with self._through:
+            self._done = ui.label("").props("role=status")
+            parts.link("Look at the newest detections", "/").classes("action")
+            parts.link("Look for more", "/review").classes("action")
+        self._work = ui.element("div").classes("review")
+        with self._work:
             self._picture = ui.element("div").classes("snapshot large")
             with ui.element("section").classes("panel").props('aria-label="Detection"'):
                 self._progress = ui.label("").classes("quiet").props("role=status")
@@ -167,9 +174,10 @@ class ReviewPage:
         self._picture.clear()
         self._facts.clear()
         self._progress.set_text(self._queue.progress(self._count))
+        self._work.set_visibility(shown is not None)
+        self._through.set_visibility(shown is None)
         if shown is None:
-            with self._facts:
-                ui.label("Nothing is left to review here.").classes("headline")
+            self._done.set_text(_done(self._asked.shown, len(self._queue.given)))
             return
         self._verdicts.ask(shown.view.detection_id, shown.view.rev)
         self._ahead.clear()
@@ -193,6 +201,13 @@ class ReviewPage:
 
     def _note_address(self) -> None:
         ui.navigate.history.replace(f"?{self._asked.query(UNREVIEWED)}")
+
+
+def _done(asked: DetectionFilter, judged: int) -> str:
+    """Return why nothing is shown."""
+    said = f"You have judged {wording.amount(judged, 'detection')}. " if judged else ""
+    where = "" if asked == UNREVIEWED else " that matches this filter"
+    return f"{said}Nothing{where} is left to review."
 
 
 def _build_facts(shown: Shown, said: Said | None) -> None:
