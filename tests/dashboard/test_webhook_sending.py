@@ -46,3 +46,14 @@ def test_an_answer_that_comes_by_drops_holds_up_no_other_webhook(
         answer = post(Letter("POST", url, {}, b"{}"))
     assert answer.reason is None
     assert 0 < len(answer.body) <= len(given) < _SIZE
+
+
+@pytest.mark.parametrize(
+    "host", ["169.254.169.254", "[fe80::1]", "[fd00:ec2::254]", "[::ffff:169.254.169.254]"]
+)
+def test_no_webhook_leads_to_where_a_cloud_keeps_a_machines_secrets(host: str) -> None:
+    with open_post() as post:
+        answer = post(Letter("POST", f"http://{host}/latest/meta-data", {}, b"{}"))
+    assert answer.reason is not None
+    assert "link-local" in answer.reason
+    assert not answer.is_final

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import ipaddress
+import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
+from urllib.parse import urlsplit
 
 import httpx
 
@@ -16,6 +19,7 @@ _PATIENCE_S: Final = 10.0
 _LONGEST_ANSWER_S: Final = 20.0  # one that comes by drops would hold up all other webhooks
 _MOST_ANSWER: Final = 65_536
 _MOST_REASON: Final = 300
+_OF_CLOUDS: Final = frozenset({ipaddress.ip_address("fd00:ec2::254")})
 _NEVER: Final = frozenset({400, 405, 409, 413, 415, 422})
 """Answers that say: not this one, whenever it comes. All others may change."""
 
@@ -51,6 +55,8 @@ def open_post(longest_answer_s: float = _LONGEST_ANSWER_S) -> Iterator[Post]:
 
 def _post(client: httpx.Client, letter: Letter, longest_answer_s: float) -> Answer:
     """Send a request and return what became of it; nothing is raised for what the other does."""
+    if _is_link_local(letter.url):
+        return Answer("a link-local address is no system of others: write its own")
     try:
         with client.stream(
             letter.method, letter.url, headers=letter.headers, content=letter.body
@@ -64,6 +70,23 @@ def _post(client: httpx.Client, letter: Letter, longest_answer_s: float) -> Answ
     where = " (redirects are not followed)" if response.is_redirect else ""
     reason = _one_line(f"answered {response.status_code}{where}: {told}")
     return Answer(reason, is_final=response.status_code in _NEVER)
+
+
+def _is_link_local(url: str) -> bool:
+    """Say whether an address leads to where a cloud tells a machine its own secrets."""
+    host = urlsplit(url).hostname or ""
+    try:
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        return False  # the request will say so
+    addresses = (_address(str(one[4][0])) for one in found)
+    return any(address.is_link_local or address in _OF_CLOUDS for address in addresses)
+
+
+def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    """Return an address without its interface; one of IPv4 in the guise of IPv6 as itself."""
+    address = ipaddress.ip_address(text.partition("%")[0])
+    return getattr(address, "ipv4_mapped", None) or address
 
 
 def _first_bytes(response: httpx.Response, until: float) -> bytes:
