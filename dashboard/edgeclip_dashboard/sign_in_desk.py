@@ -23,6 +23,7 @@ from edgeclip_dashboard.sessions import (
     end_session,
     open_session,
 )
+from edgeclip_dashboard.turns import turn_of
 
 log = logging.getLogger(__name__)
 
@@ -130,6 +131,7 @@ class SignInDesk:
         """Return the account's id; a wrong try has been noted before its password is looked at."""
         now = self._now()
         with Session(self._engine) as session, session.begin():
+            turn_of(session, "sign in")  # or each instance would let a guess of its own through
             wait_s = seconds_to_wait(session, tried.name, tried.address, now)
             if wait_s:
                 raise RefusedError(f"Too many wrong tries: wait {wait_s} s.", wait_s)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -16,10 +18,13 @@ from edgeclip_dashboard.detection_history import read_history
 from edgeclip_dashboard.filters import DetectionFilter
 from edgeclip_dashboard.identity import Identity
 from edgeclip_dashboard.media_files import MediaFiles
-from edgeclip_dashboard.models import Device
+from edgeclip_dashboard.models import Device, Malformed
 from edgeclip_dashboard.pages.choices import read_choices
+from edgeclip_dashboard.pages.malformed import read_malformed
 from edgeclip_dashboard.queries import read_detections
 from edgeclip_dashboard.review import count_to_review, read_review_ids
+from edgeclip_dashboard.sessions import Lifetimes
+from edgeclip_dashboard.sign_in_desk import RefusedError, SignInDesk, Try
 from edgeclip_dashboard.store import Store
 from edgeclip_dashboard.surroundings import read_surroundings
 from edgeclip_dashboard.verdicts import Said, give_verdict
@@ -80,3 +85,32 @@ def test_the_newest_battery_is_found(told: tuple[Engine, list[str]]) -> None:
         session.add(Device(device_id="a", battery_v=12.5))
     with Session(engine) as session:
         assert read_surroundings(session, ["a"]).batteries == {"a": 12.5}
+
+
+def test_a_malformed_message_is_read_with_its_beginning(told: tuple[Engine, list[str]]) -> None:
+    engine, _ = told
+    with Session(engine) as session, session.begin():
+        raw = Malformed(topic="t", reason="no JSON", payload=b"\xff<b>" * 100, received_at=NOW)
+        session.add(raw)
+    [view] = read_malformed(engine)
+    assert (view.topic, view.reason, view.size_bytes) == ("t", "no JSON", 400)
+    assert view.shown.startswith("\\xff<b>")
+    assert view.shown.endswith(" ..")
+
+
+def test_many_guesses_at_one_moment_by_many_instances_are_let_through_one_by_one(
+    told: tuple[Engine, list[str]],
+) -> None:
+    engine, _ = told
+    lifetimes = Lifetimes(timedelta(hours=1), timedelta(days=1))
+    desks = [SignInDesk(engine, lifetimes, lambda: NOW) for _ in range(8)]
+    tried = Try("admin", "a wrong password", "203.0.113.7")
+
+    def guess(desk: SignInDesk) -> int:
+        with pytest.raises(RefusedError) as refused:
+            desk.sign_in(tried, None)
+        return refused.value.wait_s
+
+    with ThreadPoolExecutor(len(desks)) as pool:
+        waits = list(pool.map(guess, desks))
+    assert sum(wait_s == 0 for wait_s in waits) == 3  # as many as a person may mistype
