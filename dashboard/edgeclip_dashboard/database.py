@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import URL, Engine, create_engine, event, make_url, update
 from sqlalchemy.exc import ArgumentError, DatabaseError, NoSuchModuleError, SQLAlchemyError
@@ -17,6 +18,9 @@ from edgeclip_dashboard.config import DATABASE_PASSWORD_VARIABLE
 from edgeclip_dashboard.migrating import State, bring_up_to_date, read_state
 from edgeclip_dashboard.models import Meta
 from edgeclip_dashboard.write_turns import take_turns_to_write
+
+_PATIENCE_MS: Final = 5000  # for another process; threads of this one take turns
+_PATIENCE_BESIDE_MS: Final = 30_000  # of a command beside a dashboard that takes a burst in
 
 
 def database_url(text: str) -> URL:
@@ -91,7 +95,7 @@ def join_database(url: URL, *, project: str) -> Iterator[Engine]:
             f"{shown(url)} has schema version {state.version}: bring it up to date with"
             " `edgeclip-dashboard migrate`"
         )
-    engine = _engine(url)
+    engine = _engine(url, _PATIENCE_BESIDE_MS)
     try:
         with _named(shown(url)):
             yield engine
@@ -122,7 +126,7 @@ def _only_one(url: URL) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _engine(url: URL) -> Engine:
+def _engine(url: URL, patience_ms: int = _PATIENCE_MS) -> Engine:
     try:
         engine = create_engine(url, **_arguments(url))
     except (NoSuchModuleError, ModuleNotFoundError) as error:
@@ -132,7 +136,7 @@ def _engine(url: URL) -> Engine:
             ) from error
         raise StoreError(f"no driver for {url.drivername}: pip install it ({error})") from error
     if url.get_backend_name() == "sqlite":
-        event.listen(engine, "connect", _set_pragmas)
+        event.listen(engine, "connect", partial(_set_pragmas, patience_ms))
         take_turns_to_write(engine)
     return engine
 
@@ -148,10 +152,10 @@ def _arguments(url: URL) -> dict[str, Any]:
     return {"connect_args": connect, "pool_pre_ping": True, "pool_size": 10}
 
 
-def _set_pragmas(connection: Any, record: object) -> None:
+def _set_pragmas(patience_ms: int, connection: Any, record: object) -> None:
     del record
     cursor = connection.cursor()
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=5000"):
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", f"busy_timeout={patience_ms}"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
 

@@ -4,12 +4,12 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Engine, text
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateTable
 
 from edgeclip.errors import ConfigError, StoreError
-from edgeclip_dashboard.database import database_url, open_database
+from edgeclip_dashboard.database import database_url, join_database, open_database
 from edgeclip_dashboard.models import Base
 
 
@@ -112,3 +112,18 @@ def test_every_table_can_be_made_in_postgresql() -> None:
     dialect = postgresql.dialect()  # type: ignore[no-untyped-call]  # SQLAlchemy has no type here
     for table in Base.metadata.sorted_tables:
         assert f"CREATE TABLE {table.name}" in str(CreateTable(table).compile(dialect=dialect))
+
+
+def test_a_command_beside_a_busy_dashboard_waits_longer_than_that(tmp_path: Path) -> None:
+    url = database_url(str(tmp_path / "d.sqlite"))
+
+    def patience(engine: Engine) -> int:
+        with engine.connect() as connection:
+            found: int = connection.exec_driver_sql("PRAGMA busy_timeout").scalar_one()
+            return found
+
+    with (
+        open_database(url, project="demo") as serving,
+        join_database(url, project="demo") as beside,
+    ):
+        assert patience(beside) > patience(serving)
