@@ -25,6 +25,7 @@ from edgeclip_dashboard.ledger import Ledger
 from edgeclip_dashboard.messages import InfoMessage, StatusMessage
 from edgeclip_dashboard.messages_field import AlarmMessage
 from edgeclip_dashboard.models_people import Deed
+from edgeclip_dashboard.verdicts import Said, give_verdict
 from support.dashboards import sample
 from support.reports_of_a_device import DEVICE, alarm, info
 from support.samples import AT
@@ -170,6 +171,19 @@ def test_the_overview_says_how_each_place_stands(desk: Desk) -> None:
     with Session(desk.engine) as session:
         late = read_overview(session, ledger, AT + timedelta(days=30))
     assert [(place.standing, place.recent) for place in late] == [("empty", 0), ("alarm", 0)]
+
+
+def test_a_failure_a_test_and_what_was_judged_wrong_are_no_detections_of_a_place(
+    desk: Desk,
+) -> None:
+    failed = {"class_name": None, "probability": None, "failure": "engine_failed", "votes": None}
+    wrong = sample(seq=4)
+    desk.commit(sample(seq=1), sample(seq=2, **failed), sample(seq=3, test=True), wrong)
+    with Session(desk.engine) as session, session.begin():
+        give_verdict(session, ANA, wrong.detection_id, Said("wrong"), NOW)
+    with Session(desk.engine) as session:
+        [place] = read_overview(session, Ledger.from_database(desk.engine), AT + timedelta(days=1))
+    assert place.recent == 1
 
 
 def test_a_view_holds_all_points() -> None:

@@ -25,7 +25,8 @@ class PlaceView:
 
     Attributes:
         standing: Of its devices the one that most needs a look; empty where none is there.
-        recent: How many detections it had in the last week, without tests and those taken back.
+        recent: How many detections it had in the last week, without tests, failures, and those
+            that were taken back or judged wrong.
     """
 
     deployment_id: str
@@ -69,7 +70,8 @@ def _recent(session: Session, now: datetime) -> dict[str, int]:
     query = (
         select(DetectionRow.deployment_id, func.count())
         .where(DetectionRow.occurred_at >= now - RECENT, DetectionRow.phase != "retract")
-        .where(DetectionRow.is_test.is_(False))
+        .where(DetectionRow.is_test.is_(False), DetectionRow.failure.is_(None))
+        .where(DetectionRow.verdict.is_distinct_from("wrong"))
         .group_by(DetectionRow.deployment_id)
     )
     return {row[0]: row[1] for row in session.execute(query)}
