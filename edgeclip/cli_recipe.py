@@ -58,6 +58,14 @@ class RecipeGiven:
         Optional[int],  # noqa: UP045
         typer.Option(min=0, max=100_000, show_default="300"),
     ] = None
+    learning_rate: Annotated[
+        Optional[float],  # noqa: UP045
+        typer.Option(max=1, help="Of the adapters.", show_default="0.001"),
+    ] = None
+    prompt_rate: Annotated[
+        Optional[float],  # noqa: UP045
+        typer.Option(max=1, help="Learning rate of soft prompts.", show_default="0.002"),
+    ] = None
     xmodal: Annotated[
         Optional[str],  # noqa: UP045
         typer.Option(

@@ -33,6 +33,9 @@ class Recipe(Settings):
     learning_rate: float = Field(
         1e-3, gt=0, le=1, description="Of most adapters, at a logit scale of 100; blocks take half."
     )
+    prompt_rate: float = Field(
+        2e-3, gt=0, le=1, description="Learning rate of soft prompts (SGD), at that scale likewise."
+    )
     weight_decay: float = Field(1e-2, ge=0, le=1, description="On matrices.")
     warmup: float = Field(0.05, ge=0, lt=1, description="Share of the steps.")
     ema: float = Field(0.999, ge=0, lt=1, description="Of the weights; the average is the result.")

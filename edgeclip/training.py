@@ -21,6 +21,7 @@ from torch.nn.utils import clip_grad_norm_
 from edgeclip.adapters.class_head import ZeroShot
 from edgeclip.adapters.component import Component
 from edgeclip.adapters.model import AdapterModel, FeatureGraph, Inputs, threads_for
+from edgeclip.adapters.soft_prompts import SoftPrompts
 from edgeclip.config import Recipe
 from edgeclip.errors import DataError
 from edgeclip.features import Features
@@ -139,8 +140,11 @@ class _Fit:
             optimizer.zero_grad()
         loss = self._loss(self._batches[step])
         loss.backward()  # type: ignore[no-untyped-call]
-        clip_grad_norm_(self._parameters, _MOST_GRADIENT)
         for optimizer in optimizers:
+            # Each by itself: Adam's steps do not tell how large its gradients are, SGD's do.
+            clip_grad_norm_(
+                [p for g in optimizer.param_groups for p in g["params"]], _MOST_GRADIENT
+            )
             for group in optimizer.param_groups:
                 group["lr"] = group["peak"] * _rate_at(step, recipe)
             optimizer.step()
@@ -240,7 +244,7 @@ def _optimizers(model: AdapterModel, recipe: Recipe) -> list[torch.optim.Optimiz
     groups: dict[str, list[dict[str, Any]]] = {"adamw": [], "sgd": []}
     for component in model.parts:
         own = [p for p in component.parameters() if p.requires_grad]
-        rate = recipe.learning_rate * component.rate / Component.rate * faster
+        rate = _peak_rate(component, recipe) * faster
         if component.optimizer == "sgd":  # its steps have the size of the gradient, hence once more
             groups["sgd"].append({"params": own, "lr": rate * faster})
             continue
@@ -256,6 +260,13 @@ def _optimizers(model: AdapterModel, recipe: Recipe) -> list[torch.optim.Optimiz
     for group in (group for optimizer in optimizers for group in optimizer.param_groups):
         group["peak"] = group["lr"]
     return optimizers
+
+
+def _peak_rate(component: Component, recipe: Recipe) -> float:
+    """Return the learning rate at a logit scale of 100: of prompts their own."""
+    if isinstance(component, SoftPrompts):
+        return recipe.prompt_rate
+    return recipe.learning_rate * component.rate / Component.rate
 
 
 def _rate_at(step: int, recipe: Recipe) -> float:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from edgeclip.config import TrainConfig
+from edgeclip.config import Recipe, TrainConfig
 from edgeclip.contract.pack import read_pack_manifest
 from edgeclip.errors import ConfigError
 from edgeclip.evaluation_request import BASELINE_NAMES, EvaluationRequest
@@ -41,6 +41,11 @@ def check_training(config: TrainConfig) -> None:
         raise ConfigError(
             f"--xmodal {recipe.xmodal} is for {' and '.join(_READ_TOKENS)}, and {method} has none"
             " of them: leave it out"
+        )
+    if recipe.prompt_rate != Recipe().prompt_rate and "prompt" not in kinds:
+        raise ConfigError(
+            f"--prompt-rate {recipe.prompt_rate:g} is for prompt, and {method} has none: leave it"
+            " out, or add +prompt to the method"
         )
     if recipe.tuned_blocks is not None and kinds.isdisjoint(_TUNED):
         raise ConfigError(

@@ -48,7 +48,7 @@ class Component(nn.Module):
     Attributes:
         kind: Its name in packs, and on the command line.
         fusion: What it costs on the device.
-        rate: Learning rate at a logit scale of 100.
+        rate: Learning rate at a logit scale of 100; prompts have the recipe's `prompt_rate`.
         optimizer: What moves its parameters.
     """
 

@@ -52,7 +52,6 @@ class SoftPrompts(Component):
 
     kind: ClassVar[str] = "prompt"
     fusion: ClassVar[FusionClass] = "F0"
-    rate: ClassVar[float] = 2e-3
     optimizer: ClassVar[Literal["adamw", "sgd"]] = "sgd"
     start: Tensor
 

@@ -51,6 +51,7 @@ def _train(table: Path, tmp_path: Path, *more: object) -> tuple[int, str]:
         (("--method", "zero-shot", "--text-samples"), 2, "and zero-shot takes none"),
         (("--method", "visual+head", "--xmodal", "random"), 2, "--xmodal random is for xmodal and"),
         (("--method", "block", "--tuned-blocks", "2"), 2, "--tuned-blocks 2 is for ln, lora, svd"),
+        (("--method", "visual", "--prompt-rate", "0.01"), 2, "--prompt-rate 0.01 is for prompt,"),
         (("--tuned-blocks", "2"), 2, "and auto has none of them: leave it out"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
