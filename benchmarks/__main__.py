@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 FOLDER = Path(__file__).parent
-HOURS = {"ablation_text", "casestudy", "deep", "fewshot", "fewshot_meta", "realcase"}
+HOURS = {"ablation_text", "casestudy", "deep", "fewshot", "fewshot_meta", "prompts", "realcase"}
 """Run by name alone: research on many seeds."""
 
 
