@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import queue
+import socket
 import threading
 import time
 from collections.abc import Callable
@@ -129,7 +130,7 @@ class BrokerLink:
                 host, port, self._config.broker.keepalive_s, **connect_arguments(self._config)
             )
         except (OSError, ValueError) as error:
-            return f"cannot connect: {error}"
+            return _why(error)
         client.loop_start()
         try:
             return self._follow(client, events)
@@ -202,3 +203,12 @@ class BrokerLink:
                 said.wait_for_publish(_FAREWELL_S)
         except (RuntimeError, ValueError) as error:
             log.warning("the broker did not take our farewell: %s", error)
+
+
+def _why(error: OSError | ValueError) -> str:
+    """Return why there is no connection, and what to look at."""
+    if isinstance(error, ConnectionRefusedError):
+        return "the connection was refused: is the broker running, and is this its address?"
+    if isinstance(error, socket.gaierror):
+        return "no machine of that name is known: is the broker's name written right?"
+    return f"cannot connect: {getattr(error, 'strerror', None) or error}"

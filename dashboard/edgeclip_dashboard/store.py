@@ -111,7 +111,8 @@ class Store:
         except (SQLAlchemyError, OverflowError, UnicodeError, OSError) as error:
             if not _is_of_a_message(error):
                 raise StoreError(
-                    f"cannot store: {error}: check disk space, permissions and the database"
+                    f"cannot store ({_why(error)}): make room on the disk, or check permissions"
+                    " and the database; devices keep what is not stored"
                 ) from error
             if len(messages) == 1:
                 log.warning("a message cannot be stored and is kept raw: %s", error)
@@ -274,3 +275,12 @@ def _joined(parts: list[Committed]) -> Committed:
         whole.malformed += part.malformed
         whole.duplicates += part.duplicates
     return whole
+
+
+def _why(error: Exception) -> str:
+    """Return a fault in one line, without what a library adds for programmers."""
+    if isinstance(error, DBAPIError) and error.orig is not None:
+        return str(error.orig).splitlines()[0]
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.strerror}: {error.filename}" if error.filename else error.strerror
+    return str(error)

@@ -253,3 +253,21 @@ def test_the_theme_of_the_configuration_is_used(browser: Browser, tmp_path: Path
                 ),
                 what=f"the page is {theme}",
             )
+
+
+def test_every_page_says_that_nothing_can_be_stored(
+    browser: Browser, dashboard: Dashboard, device: FieldDevice
+) -> None:
+    browser.sign_in(dashboard.url, dashboard.cookie)
+    browser.open(f"{dashboard.url}/devices")
+    eventually(lambda: "Connected" in browser.text(".link"), what="the link is up")
+    media = dashboard.folder / "media"
+    media.rename(dashboard.folder / "elsewhere")
+    media.write_text("in the way")
+    detection, data = _leopard(device)
+    device.send(detection)
+    device.send_media(detection, data)
+    eventually(lambda: "cannot be stored" in browser.text(".link"), what="the page says so")
+    media.unlink()
+    (dashboard.folder / "elsewhere").rename(media)
+    eventually(lambda: "Connected" in browser.text(".link"), what="it is stored")

@@ -104,15 +104,18 @@ class Frame:
                 ui.label(entry.title)
 
     def _follow(self) -> bool:
-        """Show the link as it is now; a frame alone shows no detection to anybody."""
+        """Show link and store as they are now; a frame alone shows no detection to anybody."""
         with self._client:
             self._show_link()
         return False
 
     def _show_link(self) -> None:
-        state = self._context.health.link
-        self._link.set_text(wording.link(state))
-        self._link.classes(replace=f"link {state.name}")
+        health = self._context.health
+        text, kind = wording.link(health.link), health.link.name
+        if health.store_error:
+            text, kind = "What arrives cannot be stored: an admin is needed", "stopped"
+        self._link.set_text(text)
+        self._link.classes(replace=f"link {kind}")
 
 
 @contextmanager
