@@ -71,5 +71,5 @@ def test_what_only_begins_is_bounded(desk: Desk, monkeypatch: pytest.MonkeyPatch
 
 def test_a_disk_that_cannot_be_written_acknowledges_nothing(desk: Desk) -> None:
     (desk.files._folder / "parts").write_text("in the way")
-    with pytest.raises(StoreError, match="check disk space"):
+    with pytest.raises(StoreError, match="make room on the disk"):
         desk.commit(PartMessage("jetson-1", sample(seq=1).detection_id, 0, 1, 2, b"x"))
