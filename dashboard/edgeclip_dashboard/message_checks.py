@@ -12,6 +12,10 @@ from pydantic import BaseModel, ValidationError
 from edgeclip.contract.validation import explain
 
 LARGEST_INTEGER: Final = 2**63 - 1  # of a database's BIGINT
+_ERA: Final = (
+    datetime(1970, 1, 1, tzinfo=timezone.utc),
+    datetime(9000, 1, 1, tzinfo=timezone.utc),
+)
 _NUL: Final = b"\\u0000"  # JSON's escape; PostgreSQL stores no NUL in text
 MessageT = TypeVar("MessageT", bound=BaseModel)
 
@@ -50,19 +54,20 @@ def _check_fields(message: BaseModel) -> None:
 
 
 def _check(name: str, value: object) -> None:
-    """Refuse what a database or UTC cannot express, such as the year 1 east of Greenwich."""
+    """Refuse what a database cannot hold, and times that no clock of a device can show.
+
+    Such a time would break a page or an export wherever it is put into another zone.
+    """
     if isinstance(value, BaseModel):
         _check_fields(value)
     elif isinstance(value, datetime):
-        try:
-            value.astimezone(timezone.utc)
-        except OverflowError as error:
-            raise RefusedError(f"{name} is outside of what UTC can express") from error
+        if not _ERA[0] <= value < _ERA[1]:
+            raise RefusedError(f"{name} is outside of what a clock can show")
     elif isinstance(value, float):
         if not math.isfinite(value):
             raise RefusedError(f"{name} is not a finite number")
     elif isinstance(value, int):
-        if value > LARGEST_INTEGER:
+        if not -LARGEST_INTEGER <= value <= LARGEST_INTEGER:
             raise RefusedError(f"{name}: a number is too large to be stored")
     elif isinstance(value, dict):
         _check_all(name, value.values())

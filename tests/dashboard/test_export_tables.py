@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import csv
 import json
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edgeclip.contract.detection import Clock, Time
+from edgeclip.contract.logbook import ClockFix
 from edgeclip.labels.dataset import read_dataset
 from edgeclip.labels.reading import ReadingOptions
 from edgeclip_dashboard.exports.request import ExportRequest, Format, Written
 from edgeclip_dashboard.exports.writing import write_export
+from edgeclip_dashboard.messages_field import ClockFixMessage
 from support.exported import SOMEWHERE, fill, picture_of, place, source_of, visit
 from support.megadetector_rules import broken_rules
 from support.samples import AT
@@ -168,3 +171,23 @@ def test_the_trainer_reads_the_results(desk: Desk, tmp_path: Path) -> None:
     assert labels[stored["wrong"].detection_id] == "blank"
     [failure] = dataset.problems
     assert "engine_failed" in failure.what
+
+
+def test_times_that_lie_further_apart_than_calendars_go_stop_no_export(
+    desk: Desk, tmp_path: Path
+) -> None:
+    clock = Clock(trusted=False, source="none")
+    first, last = (
+        datetime(1970, 1, 2, tzinfo=timezone.utc),
+        datetime(8999, 1, 1, tzinfo=timezone.utc),
+    )
+    time = Time(started_at=first, best_at=first, ended_at=last, boot_ns=0, clock=clock)
+    detection = visit(1).model_copy(update={"time": time})
+    fix = ClockFix.model_validate(
+        {"boot_id": detection.boot_id, "at_boot_ns": 0, "true_at": "8998-01-01T00:00:00Z",
+         "offset_ms": None, "source": "ntp", "error_ms": None}
+    )  # fmt: skip
+    desk.commit(detection, ClockFixMessage(detection.device_id, fix))
+    _write(desk, tmp_path / "visits.csv", "csv")
+    [row] = _rows(tmp_path / "visits.csv")
+    assert (row["clock"], row["ended_at"]) == ("put_right", "8998-01-01T00:00:00Z")

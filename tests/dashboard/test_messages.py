@@ -130,8 +130,11 @@ def test_a_message_without_a_readable_row_is_malformed_without_one(payload: byte
     assert _malformed(payload).row is None
 
 
-def test_a_time_that_utc_cannot_express_is_malformed() -> None:
-    time = json.loads(detection().to_json())["time"] | {"best_at": "0001-01-01T00:00:00+14:00"}
+@pytest.mark.parametrize(
+    "at", ["0001-01-01T00:00:00+14:00", "1969-12-31T23:59:59Z", "9999-12-31T23:59:59.9Z"]
+)
+def test_a_time_that_no_clock_of_a_device_can_show_is_malformed(at: str) -> None:
+    time = json.loads(detection().to_json())["time"] | {"best_at": at}
     assert "best_at is outside" in _malformed(_altered(time=time)).reason
 
 

@@ -66,6 +66,7 @@ def test_a_field_of_a_newer_device_is_passed_over() -> None:
         pytest.param({"device_id": "jetson-2"}, "the topic names jetson-1", id="another device"),
         pytest.param({"uptime_s": -1}, "uptime_s", id="below zero"),
         pytest.param({"outbox": {"rows": 2**70}}, "too large to be stored", id="huge number"),
+        pytest.param({"infer": {"count": -(2**70)}}, "count", id="number below all"),
         pytest.param({"at": "0001-01-01T00:00:00+14:00"}, "outside", id="before all time"),
         pytest.param({"power": {"mode_name": "\x00"}}, "NUL", id="NUL character"),
         pytest.param({"power": {"battery_v": "x" * 20_000}}, "bytes, allowed", id="huge"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from sqlalchemy import Engine, func, select
@@ -125,8 +125,7 @@ def _visit(
 ) -> Visit:
     classes, has_shown_people = known
     shift, best = shift_of(row), row.occurred_at
-    started = row.started_at + shift if row.started_at else best
-    ended = row.ended_at + shift if row.ended_at else best
+    started, ended = _put_right(row.started_at, shift, best), _put_right(row.ended_at, shift, best)
     return Visit(
         row=row,
         detection=detection,
@@ -138,6 +137,14 @@ def _visit(
         ended_at=max(ended, best),
         shows_people=has_shown_people or shows_people(row, classes),
     )
+
+
+def _put_right(when: datetime | None, shift: timedelta, best: datetime) -> datetime:
+    """Return a time of a device with its clock put right; the best one's where there is none."""
+    try:
+        return best if when is None else when + shift
+    except OverflowError:  # times that lie further apart than calendars go
+        return best
 
 
 def pictures_of(
