@@ -10,6 +10,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
+from edgeclip.cli_attributes import register as register_attributes
 from edgeclip.cli_options import AsJson, PretrainedOption, pair_of
 from edgeclip.cli_output import next_command, print_json, show
 from edgeclip.cli_registry import register
@@ -17,6 +18,7 @@ from edgeclip.errors import ConfigError
 
 app = typer.Typer(no_args_is_help=True, help="Packs of many tasks: list, compare, sign, ask.")
 register(app)
+register_attributes(app)
 OutOption = Annotated[Path, typer.Option(help="The folder to be made.", show_default=False)]
 
 

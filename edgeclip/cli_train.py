@@ -94,7 +94,7 @@ class PackGiven:
 
 @dataclass(frozen=True, kw_only=True)
 class PromptsGiven:
-    """Sentences that describe the classes."""
+    """Sentences that describe the classes, and what else is asked."""
 
     prompt: Annotated[
         Optional[list[str]],  # noqa: UP045
@@ -103,6 +103,11 @@ class PromptsGiven:
     prompts: Annotated[
         Optional[Path],  # noqa: UP045
         typer.Option(help="A file of 'class=sentence' lines."),
+    ] = None
+
+    attributes: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(help="What else is asked of an image: a TOML or JSON file, or 'usual'."),
     ] = None
 
     def by_class(self) -> dict[str, tuple[str, ...]]:
@@ -145,7 +150,7 @@ def train(
     tables = {**vars(source), **reading.fields(), **pack.fields(), **vars(run), **placed}
     out = tables["out"]
     del tables["packs"]
-    tables["prompts"] = sentences.by_class()
+    tables |= {"prompts": sentences.by_class(), "attributes": sentences.attributes}
     tables |= effective_tables(method, recipe)
     tables |= {"resume": resume, "cache": run.cache or default_cache()}
     config = settings_from(tables, TrainConfig, source="edgeclip train")

@@ -154,6 +154,9 @@ class TrainConfig(ReadingOptions):
     device: DeviceName = Field("auto", description="Of the frozen encoder.")
     min_precision: Probability | None = None
     min_recall: Probability | None = None
+    attributes: str | None = Field(
+        None, min_length=1, description="A file of what is asked in words, or `usual`; None: none."
+    )
     split: Path | None = Field(None, strict=False, description="A split.csv; None: it is made.")
     allow_random_split: bool = Field(
         False, description="Of that split: also one in which places both teach and test."

@@ -8,7 +8,8 @@ from typing import Any
 from rich.markup import escape
 from rich.table import Table
 
-from edgeclip.contract.pack import PackManifest, read_pack_manifest, utc_text
+from edgeclip.contract.attributes import read_attributes
+from edgeclip.contract.pack import read_pack_manifest, utc_text
 from edgeclip.routed_packs import parts_of
 
 
@@ -21,13 +22,12 @@ def pack_facts(folder: Path) -> list[dict[str, Any]]:
     Raises:
         PackError: It is neither, or damaged.
     """
-    return [
-        {"name": name, "static": keys, **_facts(read_pack_manifest(path))}
-        for name, path, keys in parts_of(folder)
-    ]
+    return [{"name": name, "static": keys, **_facts(path)} for name, path, keys in parts_of(folder)]
 
 
-def _facts(pack: PackManifest) -> dict[str, Any]:
+def _facts(folder: Path) -> dict[str, Any]:
+    pack = read_pack_manifest(folder)
+    asked = read_attributes(folder, pack)
     return {
         "task": pack.task,
         "version": pack.version,
@@ -36,6 +36,7 @@ def _facts(pack: PackManifest) -> dict[str, Any]:
         "encoder": f"{pack.base.arch}, {pack.base.pretrained}",
         "classes": pack.class_names,
         "thresholds": {name: limits.model_dump() for name, limits in pack.thresholds.items()},
+        "attributes": [group.model_dump(mode="json") for group in asked.groups] if asked else [],
         "metrics": pack.metrics,
     }
 
@@ -50,9 +51,22 @@ def pack_table(facts: dict[str, Any]) -> Table:
         "encoder": facts["encoder"],
         "classes": ", ".join(facts["classes"]),
         "alerts on": ", ".join(f"{name} from {on:.3f}" for name, on in asked.items()),
+        "asked in words": "; ".join(map(_asked, facts["attributes"])),
         "answers where": ", ".join(f"{key}={value}" for key, value in facts["static"].items()),
     }
     for name, text in rows.items():
         if text:
             table.add_row(name, escape(text))
     return table
+
+
+def _asked(group: dict[str, Any]) -> str:
+    """Return a group in a few words: how right it was measured to be, or that nobody knows."""
+    found, state = group["measured"], "verified" if group["verified"] else "unverified"
+    if found is None:
+        return f"{group['name']} ({state})"
+    right = "none" if found["told_accuracy"] is None else f"{found['told_accuracy']:.0%}"
+    return (
+        f"{group['name']} ({state}: {right} of {found['told']:.0%} told are right, ECE"
+        f" {found['calibration_error']:.2f}, {found['images']} images)"
+    )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeclip.contract.attributes import ATTRIBUTE_TENSORS_FILE, ATTRIBUTES_FILE
 from edgeclip.contract.pack import PARTS_FILE, ROUTER_FILE, TENSORS_FILE, PackManifest
 from edgeclip.contract.slots import graph_of
 from edgeclip.errors import ConfigError
@@ -68,9 +69,10 @@ def remove_adapter(removal: Removal, backbone: Backbone, *, at: datetime) -> Pac
         **pack_files(tensors, golden_outputs(pack.golden.images, backbone, tensors)),
         PARTS_FILE: parts_bytes(start, kept),
     }
-    router, split = removal.pack / ROUTER_FILE, removal.pack / REPORT_FOLDER / SPLIT_FILE
-    if ROUTER_FILE in pack.manifest.files:
-        binaries[ROUTER_FILE] = router.read_bytes()
+    split = removal.pack / REPORT_FOLDER / SPLIT_FILE
+    for name in (ROUTER_FILE, ATTRIBUTES_FILE, ATTRIBUTE_TENSORS_FILE):
+        if name in pack.manifest.files:
+            binaries[name] = (removal.pack / name).read_bytes()
     report = {SPLIT_FILE: split.read_text(encoding="utf-8")} if split.is_file() else {}
     manifest = _manifest(pack, tensors, kept).model_copy(update={"created_at": at})
     return write_pack(removal.out, manifest, binaries, report=report)

@@ -46,6 +46,8 @@ _NO_MATTER = {
     "version",
     "min_precision",
     "min_recall",
+    "attributes",
+    "columns",
 }  # to fits
 _SOFTWARE = ("edgeclip", "numpy", "torch", "open_clip_torch")  # others may round differently
 _SHOWN = 3  # differences that an error names

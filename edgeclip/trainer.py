@@ -8,12 +8,15 @@ what was left out; fit to all of them; then encode the test part and evaluate on
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from edgeclip.attributes.asked import read_asked
+from edgeclip.attributes.making import Made, label_columns
 from edgeclip.clip import known_backbone
 from edgeclip.config import TrainConfig
+from edgeclip.contract.attributes import AskedGroup
 from edgeclip.contract.files import refuse_filled
 from edgeclip.contract.pack import PACK_FILE, PackManifest
 from edgeclip.earlier import taught_by
@@ -102,6 +105,8 @@ def train(
     began = time.monotonic()
     with only_training(config.out):
         _refuse_to_replace(config)  # before minutes of work
+        groups = read_asked(config.attributes) if config.attributes else []
+        config = config.model_copy(update={"columns": label_columns(groups)})
         tried_by(config.method)
         looks = looks_in(folder for folder in (config.on, config.out) if folder)
         known_backbone(config.backbone, config.pretrained)  # before thousands of files are opened
@@ -112,7 +117,8 @@ def train(
         kept = open_run(config, RunId.of(config, dataset, split, run.backbone.base), clock=clock)
         origin = Origin(summary_of(dataset, targets, split), split, dataset.images)
         with kept.kept_if_useful():
-            result = _written(run, kept, origin, _Start(began, created_at, tuple(looks)))
+            start = _Start(began, created_at, tuple(looks))
+            result = _written(run, kept, origin, start, groups)
         kept.remove()
     return result
 
@@ -131,6 +137,7 @@ def _written(
     kept: RunFolder,
     origin: Origin,
     start: _Start,
+    groups: Sequence[AskedGroup],
 ) -> TrainResult:
     """Train and write the pack."""
     trained, comparison = run.train(kept)
@@ -138,11 +145,12 @@ def _written(
     opening = Opening.of(comparison.judged.images, "train", start.created_at)
     report = training_report(trained, manifest, comparison, [*start.looks, opening], origin)
     binaries, page = pack_binaries(trained, run.backbone, run.strips), report_files(report)
+    made = run.attributes(groups, manifest)
     costs = trained.costs.of_run(time.monotonic() - start.at_s)
     written = write_pack(
         trained.config.out,
         manifest,
-        binaries,
+        binaries | (made.files if made else {}),
         report={**page, RECIPE_FILE: recipe_text(trained.config), COSTS_FILE: costs.to_json()},
         overwrite=trained.config.overwrite,
     )
@@ -150,13 +158,20 @@ def _written(
         manifest=written,
         comparison=comparison,
         summary=origin.summary,
-        notes=tuple(report.notes),
+        notes=(*report.notes, *_said(groups, made)),
         learned=trained.learned,
         costs=costs,
         cache_hits=run.cache.hits,
         cache_misses=run.cache.misses,
         taken=kept.taken if kept.resumed else None,
     )
+
+
+def _said(groups: Sequence[AskedGroup], made: Made | None) -> tuple[str, ...]:
+    """Return what is to be known of the attributes."""
+    if groups and made is None:
+        return ("the pack has no attributes: its method changes the encoder that answers them",)
+    return tuple(f"attribute {note}" for note in made.notes) if made else ()
 
 
 def _split(config: TrainConfig, dataset: Dataset) -> tuple[tuple[str, ...], Split]:

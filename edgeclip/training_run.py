@@ -10,11 +10,13 @@ from edgeclip.adapters.class_head import ZeroShot
 from edgeclip.adapters.meta_files import meta_sha256
 from edgeclip.adapters.model import FeatureGraph
 from edgeclip.adapters.router import row_of_features
+from edgeclip.attributes.making import Made, make_attributes, see_animals
 from edgeclip.base_watch import BaseWatch
 from edgeclip.cache_store import CacheStore
 from edgeclip.clip import Backbone, load_backbone
 from edgeclip.config import TrainConfig
-from edgeclip.contract.pack import Thresholds
+from edgeclip.contract.attributes import AskedGroup
+from edgeclip.contract.pack import PackManifest, Thresholds
 from edgeclip.contract.slots import reaches_inside
 from edgeclip.devices import device_for, device_label
 from edgeclip.earlier import read_earlier
@@ -124,6 +126,22 @@ class TrainingRun:
             earlier=earlier.manifest,
         )
         return trained, comparison
+
+    def attributes(self, groups: Sequence[AskedGroup], manifest: PackManifest) -> Made | None:
+        """Return what lets the pack answer groups, calibrated on what it learned from.
+
+        Args:
+            groups: As asked.
+            manifest: Of the pack; one that changes the encoder answers none.
+        """
+        if not groups or reaches_inside(manifest.slots):
+            return None
+        chosen = [i for i, part in enumerate(self._split.parts) if part in LEARNED_FROM]
+        seen = see_animals(
+            self._dataset.images, chosen, self.backbone,
+            cache=self.cache, strips=self.strips, bars=self._bars,
+        )  # fmt: skip
+        return make_attributes(groups, self.backbone, seen)
 
     def _lesson(self, plan: TokenPlan) -> Lesson:
         images = len(self._split.indices("train")) + len(self._split.indices("validation"))

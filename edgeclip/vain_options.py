@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from edgeclip.attributes.asked import read_asked
 from edgeclip.config import Recipe, TrainConfig
 from edgeclip.contract.pack import read_pack_manifest
 from edgeclip.errors import ConfigError
@@ -32,6 +33,8 @@ def check_training(config: TrainConfig) -> None:
     if config.on:
         read_pack_manifest(config.on)
     _check_split(config.split, allow_random_split=config.allow_random_split)
+    if config.attributes:
+        read_asked(config.attributes)
     if recipe.text_samples and not any(KINDS[kind].trained for kind in kinds):
         raise ConfigError(
             f"--text-samples teach what takes gradient steps, and {method} takes none: leave them"

@@ -8,6 +8,7 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from edgeclip.contract.alarms import Alarm
+from edgeclip.contract.attributes import PackAttributes
 from edgeclip.contract.bundle import BundleManifest
 from edgeclip.contract.carried import Carried
 from edgeclip.contract.commands import Command, Envelope, Reply
@@ -21,6 +22,7 @@ from edgeclip.contract.reports import Info, Status
 
 MODELS: dict[str, type[BaseModel]] = {
     "alarm-1": Alarm,
+    "attributes-1": PackAttributes,
     "bundle-2": BundleManifest,
     "carried-1": Carried,
     "clockfix-1": ClockFix,

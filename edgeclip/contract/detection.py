@@ -19,6 +19,7 @@ from pydantic import (
     model_validator,
 )
 
+from edgeclip.contract.attribute_answers import Attributes
 from edgeclip.contract.encoder_view import Heat, ImageFeatures
 from edgeclip.contract.pack import ObservationType, Probability, Sha256
 
@@ -193,6 +194,9 @@ class Detection(Message):
     )
     heat: Heat | None = Field(
         None, description="In every revision that names a class, of its best frame so far."
+    )
+    attributes: Attributes | None = Field(
+        None, description="Of animals: what else the frames say in words, never of a person."
     )
     location: Place = Place()
     latency_ms: Latency

@@ -17,8 +17,11 @@ _PASSWORD = re.compile(r"\b(user-pw|password)\s*=\s*[^\s{]\S*")
 _FORMS = {
     r"^\d{1,5}\.\d{1,5}\.\d{1,5}$": "three numbers, as 1.0.0",
     r"^[a-z0-9][a-z0-9-]{0,31}$": "1 to 32 letters a-z, digits and -, as leopard-night",
+    r"^\w[\w '-]{0,31}$": "1 to 32 letters, digits, spaces, - and ', as two animals",
+    r"^\w[\w :'-]{0,63}$": "1 to 64 letters, digits, spaces, :, - and '",
+    r"^[^\x00-\x1f\x7f]{3,300}$": "one line of 3 to 300 letters",
 }
-"""What patterns of versions and names mean; others are shown as they are."""
+"""What patterns of versions, names and words mean; others are shown as they are."""
 
 
 def explain(

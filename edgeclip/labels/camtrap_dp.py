@@ -37,6 +37,7 @@ class _Observation:
     label: str
     source: LabelSource | None
     box: tuple[float, float, float, float] | None
+    said: tuple[tuple[str, str], ...]
 
 
 def read_camtrap_dp(options: ReadingOptions) -> LabelTable:
@@ -139,6 +140,7 @@ class _Reader:
                 label=label,
                 source="machine" if method == "machine" else "human" if method else None,
                 box=box,
+                said=tuple((n, t) for n in self._options.columns if (t := columns.get(row, n))),
             )
 
     def _level(self, rows: Sequence[_Observation]) -> ObservationLevel:
@@ -255,6 +257,7 @@ def _sample(row: _Observation, medium: Medium, deployments: dict[str, Deployment
         capture_method=medium.capture_method,
         sequence_level=row.level == "event",
         clock_doubted=place.clock_doubted if place else False,
+        said=row.said,
     )
 
 

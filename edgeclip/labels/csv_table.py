@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -44,7 +44,9 @@ def read_csv(options: ReadingOptions) -> LabelTable:
     columns = find_columns(table.header)
     if columns.path is None or columns.label is None:
         raise DataError(_no_column(options, table.header, columns))
-    reader = _RowReader(columns, options)
+    own = {name.strip().casefold(): name for name in reversed(table.header)}
+    asked = {name: own[name.casefold()] for name in options.columns if name.casefold() in own}
+    reader = _RowReader(columns, options, asked)
     for number, row in table.rows():
         reader.take(number, row)
     reader.refuse_pixels()
@@ -74,7 +76,8 @@ def _no_column(options: ReadingOptions, header: Sequence[str], columns: Columns)
 class _RowReader:
     """Turns rows into samples and problems, one at a time."""
 
-    def __init__(self, columns: Columns, options: ReadingOptions) -> None:
+    def __init__(self, columns: Columns, options: ReadingOptions, asked: Mapping[str, str]) -> None:
+        self._asked = asked
         self.samples: list[Sample] = []
         self.problems: list[Problem] = []
         self._columns, self._options = columns, options
@@ -112,6 +115,7 @@ class _RowReader:
                     pixel_box=box if pixels else None,
                     frame_size=self._size(row) if pixels else None,
                     part=self._part(row, where),
+                    said=tuple((n, text) for n, c in self._asked.items() if (text := cell(row, c))),
                 )
             )
 

@@ -50,6 +50,7 @@ class LabelledImage:
             not to be learned from, nor to be scored by the frame.
         crop_only: Whether other animals of this frame are images of their own, so that the whole
             frame does not belong to this class alone.
+        said: What the source says in the further columns that were asked for, by column.
     """
 
     path: Path
@@ -69,6 +70,7 @@ class LabelledImage:
     label_source: LabelSource | None = None
     sequence_level: bool = False
     crop_only: bool = False
+    said: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -225,6 +227,7 @@ def _images(
             time_origin=frame.taken.origin,
             label_source=frame.sample.label_source,
             sequence_level=frame.sample.sequence_level and not options.sequence_labels,
+            said=frame.sample.said,
             crop_only=samples_of[frame.sample.path] > 1 and frame.sample.box is not None,
         )
         for frame, sequence in zip(frames, ids, strict=True)

@@ -49,6 +49,9 @@ class ReadingOptions(Settings):
     time_offset: dict[str, float] = Field(
         default_factory=dict, description="Location, or *, -> seconds to add to its times."
     )
+    columns: tuple[str, ...] = Field(
+        (), description="Further columns of a table that are kept with each image."
+    )
     mtime: bool = Field(False, description="Where nothing else tells the time, the file's own.")
 
     @field_validator("tz")

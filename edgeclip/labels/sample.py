@@ -38,6 +38,7 @@ class Sample:
         capture_method: `activityDetection`, `timeLapse`, or None; the two never share a sequence.
         sequence_level: Whether the label is of the whole burst, so that this frame may lack it.
         clock_doubted: Whether the source says that this camera's clock was wrong.
+        said: What the source says in the further columns that were asked for, empty cells left out.
     """
 
     path: Path
@@ -56,6 +57,7 @@ class Sample:
     capture_method: str | None = None
     sequence_level: bool = False
     clock_doubted: bool = False
+    said: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
