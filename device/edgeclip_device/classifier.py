@@ -19,7 +19,8 @@ from edgeclip.errors import BackendError
 from edgeclip_device.backends.base import Backend, Outputs
 from edgeclip_device.heads import Classification, columns_from, read_answer, shares_a_pass
 from edgeclip_device.pack_router import PackRouter
-from edgeclip_device.sights import sight_of
+from edgeclip_device.packs import LoadedPack
+from edgeclip_device.sights import Sight, sight_of
 
 Array = NDArray[np.float32]
 _NOTHING_KNOWN: Mapping[str, str] = {}
@@ -103,7 +104,9 @@ class Classifier:
             raise BackendError(f"{self._backend.name} gave probabilities that are not finite")
         answer = read_answer(loaded.manifest, columns, outputs.base_embedding[0])
         view = int(answer.from_crop)
-        return replace(answer, sight=sight_of(loaded, outputs, view, is_bound=is_bound))
+        sight = sight_of(loaded, outputs, view, is_bound=is_bound)
+        answers = _attribute_answers(loaded, answer.scene_features, sight)
+        return replace(answer, sight=sight, answers=answers)
 
     def _run(self, pack: int, views: NDArray[np.uint8]) -> Outputs:
         """Return a pass of the encoder with a pack bound."""
@@ -113,3 +116,11 @@ class Classifier:
             self._bound = pack
         self.counts.passes += 1
         return self._backend.run(views)
+
+
+def _attribute_answers(pack: LoadedPack, scene: Array, sight: Sight) -> Array | None:
+    """Return what the frame says to the pack's attributes, on the features that are there."""
+    if pack.attributes is None or sight.features is None:
+        return None
+    found = pack.attributes.probabilities(scene, sight.features)
+    return found if np.isfinite(found).all() else None

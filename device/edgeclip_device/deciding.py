@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from edgeclip.contract.pack import Thresholds
+from edgeclip_device.attribute_votes import Vote
 from edgeclip_device.detections import UNKNOWN
 from edgeclip_device.pack_router import PackRouter
 from edgeclip_device.privacy import Privacy
@@ -82,7 +83,17 @@ def _sighting(name: str, at_s: float, seen: Seen, thresholds: Thresholds) -> Sig
         what=seen,
         thresholds=thresholds,
         contradicts=sure is not None and sure[0] != name and sure[1] not in _NOBODY,
+        vote=_vote(name, seen),
     )
+
+
+def _vote(name: str, seen: Seen) -> Vote | None:
+    """Return a frame's vote for the attributes of an animal; none of a frame with a person."""
+    answer = seen.classification
+    is_animal = answer.kinds[answer.class_names.index(name)] == "animal"
+    if answer.answers is None or seen.shows_person or not is_animal:
+        return None
+    return Vote(answer.task, answer.answers)
 
 
 def _unknown(at_s: float, seen: Sequence[Seen]) -> Sighting[Seen]:

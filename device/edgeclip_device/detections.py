@@ -6,6 +6,7 @@ import time
 from datetime import datetime
 from typing import Literal
 
+from edgeclip.contract.attribute_answers import Attributes
 from edgeclip.contract.detection import (
     AppliedThresholds,
     Detection,
@@ -109,6 +110,7 @@ class DetectionWriter:
             latency_ms=album.latency,
             end_reason=revision.end_reason,
             continued_from=visit.continued_from,
+            attributes=self._attributes(visit, name, kind),
             **self._sight(seen, name, kind, is_new_best=is_new_best),
         )
         return within_limit(detection), attachments
@@ -172,6 +174,16 @@ class DetectionWriter:
             "features": told_features(seen, manifest) if media.features and is_new_best else None,
             "heat": told_heat(seen, class_name, manifest, margin) if media.heat else None,
         }
+
+    def _attributes(
+        self, visit: Visit[Seen], class_name: str | None, kind: ObservationType
+    ) -> Attributes | None:
+        """Return what the visit's frames say in words: of animals alone."""
+        task = visit.best.what.classification.task
+        bank = self._packs[task].attributes
+        if not self._settings.visits.attributes or bank is None or kind != "animal":
+            return None
+        return visit.votes.told(task, bank, class_name or "")
 
     def _class(self, visit: Visit[Seen]) -> PackClass | None:
         """Return the visit's class as the pack of its best frame has it."""

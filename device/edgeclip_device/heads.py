@@ -38,6 +38,8 @@ class Classification:
         kinds: What kind of observation each class is; empty where nothing is said of them.
         human: Probability of a person in either view.
         sight: What the encoder saw of the surer view.
+        answers: `(O,)` float32 of the options of the pack's attributes; None without them, or
+            where the pack changes the encoder that answers them.
     """
 
     class_names: tuple[str, ...]
@@ -49,6 +51,7 @@ class Classification:
     kinds: tuple[ObservationType, ...] = field(default=(), repr=False)
     human: float = 0.0
     sight: Sight = field(default=Sight(), repr=False)
+    answers: Array | None = field(default=None, repr=False)
 
     def probability(self, class_name: str) -> float:
         """Return the probability of one class, in [0, 1]."""

@@ -12,6 +12,7 @@ import safetensors.numpy
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 
+from edgeclip.contract.attribute_answers import AttributeBank
 from edgeclip.contract.binding import slots_to_bind
 from edgeclip.contract.bundle import BundleManifest, find_pack, read_bundle, read_bundled_pack
 from edgeclip.contract.hashing import sha256_file
@@ -22,6 +23,7 @@ from edgeclip.contract.pack import (
     Thresholds,
 )
 from edgeclip.errors import ConfigError, PackError
+from edgeclip_device.attribute_votes import read_bank
 from edgeclip_device.config import InferenceSettings, ThresholdSettings
 
 log = logging.getLogger(__name__)
@@ -41,6 +43,7 @@ class LoadedPack:
         folder: The pack's folder in the bundle.
         slots: A tensor for every slot of the graph; none where the pack is baked into it.
         thresholds: As applied, by class name.
+        attributes: What it asks in words beside the class; None where it asks nothing.
     """
 
     bundle: Path
@@ -50,6 +53,7 @@ class LoadedPack:
     folder: Path
     slots: Slots
     thresholds: dict[str, Thresholds]
+    attributes: AttributeBank | None = None
 
     @property
     def name(self) -> str:
@@ -104,6 +108,7 @@ def load_pack(
             name: _override(name, thresholds, settings.thresholds.get(name))
             for name, thresholds in manifest.thresholds.items()
         },
+        attributes=read_bank(folder, manifest),
     )
     if alone:
         refuse_unknown_classes([pack], settings.thresholds)

@@ -74,5 +74,6 @@ def _flat(document: dict[str, Any]) -> dict[str, Any]:
     event = {key: document.get(key) for key in _COPIED}
     event["at"] = times.get("best_at") or times.get("started_at")
     event["started_at"], event["ended_at"] = times.get("started_at"), times.get("ended_at")
+    event["caption"] = (document.get("attributes") or {}).get("caption")
     event["media"] = len(document.get("media") or [])
     return event

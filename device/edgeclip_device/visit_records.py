@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import reduce
 from statistics import median
 from typing import Generic, Literal, TypeVar
 
 from edgeclip.contract.detection import Phase
 from edgeclip.contract.pack import Thresholds
+from edgeclip_device.attribute_votes import AttributeVotes, Vote
 
 EndReason = Literal["quiet", "shutdown", "restart", "camera_fault"]
 SightingT = TypeVar("SightingT")
@@ -25,6 +27,7 @@ class Sighting(Generic[SightingT]):
         what: What the detection needs of the frame.
         thresholds: Of the class, as the pack that answered has them.
         contradicts: Another class that is not blank is the likeliest, surely.
+        vote: For the attributes; None where there are none, or the frame may not say anything.
     """
 
     at_s: float
@@ -33,6 +36,7 @@ class Sighting(Generic[SightingT]):
     what: SightingT
     thresholds: Thresholds
     contradicts: bool = False
+    vote: Vote | None = None
 
     @property
     def agrees(self) -> bool:
@@ -56,6 +60,7 @@ class Visit(Generic[SightingT]):
         last: The newest frame that supports it.
         told_at_s: When a revision was last told of.
         continued_from: The detection that it goes on from, or takes the place of.
+        votes: Of the frames that support it, for the attributes.
     """
 
     detection_id: str
@@ -72,6 +77,7 @@ class Visit(Generic[SightingT]):
     told_probability: float = 0.0
     ended_at_s: float | None = None
     continued_from: str | None = None
+    votes: AttributeVotes = field(default_factory=AttributeVotes)
 
     def take(self, sighting: Sighting[SightingT]) -> None:
         """Count a frame."""
@@ -80,6 +86,7 @@ class Visit(Generic[SightingT]):
         self.contradicting += sighting.contradicts
         if sighting.supports:
             self.last = sighting
+            self.votes = self.votes.plus(sighting.vote)
         if sighting.probability > self.best.probability:
             self.best = sighting
 
@@ -126,4 +133,5 @@ class Track(Generic[SightingT]):
             agreeing=len(agreeing),
             contradicting=sum(item.contradicts for item in window),
             median=median([item.probability for item in window]),
+            votes=reduce(AttributeVotes.plus, (item.vote for item in agreeing), AttributeVotes()),
         )

@@ -36,6 +36,9 @@ class VisitSettings(Settings):
     routine_classes: list[str] = Field(
         default_factory=list, description="Classes that are no alert, only routine."
     )
+    attributes: bool = Field(
+        True, description="Tell what an animal's frames say to the attributes of the pack."
+    )
     report_unknown: bool = Field(
         False, description="Also tell, as routine, of what moved and is like no class."
     )

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from contextlib import closing
 from typing import Any
 
+import numpy as np
 import pytest
 
 from edgeclip.contract.topics import DeviceTopics
@@ -13,6 +14,7 @@ from edgeclip_device.config import DeviceSettings
 from edgeclip_device.home_assistant import discovery_message, discovery_topic
 from edgeclip_device.outbox import Outbox
 from edgeclip_device.plain_events import EventEcho, plain_event
+from support.asked import asked_bank
 from support.brokers import Broker
 from support.receivers import eventually, receiving
 from support.samples import detection
@@ -40,8 +42,17 @@ def test_an_event_is_flat_and_names_no_place() -> None:
     assert event["detection_id"] == sent.detection_id
     assert event["class_name"] == sent.class_name
     assert event["at"] is not None
+    assert event["caption"] is None
     assert not any(isinstance(value, dict | list) for value in event.values())
     assert not {"location", "latitude", "longitude"} & set(event)
+
+
+def test_an_event_has_the_caption_of_what_is_said_in_words() -> None:
+    bank = asked_bank(verified=True)
+    told = bank.told(np.array([0, 1, 0, 1], np.float32), "leopard")
+    sent = detection().model_copy(update={"attributes": told})
+    event = json.loads(plain_event(sent.to_json()) or b"null")
+    assert event["caption"] == "leopard, night (unverified: two animals)"
 
 
 @pytest.mark.parametrize("payload", [b"", b"[]", b"{", b'{"schema": "edgeclip.other/1"}', b"\xff"])

@@ -17,6 +17,12 @@ import safetensors.numpy
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
+from edgeclip.contract.attributes import (
+    ATTRIBUTE_TENSORS_FILE,
+    ATTRIBUTES_FILE,
+    TEXT_FEATURES,
+    PackAttributes,
+)
 from edgeclip.contract.bundle import (
     MANIFEST_FILE,
     BundleManifest,
@@ -66,12 +72,14 @@ class TinyPack:
         classes: Name and kind; the first is what red means, the second everything else.
         thresholds: `on`, `off` and `peak` of the first class.
         scale: Logit scale; a higher one gives more certain probabilities.
+        asked: Groups of attributes of four options together, whose text features are the axes.
     """
 
     task: str = "leopard"
     classes: Sequence[tuple[str, ObservationType]] = (("leopard", "animal"), ("blank", "blank"))
     thresholds: tuple[float, float, float] = (0.6, 0.4, 0.7)
     scale: float = 20.0
+    asked: Sequence[Mapping[str, object]] = ()
 
     def tensors(self) -> dict[str, Float]:
         """Return the tensors that every pack must have."""
@@ -116,9 +124,19 @@ def write_tiny_pack(bundle: Path, pack: TinyPack) -> PackRef:
     tensors = pack.tensors()
     safetensors.numpy.save_file(tensors, folder / TENSORS_FILE)
     np.savez(folder / GOLDEN_FILE, allow_pickle=False, **_golden(bundle / GRAPH_FILE, tensors))
-    hashes = {name: sha256_file(folder / name) for name in (TENSORS_FILE, GOLDEN_FILE)}
+    _write_asked(folder, pack)
+    hashes = {path.name: sha256_file(path) for path in sorted(folder.iterdir())}
     (folder / PACK_FILE).write_text(_pack_manifest(pack, tensors, hashes).to_json())
     return PackRef(task=pack.task, version="1.0.0", path=path)
+
+
+def _write_asked(folder: Path, pack: TinyPack) -> None:
+    if not pack.asked:
+        return
+    content = {"weights_sha256": HASH, "logit_scale": 10.0, "groups": list(pack.asked)}
+    (folder / ATTRIBUTES_FILE).write_text(PackAttributes.model_validate(content).to_json())
+    text = np.eye(EMBED_DIM, dtype=np.float32)
+    safetensors.numpy.save_file({TEXT_FEATURES: text}, folder / ATTRIBUTE_TENSORS_FILE)
 
 
 def solid(color: tuple[int, int, int], count: int = 1, size: int = SIZE) -> NDArray[np.uint8]:
