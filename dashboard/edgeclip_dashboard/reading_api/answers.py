@@ -53,7 +53,9 @@ class DetectionAnswer(Answer):
     clock: str | None
     light: str | None
     verdict: str | None = Field(description="right, wrong or other; the newest of a person.")
-    verdict_class: str | None
+    verdict_class: str | None = Field(
+        description="Of right what the person saw, of other what is there; null with wrong."
+    )
     first_received_at: datetime
     received_at: datetime
     media: tuple[MediaAnswer, ...]
