@@ -35,7 +35,7 @@ def transaction(
 
 
 def print_rows(rows: list[dict[str, Any]], *, as_json: bool) -> None:
-    """Print rows of equal keys: as JSON, or as columns."""
+    """Print rows of equal keys: as JSON, or as columns with their titles."""
     if as_json:
         print(json.dumps(rows, indent=2, default=datetime.isoformat))
         return
@@ -46,6 +46,10 @@ def print_rows(rows: list[dict[str, Any]], *, as_json: bool) -> None:
         }
         for row in rows
     ]
-    widths = {key: max(len(text[key]) for text in texts) for key in (texts[0] if texts else ())}
+    if not texts:
+        print("none yet")
+        return
+    texts.insert(0, {key: key.removesuffix("_at") for key in texts[0]})
+    widths = {key: max(len(text[key]) for text in texts) for key in texts[0]}
     for text in texts:
         print("  ".join(value.ljust(widths[key]) for key, value in text.items()).rstrip())

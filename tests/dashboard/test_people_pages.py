@@ -62,6 +62,11 @@ def test_a_person_signs_in_on_a_phone_and_out_again(browser: Browser, dashboard:
     assert "Signed in as admin. Role: admin." in browser.text("main")
     assert browser.value("document.cookie").find("edgeclip_demo") == -1
     browser.keep("account-phone")
+    browser.open(dashboard.url + "/password", width=360)
+    keeper = "document.querySelector('input[autocomplete=username]')"
+    assert browser.value(f"[{keeper}.value, {keeper}.offsetParent]") == ["admin", None]
+    assert browser.value("document.activeElement.name") == "present"
+    browser.open(dashboard.url + "/account", width=360)
     browser.elements("button")[0].click()
     eventually(lambda: browser.value("location.pathname") == "/sign-in", what="it is signed out")
     assert [line for line in browser.console() if "403" not in line] == []

@@ -241,6 +241,10 @@ def test_a_stranger_learns_no_more_from_the_health_check_than_how_it_is(
 def test_the_command_line_lists_accounts_and_refuses_what_it_must(dashboard: Dashboard) -> None:
     listed = json.loads(_command(dashboard, "account", "list", "--json").stdout)
     assert "admin" in {row["name"]: row["role"] for row in listed}.values()
+    titles, *rows = _command(dashboard, "account", "list").stdout.splitlines()
+    assert titles.split() == ["name", "role", "state", "created"]
+    assert len(rows) == len(listed)
+    assert _command(dashboard, "token", "list").stdout == "none yet\n"
     refused = _command(dashboard, "account", "disable", "admin")
     assert refused.returncode == 4
     assert "the last admin" in refused.stderr

@@ -152,6 +152,8 @@ class PlaceForm:
                     kind = ui.textarea if name == "comments" else ui.input
                     field = kind(label, value=texts.get(name, "")).props("outlined dense")
                     field.props["name"] = name
+                    if name == "time_zone":
+                        field.props["hint"] = "By it all times of this place are told; UTC: none."
                     self._inputs[name] = field
             with ui.element("div").classes("actions save"):
                 button = ui.button("Save", color=None, on_click=self._save)

@@ -27,7 +27,7 @@ class Field:
     Attributes:
         name: In what is sent.
         label: What a person reads; none for a hidden one.
-        kind: text, password or hidden.
+        kind: text, password, hidden, or known: a text that only a password manager reads.
         value: Filled in at the start.
         complete: What the browser may fill in, as in HTML's `autocomplete`.
         is_first: It has the focus at the start.
@@ -89,11 +89,15 @@ def form(path: str, fields: list[Field], button: str, *, is_quiet: bool = False)
 
 
 def _field(field: Field) -> str:
-    attributes = f'name="{escape(field.name)}" type="{escape(field.kind)}"'
+    kind = "text" if field.kind == "known" else field.kind
+    attributes = f'name="{escape(field.name)}" type="{escape(kind)}"'
     attributes += f' value="{escape(field.value)}"'
     if field.kind == "hidden":
         return f"<input {attributes}>"
-    attributes += f' autocomplete="{escape(field.complete)}" required maxlength="256"'
+    attributes += f' autocomplete="{escape(field.complete)}"'
+    if field.kind == "known":
+        return f"<input {attributes} readonly hidden>"
+    attributes += ' required maxlength="256"'
     if field.is_first:
         attributes += " autofocus"
     return f"<label>{escape(field.label)}<input {attributes}></label>"

@@ -169,8 +169,9 @@ class _SignInPages:
         return answer
 
     def _password_page(self, request: Request, problem: str = "", status: int = 200) -> Response:
-        csrf = csrf_of(request.scope)
+        csrf, name = csrf_of(request.scope), identity_of(request.scope).name
         fields = [
+            Field("name", kind="known", value=name, complete="username"),
             Field("present", "Present password", "password", complete="current-password",
                   is_first=True),
             Field("new", "New password", "password", complete="new-password"),
