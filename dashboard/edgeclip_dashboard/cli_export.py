@@ -29,6 +29,9 @@ MostProbability = Annotated[float | None, typer.Option(help="Of the device, 0 to
 Light = Annotated[str, typer.Option(help="any, day or night.")]
 Reviewed = Annotated[str, typer.Option(help="any, yes, no, right, wrong or other.")]
 WithTests = Annotated[bool, typer.Option("--with-tests", help="Also what devices sent as a test.")]
+WithUnverified = Annotated[
+    bool, typer.Option("--with-unverified", help="Camtrap DP: also attributes nobody measured.")
+]
 WithPeople = Annotated[bool, typer.Option("--with-people", help="Also pictures with people.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")]
 Media = Annotated[Path | None, typer.Option("--media-folder", help="Folder of the snapshots.")]
@@ -61,6 +64,7 @@ def export(
     reviewed: Reviewed = "any",
     with_tests: WithTests = False,
     with_people: WithPeople = False,
+    with_unverified: WithUnverified = False,
     overwrite: Overwrite = False,
     project: Project = None,
     database: Database = None,
@@ -77,8 +81,9 @@ def export(
         light=light, reviewed=reviewed, with_tests=with_tests,
     )  # fmt: skip
     request = export_request(
-        kind, asked, obscure_deg=obscure, media=pictures, with_people=with_people
-    )
+        kind, asked, obscure_deg=obscure, media=pictures, with_people=with_people,
+        with_unverified=with_unverified,
+    )  # fmt: skip
     with _source(project, database, media, config) as (source, now):
         written = write_export(source, request, out, now, overwrite=overwrite)
         _note(source, f"{kind}, {counted(written.detections, 'detection')}", now)

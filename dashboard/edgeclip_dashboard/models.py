@@ -8,7 +8,7 @@ from sqlalchemy import BigInteger, DateTime, Dialect, Float, Index, String, Text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -80,6 +80,7 @@ class DetectionRow(Base):
     light: Mapped[str | None] = mapped_column(String(8))  # day, dusk or ir
     latitude: Mapped[float | None] = mapped_column(Float)  # as the device may tell it
     longitude: Mapped[float | None] = mapped_column(Float)
+    attributes: Mapped[str | None] = mapped_column(Text)  # what is said in words, JSON
     # The newest verdict of a person, from the table of verdicts; no revision changes these.
     verdict: Mapped[str | None] = mapped_column(String(8), index=True)
     verdict_class: Mapped[str | None] = mapped_column(String(64))

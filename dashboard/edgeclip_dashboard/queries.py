@@ -10,6 +10,8 @@ from datetime import datetime
 from sqlalchemy import Engine, select, tuple_
 from sqlalchemy.orm import Session
 
+from edgeclip.contract.attribute_answers import Attributes
+from edgeclip_dashboard import told_words
 from edgeclip_dashboard.counting import Counter, Counts
 from edgeclip_dashboard.filters import DetectionFilter
 from edgeclip_dashboard.ledger import Gap, Ledger
@@ -46,6 +48,7 @@ class DetectionView:
         threshold: What the probability had to reach.
         light: day, dusk or ir.
         verdict: What a person said last: right, wrong or other; `verdict_class` is that other.
+        attributes: What it says in words beside its class.
         media: Best first.
     """
 
@@ -79,6 +82,7 @@ class DetectionView:
     true_at: datetime | None
     first_received_at: datetime
     received_at: datetime
+    attributes: Attributes | None
     media: tuple[MediaView, ...]
 
     @property
@@ -178,11 +182,12 @@ def is_shown_media(session: Session, sha256: str) -> bool:
 
 
 def _detection_view(row: DetectionRow, media: list[MediaView]) -> DetectionView:
-    made_here = ("media", "true_at")
+    made_here = ("media", "true_at", "attributes")
     names = (name for name in DetectionView.__dataclass_fields__ if name not in made_here)
     values = {name: getattr(row, name) for name in names}
     true_at = row.occurred_at if row.clock == "put_right" else None
-    return DetectionView(**values, true_at=true_at, media=tuple(media))
+    said = told_words.read(row.attributes)
+    return DetectionView(**values, true_at=true_at, attributes=said, media=tuple(media))
 
 
 def _media(session: Session, detection_ids: list[str]) -> dict[str, list[MediaView]]:

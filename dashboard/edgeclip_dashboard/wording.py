@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime, timezone, tzinfo
 
+from edgeclip_dashboard import told_words
 from edgeclip_dashboard.health import LinkState
 from edgeclip_dashboard.queries import DetectionView, DeviceView
 
@@ -76,6 +77,11 @@ def verdict(view: DetectionView) -> str:
     if view.verdict == "other" and view.verdict_class:
         return f"is {spaced(view.verdict_class)}"
     return view.verdict or ""
+
+
+def caption(view: DetectionView) -> str:
+    """Return what a detection says in words beside its class, in one line, or an empty string."""
+    return told_words.caption(title(view), view.attributes, view.verdict)
 
 
 def volts(battery_v: float | None) -> str:

@@ -8,6 +8,7 @@ from datetime import datetime
 from sqlalchemy import delete, func, select
 
 from edgeclip.contract.detection import Detection, MediaRef
+from edgeclip_dashboard import told_words
 from edgeclip_dashboard.batch import Batch, ConflictError
 from edgeclip_dashboard.clock_fixes import clock_of
 from edgeclip_dashboard.deployments import note_deployment
@@ -117,6 +118,7 @@ def _columns(batch: Batch, detection: Detection, at: datetime) -> dict[str, obje
         "boot_id": detection.boot_id,
         "clock": clock,
         "light": detection.gate.illumination if detection.gate else None,
+        "attributes": told_words.stored(detection.attributes),
         "latitude": detection.location.latitude,
         "longitude": detection.location.longitude,
     }

@@ -11,6 +11,7 @@ import pytest
 from pydantic import ValidationError
 
 from edgeclip.contract.attribute_answers import AttributeBank, Attributes
+from edgeclip.contract.attribute_cells import WordCells, word_cells
 from edgeclip.contract.attributes import (
     ATTRIBUTE_TENSORS_FILE,
     ATTRIBUTES_FILE,
@@ -96,6 +97,17 @@ def test_text_features_of_another_encoder_or_of_no_length_are_refused() -> None:
         with pytest.raises(PackError) as caught:
             AttributeBank.of(bank.asked, tensors, pack_manifest().base)
         assert said in str(caught.value)
+
+
+def test_a_whole_answer_is_a_field_a_tag_or_nothing_by_who_is_believed() -> None:
+    bank = asked_bank(verified=True)
+    told = bank.told(bank.probabilities(NIGHT, PAIR), "leopard")
+    assert told is not None
+    assert word_cells(told.answers) == WordCells({}, ("timeOfDay:night",))
+    asked_for = word_cells(told.answers, with_unverified=True)
+    assert asked_for == WordCells({"count": "2"}, ("timeOfDay:night", "unverified:count"))
+    by_person = word_cells(told.answers, with_unverified=True, by_person=True)
+    assert by_person.tags == ("machine-timeOfDay:night", "machine-unverified-count:2")
 
 
 def _told() -> Attributes:

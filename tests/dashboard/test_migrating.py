@@ -12,6 +12,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from _pytest.logging import LogCaptureFixture
 from alembic.autogenerate import compare_metadata
@@ -32,11 +33,13 @@ from sqlalchemy.orm import Session
 
 from edgeclip.contract.detection import Detection, Place
 from edgeclip.errors import StoreError
+from edgeclip_dashboard import told_words
 from edgeclip_dashboard.database import database_url, open_database, state_of
 from edgeclip_dashboard.migrating import bring_up_to_date
 from edgeclip_dashboard.models import SCHEMA_VERSION, DetectionRow, Meta, Revision
 from edgeclip_dashboard.models_people import Verdict
 from edgeclip_dashboard.schema import METADATA
+from support.asked import asked_bank
 from support.disks import mounted
 from support.postgres import Postgres
 from support.samples import AT, detection
@@ -166,6 +169,19 @@ def test_many_detections_are_filled_in_portions(old: URL) -> None:
         assert session.scalar(dark) == len(ids)
 
 
+def test_what_newer_devices_have_said_in_words_is_shown_after_the_update(old: URL) -> None:
+    told = asked_bank().told(np.array([0, 1, 0, 1], np.float32), "leopard")
+    said = detection(detection_id="018f3f5e-0000-7000-8000-000000000007")
+    engine = create_engine(old)
+    with engine.begin() as connection:
+        _insert(connection, said.model_copy(update={"attributes": told}))
+    engine.dispose()
+    with _opened(old) as opened, Session(opened) as session:
+        row = session.get_one(DetectionRow, said.detection_id)
+        assert told_words.read(row.attributes) == told
+        assert session.get_one(DetectionRow, TIMELESS).attributes is None
+
+
 def test_a_database_is_opened_again_without_a_change(old: URL, caplog: LogCaptureFixture) -> None:
     with _opened(old):
         pass
@@ -232,7 +248,7 @@ def test_a_file_is_copied_before_it_is_changed(tmp_path: Path) -> None:
     (tmp_path / "d.sqlite").chmod(0o640)
     with _opened(url):
         pass
-    copy = tmp_path / "d.sqlite.before-0002"
+    copy = tmp_path / "d.sqlite.before-0003"
     with closing(sqlite3.connect(copy)) as connection:
         facts = connection.execute("SELECT value FROM edgeclip_meta ORDER BY key").fetchall()
         [count] = connection.execute("SELECT COUNT(*) FROM detections").fetchone()
@@ -246,7 +262,7 @@ def test_a_copy_can_be_put_back_and_migrated_again(tmp_path: Path) -> None:
     _fill_version_1(url)
     with _opened(url):
         pass
-    (tmp_path / "d.sqlite.before-0002").replace(tmp_path / "d.sqlite")
+    (tmp_path / "d.sqlite.before-0003").replace(tmp_path / "d.sqlite")
     with _opened(url) as engine:
         assert _differences(engine) == []
 
@@ -270,14 +286,14 @@ def test_migrate_says_what_is_due_and_does_it(tmp_path: Path) -> None:
     path = tmp_path / "d.sqlite"
     _fill_version_1(database_url(str(path)))
     place = ("--database", str(path))
-    due = f"{path}: schema version 1 to 2, after a copy at {path}.before-0002"
+    due = f"{path}: schema version 1 to 3, after a copy at {path}.before-0003"
     assert _migrate("--dry-run", *place).stdout == f"{due}; nothing was changed\n"
-    assert not Path(f"{path}.before-0002").exists()
+    assert not Path(f"{path}.before-0003").exists()
     assert _migrate(*place).stdout == f"{due}; done\n"
-    assert _migrate(*place).stdout == f"{path}: schema version 2, nothing to do; done\n"
+    assert _migrate(*place).stdout == f"{path}: schema version 3, nothing to do; done\n"
 
 
 def test_a_dry_run_makes_no_file(tmp_path: Path) -> None:
     done = _migrate("--dry-run", "--database", str(tmp_path / "d.sqlite"))
-    assert "new, to be made with schema version 2; nothing was changed" in done.stdout
+    assert "new, to be made with schema version 3; nothing was changed" in done.stdout
     assert list(tmp_path.iterdir()) == []

@@ -7,10 +7,12 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from edgeclip.contract.detection import Detection
 from edgeclip.contract.reports import Info, Status
+from support.asked import asked_bank
 from support.brokers import Broker, free_port
 from support.browsers import Browser
 from support.dashboards import (
@@ -71,6 +73,22 @@ def test_an_empty_page_says_what_to_do(browser: Browser, dashboard: Dashboard) -
     assert "No device has reported yet." in browser.text(".devices")
     assert browser.title == "Live · edgeclip · demo"
     browser.keep("dashboard-empty")
+    _assert_quiet(browser)
+
+
+def test_a_card_and_the_page_of_a_detection_say_in_words_what_is_unverified(
+    browser: Browser, dashboard: Dashboard, device: FieldDevice
+) -> None:
+    told = asked_bank(verified=True).told(np.array([0, 1, 0, 1], np.float32), "leopard")
+    detection, data = _leopard(device, attributes=told)
+    device.send(detection)
+    device.send_media(detection, data)
+    _open(browser, dashboard)
+    caption = "leopard, night (unverified: two animals)"
+    eventually(lambda: caption in browser.text("main"), what="the caption is on the card")
+    browser.open(f"{dashboard.url}/detections/{detection.detection_id}")
+    eventually(lambda: caption in browser.text("main"), what="and on the page")
+    assert "how many=two 1.00 unverified" in browser.text("main")
     _assert_quiet(browser)
 
 

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 from fastapi import FastAPI, Request, Response
 from fastapi.testclient import TestClient
@@ -25,6 +26,7 @@ from edgeclip_dashboard.models_people import Deed
 from edgeclip_dashboard.reading_api.export_route import add_export_route
 from edgeclip_dashboard.reading_api.metrics import add_metrics_route
 from edgeclip_dashboard.reading_api.routes import add_description, api_v1
+from support.asked import asked_bank
 from support.exported import fill, picture_of, place, say, source_of, visit
 from support.rules import add_rule
 from support.samples import AT
@@ -68,6 +70,16 @@ def program(desk: Desk) -> Iterator[Program]:
     started = Program(desk)
     with started.client:
         yield started
+
+
+def test_a_detection_has_its_words_with_their_trust(desk: Desk, program: Program) -> None:
+    told = asked_bank().told(np.array([0, 1, 0, 1], np.float32), "leopard")
+    desk.commit(visit(1, attributes=told), visit(2))
+    found = [one["attributes"] for one in program.get("/detections")["items"]]
+    assert None in found
+    [words] = [one for one in found if one]
+    assert words["caption"] == "leopard (unverified: night, two animals)"
+    assert [answer["verified"] for answer in words["answers"]] == [False, False]
 
 
 def test_pages_of_detections_join_without_a_seam(desk: Desk, program: Program) -> None:

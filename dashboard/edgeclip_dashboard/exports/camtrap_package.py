@@ -34,10 +34,20 @@ class CamtrapPackage:
         tables: Holds the tables that grow open; it is closed before the package is described.
         sites: Where deployments are.
         address: Of this dashboard, where pictures are named by it.
+        with_unverified: Also answers in words whose trust nobody measured.
     """
 
-    def __init__(self, sink: Sink, tables: ExitStack, sites: Sites, address: str | None) -> None:
+    def __init__(
+        self,
+        sink: Sink,
+        tables: ExitStack,
+        sites: Sites,
+        address: str | None,
+        *,
+        with_unverified: bool = False,
+    ) -> None:
         self._sink, self._sites, self._address = sink, sites, address
+        self._with_unverified = with_unverified
         self._media = open_table(tables.enter_context(sink.open("media.csv")), MEDIA)
         out = tables.enter_context(sink.open("observations.csv"))
         self._observations = open_table(out, OBSERVATIONS)
@@ -63,7 +73,7 @@ class CamtrapPackage:
             else:
                 self.nameless.add(judged.class_name)
         self._media.writerows(media_rows(visit, self._address))
-        self._observations.writerows(observation_rows(visit))
+        self._observations.writerows(observation_rows(visit, with_unverified=self._with_unverified))
 
     def describe(self, project: str, settings: ExportSettings, now: datetime) -> None:
         """Write the deployments and `datapackage.json`.

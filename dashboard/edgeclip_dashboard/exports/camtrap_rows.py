@@ -15,6 +15,7 @@ from edgeclip.contract.camtrap_dp import (
     time_text,
     truth,
 )
+from edgeclip_dashboard.exports.camtrap_words import words_of
 from edgeclip_dashboard.exports.sites import Position
 from edgeclip_dashboard.exports.visits import Picture, Visit
 from edgeclip_dashboard.models_field import Deployment
@@ -74,9 +75,14 @@ def media_rows(visit: Visit, address: str | None) -> Iterator[Row]:
         }
 
 
-def observation_rows(visit: Visit) -> Iterator[Row]:
-    """Yield what was seen: once for the visit, and once for its best frame, with the box."""
-    row = visit.row
+def observation_rows(visit: Visit, *, with_unverified: bool = False) -> Iterator[Row]:
+    """Yield what was seen: once for the visit, and once for its best frame, with the box.
+
+    Args:
+        visit: An observation.
+        with_unverified: Also answers in words whose trust nobody measured.
+    """
+    row, words = visit.row, words_of(visit, with_unverified=with_unverified)
     event = {
         "observationID": row.detection_id,
         "deploymentID": row.deployment_id,
@@ -84,9 +90,9 @@ def observation_rows(visit: Visit) -> Iterator[Row]:
         "eventStart": time_text(visit.started_at),
         "eventEnd": end_text(visit.ended_at),
         "observationLevel": "event",
-        **_classification(visit),
+        **_classification(visit, words.tags),
     }
-    yield event
+    yield event | words.fields  # of all frames together: the best one alone says less
     for picture in visit.pictures[:1]:
         yield event | {
             "observationID": f"{row.detection_id}:{picture.sha256[:12]}",
@@ -101,7 +107,7 @@ def media_id(visit: Visit, picture: Picture) -> str:
     return f"{visit.row.detection_id}:{picture.sha256[:12]}"
 
 
-def _classification(visit: Visit) -> Row:
+def _classification(visit: Visit, words: tuple[str, ...]) -> Row:
     row, judged = visit.row, visit.judged
     probability = judged.probability
     is_animal = judged.observation_type == "animal"
@@ -112,7 +118,7 @@ def _classification(visit: Visit) -> Row:
         "classifiedBy": judged.by,
         "classificationTimestamp": time_text(judged.at),
         "classificationProbability": "" if probability is None else f"{probability:.4f}",
-        "observationTags": "|".join(_tags(visit)),
+        "observationTags": "|".join((*_tags(visit), *words)),
         "observationComments": visit.verdict.note if visit.verdict else "",
         "cameraSetupType": "setup" if row.is_test else "",
     }

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime, timezone
 from typing import Final, TextIO
 
+from edgeclip_dashboard import told_words
 from edgeclip_dashboard.exports.sites import Sites
 from edgeclip_dashboard.exports.visits import Picture, Visit
 
@@ -15,7 +16,8 @@ VISIT_COLUMNS: Final = (
     "visit_id", "deployment", "location", "device", "camera", "started_at", "best_at", "ended_at",
     "label", "scientific_name", "observation_type", "classified_by", "verdict", "device_label",
     "probability", "threshold", "frames", "agreeing", "phase", "severity", "failure", "light",
-    "clock", "latitude", "longitude", "coordinate_uncertainty_m", "pack", "media",
+    "clock", "latitude", "longitude", "coordinate_uncertainty_m", "pack", "media", "caption",
+    "attributes",
 )  # fmt: skip
 FRAME_COLUMNS: Final = (
     "filepath", "visit_id", "deployment", "location", "datetime", "width", "height", "label",
@@ -85,6 +87,8 @@ def _visit_row(visit: Visit, sites: Sites) -> list[object]:
         row.probability, row.threshold, row.votes_frames, row.votes_agreeing, row.phase,
         row.severity, row.failure, row.light, row.clock, *where, row.pack,
         "|".join(picture.name for picture in visit.pictures),
+        told_words.caption(judged.class_name or "", visit.detection.attributes, row.verdict),
+        told_words.answers(visit.detection.attributes),
     ]  # fmt: skip
 
 

@@ -26,6 +26,7 @@ class ExportRequest:
         media: Pictures are copied beside the tables, named by their address on this dashboard, or
             only named; csv and geojson never copy any.
         with_people: Whether pictures with people are copied, too.
+        with_unverified: Whether Camtrap DP also gets answers in words whose trust nobody measured.
     """
 
     format: Format
@@ -33,6 +34,7 @@ class ExportRequest:
     obscure_deg: float | None = None
     media: MediaMode = "copy"
     with_people: bool = False
+    with_unverified: bool = False
 
 
 def export_request(
@@ -42,6 +44,7 @@ def export_request(
     obscure_deg: float | None = None,
     media: str = "copy",
     with_people: bool = False,
+    with_unverified: bool = False,
 ) -> ExportRequest:
     """Return the request that texts of a command or of a page make.
 
@@ -55,7 +58,7 @@ def export_request(
     if obscure_deg is not None and obscure_deg not in GRIDS_DEG:
         grids = ", ".join(f"{grid:g}" for grid in GRIDS_DEG)
         raise ConfigError(f"places can be put onto grids of {grids} degree, not {obscure_deg:g}")
-    return ExportRequest(kind, asked, obscure_deg, media, with_people)
+    return ExportRequest(kind, asked, obscure_deg, media, with_people, with_unverified)
 
 
 @dataclass(frozen=True)

@@ -111,7 +111,10 @@ class _Export:
         source = self._source
         address = source.address if self._request.media == "url" else None
         with ExitStack() as tables:
-            package = CamtrapPackage(sink, tables, self._sites, address)
+            with_unverified = self._request.with_unverified
+            package = CamtrapPackage(
+                sink, tables, self._sites, address, with_unverified=with_unverified
+            )
             for visit in self._visits():
                 if visit.is_observation:
                     package.add(visit)

@@ -86,6 +86,8 @@ class DetectionCard:
                 ui.label(wording.percent(view.probability)).classes("probability")
         if view.scientific_name:
             ui.label(view.scientific_name).classes("scientific")
+        if said := wording.caption(view):
+            ui.label(said).classes("caption")
         ui.label(wording.place(view, look.surroundings.places)).classes("place")
         with ui.element("div").classes("when"):
             zone = look.surroundings.zones.get(view.deployment_id)

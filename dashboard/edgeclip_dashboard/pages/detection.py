@@ -9,7 +9,7 @@ from fastapi import Request
 from nicegui import Client, background_tasks, ui
 
 from edgeclip.contract.detection import is_detection_id
-from edgeclip_dashboard import wording
+from edgeclip_dashboard import told_words, wording
 from edgeclip_dashboard.detection_history import DetectionHistory, read_history
 from edgeclip_dashboard.identity import Identity, identity_of
 from edgeclip_dashboard.overlays import Layers
@@ -158,6 +158,8 @@ def _build_facts(history: DetectionHistory) -> None:
         for name, value in (
             ("threshold", wording.percent(view.threshold)),
             ("frames", wording.votes(view)),
+            ("in words", wording.caption(view)),
+            ("answers", told_words.answers(view.attributes).replace("|", " · ")),
             ("place", around.places.get(view.deployment_id, view.deployment_id)),
             ("camera", view.camera_id),
             ("seen best", wording.local(view.occurred_at, zone)),

@@ -7,6 +7,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from edgeclip.contract.attribute_answers import Attributes
+
 
 class Answer(BaseModel):
     """A part of an answer, filled from a row or a view."""
@@ -55,6 +57,9 @@ class DetectionAnswer(Answer):
     verdict: str | None = Field(description="right, wrong or other; the newest of a person.")
     verdict_class: str | None = Field(
         description="Of right what the person saw, of other what is there; null with wrong."
+    )
+    attributes: Attributes | None = Field(
+        description="What else the device told in words, with a caption; null where nothing."
     )
     first_received_at: datetime
     received_at: datetime

@@ -44,6 +44,7 @@ class ExportQuery(DetectionFilter):
     obscure: float | None = Field(None, description="Side of a grid's cells, degrees.")
     media: MediaMode = Field("copy", description="copy, url or none.")
     with_people: bool = Field(False, description="Also pictures with people.")
+    with_unverified: bool = Field(False, description="Camtrap DP: also unverified attributes.")
 
 
 def add_export_route(router: APIRouter, source: Source) -> None:
@@ -77,6 +78,7 @@ def _request(kind: Format, asked: ExportQuery) -> ExportRequest:
         obscure_deg=asked.obscure,
         media=asked.media,
         with_people=asked.with_people,
+        with_unverified=asked.with_unverified,
     )
 
 

@@ -83,10 +83,12 @@ def read_verdicts(session: Session, limit: int, after: int) -> VerdictPage:
 
 def _answers(session: Session, rows: list[DetectionRow]) -> list[DetectionAnswer]:
     """Return detections with their media; what the view leaves out comes from the row."""
+    as_shown = ("media", "attributes")
+    as_stored = [name for name in DetectionAnswer.model_fields if name not in as_shown]
     return [
         DetectionAnswer.model_validate(
-            {name: getattr(row, name) for name in DetectionAnswer.model_fields if name != "media"}
-            | {"media": view.media}
+            {name: getattr(row, name) for name in as_stored}
+            | {name: getattr(view, name) for name in as_shown}
         )
         for row, view in zip(rows, detection_views(session, rows), strict=True)
     ]

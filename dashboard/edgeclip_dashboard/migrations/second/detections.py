@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import sqlalchemy as sa
 from alembic import op
 
-_AT_ONCE = 1000
+from edgeclip_dashboard.migrations.shown_payloads import shown_payloads
 
 _DETECTIONS = sa.table(
     "detections",
     sa.column("detection_id", sa.String),
-    sa.column("rev", sa.BigInteger),
     sa.column("best_at", sa.DateTime),
     sa.column("started_at", sa.DateTime),
     sa.column("first_received_at", sa.DateTime),
@@ -25,12 +23,6 @@ _DETECTIONS = sa.table(
     sa.column("longitude", sa.Float),
     sa.column("boot_id", sa.String),
     sa.column("clock", sa.String),
-)
-_REVISIONS = sa.table(
-    "revisions",
-    sa.column("detection_id", sa.String),
-    sa.column("rev", sa.BigInteger),
-    sa.column("payload", sa.Text),
 )
 
 
@@ -67,26 +59,9 @@ def _fill() -> None:
         .where(table.detection_id == sa.bindparam("id_"))
         .values({name: sa.bindparam(name) for name in _told({})})
     )
-    for rows in _newest_payloads(connection):
+    for rows in shown_payloads(connection):
         values = [{"id_": row.detection_id} | _told(json.loads(row.payload)) for row in rows]
         connection.execute(change, values)
-
-
-def _newest_payloads(connection: sa.Connection) -> Iterator[list[Any]]:
-    """Yield id and payload of each detection's shown revision, in bounded portions."""
-    last = ""
-    shown = (_REVISIONS.c.detection_id == _DETECTIONS.c.detection_id) & (
-        _REVISIONS.c.rev == _DETECTIONS.c.rev
-    )
-    query = (
-        sa.select(_DETECTIONS.c.detection_id, _REVISIONS.c.payload)
-        .join(_REVISIONS, shown)
-        .order_by(_DETECTIONS.c.detection_id)
-        .limit(_AT_ONCE)
-    )
-    while rows := list(connection.execute(query.where(_DETECTIONS.c.detection_id > last))):
-        yield rows
-        last = rows[-1].detection_id
 
 
 def _told(payload: dict[str, Any]) -> dict[str, Any]:
