@@ -8,6 +8,7 @@ from datetime import datetime
 
 import numpy as np
 
+from edgeclip.contract.attributes import PackAttributes
 from edgeclip.contract.pack import ObservationType, PackManifest
 from edgeclip.contract.postprocess import best_class
 
@@ -21,12 +22,14 @@ class About:
         answerer: Pack, version and runtime.
         pack_sha256: Of the manifest that names all files of it.
         begun_at: When the run was begun, aware UTC.
+        attributes: What is asked in words beside the class; None where nothing is.
     """
 
     manifest: PackManifest
     answerer: str
     pack_sha256: str
     begun_at: datetime
+    attributes: PackAttributes | None = None
 
     def decision(self, probabilities: Sequence[float]) -> str | None:
         """Return the target whose threshold is reached, the likeliest of several, or None."""

@@ -10,6 +10,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeclip.contract.attribute_answers import AttributeBank
 from edgeclip.contract.pack import PackManifest
 from edgeclip.contract.postprocess import class_probabilities
 from edgeclip.regions import Strips
@@ -24,10 +25,12 @@ class Answer:
     Attributes:
         probabilities: `(C,)` float32 in [0, 1], calibrated, sum 1.
         pack: Which pack of a set said it, or None for its prompts alone.
+        features: `(E,)` float32 of the untouched encoder, unit norm, where attributes ask for them.
     """
 
     probabilities: NDArray[np.float32]
     pack: str | None
+    features: NDArray[np.float32] | None = None
 
 
 class Answerer(Protocol):
@@ -40,6 +43,10 @@ class Answerer(Protocol):
     @property
     def name(self) -> str:
         """Pack, version and runtime, for the outputs."""
+
+    @property
+    def attributes(self) -> AttributeBank | None:
+        """What is asked in words beside the class; None where nothing is."""
 
     def answer(self, views: NDArray[np.uint8], facts: Sequence[Facts]) -> list[Answer]:
         """Return an answer for each view.
@@ -58,10 +65,21 @@ def strips_of(manifest: PackManifest) -> Strips:
     return Strips(manifest.strip_top_px or 0, manifest.strip_bottom_px or 0)
 
 
-def as_answers(columns: NDArray[np.float32], manifest: PackManifest) -> list[Answer]:
-    """Return answers from `(B, K)` column probabilities of one pack."""
+def as_answers(
+    columns: NDArray[np.float32],
+    manifest: PackManifest,
+    features: NDArray[np.float32] | None = None,
+) -> list[Answer]:
+    """Return answers of one pack.
+
+    Args:
+        columns: `(B, K)` float32, probabilities of its columns.
+        manifest: Of the pack.
+        features: `(B, E)` float32 of the untouched encoder, where attributes ask for them.
+    """
     classes = class_probabilities(columns, manifest.column_class, len(manifest.class_names))
-    return [Answer(row, manifest.task) for row in classes]
+    own = [None] * len(classes) if features is None else list(features)
+    return [Answer(row, manifest.task, f) for row, f in zip(classes, own, strict=True)]
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 from zipfile import BadZipFile
@@ -14,6 +15,8 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
 from edgeclip.archive.answering import Answer, Answerer, Asked, Facts, as_answers
+from edgeclip.attributes.reading import untouched_bank
+from edgeclip.contract.attribute_answers import AttributeBank
 from edgeclip.contract.binding import slots_to_bind
 from edgeclip.contract.bundle import BundleManifest, find_pack, read_bundle, read_bundled_pack
 from edgeclip.contract.engine_gate import Outputs, engine_parity
@@ -24,8 +27,19 @@ from edgeclip.contract.pack import GOLDEN_FILE, TENSORS_FILE, PackManifest
 from edgeclip.errors import BackendError, BundleMismatchError, ConfigError, PackError, SetupError
 
 Slots = Mapping[str, NDArray[np.float32]]
-_WANTED = ("image_features", "probabilities")
+_WANTED = ("image_features", "probabilities", "base_embedding")
 _HOSTS: tuple[Runtime, ...] = ("tensorrt", "tensorrt_rtx")
+
+
+@dataclass(frozen=True)
+class RunOutputs(Outputs):
+    """What is compared, and what attributes are answered on.
+
+    Attributes:
+        base_embedding: `(n, E)` float32, before the adapters.
+    """
+
+    base_embedding: NDArray[np.float32]
 
 
 class Runner(Protocol):
@@ -35,7 +49,7 @@ class Runner(Protocol):
     def name(self) -> str:
         """Runtime and precision."""
 
-    def run(self, views: NDArray[np.uint8]) -> Outputs:
+    def run(self, views: NDArray[np.uint8]) -> RunOutputs:
         """Return features and probabilities.
 
         Raises:
@@ -53,7 +67,8 @@ def open_bundle(asked: Asked) -> Answerer:
     pack = read_bundled_pack(asked.path, manifest, asked.task)
     folder = asked.path / find_pack(manifest, asked.task).path
     slots = slots_to_bind(manifest, _tensors(folder / TENSORS_FILE))
-    answers = BundleAnswers(pack, _runner(asked, manifest, slots))
+    bank = untouched_bank(folder, pack, baked=manifest.baked)
+    answers = BundleAnswers(pack, _runner(asked, manifest, slots), bank)
     answers.check(folder, manifest)
     return answers
 
@@ -61,8 +76,10 @@ def open_bundle(asked: Asked) -> Answerer:
 class BundleAnswers:
     """One pack of a bundle on a runtime."""
 
-    def __init__(self, manifest: PackManifest, runner: Runner) -> None:
-        self._manifest, self._runner = manifest, runner
+    def __init__(
+        self, manifest: PackManifest, runner: Runner, attributes: AttributeBank | None = None
+    ) -> None:
+        self._manifest, self._runner, self.attributes = manifest, runner, attributes
 
     @property
     def manifest(self) -> PackManifest:
@@ -77,7 +94,9 @@ class BundleAnswers:
     def answer(self, views: NDArray[np.uint8], facts: Sequence[Facts]) -> list[Answer]:
         """Return an answer for each view; see `Answerer`."""
         del facts
-        return as_answers(self._runner.run(views).probabilities, self._manifest)
+        outputs = self._runner.run(views)
+        features = outputs.base_embedding if self.attributes else None
+        return as_answers(outputs.probabilities, self._manifest, features)
 
     def check(self, folder: Path, bundle: BundleManifest) -> None:
         """Compare the golden outputs: some runtimes compute nonsense.
@@ -136,14 +155,14 @@ class OnnxRunner:
                 error
             )
 
-    def run(self, views: NDArray[np.uint8]) -> Outputs:
+    def run(self, views: NDArray[np.uint8]) -> RunOutputs:
         """Return features and probabilities; see `Runner`."""
         try:
             found = self._session.run(list(_WANTED), {"images": views, **self._slots})
         except Exception as error:  # ONNX Runtime's errors share no base class
             said = (str(error).splitlines() or [type(error).__name__])[0][:200]
             raise BackendError(f"ONNX Runtime failed on a batch {views.shape} ({said})") from error
-        return Outputs(*found)
+        return RunOutputs(*found)
 
 
 class GpuRunner:
@@ -153,7 +172,7 @@ class GpuRunner:
         self._engine, self.name = runner, name
         self._lock = threading.Lock()
 
-    def run(self, views: NDArray[np.uint8]) -> Outputs:
+    def run(self, views: NDArray[np.uint8]) -> RunOutputs:
         """Return features and probabilities; see `Runner`."""
         most = self._engine.most_images
         with self._lock:
@@ -161,7 +180,7 @@ class GpuRunner:
                 self._engine.run(views[first : first + most], _WANTED)
                 for first in range(0, len(views), most)
             ]
-        return Outputs(*(np.concatenate([part[name] for part in parts]) for name in _WANTED))
+        return RunOutputs(*(np.concatenate([part[name] for part in parts]) for name in _WANTED))
 
 
 def engine_runner(
@@ -192,9 +211,9 @@ def _tensors(path: Path) -> dict[str, NDArray[np.float32]]:
         raise PackError(f"{path} cannot be read ({error}): copy the bundle again") from error
 
 
-def _golden(path: Path) -> tuple[NDArray[np.uint8], Outputs]:
+def _golden(path: Path) -> tuple[NDArray[np.uint8], RunOutputs]:
     try:
         with np.load(path, allow_pickle=False) as arrays:
-            return arrays["images"], Outputs(*(arrays[name] for name in _WANTED))
+            return arrays["images"], RunOutputs(*(arrays[name] for name in _WANTED))
     except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
         raise PackError(f"{path} cannot be read ({error}): export the bundle again") from error

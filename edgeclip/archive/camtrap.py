@@ -21,7 +21,9 @@ from edgeclip.archive.about import About
 from edgeclip.archive.deployments import Deployment, Deployments
 from edgeclip.archive.index import Burst, Row
 from edgeclip.archive.judging import Said, judged, said_of
+from edgeclip.archive.records import Record
 from edgeclip.contract import camtrap_dp as dp
+from edgeclip.contract.attribute_cells import WordCells, word_cells
 from edgeclip.contract.files import new_folder
 from edgeclip.contract.places import told_place
 from edgeclip.contract.plurals import counted
@@ -107,6 +109,7 @@ class _Writer:
         if deployment is None or record.taken_at is None or row.period is None:
             return [], []
         said = list(said_of(row.record, self._about))
+        words = _words(record, said[0][0])
         start, end = row.period
         event = {
             "deploymentID": deployment.deployment_id,
@@ -129,7 +132,8 @@ class _Writer:
         observations = [
             event
             | {"observationID": f"{record.file}#{number}"}
-            | self._cells(one)
+            | self._cells(one, words.tags)
+            | words.fields
             | dp.box_cells(box.box if box else None)
             for number, (one, box) in enumerate(said, start=1)
         ]
@@ -219,7 +223,7 @@ class _Writer:
             self._doubted.add(name)
         return found
 
-    def _cells(self, said: Said) -> dp.Row:
+    def _cells(self, said: Said, words: tuple[str, ...] = ()) -> dp.Row:
         name = self._scientific(said.name) if said.kind == "animal" and said.name else ""
         own = (f"class:{dp.tag_text(said.name)}",) if said.name else ()
         return {
@@ -229,7 +233,7 @@ class _Writer:
             "classifiedBy": said.by,
             "classificationTimestamp": self._begun,
             "classificationProbability": f"{said.probability:.5f}",
-            "observationTags": "|".join((*own, *said.tags)),
+            "observationTags": "|".join((*own, *said.tags, *words)),
         }
 
     def _scientific(self, name: str) -> str:
@@ -252,3 +256,10 @@ class _Writer:
         if told.latitude is None or told.longitude is None:
             raise ValueError("a generalised place has coordinates")
         return told.latitude, told.longitude, told.uncertainty_m
+
+
+def _words(record: Record, said: Said) -> WordCells:
+    """Return an image's verified answers; none where boxes leave open which animal they are of."""
+    if record.attributes is None or record.boxes or said.kind != "animal":
+        return WordCells()
+    return word_cells(record.attributes.answers)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from edgeclip.adapters.changed_encoder import changed_encoder
 from edgeclip.adapters.pack_outputs import outputs_of
 from edgeclip.archive.answering import Answer, Answerer, Asked, Facts, as_answers
+from edgeclip.attributes.reading import untouched_bank
 from edgeclip.clip import Backbone, load_backbone
 from edgeclip.contract.pack import PackManifest
 from edgeclip.errors import ConfigError
@@ -39,6 +40,7 @@ class PackAnswers:
 
     def __init__(self, asked: Asked) -> None:
         self._pack = load_pack(asked.path)
+        self.attributes = untouched_bank(asked.path, self._pack.manifest)
         encoder = _encoder(self._pack.manifest, asked)
         check_golden(self._pack, encoder)
         self._encoder, self._slots = changed_encoder(encoder, self._pack.tensors)
@@ -57,11 +59,14 @@ class PackAnswers:
         """Return an answer for each view; see `Answerer`."""
         del facts
         outputs = outputs_of(views, self._encoder, self._slots)
-        return as_answers(outputs.probabilities.numpy(), self.manifest)
+        features = outputs.base_embedding.numpy() if self.attributes else None
+        return as_answers(outputs.probabilities.numpy(), self.manifest, features)
 
 
 class SetAnswers:
     """A set of packs: each image is answered by the pack that it is for, from one pass."""
+
+    attributes = None  # each pack has its own, and a table one header
 
     def __init__(self, asked: Asked) -> None:
         self._packs: RoutedPacks = load_routed(asked.path)

@@ -14,6 +14,7 @@ from edgeclip.archive.answering import Answer, Answerer
 from edgeclip.archive.looking import Looking, Seen
 from edgeclip.archive.records import DIGITS, BoxRecord, Category, Record
 from edgeclip.archive.stores import ImageStore, Listed
+from edgeclip.contract.attribute_answers import Attributes
 from edgeclip.contract.preprocess_spec import Box
 from edgeclip.errors import DataError
 from edgeclip.labels.times import parse_time
@@ -106,7 +107,25 @@ class PartWork:
             probabilities=_rounded(surest.probabilities),
             pack=surest.pack,
             boxes=self._boxes(image.name, own[1:]),
+            attributes=self._in_words(own, surest),
         )
+
+    def _in_words(self, own: Sequence[Answer], surest: Answer) -> Attributes | None:
+        """Return what the views say to the attributes; nothing of people, or of no animal.
+
+        Args:
+            own: Of the image's views, the whole frame first.
+            surest: The one of them that counts.
+        """
+        bank, classes = self.answerer.attributes, self.answerer.manifest.classes
+        likeliest = [classes[int(answer.probabilities.argmax())] for answer in (surest, *own)]
+        shows_person = any(item.observation_type == "human" for item in likeliest)
+        if bank is None or shows_person or likeliest[0].observation_type != "animal":
+            return None
+        if own[0].features is None or surest.features is None:
+            return None
+        probabilities = bank.probabilities(own[0].features, surest.features)
+        return bank.told(probabilities, likeliest[0].name)
 
     def _sure(self, answer: Answer) -> float:
         """Return how sure an answer is of a target, as the device chooses between two views."""

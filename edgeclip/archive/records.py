@@ -6,6 +6,8 @@ from typing import Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
+from edgeclip.contract.attribute_answers import Attributes
+
 DIGITS = 5
 """Of probabilities: float32 sums differ in the seventh between processors."""
 
@@ -45,6 +47,7 @@ class Record(BaseModel):
             crop, as the device decides; empty with a failure.
         pack: Which pack of a set answered; None: its prompts alone.
         boxes: A detector's, where one was asked.
+        attributes: What is said in words beside the class, of animals alone; or None.
         failure: Why there is no answer, or None.
     """
 
@@ -60,4 +63,5 @@ class Record(BaseModel):
     probabilities: tuple[float, ...] = ()
     pack: str | None = None
     boxes: tuple[BoxRecord, ...] = ()
+    attributes: Attributes | None = None
     failure: str | None = None

@@ -28,7 +28,8 @@ def predictions_csv(rows: Iterable[Row], about: About, file: IO[str]) -> None:
     """
     writer = csv.writer(file, lineterminator="\n")
     names = about.manifest.class_names
-    writer.writerow([*_FACTS, *_SAID, *(f"p({name})" for name in names), "failure"])
+    words = _word_columns(about)
+    writer.writerow([*_FACTS, *_SAID, *(f"p({name})" for name in names), *words, "failure"])
     for row in rows:
         record = row.record
         taken = utc_text(record.taken_at) if record.taken_at else ""
@@ -36,7 +37,31 @@ def predictions_csv(rows: Iterable[Row], about: About, file: IO[str]) -> None:
         facts = [record.file, record.location, row.sequence, taken, record.width, record.height]
         cells = [*facts, night, *_said(row, about)]
         numbers = record.probabilities or [""] * len(names)
-        writer.writerow([_safe(cell) for cell in (*cells, *numbers, record.failure or "")])
+        cells += [*numbers, *_in_words(row, about), record.failure or ""]
+        writer.writerow([_safe(cell) for cell in cells])
+
+
+def _word_columns(about: About) -> list[str]:
+    """Return a caption's column and two a group; its name says where nobody measured it."""
+    if about.attributes is None:
+        return []
+    names = [
+        group.name if group.verified else f"{group.name} (unverified)"
+        for group in about.attributes.groups
+    ]
+    return ["caption", *(cell for name in names for cell in (name, f"{name}: probability"))]
+
+
+def _in_words(row: Row, about: About) -> list[object]:
+    if about.attributes is None:
+        return []
+    told = row.record.attributes
+    by_group = {answer.group: answer for answer in told.answers} if told else {}
+    cells: list[object] = [told.caption if told else ""]
+    for group in about.attributes.groups:
+        answer = by_group.get(group.name)
+        cells += [answer.option, answer.probability] if answer else ["", ""]
+    return cells
 
 
 def _said(row: Row, about: About) -> list[object]:

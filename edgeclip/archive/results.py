@@ -81,8 +81,14 @@ def write_results(
         SetupError: The disk is full.
         DataError: A part of the run is damaged.
     """
-    plan = journal.plan
-    about = About(work.answerer.manifest, work.answerer.name, plan.pack_sha256, plan.begun_at)
+    plan, bank = journal.plan, work.answerer.attributes
+    about = About(
+        work.answerer.manifest,
+        work.answerer.name,
+        plan.pack_sha256,
+        plan.begun_at,
+        bank.asked if bank else None,
+    )
     results = Results()
     advance = bars.add("writing", plan.images * (1 + len(wanted.formats)))
     try:
