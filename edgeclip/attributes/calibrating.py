@@ -6,6 +6,7 @@ ones. What is measured is measured on places, or bursts, that were left out of i
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ LEAST_IMAGES = 20  # fewer say nothing of a share such as 60 %
 LEAST_OF_OPTION = 5  # of two options at the least
 _MOST_FOLDS = 5
 _DIGITS = 4
+_ERRORS = 2  # standard errors by which it has to beat naming the commonest answer
 
 Array = NDArray[np.float32]
 Numbers = NDArray[np.int64]
@@ -122,10 +124,11 @@ def _why_not(measured: Measured, threshold: float) -> str:
             f"answers that reach {threshold:g} are right in {measured.told_accuracy:.0%} of the"
             " cases"
         )
-    if measured.accuracy <= measured.commonest:
+    chance = _ERRORS * math.sqrt(measured.accuracy * (1 - measured.accuracy) / measured.images)
+    if measured.accuracy <= measured.commonest + chance:
         return (
             f"right in {measured.accuracy:.0%} of the cases, and naming the commonest answer in"
-            f" {measured.commonest:.0%}"
+            f" {measured.commonest:.0%}: no more than chance may give"
         )
     return ""
 

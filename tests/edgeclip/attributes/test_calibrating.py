@@ -98,7 +98,10 @@ def test_always_the_commonest_answer_is_not_verified() -> None:
     careless = GROUP.model_copy(update={"threshold": 0.5})
     found = calibrated(careless, logits, truths(GROUP, images), images)
     assert not found.group.verified
-    assert found.why_not == ("right in 90% of the cases, and naming the commonest answer in 90%")
+    assert found.why_not == (
+        "right in 90% of the cases, and naming the commonest answer in 90%: no more"
+        " than chance may give"
+    )
 
 
 @pytest.mark.parametrize(
@@ -138,3 +141,9 @@ def test_no_figure_is_of_a_place_that_its_temperature_was_fitted_to() -> None:
     assert measured is not None
     assert measured.accuracy == 0.5
     assert measured.calibration_error > 0.4  # a fit to both places would say one half of each
+
+
+def test_a_lead_that_chance_may_give_is_not_verified() -> None:
+    said = ["0"] * 148 + ["1"] * 52
+    for wrong, is_verified in ((0.25, False), (0.1, True)):
+        assert _found(said, wrong=wrong).group.verified == is_verified
