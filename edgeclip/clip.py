@@ -70,7 +70,7 @@ class Backbone:
             z `(B, D)` and f = zP `(B, E)`, float32 on the CPU.
         """
         with torch.inference_mode():
-            z, f = self.tower(self._pixels(images))
+            z, f = self.tower(self.pixels(images))
         return z.float().cpu().clone(), f.float().cpu().clone()
 
     def embed_tokens(self, images: NDArray[np.uint8], lower: Lower) -> Tensor:
@@ -82,7 +82,7 @@ class Backbone:
                 out, and of no part at all the normalised pixels.
         """
         with torch.inference_mode():
-            tokens: Tensor = lower(self._pixels(images))
+            tokens: Tensor = lower(self.pixels(images))
         return tokens.float().cpu().clone()
 
     @property
@@ -99,7 +99,8 @@ class Backbone:
         """
         return split_tower(self.tower.visual, self.tower.projection, cut)
 
-    def _pixels(self, images: NDArray[np.uint8]) -> Tensor:
+    def pixels(self, images: NDArray[np.uint8]) -> Tensor:
+        """Return normalised `(B, 3, S, S)` where the tower is, for `(B, S, S, 3)` uint8."""
         mean, std = (torch.tensor(v) for v in (self.preprocess.mean, self.preprocess.std))
         pixels = (torch.from_numpy(images).float() / 255 - mean) / std
         device = next(self.tower.parameters()).device

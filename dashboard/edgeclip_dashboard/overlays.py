@@ -1,9 +1,10 @@
-"""What lies over a snapshot: the boxes of what moved, and the heat of the class that is told."""
+"""What lies over a snapshot: boxes of what moved and of the class that is told, and its heat."""
 
 from __future__ import annotations
 
 import base64
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -13,7 +14,7 @@ from PIL import Image
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
-from edgeclip.contract.detection import Detection, Gate, is_detection_id
+from edgeclip.contract.detection import Detection, RelativeBox, is_detection_id
 from edgeclip.contract.encoder_view import Heat
 from edgeclip_dashboard.message_checks import LARGEST_INTEGER
 from edgeclip_dashboard.models import Revision
@@ -22,6 +23,7 @@ from edgeclip_dashboard.queries import DetectionView
 _WHOLE_FRAME = ("full", "thumb")
 _FOR_EVER = "private, max-age=31536000, immutable"  # a revision never changes
 _COLD, _HOT = np.array((255, 221, 87.0)), np.array((226, 40, 20.0))  # RGB
+_MOVED, _OF_CLASS = "#ffd23f", "#4dd8ff"
 _MOST_OPAQUE = 165.0  # of 255: the animal stays visible below
 
 Side = Annotated[int, Path(ge=1, le=20_000)]
@@ -71,31 +73,47 @@ def add_overlay_route(app: FastAPI, engine: Engine) -> None:
         if revision is None:
             raise HTTPException(404, "no such revision")
         detection = Detection.model_validate_json(revision.payload)
+        moved = detection.gate.boxes if boxes and detection.gate else ()
         drawn = draw_overlay(
-            detection.gate if boxes else None, detection.heat if heat else None, (width, height)
+            (width, height),
+            moved=moved,
+            of_class=detection.box if boxes else None,
+            heat=detection.heat if heat else None,
         )
         return Response(drawn, media_type="image/svg+xml", headers={"Cache-Control": _FOR_EVER})
 
 
-def draw_overlay(gate: Gate | None, heat: Heat | None, size: tuple[int, int]) -> str:
+def draw_overlay(
+    size: tuple[int, int],
+    *,
+    moved: Sequence[RelativeBox] = (),
+    of_class: RelativeBox | None = None,
+    heat: Heat | None = None,
+) -> str:
     """Return an SVG image that fits over a frame.
 
     Args:
-        gate: Whose boxes are drawn.
-        heat: What is laid below them, the hotter the less transparent.
         size: Width and height of the frame, in pixels.
+        moved: What moved: drawn through.
+        of_class: Where the class is by its heat: dashed, in another colour.
+        heat: What is laid below them, the hotter the less transparent.
     """
     width, height = size
     parts = [_heat_image(heat, size)] if heat else []
-    for box in gate.boxes if gate else ():
-        for colour, stroke in (("#000000", 4), ("#ffd23f", 2)):
-            parts.append(
-                f'<rect {_placed(box, size)} fill="none" stroke="{colour}"'
-                f' stroke-width="{stroke}" vector-effect="non-scaling-stroke"/>'
-            )
+    parts += [_outline(box, size, _MOVED) for box in moved]
+    parts += [_outline(of_class, size, _OF_CLASS, dashes="8 5")] if of_class else []
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}"'
         f' viewBox="0 0 {width} {height}">{"".join(parts)}</svg>'
+    )
+
+
+def _outline(box: RelativeBox, size: tuple[int, int], colour: str, *, dashes: str = "none") -> str:
+    """Return a box, seen before light and dark."""
+    return "".join(
+        f'<rect {_placed(box, size)} fill="none" stroke="{own}" stroke-width="{stroke}"'
+        f' stroke-dasharray="{dashes}" vector-effect="non-scaling-stroke"/>'
+        for own, stroke in (("#000000", 4), (colour, 2))
     )
 
 

@@ -28,7 +28,7 @@ from edgeclip_device.packs import LoadedPack
 from edgeclip_device.privacy import Privacy
 from edgeclip_device.seen import Seen
 from edgeclip_device.severities import Severities
-from edgeclip_device.sights import told_features, told_heat, within_limit
+from edgeclip_device.sights import told_features, told_where, within_limit
 from edgeclip_device.visit_records import Revision, Visit
 
 FailureCode = Literal["engine_failed", "camera_failed", "decode_failed"]
@@ -170,10 +170,11 @@ class DetectionWriter:
             return {}
         media, manifest = self._settings.media, self._packs[seen.classification.task].manifest
         margin = self._first.preprocess.margin
-        return {
-            "features": told_features(seen, manifest) if media.features and is_new_best else None,
-            "heat": told_heat(seen, class_name, manifest, margin) if media.heat else None,
-        }
+        told = told_where(seen, class_name, manifest, margin) if media.heat else None
+        heat, box = told or (None, None)
+        is_sent = media.features and is_new_best
+        features = told_features(seen, manifest) if is_sent else None
+        return {"features": features, "heat": heat, "box": box}
 
     def _attributes(
         self, visit: Visit[Seen], class_name: str | None, kind: ObservationType

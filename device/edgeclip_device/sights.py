@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import isqrt
 from typing import TYPE_CHECKING
 
 import cv2
@@ -12,7 +11,10 @@ from numpy.typing import NDArray
 
 from edgeclip.contract.detection import MOST_BYTES, Detection
 from edgeclip.contract.encoder_view import MOST_CELLS, Heat, ImageFeatures, View
+from edgeclip.contract.heat_box import heat_box
+from edgeclip.contract.likeness import likeness_map
 from edgeclip.contract.preprocess import square_box
+from edgeclip.contract.preprocess_spec import Box
 from edgeclip.contract.slots import reaches_inside
 from edgeclip_device.backends.base import Outputs
 
@@ -21,7 +23,6 @@ if TYPE_CHECKING:
     from edgeclip_device.packs import LoadedPack
     from edgeclip_device.seen import Seen
 
-_LEAST_SIDE = 2  # a single cell shows nobody where to look
 _WHOLE = (0.0, 0.0, 1.0, 1.0)
 _ROW_BYTES = 64  # the outbox puts in its own epoch and row number
 
@@ -70,34 +71,43 @@ def told_features(seen: Seen, manifest: PackManifest) -> ImageFeatures | None:
     return ImageFeatures.of(features, manifest.base.weights_sha256, _view(seen))
 
 
-def told_heat(
+def told_where(
     seen: Seen, class_name: str | None, manifest: PackManifest, margin: float
-) -> Heat | None:
-    """Return where in a frame's view its class is; None where the graph does not say.
+) -> tuple[Heat, Box | None] | None:
+    """Return where in a frame its class is, by cells and by a box on the whole frame.
 
     Args:
         seen: The frame; of one that shows a person nothing is told.
         class_name: Of the detection.
         manifest: Of the pack that answered.
         margin: Around what moved, as the preprocessing has it.
+
+    Returns:
+        None where the graph does not say.
     """
     cells = seen.classification.sight.cells
     if seen.shows_person or cells is None or class_name is None:
         return None
-    side = isqrt(len(cells))
-    if side < _LEAST_SIDE or side * side != len(cells):
+    likeness = likeness_map(cells, class_name, manifest)
+    if likeness is None:
         return None
-    likeness = _likeness(cells, class_name, manifest).reshape(side, side)
-    if side > MOST_CELLS:
+    in_crop = seen.crop is not None and seen.classification.from_crop
+    view = square_box(seen.image, seen.crop, margin) if in_crop and seen.crop else _WHOLE
+    levels = _levels(likeness)
+    return (
+        None if levels is None else (Heat.of(levels, _view(seen), view), heat_box(likeness, view))
+    )
+
+
+def _levels(likeness: Array) -> NDArray[np.uint8] | None:
+    """Return at most 32 x 32 cells, 0 the least like and 255 the most; None if all are alike."""
+    if len(likeness) > MOST_CELLS:
         size = (MOST_CELLS, MOST_CELLS)
         likeness = np.asarray(cv2.resize(likeness, size, interpolation=cv2.INTER_AREA), np.float32)
     low, high = float(likeness.min()), float(likeness.max())
     if not high > low:
         return None
-    levels = np.rint((likeness - low) * (255 / (high - low))).astype(np.uint8)
-    in_crop = seen.crop is not None and seen.classification.from_crop
-    box = square_box(seen.image, seen.crop, margin) if in_crop and seen.crop else _WHOLE
-    return Heat.of(levels, _view(seen), box)
+    return np.asarray(np.rint((likeness - low) * (255 / (high - low))), np.uint8)
 
 
 def within_limit(detection: Detection) -> Detection:
@@ -107,17 +117,6 @@ def within_limit(detection: Detection) -> Detection:
             break
         detection = detection.model_copy(update={part: None})
     return detection
-
-
-def _likeness(cells: Array, class_name: str, manifest: PackManifest) -> Array:
-    """Return `(N - 1,)`: the class against an empty scene, or the other classes if none is told."""
-    column_class = np.asarray(manifest.column_class)
-    own = column_class == manifest.class_names.index(class_name)
-    empty = [i for i, item in enumerate(manifest.classes) if item.observation_type == "blank"]
-    against = np.isin(column_class, empty) & ~own
-    if not against.any():
-        against = ~own
-    return np.asarray(cells[:, own].mean(axis=1) - cells[:, against].mean(axis=1), np.float32)
 
 
 def _keeps_encoder(pack: LoadedPack) -> bool:

@@ -198,6 +198,11 @@ class Detection(Message):
     attributes: Attributes | None = Field(
         None, description="Of animals: what else the frames say in words, never of a person."
     )
+    box: RelativeBox | None = Field(
+        None,
+        description="Where on the whole frame the class is, by the heat of the best frame so far:"
+        " x, y, width, height, relative. No decision depends on it, and it may come without heat.",
+    )
     location: Place = Place()
     latency_ms: Latency
     end_reason: Literal["quiet", "shutdown", "restart", "camera_fault"] | None = None

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from edgeclip.adapters.deep_graph import DeepModel
 from edgeclip.adapters.head_graph import HeadGraph, patch_scores
+from edgeclip.cells import cells_of, inner_cells
 from edgeclip.clip import Backbone
 from edgeclip.contract.slots import (
     OUTPUTS_OF,
@@ -22,7 +23,6 @@ from edgeclip.contract.slots import (
 )
 from edgeclip.tower_kinds import is_staged
 from edgeclip.towers import split_tower
-from edgeclip_export.cells import cells_of, inner_cells
 from edgeclip_export.graph_rules import Expected
 
 _HEAD_SOFTMAXES = 2  # of the cross-modal adapter, and of the columns

@@ -121,6 +121,19 @@ def test_a_visit_is_an_event_and_its_best_frame_has_the_box(desk: Desk, tmp_path
     assert (tmp_path / "package" / medium["filePath"]).read_bytes() == picture_of(detection, 1).data
 
 
+def test_where_nothing_moved_the_box_is_that_of_the_heat(desk: Desk, tmp_path: Path) -> None:
+    seen = visit(1)
+    assert seen.gate is not None
+    still = seen.gate.model_copy(update={"boxes": [], "forced": True})
+    told = seen.model_copy(update={"gate": still, "box": (0.5, 0.25, 0.25, 0.125)})
+    desk.commit(told, picture_of(told, 1))
+    place(desk)
+    _write(desk, tmp_path / "package")
+    _, frame = _rows(tmp_path / "package", "observations")
+    box = [float(frame[key]) for key in ("bboxX", "bboxY", "bboxWidth", "bboxHeight")]
+    assert box == [0.5, 0.25, 0.25, 0.125]
+
+
 def test_people_stay_here_unless_they_are_asked_for(desk: Desk, tmp_path: Path) -> None:
     stored = fill(desk)
     written = _write(desk, tmp_path / "without")

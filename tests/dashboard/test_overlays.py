@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 SVG = "{http://www.w3.org/2000/svg}"
 GATE = detection().gate
-BOXED = GATE.model_copy(update={"boxes": [(0.25, 0.5, 0.5, 0.25)]}) if GATE else None
+BOX = (0.25, 0.5, 0.5, 0.25)
+BOXED = GATE.model_copy(update={"boxes": [BOX]}) if GATE else None
 HEAT = Heat.of(np.array([[0, 255], [128, 0]], np.uint8), "crop", (0.5, 0.0, 0.5, 1.0))
 
 
@@ -36,7 +37,7 @@ def client(desk: Desk) -> Iterator[TestClient]:
 
 
 def test_a_box_lies_where_it_was_seen() -> None:
-    drawn = ElementTree.fromstring(draw_overlay(BOXED, None, (200, 100)))
+    drawn = ElementTree.fromstring(draw_overlay((200, 100), moved=[BOX]))
     assert drawn.get("viewBox") == "0 0 200 100"
     rects = drawn.findall(f"{SVG}rect")
     assert [[rect.get(k) for k in ("x", "y", "width", "height")] for rect in rects] == [
@@ -44,8 +45,16 @@ def test_a_box_lies_where_it_was_seen() -> None:
     ] * 2
 
 
+def test_the_box_of_the_class_is_told_from_that_of_what_moved() -> None:
+    drawn = ElementTree.fromstring(draw_overlay((200, 100), moved=[BOX], of_class=(0, 0, 0.5, 1)))
+    moved, of_class = (drawn.findall(f"{SVG}rect")[n] for n in (1, 3))
+    assert (of_class.get("x"), of_class.get("width")) == ("0", "100.0")
+    for key in ("stroke", "stroke-dasharray"):
+        assert moved.get(key) != of_class.get(key)
+
+
 def test_heat_is_more_opaque_where_it_is_hotter_and_lies_where_its_view_was() -> None:
-    [image] = ElementTree.fromstring(draw_overlay(None, HEAT, (200, 100))).findall(f"{SVG}image")
+    [image] = ElementTree.fromstring(draw_overlay((200, 100), heat=HEAT)).findall(f"{SVG}image")
     assert (image.get("x"), image.get("width"), image.get("height")) == ("100.0", "100.0", "100.0")
     data = base64.b64decode((image.get("href") or "").split(",")[1])
     opaque = np.asarray(Image.open(io.BytesIO(data)))[..., 3]
@@ -54,7 +63,7 @@ def test_heat_is_more_opaque_where_it_is_hotter_and_lies_where_its_view_was() ->
 
 
 def test_the_route_draws_what_is_asked_for(desk: Desk, client: TestClient) -> None:
-    desk.commit(told := sample(gate=BOXED, heat=HEAT))
+    desk.commit(told := sample(gate=BOXED, heat=HEAT, box=BOX))
     address = f"/overlays/{told.detection_id}/0/160x100.svg"
     both = client.get(address)
     assert both.headers["content-type"] == "image/svg+xml"
@@ -62,6 +71,7 @@ def test_the_route_draws_what_is_asked_for(desk: Desk, client: TestClient) -> No
     without_heat = client.get(f"{address}?heat=0").text
     assert ("<rect" in without_heat, "<image" in without_heat) == (True, False)
     without_boxes = client.get(f"{address}?boxes=0").text
+    assert (both.text.count("<rect"), without_heat.count("<rect")) == (4, 4)
     assert ("<rect" in without_boxes, "<image" in without_boxes) == (False, True)
 
 

@@ -10,13 +10,14 @@ import pytest
 from numpy.typing import NDArray
 
 from edgeclip.contract.detection import MOST_BYTES, Gate
-from edgeclip.contract.encoder_view import features_from
+from edgeclip.contract.encoder_view import Heat, features_from
 from edgeclip.contract.pack import PackClass, PackManifest
 from edgeclip.contract.preprocess import crop_square, prepare, square_box
+from edgeclip.contract.preprocess_spec import Box
 from edgeclip_device.config import DeviceSettings
 from edgeclip_device.heads import Classification
 from edgeclip_device.seen import Seen
-from edgeclip_device.sights import Sight, told_features, told_heat
+from edgeclip_device.sights import Sight, told_features, told_where
 from support.drawn_clips import crossing, ground, with_blob
 from support.pipelines import opened_rig
 from support.samples import HASH, pack_manifest, preprocess_spec
@@ -46,6 +47,15 @@ def _scores(side: int, hot: tuple[int, int]) -> NDArray[np.float32]:
     return scores.reshape(-1, 3)
 
 
+def _where(seen: Seen, manifest: PackManifest) -> tuple[Heat, Box]:
+    """What is told of a leopard, which must be told."""
+    told = told_where(seen, "leopard", manifest, MARGIN)
+    assert told is not None
+    heat, box = told
+    assert box is not None
+    return heat, box
+
+
 def test_an_alert_says_what_was_seen_and_where_in_the_frame(make_settings: Make) -> None:
     with opened_rig(make_settings()) as rig:
         rig.feed(crossing()[:60])
@@ -58,11 +68,19 @@ def test_an_alert_says_what_was_seen_and_where_in_the_frame(make_settings: Make)
     cells = news.heat.cells()
     assert cells.shape == (CELLS, CELLS)
     assert (int(cells.min()), int(cells.max())) == (0, 255)
+    assert news.box is not None
+    assert _holds(news.heat.box, news.box)
     x, y, width, height = news.heat.box
     row, col = divmod(int(cells.argmax()), CELLS)
     centre_px = (x + width * (col + 0.5) / CELLS) * 320, (y + height * (row + 0.5) / CELLS) * 240
     assert 102 <= centre_px[1] <= 178  # the blob's rows
     assert 30 <= centre_px[0] <= 205  # where it was until then
+
+
+def _holds(outer: Box, inner: Box) -> bool:
+    """Whether a box lies in another, but for its rounding."""
+    starts = all(inner[n] >= outer[n] - 1e-4 for n in (0, 1))
+    return starts and all(inner[n] + inner[n + 2] <= outer[n] + outer[n + 2] + 2e-4 for n in (0, 1))
 
 
 def test_features_come_with_a_new_best_frame_and_heat_with_each_revision(
@@ -84,7 +102,7 @@ def test_what_is_switched_off_is_not_sent(make_settings: Make) -> None:
     with opened_rig(make_settings(media={"features": False, "heat": False})) as rig:
         rig.feed(crossing()[:60])
         news = rig.rows()[0]
-    assert (news.features, news.heat) == (None, None)
+    assert (news.features, news.heat, news.box) == (None, None, None)
 
 
 @pytest.mark.parametrize("privacy", [{"poaching_alerts": True}, {"human_policy": "blur"}])
@@ -97,6 +115,7 @@ def test_of_a_person_neither_is_sent(
         rig.feed(crossing()[:60])
         news = rig.rows()[0]
     assert (news.class_name, news.features, news.heat) == ("person", None, None)
+    assert news.box is None
 
 
 def test_of_an_animal_beside_a_person_neither_is_sent(make_settings: Make, tmp_path: Path) -> None:
@@ -107,6 +126,7 @@ def test_of_an_animal_beside_a_person_neither_is_sent(make_settings: Make, tmp_p
         rig.feed(crossing()[:90])
         news = rig.rows()[0]
     assert (news.class_name, news.features, news.heat) == ("leopard", None, None)
+    assert news.box is None
 
 
 def test_a_pack_that_changes_the_encoder_sends_no_features_of_it(make_settings: Make) -> None:
@@ -127,6 +147,7 @@ def test_a_detection_that_would_be_too_large_goes_without_heat_and_then_without_
         assert len(told) <= MOST_BYTES
         assert b'"heat":null' in told
         assert (b'"features":null' not in told) == has_features
+        assert b'"box":[' in told
 
 
 def _news_named(make_settings: Make, length: int) -> bytes:
@@ -147,27 +168,26 @@ def _news_named(make_settings: Make, length: int) -> bytes:
 
 
 def test_heat_is_the_class_against_an_empty_scene(manifest: PackManifest) -> None:
-    heat = told_heat(_seen(_scores(4, (1, 2))), "leopard", manifest, MARGIN)
-    assert heat is not None
+    heat, _ = _where(_seen(_scores(4, (1, 2))), manifest)
     assert np.argwhere(heat.cells() == 255).tolist() == [[1, 2]]
     assert (heat.view, heat.box) == ("full", (0, 0, 1, 1))
 
 
 def test_heat_of_the_crop_lies_where_the_crop_was_cut(manifest: PackManifest) -> None:
     seen = _seen(_scores(4, (1, 2)), from_crop=True)
-    heat = told_heat(seen, "leopard", manifest, MARGIN)
-    assert heat is not None
+    heat, box = _where(seen, manifest)
     assert heat.view == "crop"
     x, y, width, height = heat.box
     part = crop_square(seen.image, (0.1, 0.2, 0.3, 0.4), MARGIN)
     assert (round(width * 320), round(height * 240)) == (part.shape[1], part.shape[0])
     corner = seen.image[round(y * 240), round(x * 320)]
     assert corner.tolist() == part[0, 0].tolist()
+    middle = box[0] + box[2] / 2, box[1] + box[3] / 2
+    assert middle == pytest.approx((x + width * 2.5 / 4, y + height * 1.5 / 4), abs=0.001)
 
 
 def test_a_finer_grid_is_told_in_32_by_32_cells(manifest: PackManifest) -> None:
-    heat = told_heat(_seen(_scores(64, (20, 40))), "leopard", manifest, MARGIN)
-    assert heat is not None
+    heat, _ = _where(_seen(_scores(64, (20, 40))), manifest)
     assert (heat.rows, heat.cols) == (32, 32)
     assert np.argwhere(heat.cells() == 255).tolist() == [[10, 20]]
 
@@ -180,12 +200,12 @@ def test_a_finer_grid_is_told_in_32_by_32_cells(manifest: PackManifest) -> None:
 def test_a_graph_that_shows_nobody_where_to_look_gives_no_heat(
     cells: NDArray[np.float32] | None, manifest: PackManifest
 ) -> None:
-    assert told_heat(_seen(cells), "leopard", manifest, MARGIN) is None
+    assert told_where(_seen(cells), "leopard", manifest, MARGIN) is None
     assert told_features(_seen(cells), manifest) is not None
 
 
 def test_what_is_like_no_class_has_no_heat(manifest: PackManifest) -> None:
-    assert told_heat(_seen(_scores(4, (0, 0))), None, manifest, MARGIN) is None
+    assert told_where(_seen(_scores(4, (0, 0))), None, manifest, MARGIN) is None
 
 
 @pytest.mark.parametrize("box", [(0.1, 0.2, 0.3, 0.4), (0.9, 0.9, 0.1, 0.1), (0, 0, 1, 1)])

@@ -9,12 +9,12 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
+from edgeclip.cells import cells_of
 from edgeclip.clip import DEMO, Backbone, load_backbone
 from edgeclip.contract.pack import filled_for
 from edgeclip.contract.preprocess import prepare
 from edgeclip.contract.slots import GraphKind, filled_slots
 from edgeclip.scenes.image_sets import Frame, ImageSetPlan, frames
-from edgeclip_export.cells import cells_of
 from edgeclip_export.differences import patch_difference
 from edgeclip_export.fuse import FusedModel
 from edgeclip_export.parity import fused_outputs
@@ -30,6 +30,8 @@ FASTVIT: dict[str, object] = {
     "image_size": 64,
 }
 RESNET_OF_TIMM = {**FASTVIT, "timm_model_name": "test_resnet", "timm_proj": ""}
+MOBILENET = {**RESNET_OF_TIMM, "timm_model_name": "mobilenetv2_035"}
+BY_MAXIMUM = {**RESNET_OF_TIMM, "timm_pool": "max"}
 
 
 def _images(backbone: Backbone, count: int = 2) -> NDArray[np.uint8]:
@@ -78,14 +80,25 @@ def _by_mean(visual: Any, pixels: torch.Tensor) -> torch.Tensor:
     return torch.as_tensor(visual.trunk.head.fc(h.flatten(2).permute(0, 2, 1)))
 
 
+def _by_classifier(visual: Any, pixels: torch.Tensor) -> torch.Tensor:
+    h = visual.trunk.forward_features(pixels)
+    return torch.as_tensor(visual.trunk.get_classifier()(h.flatten(2).permute(0, 2, 1)))
+
+
 def _whole(visual: Any, pixels: torch.Tensor) -> torch.Tensor:
     return torch.as_tensor(visual(pixels))[:, None]
 
 
 @pytest.mark.parametrize(
     ("vision", "cells", "count"),
-    [(RESNET, _by_attention, 4), (FASTVIT, _by_mean, 4), (RESNET_OF_TIMM, _whole, 1)],
-    ids=["ResNet of CLIP", "mean and a linear layer", "unknown"],
+    [
+        (RESNET, _by_attention, 4),
+        (FASTVIT, _by_mean, 4),
+        (MOBILENET, _by_classifier, 4),
+        (RESNET_OF_TIMM, _by_classifier, 4),
+        (BY_MAXIMUM, _whole, 1),
+    ],
+    ids=["ResNet of CLIP", "mean and linear layer", "MobileNet", "ResNet of timm", "unknown"],
 )
 def test_a_cell_goes_the_way_that_the_towers_pooling_takes_it(
     vision: dict[str, object], cells: Any, count: int, tmp_path: Path
@@ -126,7 +139,7 @@ def _hits_the_animal(demo: Backbone, columns: torch.Tensor, frame: Frame) -> boo
     """Whether the cell that is most like an animal, against an empty scene, touches its box."""
     image = prepare(frame.scene.image, demo.preprocess)[None]
     with torch.inference_mode():
-        pixels = demo._pixels(image)  # as the fused model normalises them
+        pixels = demo.pixels(image)
         _, cells = cells_of(demo.tower.visual)(demo.tower.visual, pixels)
         scores = functional.normalize(cells[0] @ demo.tower.projection, dim=-1) @ columns.T
     side = round(len(scores) ** 0.5)

@@ -84,7 +84,7 @@ def give_norms_statistics(backbone: clip.Backbone) -> None:
         norm.momentum = None  # the mean of all that it sees
         norm.train()
     with torch.no_grad():
-        backbone.tower(backbone._pixels(coarse_frames(64, seed=5)))
+        backbone.tower(backbone.pixels(coarse_frames(64, seed=5)))
     for norm in norms:
         norm.eval()
 

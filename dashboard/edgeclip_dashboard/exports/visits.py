@@ -31,8 +31,8 @@ class Picture:
         width: In pixels.
         height: In pixels.
         name: Its path among what is written, without a folder above: `ridge/2026..-ab12.jpg`.
-        box: x, y, width and height of what moved, relative, from the top left; None where unknown,
-            or where the box is that of another frame.
+        box: x, y, width and height of what moved, else of where the class is by its heat, relative,
+            from the top left; None where unknown, or where the box is that of another frame.
     """
 
     sha256: str
@@ -159,9 +159,9 @@ def pictures_of(
     """
     newest_first = sorted(announced, key=lambda item: (-item.rev, -item.n))
     frames = [item for item in newest_first if item.kind == "full"]
-    boxes = detection.gate.boxes if detection.gate else []
+    boxes = [*(detection.gate.boxes if detection.gate else ()), detection.box]
     for position, item in enumerate(frames or newest_first[:1]):
-        is_of_the_box = position == 0 and item.kind == "full" and bool(boxes)
+        is_of_the_box = position == 0 and item.kind == "full"
         yield Picture(
             sha256=item.sha256,
             kind=item.kind,

@@ -106,7 +106,7 @@ def test_the_baked_tower_gives_the_same_features_and_keeps_its_projection(
 ) -> None:
     copied = tower_with_mlp_ln(backbone.tower, trained.slots())
     with torch.inference_mode():
-        z, f = copied(backbone._pixels(random_frames(4)))
+        z, f = copied(backbone.pixels(random_frames(4)))
     torch.testing.assert_close(f, adapted(z_and_f[1], trained.slots()), atol=2e-5, rtol=1e-5)
     assert torch.equal(copied.projection, backbone.tower.projection)
     torch.testing.assert_close(z @ copied.projection, f, atol=0, rtol=0)

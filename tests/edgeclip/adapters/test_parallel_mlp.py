@@ -53,7 +53,7 @@ def test_parity_mma_block_the_widened_mlp_is_the_mlp_and_the_branch_beside_it(
     beside = copy.deepcopy(backbone.tower)
     block = beside.visual.transformer.resblocks[-1]
     block.mlp = _Beside(block.mlp, trained, block.mlp.gelu)
-    pixels = backbone._pixels(random_frames(3))
+    pixels = backbone.pixels(random_frames(3))
     with torch.no_grad():
         expected = beside(pixels)[1]
         found = merged_tower(backbone.tower, trained.slots())(pixels)[1]

@@ -76,7 +76,7 @@ def test_invariant_13_the_copy_with_adapters_agrees_and_the_base_is_not_touched(
     with torch.inference_mode():
         live = graph(inputs, graph.neutral(start) | adapters.slots()).logits
         z, f = tower_with_stages(backbone.tower, adapters.slots())(
-            backbone._pixels(random_frames(3))
+            backbone.pixels(random_frames(3))
         )
         baked = AdapterModel(start, (), FeatureGraph())(Inputs(z, f)).logits
         zero_shot = AdapterModel(start, (), FeatureGraph())(inputs).logits

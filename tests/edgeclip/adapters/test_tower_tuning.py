@@ -57,7 +57,7 @@ def _inputs(backbone: Backbone, cut: int | None) -> tuple[Inputs, WeightGraph]:
     frames = random_frames(3)
     graph = WeightGraph(backbone.tower, cut)
     if cut is None:
-        return Inputs(*backbone.embed_images(frames), backbone._pixels(frames)), graph
+        return Inputs(*backbone.embed_images(frames), backbone.pixels(frames)), graph
     return inputs_of_frames(backbone, backbone.split(cut)[0], frames), graph
 
 
@@ -89,7 +89,7 @@ def test_invariant_13_merged_and_unmerged_agree_and_the_base_is_not_touched(
     with torch.inference_mode():
         live = graph(inputs, graph.neutral(start) | component.slots()).logits
         copied = merged_tower(backbone.tower, component.slots())
-        z, f = copied(backbone._pixels(random_frames(3)))
+        z, f = copied(backbone.pixels(random_frames(3)))
         merged = AdapterModel(start, (), FeatureGraph())(Inputs(z, f)).logits
         zero_shot = AdapterModel(start, (), FeatureGraph())(inputs).logits
         restored = merged_tower(backbone.tower, {})

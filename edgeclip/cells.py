@@ -19,6 +19,8 @@ from torch import Tensor, nn
 
 from edgeclip.tower_kinds import STAGES, block_count, is_staged, require_blocks
 
+_LAST_LAYERS = ("classifier", "fc")  # of timm's EfficientNets and MobileNets, and of its ResNets
+
 OutputsT = TypeVar("OutputsT")
 
 
@@ -93,10 +95,12 @@ class _Means(Cells):
     """Of a convolutional tower of timm that takes the mean, then one linear layer."""
 
     def forward(self, visual: Any, pixels: Tensor) -> tuple[Tensor, Tensor]:
-        trunk = visual.trunk
+        trunk, linear = visual.trunk, _linear_behind_mean(visual)
+        if linear is None:
+            raise TypeError("the tower does not end in mean and linear layer: use `cells_of`")
         h = trunk.forward_features(pixels)
         z: Tensor = visual.head(trunk.forward_head(h))
-        return z, trunk.head.fc(h.flatten(2).transpose(1, 2))
+        return z, linear(h.flatten(2).transpose(1, 2))
 
 
 def cells_of(visual: Any) -> Cells:
@@ -109,7 +113,7 @@ def cells_of(visual: Any) -> Cells:
         return inner_cells(visual)
     if is_staged(visual):
         return _Stages(visual.attnpool)
-    return _Means() if _pools_by_mean(visual) else Cells()
+    return Cells() if _linear_behind_mean(visual) is None else _Means()
 
 
 def inner_cells(visual: Any) -> InnerCells:
@@ -125,12 +129,20 @@ def inner_cells(visual: Any) -> InnerCells:
     return InnerCells(visual.transformer.resblocks[-1])
 
 
-def _pools_by_mean(visual: Any) -> bool:
-    """Return whether a timm tower ends in mean, linear layer and nothing else."""
-    head = getattr(getattr(visual, "trunk", None), "head", None)
-    pool = getattr(getattr(head, "global_pool", None), "pool_type", None)
-    is_plain = isinstance(getattr(head, "fc", None), nn.Linear)
-    return pool == "avg" and is_plain and not list(visual.head.parameters())
+def _linear_behind_mean(visual: Any) -> nn.Linear | None:
+    """Return the linear layer of a timm tower that ends in mean, that layer and nothing else."""
+    trunk = getattr(visual, "trunk", None)
+    if trunk is None or list(visual.head.parameters()):
+        return None
+    head = getattr(trunk, "head", None)
+    ends = [
+        (getattr(head, "global_pool", None), getattr(head, "fc", None)),
+        *((getattr(trunk, "global_pool", None), getattr(trunk, n, None)) for n in _LAST_LAYERS),
+    ]
+    for pool, linear in ends:
+        if getattr(pool, "pool_type", None) == "avg" and isinstance(linear, nn.Linear):
+            return linear
+    return None
 
 
 def _joined(value: Tensor, bias: Tensor, out: nn.Linear) -> nn.Linear:
