@@ -19,6 +19,9 @@ from support.tiny_packs import random_tensors, write_tiny_pack
 HEAD = ("va_down", "va_up", "va_ratio", "class_bias")
 DEEP = (*HEAD, "ba_down", "ba_up", "bx_qk", "bx_vo", "cp_attend", "cp_score")
 MOST_BYTES_A_PARAMETER = 2.2
+# What a ResNet has beside its parameters: value and output matrix joined for its cells, in half
+# precision, and the projection that packs change, here an identity, in single precision.
+BESIDE_BYTES = {"RN50": 2 * 2048 * 1024 + 4 * 1024 * 1024}
 LARGE = (pytest.mark.towers, pytest.mark.rtx)
 
 
@@ -66,6 +69,6 @@ def test_a_tower_of_open_clip_exports_verifies_and_builds(
     assert done.code == 0, done.err
     assert "✓ model.trt.onnx: a TensorRT engine can be built  tensorrt_rtx" in done.out
     size = sum(path.stat().st_size for path in out.rglob("*") if path.is_file())
-    assert size < MOST_BYTES_A_PARAMETER * base.params
+    assert size < MOST_BYTES_A_PARAMETER * base.params + BESIDE_BYTES.get(name, 0)
     verified = run("verify", out, "--backend", "ort")
     assert verified.code == 0, verified.err
