@@ -37,8 +37,8 @@ Trainer = Callable[..., TrainResult]
 torch.set_num_threads(1)  # the encoder is tiny: threads would only wait for one another
 
 
-@pytest.fixture
-def usual_field_limit() -> Iterator[None]:
+@pytest.fixture(autouse=True)
+def _usual_field_limit() -> Iterator[None]:
     """The bound of Python's reader; libraries that other tests use lift it for the process."""
     before = csv.field_size_limit(131_072)
     yield

@@ -77,7 +77,6 @@ def test_invariant_35_a_random_split_is_refused_and_loud_where_it_is_allowed(
     ],
     ids=["empty", "no part", "typing error", "short row", "twice", "no text", "endless"],
 )
-@pytest.mark.usefixtures("usual_field_limit")
 def test_what_is_no_split_is_refused_with_its_line(
     tmp_path: Path, content: bytes, message: str
 ) -> None:

@@ -116,7 +116,6 @@ def test_of_two_columns_for_one_meaning_the_choice_is_said(folder: Path) -> None
         "endless field",
     ],
 )
-@pytest.mark.usefixtures("usual_field_limit")
 def test_a_table_that_cannot_be_used_says_why(folder: Path, text: str, message: str) -> None:
     with pytest.raises(DataError, match=message):
         read_csv(_write(folder, text))
