@@ -10,7 +10,7 @@ from sqlalchemy.schema import CreateTable
 
 from edgeclip.errors import ConfigError, StoreError
 from edgeclip_dashboard.database import database_url, join_database, open_database
-from edgeclip_dashboard.models import Base
+from edgeclip_dashboard.models import SCHEMA_VERSION, Base
 
 
 def _open_once(path: Path, project: str = "demo") -> None:
@@ -37,7 +37,11 @@ def test_a_database_opens_again(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("version", "remedy"),
-    [("3", "update edgeclip"), ("0", "start with another --database"), ("x", "start with")],
+    [
+        (str(SCHEMA_VERSION + 1), "update edgeclip"),
+        ("0", "start with another --database"),
+        ("x", "start with"),
+    ],
 )
 def test_another_schema_version_says_what_to_do(tmp_path: Path, version: str, remedy: str) -> None:
     path = tmp_path / "d.sqlite"
