@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Annotated, Optional
 
@@ -63,7 +64,7 @@ def data_render(
         typer.Option(help="What to draw besides blanks; repeat. Default: leopard, impala, hyena."),
     ] = None,
     images: Annotated[int, typer.Option(min=1, max=100_000, help="Of each class.")] = 90,
-    locations: Annotated[int, typer.Option(min=1, max=10_000)] = 10,
+    locations: Annotated[int, typer.Option(min=1, max=10_000, help="How many camera places.")] = 10,
     first_location: Annotated[int, typer.Option(min=0, help="Sets apart have other places.")] = 0,
     seed: Seed = 1,
     as_json: AsJson = False,
@@ -84,6 +85,36 @@ def data_render(
         return
     show(f"{counted(images, 'image')} each of {escape(', '.join([*names, 'blank']))}")
     next_command(f"edgeclip data check {table}")
+
+
+@app.command("join")
+def data_join(
+    out: Annotated[Path, typer.Argument(help="A CSV in a folder above all of the images.")],
+    sources: Annotated[list[Path], typer.Argument(help="Folders, tables or packages of labels.")],
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite/--no-overwrite", help="Replace a table of that name.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Write several sources into one table, such as a season's labels and later verdicts."""
+    from edgeclip.labels.joining import write_joined
+    from edgeclip.labels.reading import ReadingOptions
+    from edgeclip.opening import open_dataset
+    from edgeclip.progress import Bars
+
+    with Bars(quiet=as_json) as bars:
+        read = [open_dataset(ReadingOptions(data=source), bars) for source in sources]
+    joined = write_joined(out, read, overwrite=overwrite)
+    if as_json:
+        print_json(dataclasses.asdict(joined))
+        return
+    for source, rows in joined.by_source.items():
+        show(f"{escape(source)}: {counted(rows, 'image')}")
+    if joined.known:
+        show(f"{counted(joined.known, 'image')} left out: an earlier source has the same file")
+    if joined.whole_bursts:
+        show(f"{counted(joined.whole_bursts, 'image')} left out: labelled by the burst alone")
+    next_command(f"edgeclip data check {out}")
 
 
 @app.command("clip")

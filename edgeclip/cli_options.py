@@ -37,7 +37,9 @@ class RunGiven:
         float,
         typer.Option(min=0.001, max=100_000, help="Most that it holds, in 10^9 bytes."),
     ] = 20.0
-    overwrite: Annotated[bool, typer.Option("--overwrite/--no-overwrite")] = False
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite/--no-overwrite", help="Replace what is there.")
+    ] = False
 
 
 def pair_of(text: str, option: str) -> tuple[str, str]:

@@ -95,7 +95,9 @@ def predict(
         int, typer.Option(min=1, max=100_000, help="Images that a killed run may do again.")
     ] = 256,
     package: CamtrapGiven,
-    overwrite: Annotated[bool, typer.Option("--overwrite/--no-overwrite")] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite/--no-overwrite", help="Begin anew in that folder.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Answer for every image of an archive. Killed, the same command goes on."""

@@ -56,7 +56,12 @@ class RecipeGiven:
 
     steps: Annotated[
         Optional[int],  # noqa: UP045
-        typer.Option(min=0, max=100_000, show_default="300"),
+        typer.Option(
+            min=0,
+            max=100_000,
+            help="Optimiser steps of each method that trains.",
+            show_default="300",
+        ),
     ] = None
     learning_rate: Annotated[
         Optional[float],  # noqa: UP045
@@ -97,7 +102,7 @@ class RecipeGiven:
     ] = None
     strip_bottom_px: Annotated[
         Optional[int],  # noqa: UP045
-        typer.Option(min=0, show_default="0"),
+        typer.Option(min=0, help="The same at the bottom.", show_default="0"),
     ] = None
     seed: Annotated[
         Optional[int],  # noqa: UP045
