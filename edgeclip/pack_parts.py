@@ -14,12 +14,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 
 from edgeclip.contract.pack import PARTS_FILE, AdapterPart, PackManifest
 from edgeclip.errors import PackError
+from edgeclip.tensor_file import read_tensors
 
 if TYPE_CHECKING:
     from edgeclip.adapters.composing import Stored
@@ -71,7 +70,7 @@ def read_parts(
 
     if PARTS_FILE not in manifest.files:
         raise PackError(f"{folder} does not say what its adapters are: train it again")
-    moves = _read(folder / PARTS_FILE)
+    moves = read_tensors(folder / PARTS_FILE)
     start = {name: moves[f"start/{name}"] for name in _START if f"start/{name}" in moves}
     try:
         stored = [
@@ -94,10 +93,3 @@ def read_parts(
     if not same:
         raise PackError(f"{folder}: its adapters do not add up to its tensors: train it again")
     return start, stored
-
-
-def _read(path: Path) -> dict[str, NDArray[np.float32]]:
-    try:
-        return dict(load_tensors(path.read_bytes()))
-    except (SafetensorError, OSError, ValueError) as error:
-        raise PackError(f"{path} holds no readable tensors ({error}): copy it again") from error

@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 
 from edgeclip.contract.deltas import split_deltas
@@ -28,6 +26,7 @@ from edgeclip.contract.pack import (
 )
 from edgeclip.contract.slots import GRAPH_OUTPUTS
 from edgeclip.errors import PackError
+from edgeclip.tensor_file import read_tensors
 
 if TYPE_CHECKING:
     from edgeclip.clip import Backbone
@@ -139,7 +138,7 @@ def load_pack(folder: Path) -> Pack:
         PackError: Missing, damaged, of another format version, or with tensors that do not fit.
     """
     manifest = read_pack_manifest(folder)
-    tensors = _read_tensors(folder / TENSORS_FILE, manifest)
+    tensors = _checked_tensors(folder / TENSORS_FILE, manifest)
     return Pack(manifest, tensors, _read_golden(folder / GOLDEN_FILE, manifest))
 
 
@@ -181,13 +180,8 @@ def check_golden(pack: Pack, backbone: Backbone) -> float:
     return worst
 
 
-def _read_tensors(path: Path, manifest: PackManifest) -> dict[str, Floats]:
-    try:
-        tensors = load_tensors(path.read_bytes())
-    except (SafetensorError, OSError, ValueError) as error:
-        raise PackError(
-            f"{path} holds no readable tensors ({error}): copy the pack again"
-        ) from error
+def _checked_tensors(path: Path, manifest: PackManifest) -> dict[str, Floats]:
+    tensors = read_tensors(path)
     shapes = {name: list(tensor.shape) for name, tensor in tensors.items()}
     if shapes != manifest.slots:
         raise PackError(

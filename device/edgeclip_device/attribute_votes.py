@@ -4,43 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import safetensors.numpy
 from numpy.typing import NDArray
-from safetensors import SafetensorError
 
 from edgeclip.contract.attribute_answers import AttributeBank, Attributes
-from edgeclip.contract.attributes import ATTRIBUTE_TENSORS_FILE, read_attributes
-from edgeclip.errors import PackError
 
 if TYPE_CHECKING:
-    from edgeclip.contract.pack import PackManifest
+    pass
 
 Array = NDArray[np.float32]
-
-
-def read_bank(folder: Path, manifest: PackManifest) -> AttributeBank | None:
-    """Return a pack's attributes; None where it has none.
-
-    Args:
-        folder: The pack's in its bundle, whose hashes were checked.
-        manifest: Of the pack.
-
-    Raises:
-        PackError: One of the two files is damaged, or they do not belong together.
-    """
-    asked = read_attributes(folder, manifest)
-    if asked is None:
-        return None
-    path = folder / ATTRIBUTE_TENSORS_FILE
-    try:
-        tensors = safetensors.numpy.load_file(path)
-    except (OSError, SafetensorError) as error:
-        raise PackError(f"{path} cannot be read ({error}): copy the bundle again") from error
-    return AttributeBank.of(asked, tensors, manifest.base)
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import safetensors.numpy
 from numpy.typing import NDArray
-from safetensors import SafetensorError
 
 from edgeclip.contract.attribute_answers import AttributeBank
 from edgeclip.contract.binding import slots_to_bind
@@ -23,8 +21,8 @@ from edgeclip.contract.pack import (
     Thresholds,
 )
 from edgeclip.errors import ConfigError, PackError
-from edgeclip_device.attribute_votes import read_bank
 from edgeclip_device.config import InferenceSettings, ThresholdSettings
+from edgeclip_device.tensor_file import read_tensors
 
 log = logging.getLogger(__name__)
 
@@ -103,12 +101,12 @@ def load_pack(
         manifest=manifest,
         manifest_sha256=sha256_file(folder / PACK_FILE),
         folder=folder,
-        slots=slots_to_bind(bundle_manifest, _read_tensors(folder / TENSORS_FILE)),
+        slots=slots_to_bind(bundle_manifest, _slots(folder / TENSORS_FILE)),
         thresholds={
             name: _override(name, thresholds, settings.thresholds.get(name))
             for name, thresholds in manifest.thresholds.items()
         },
-        attributes=read_bank(folder, manifest),
+        attributes=AttributeBank.read(folder, manifest, read_tensors),
     )
     if alone:
         refuse_unknown_classes([pack], settings.thresholds)
@@ -131,11 +129,8 @@ def refuse_unknown_classes(
         )
 
 
-def _read_tensors(path: Path) -> Slots:
-    try:
-        tensors = safetensors.numpy.load_file(path)
-    except (OSError, SafetensorError) as error:
-        raise PackError(f"{path} cannot be read ({error}): copy the bundle again") from error
+def _slots(path: Path) -> Slots:
+    tensors = read_tensors(path)
     wrong = sorted(name for name, tensor in tensors.items() if tensor.dtype != np.float32)
     if wrong:
         raise PackError(f"{path}: {', '.join(wrong)} are not float32: export the bundle again")

@@ -11,8 +11,6 @@ from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.numpy import load_file
 
 from edgeclip.archive.answering import Answer, Answerer, Asked, Facts, as_answers
 from edgeclip.attributes.reading import untouched_bank
@@ -25,6 +23,7 @@ from edgeclip.contract.engine_key import Runtime
 from edgeclip.contract.engine_runner import EngineRunner
 from edgeclip.contract.pack import GOLDEN_FILE, TENSORS_FILE, PackManifest
 from edgeclip.errors import BackendError, BundleMismatchError, ConfigError, PackError, SetupError
+from edgeclip.tensor_file import read_tensors
 
 Slots = Mapping[str, NDArray[np.float32]]
 _WANTED = ("image_features", "probabilities", "base_embedding")
@@ -66,7 +65,7 @@ def open_bundle(asked: Asked) -> Answerer:
     manifest = read_bundle(asked.path)
     pack = read_bundled_pack(asked.path, manifest, asked.task)
     folder = asked.path / find_pack(manifest, asked.task).path
-    slots = slots_to_bind(manifest, _tensors(folder / TENSORS_FILE))
+    slots = slots_to_bind(manifest, read_tensors(folder / TENSORS_FILE))
     bank = untouched_bank(folder, pack, baked=manifest.baked)
     answers = BundleAnswers(pack, _runner(asked, manifest, slots), bank)
     answers.check(folder, manifest)
@@ -202,13 +201,6 @@ def engine_runner(
         raise
     runner.bind(slots)
     return GpuRunner(runner, f"{host.runtime} {sidecar.made_from.precision}")
-
-
-def _tensors(path: Path) -> dict[str, NDArray[np.float32]]:
-    try:
-        return load_file(path)
-    except (OSError, SafetensorError) as error:
-        raise PackError(f"{path} cannot be read ({error}): copy the bundle again") from error
 
 
 def _golden(path: Path) -> tuple[NDArray[np.uint8], RunOutputs]:

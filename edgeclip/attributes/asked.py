@@ -11,12 +11,11 @@ from pydantic import Field, ValidationError, model_validator
 
 from edgeclip.contract.attributes import MOST_GROUPS, AskedGroup, refuse_alike
 from edgeclip.contract.pack import Part
-from edgeclip.contract.settings import read_toml
+from edgeclip.contract.settings import read_toml, read_written
 from edgeclip.contract.validation import explain
 from edgeclip.errors import ConfigError
 
 USUAL = "usual"
-_MOST_BYTES = 1_000_000
 
 
 class _File(Part):
@@ -56,11 +55,6 @@ def read_asked(source: str | Path) -> list[AskedGroup]:
 
 def _read_json(path: Path) -> Any:
     try:
-        if path.stat().st_size > _MOST_BYTES:
-            raise ConfigError(f"{path}: larger than 1 MB: is this a file of attributes?")
-        return json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        reason = error.strerror or "unreadable"
-        raise ConfigError(f"{path}: cannot be read ({reason}): check the path") from error
+        return json.loads(read_written(path, "file of attributes"))
     except (ValueError, RecursionError) as error:
         raise ConfigError(f"{path}: not valid JSON ({error}): mend it") from error

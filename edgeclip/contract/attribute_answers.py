@@ -7,8 +7,9 @@ through the encoder, no text tower.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated
 
 import numpy as np
@@ -22,8 +23,9 @@ from edgeclip.contract.attributes import (
     FieldValue,
     PackAttributes,
     Word,
+    read_attributes,
 )
-from edgeclip.contract.pack import Base, Probability
+from edgeclip.contract.pack import Base, PackManifest, Probability
 from edgeclip.contract.postprocess import softmax
 from edgeclip.errors import PackError
 
@@ -73,6 +75,28 @@ class AttributeBank:
 
     asked: PackAttributes
     text: Array
+
+    @staticmethod
+    def read(
+        folder: Path,
+        manifest: PackManifest,
+        read_tensors: Callable[[Path], Mapping[str, NDArray[np.generic]]],
+    ) -> AttributeBank | None:
+        """Return a pack's attributes; None where it has none.
+
+        Args:
+            folder: The pack's, whose hashes were checked.
+            manifest: Of the pack.
+            read_tensors: Reads a file of tensors; raises PackError where it holds none.
+
+        Raises:
+            PackError: One of its two files is damaged, or they do not belong together.
+        """
+        asked = read_attributes(folder, manifest)
+        if asked is None:
+            return None
+        tensors = read_tensors(folder / ATTRIBUTE_TENSORS_FILE)
+        return AttributeBank.of(asked, tensors, manifest.base)
 
     @staticmethod
     def of(

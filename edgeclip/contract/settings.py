@@ -17,7 +17,7 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-_MOST_BYTES = 1_000_000  # a configuration larger than this is not one
+_MOST_BYTES = 1_000_000  # nobody writes more by hand
 
 
 class Settings(BaseModel):
@@ -29,6 +29,27 @@ class Settings(BaseModel):
 SettingsT = TypeVar("SettingsT", bound=BaseModel)
 
 
+def read_written(path: Path, what: str) -> str:
+    """Return the text of a file that a person wrote.
+
+    Args:
+        path: Of the file.
+        what: Such as "configuration file", for the line that says that it is none.
+
+    Raises:
+        ConfigError: The file is missing, too large or not UTF-8.
+    """
+    try:
+        if path.stat().st_size > _MOST_BYTES:
+            raise ConfigError(f"{path}: larger than 1 MB: is this a {what}?")
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        reason = error.strerror or "unreadable"
+        raise ConfigError(f"{path}: cannot be read ({reason}): check the path") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: not UTF-8 text: save it as UTF-8") from error
+
+
 def read_toml(path: Path) -> dict[str, Any]:
     """Return the tables of a TOML file.
 
@@ -36,14 +57,7 @@ def read_toml(path: Path) -> dict[str, Any]:
         ConfigError: The file is missing, too large, not UTF-8 or not TOML.
     """
     try:
-        if path.stat().st_size > _MOST_BYTES:
-            raise ConfigError(f"{path}: larger than 1 MB: is this a configuration file?")
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        reason = error.strerror or "unreadable"
-        raise ConfigError(f"{path}: cannot be read ({reason}): check the path") from error
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{path}: not UTF-8 text: save it as UTF-8") from error
+        return tomllib.loads(read_written(path, "configuration file"))
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path}: not valid TOML ({error}): mend that line") from error
 

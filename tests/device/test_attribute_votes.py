@@ -10,14 +10,16 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
+from edgeclip.contract.attribute_answers import AttributeBank
 from edgeclip.contract.attributes import ATTRIBUTE_TENSORS_FILE
 from edgeclip.contract.detection import Detection
 from edgeclip.contract.hashing import sha256_file
 from edgeclip.contract.pack import ObservationType
 from edgeclip.errors import PackError
-from edgeclip_device.attribute_votes import AttributeVotes, Vote, read_bank
+from edgeclip_device.attribute_votes import AttributeVotes, Vote
 from edgeclip_device.config import DeviceSettings
 from edgeclip_device.packs import load_pack
+from edgeclip_device.tensor_file import read_tensors
 from support.asked import asked_bank, asked_groups
 from support.drawn_clips import crossing
 from support.pipelines import opened_rig
@@ -162,4 +164,6 @@ def test_text_features_that_are_no_tensors_stop_the_start(
         path.write_bytes(content)
         files = {**pack.manifest.files, ATTRIBUTE_TENSORS_FILE: sha256_file(path)}
         with pytest.raises(PackError, match=said):
-            read_bank(pack.folder, pack.manifest.model_copy(update={"files": files}))
+            AttributeBank.read(
+                pack.folder, pack.manifest.model_copy(update={"files": files}), read_tensors
+            )

@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from edgeclip.adapters.class_head import ZeroShot
-from edgeclip.adapters.model import AdapterModel, FeatureGraph
+from edgeclip.adapters.model import AdapterModel
 from edgeclip.clip import Backbone
 from edgeclip.config import Recipe
-from edgeclip.features import Features
 from edgeclip.losses import class_loss
 from edgeclip.methods import Base, fitted, fresh_model, parse_method
-from edgeclip.prompts import class_prompts, column_class
-from edgeclip.text_side import TextSide
 from edgeclip.training import TrainingRows, fit, inputs_of
-from support.tiny_packs import EMBED_DIM, WIDTH, write_encoder
+from support.text_bases import leopard_base, separable_rows, small_text_backbone
 
 BOTH = "visual+prompt"
 Fresh = Callable[[str], AdapterModel]
@@ -27,27 +22,17 @@ Fresh = Callable[[str], AdapterModel]
 
 @pytest.fixture(scope="module")
 def backbone(tmp_path_factory: pytest.TempPathFactory) -> Backbone:
-    folder: Path = tmp_path_factory.mktemp("together")
-    return write_encoder(folder, text={"layers": 2, "context_length": 24}).load()
+    return small_text_backbone(tmp_path_factory.mktemp("together"))
 
 
 @pytest.fixture(scope="module")
 def base(backbone: Backbone) -> Base:
-    prompts = class_prompts(["leopard", "blank"], {})
-    side = TextSide(backbone, prompts)
-    features = backbone.embed_prompts(side.columns)
-    start = ZeroShot.of(features, column_class(prompts), backbone.logit_scale)
-    return Base(start, FeatureGraph(), text=side)
+    return leopard_base(backbone)
 
 
 @pytest.fixture(scope="module")
 def rows() -> TrainingRows:
-    rng = np.random.default_rng(0)
-    classes = np.arange(24, dtype=np.int64) % 2
-    f = rng.normal(size=(24, EMBED_DIM)) + 0.5 * classes[:, None]
-    z = rng.normal(size=(24, WIDTH))
-    features = Features(z.astype(np.float32), f.astype(np.float32))
-    return TrainingRows(features, classes, ["A", "B"] * 12, np.arange(24))
+    return separable_rows()
 
 
 def _context(model: AdapterModel) -> torch.Tensor:

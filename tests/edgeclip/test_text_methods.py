@@ -15,13 +15,13 @@ from edgeclip.adapters.model import AdapterModel, FeatureGraph, arrays, run_head
 from edgeclip.clip import Backbone
 from edgeclip.config import Recipe
 from edgeclip.errors import ConfigError
-from edgeclip.features import Features
 from edgeclip.methods import Base, Method, fitted, fresh_model, parse_method
 from edgeclip.prompts import class_prompts, column_class
 from edgeclip.text_side import TextSide
 from edgeclip.training import TrainingRows
 from edgeclip.weight_hash import hash_weights
-from support.tiny_packs import EMBED_DIM, WIDTH, write_encoder
+from support.text_bases import leopard_base, separable_rows, small_text_backbone
+from support.tiny_packs import write_encoder
 
 RECIPE = Recipe(steps=12, batch=16, learning_rate=0.01, attention=6)
 TOGETHER = "visual+xmodal+prompt+head"
@@ -30,27 +30,17 @@ TEXT_SIDE = ["xmodal", "prompt", "text", "text_block"]
 
 @pytest.fixture(scope="module")
 def text_backbone(tmp_path_factory: pytest.TempPathFactory) -> Backbone:
-    folder = tmp_path_factory.mktemp("text")
-    return write_encoder(folder, text={"layers": 2, "context_length": 24}).load()
+    return small_text_backbone(tmp_path_factory.mktemp("text"))
 
 
 @pytest.fixture(scope="module")
 def base(text_backbone: Backbone) -> Base:
-    prompts = class_prompts(["leopard", "blank"], {})
-    side = TextSide(text_backbone, prompts)
-    features = text_backbone.embed_prompts(side.columns)
-    start = ZeroShot.of(features, column_class(prompts), text_backbone.logit_scale)
-    return Base(start, FeatureGraph(), text=side)
+    return leopard_base(text_backbone)
 
 
 @pytest.fixture(scope="module")
 def rows() -> TrainingRows:
-    rng = np.random.default_rng(0)
-    classes = np.arange(24, dtype=np.int64) % 2
-    f = rng.normal(size=(24, EMBED_DIM)) + 0.5 * classes[:, None]
-    z = rng.normal(size=(24, WIDTH))
-    features = Features(z.astype(np.float32), f.astype(np.float32))
-    return TrainingRows(features, classes, ["A", "B"] * 12, np.arange(24))
+    return separable_rows()
 
 
 def _logits(rows: TrainingRows, tensors: dict[str, NDArray[np.float32]]) -> NDArray[np.float32]:

@@ -11,10 +11,11 @@ import pytest
 from edgeclip.archive.answering import Asked, open_answerer
 from edgeclip.attributes.adding import Addition, add_attributes
 from edgeclip.attributes.asked import read_asked
-from edgeclip.attributes.reading import read_bank
 from edgeclip.clip import Backbone
+from edgeclip.contract.attribute_answers import AttributeBank
 from edgeclip.contract.pack import read_pack_manifest
 from edgeclip.progress import Bars
+from edgeclip.tensor_file import read_tensors
 from edgeclip_device.config import InferenceSettings
 from edgeclip_device.packs import load_pack
 from edgeclip_export.add_pack import add_pack
@@ -35,7 +36,7 @@ def test_a_bundle_takes_them_along_and_a_device_reads_what_the_trainer_wrote(
     asking: Path, bundle: Path, encoder: TinyEncoder
 ) -> None:
     add_pack(bundle, asking, lambda _: None)
-    ours = read_bank(asking, read_pack_manifest(asking))
+    ours = AttributeBank.read(asking, read_pack_manifest(asking), read_tensors)
     pack = load_pack(InferenceSettings(bundle=bundle))
     assert pack.manifest.version == "1.1.0"
     assert ours is not None

@@ -14,13 +14,14 @@ from edgeclip.archive.deployments import read_deployments
 from edgeclip.archive.results import Results
 from edgeclip.attributes.adding import Addition, add_attributes
 from edgeclip.attributes.asked import read_asked
-from edgeclip.attributes.reading import read_bank
 from edgeclip.clip import Backbone
+from edgeclip.contract.attribute_answers import AttributeBank
 from edgeclip.contract.attributes import ATTRIBUTES_FILE, Measured
 from edgeclip.contract.pack import read_pack_manifest
 from edgeclip.contract.project_words import ExportSettings
 from edgeclip.packs import write_pack
 from edgeclip.progress import Bars
+from edgeclip.tensor_file import read_tensors
 from support.asked import MEASURED
 from support.camtrap_schemas import validate
 from support.drawn_images import write_table
@@ -79,7 +80,7 @@ def test_animals_have_a_caption_and_others_none_and_all_else_stays(
 def _verified(folder: Path) -> Path:
     """Let a pack claim that its answers were measured."""
     manifest = read_pack_manifest(folder)
-    bank = read_bank(folder, manifest)
+    bank = AttributeBank.read(folder, manifest, read_tensors)
     assert bank is not None
     groups = [
         group.model_copy(update={"verified": True, "measured": Measured.model_validate(MEASURED)})

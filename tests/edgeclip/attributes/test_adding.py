@@ -15,7 +15,6 @@ import pytest
 from edgeclip import cli
 from edgeclip.attributes.adding import Addition, add_attributes
 from edgeclip.attributes.asked import read_asked
-from edgeclip.attributes.reading import read_bank
 from edgeclip.clip import Backbone
 from edgeclip.contract.attribute_answers import AttributeBank
 from edgeclip.contract.attributes import ATTRIBUTE_TENSORS_FILE, ATTRIBUTES_FILE
@@ -24,6 +23,7 @@ from edgeclip.errors import ConfigError, PackError
 from edgeclip.labels.reading import ReadingOptions
 from edgeclip.packs import load_pack
 from edgeclip.progress import Bars
+from edgeclip.tensor_file import read_tensors
 from edgeclip.trainer import TrainResult
 from support.tiny_packs import TinyEncoder, random_tensors, write_tiny_pack
 
@@ -45,7 +45,7 @@ def table_with_hours(table: Path, tmp_path: Path) -> Path:
 
 
 def _bank(folder: Path) -> AttributeBank:
-    bank = read_bank(folder, read_pack_manifest(folder))
+    bank = AttributeBank.read(folder, read_pack_manifest(folder), read_tensors)
     assert bank is not None
     return bank
 
