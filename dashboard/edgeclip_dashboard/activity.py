@@ -67,7 +67,8 @@ class Activity:
         days: The first day of each bin, without a gap from the first sighting to the last.
         step_days: How long a bin is: 1, or 7 or a multiple of it where there are many days.
         series: The most frequent first; what goes beyond eight is one series, `others`, at the end.
-        in_utc: Places whose time zone nobody has noted; their hours are UTC.
+        in_utc: Places whose time zone nobody has noted; their hours are UTC. Empty where the
+            project has one.
     """
 
     days: tuple[date, ...]
@@ -81,19 +82,22 @@ class Activity:
         return sum(series.total for series in self.series)
 
 
-def read_activity(engine: Engine, shown: DetectionFilter, grouping: Grouping) -> Activity:
+def read_activity(
+    engine: Engine, shown: DetectionFilter, grouping: Grouping, elsewhere: tzinfo | None = None
+) -> Activity:
     """Count what a filter lets through.
 
     A person's word goes over the device's: what was judged wrong is not counted, and another
     species counts as that. Failures and what was taken back do not count either. The database
-    counts by the hour, so that a season's rows stay there.
+    counts by the hour, so that a season's rows stay there. Days and hours are by
+    the clock of each place, by that of `elsewhere` where it has none, else UTC.
 
     Raises:
         SQLAlchemyError: The database cannot be read.
     """
     with Session(engine) as session:
         places = session.execute(select(Deployment.deployment_id, Deployment.time_zone)).all()
-        zones = {row.deployment_id: noted_zone(row.time_zone) for row in places}
+        zones = {row.deployment_id: noted_zone(row.time_zone, elsewhere) for row in places}
         counted = _counted(shown)
         sightings = _sightings(session, counted, zones, grouping)
         return count(sightings, _in_utc(session, counted, zones))

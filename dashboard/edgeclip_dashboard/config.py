@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+from datetime import tzinfo
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -16,6 +17,7 @@ from edgeclip.contract.settings import Settings, read_toml, settings_from
 from edgeclip.errors import ConfigError
 from edgeclip_dashboard.config_field import CommandSettings, MapSettings
 from edgeclip_dashboard.config_search import SearchSettings
+from edgeclip_dashboard.zones import NOT_NOTED, noted_zone
 
 USERNAME_VARIABLE = "EDGECLIP_DASHBOARD_MQTT_USERNAME"
 PASSWORD_VARIABLE = "EDGECLIP_DASHBOARD_MQTT_PASSWORD"
@@ -96,6 +98,19 @@ class PageSettings(Settings):
         "auto", description="auto follows the viewer's system; dark suits a control room."
     )
     newest: int = Field(60, ge=1, le=500, description="How many detections the page shows.")
+    time_zone: str = Field(
+        "UTC",
+        max_length=64,
+        description="The project's clock (Africa/Nairobi): for the days of filters, for what is of"
+        " no place, and for places without a time zone of their own.",
+    )
+
+    @field_validator("time_zone")
+    @classmethod
+    def _is_a_time_zone(cls, value: str) -> str:
+        if value != NOT_NOTED and noted_zone(value) is None:
+            raise ValueError("write a name such as Africa/Nairobi, or UTC")
+        return value
 
     @field_validator("trusted_proxies")
     @classmethod
@@ -141,6 +156,11 @@ class DashboardSettings(Settings):
     commands: CommandSettings = CommandSettings()
     export: ExportSettings = ExportSettings()
     search: SearchSettings = SearchSettings()
+
+    @property
+    def zone(self) -> tzinfo | None:
+        """The project's clock; None is UTC."""
+        return noted_zone(self.page.time_zone)
 
     @model_validator(mode="after")
     def _a_group_can_share(self) -> DashboardSettings:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, tzinfo
 
 from pydantic import ValidationError
 from sqlalchemy import Engine, select
@@ -49,8 +49,15 @@ class DetectionHistory:
     others: tuple[tuple[float, float], ...]  # latitude, longitude of other deployments
 
 
-def read_history(engine: Engine, detection_id: str) -> DetectionHistory | None:
+def read_history(
+    engine: Engine, detection_id: str, elsewhere: tzinfo | None = None
+) -> DetectionHistory | None:
     """Return all that is known of a detection, or None if it is not stored.
+
+    Args:
+        engine: Of the store's database.
+        detection_id: Which.
+        elsewhere: The time zone of a place without one of its own; None is UTC.
 
     Raises:
         SQLAlchemyError: The database cannot be read.
@@ -64,7 +71,7 @@ def read_history(engine: Engine, detection_id: str) -> DetectionHistory | None:
             view=view,
             revisions=_revisions(session, detection_id),
             verdicts=read_verdicts(session, detection_id),
-            around=read_surroundings(session, [view.device_id]),
+            around=read_surroundings(session, [view.device_id], elsewhere),
             position=_position(view, places),
             others=_others(view, places),
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, tzinfo
 
 from sqlalchemy import Engine, select, tuple_
 from sqlalchemy.orm import Session
@@ -122,7 +122,12 @@ class Picture:
 
 
 def read_picture(
-    engine: Engine, ledger: Ledger, *, newest: int, counter: Counter | None = None
+    engine: Engine,
+    ledger: Ledger,
+    *,
+    newest: int,
+    counter: Counter | None = None,
+    elsewhere: tzinfo | None = None,
 ) -> Picture:
     """Return the newest detections, by when they first arrived, all devices and counts.
 
@@ -131,6 +136,7 @@ def read_picture(
         ledger: Knows the gaps.
         newest: How many detections, 1 or more.
         counter: Counts less often where that takes long; without one all is counted now.
+        elsewhere: The time zone of places without one of their own; None is UTC.
 
     Raises:
         SQLAlchemyError: The database cannot be read.
@@ -141,7 +147,9 @@ def read_picture(
             detections=detections,
             devices=read_devices(session, ledger),
             counts=(counter or Counter()).read(session),
-            surroundings=read_surroundings(session, (view.device_id for view in detections)),
+            surroundings=read_surroundings(
+                session, (view.device_id for view in detections), elsewhere
+            ),
         )
 
 

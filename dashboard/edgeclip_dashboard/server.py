@@ -115,7 +115,11 @@ def _join(settings: DashboardSettings, credentials: Credentials, engine: Engine)
     inbox = Inbox()
     health = Health(LinkState("connecting", broker.url, datetime.now(timezone.utc)))
     newest, counter = settings.page.newest, Counter()
-    feed = LiveFeed(lambda: read_picture(engine, ledger, newest=newest, counter=counter))
+    feed = LiveFeed(
+        lambda: read_picture(
+            engine, ledger, newest=newest, counter=counter, elsewhere=settings.zone
+        )
+    )
 
     def on_link(state: LinkState) -> None:
         health.link = state

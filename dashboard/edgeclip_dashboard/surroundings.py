@@ -21,7 +21,7 @@ class Surroundings:
     Attributes:
         places: The name that a person gave a deployment, by its id; only those with one.
         batteries: The newest voltage of a device, in V, by its id; only those that measure it.
-        zones: The time zone of a deployment, by its id; only where a person has noted one.
+        zones: The time zone of a deployment, by its id; only where it is not UTC.
     """
 
     places: dict[str, str] = field(default_factory=dict)
@@ -29,12 +29,20 @@ class Surroundings:
     zones: dict[str, tzinfo] = field(default_factory=dict)
 
 
-def read_surroundings(session: Session, device_ids: Iterable[str]) -> Surroundings:
-    """Return the names and time zones of all places, and the batteries of these devices."""
+def read_surroundings(
+    session: Session, device_ids: Iterable[str], elsewhere: tzinfo | None = None
+) -> Surroundings:
+    """Return the names and time zones of all places, and the batteries of these devices.
+
+    Args:
+        session: Of the store.
+        device_ids: Whose batteries.
+        elsewhere: The time zone of places without one of their own; None is UTC.
+    """
     places = session.execute(
         select(Deployment.deployment_id, Deployment.name, Deployment.time_zone)
     ).all()
-    zones = {row.deployment_id: noted_zone(row.time_zone) for row in places}
+    zones = {row.deployment_id: noted_zone(row.time_zone, elsewhere) for row in places}
     measured = select(Device.device_id, Device.battery_v).where(
         Device.device_id.in_(set(device_ids)), Device.battery_v.is_not(None)
     )

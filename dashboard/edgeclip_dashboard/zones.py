@@ -10,11 +10,17 @@ NOT_NOTED: Final = "UTC"
 """The time zone of a deployment that nobody has written one for."""
 
 
-def noted_zone(name: str) -> tzinfo | None:
-    """Return a deployment's time zone; None where none is noted, or one that is unknown here."""
+def noted_zone(name: str, elsewhere: tzinfo | None = None) -> tzinfo | None:
+    """Return a deployment's time zone.
+
+    Args:
+        name: As a person has written it, or `NOT_NOTED`.
+        elsewhere: The project's (`[page].time_zone`), where none is noted, or one that is unknown
+            here; None is UTC.
+    """
     if name in ("", NOT_NOTED):
-        return None
+        return elsewhere
     try:
         return ZoneInfo(name)
     except (ValueError, OSError, LookupError):
-        return None
+        return elsewhere

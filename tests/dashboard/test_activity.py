@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from datetime import date, datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from sqlalchemy.orm import Session
@@ -88,6 +89,14 @@ def test_hours_are_those_of_the_place(desk: Desk) -> None:
     local = read_activity(desk.engine, EVERY, "place")
     assert (local.in_utc, local.days) == ((), (date(2026, 5, 2),))
     assert local.series[0].by_hour[1] == 1
+
+
+def test_hours_of_a_place_without_a_clock_are_those_of_the_project(desk: Desk) -> None:
+    desk.commit(_told(1, _at(1, 22)))
+    _note_zone(desk, "")
+    counted = read_activity(desk.engine, EVERY, "place", ZoneInfo("Africa/Nairobi"))
+    assert (counted.in_utc, counted.days) == ((), (date(2026, 5, 2),))
+    assert counted.series[0].by_hour[1] == 1
 
 
 def test_a_place_that_only_a_device_has_named_has_no_time_zone(desk: Desk) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -30,6 +31,16 @@ def test_an_option_wins_over_the_file_and_the_file_over_the_default(file: Path) 
     assert settings.page.host == "127.0.0.1"
 
 
+@pytest.mark.parametrize(
+    ("text", "zone"),
+    [("", None), ('[page]\ntime_zone = "UTC"', None),
+     ('[page]\ntime_zone = "Africa/Nairobi"', ZoneInfo("Africa/Nairobi"))],
+)  # fmt: skip
+def test_a_project_has_a_clock(file: Path, text: str, zone: ZoneInfo | None) -> None:
+    file.write_text(text)
+    assert load_settings(file, {}).zone == zone
+
+
 def test_an_unknown_key_is_refused_with_the_nearest_known_one(file: Path) -> None:
     file.write_text("[page]\nprot = 1\n")
     with pytest.raises(ConfigError, match=r"\[page\].prot is not known: did you mean port\?"):
@@ -48,6 +59,8 @@ def test_an_unknown_key_is_refused_with_the_nearest_known_one(file: Path) -> Non
         pytest.param('[broker]\nurl = "mqtt://x/topic"\n', "ends after the port", id="a path"),
         pytest.param('[broker]\nprotocol = "4"\n', r"\[broker\].protocol", id="wrong version"),
         pytest.param('page = "dark"\n', "page", id="not a table"),
+        pytest.param('[page]\ntime_zone = "Kenya time"\n', "such as Africa/Nairobi", id="no zone"),
+        pytest.param('[page]\ntime_zone = "Africa"\n', "such as Africa/Nairobi", id="half a zone"),
         pytest.param('[page]\nauth = "open"\n', r"\[page\].auth", id="no such way in"),
         pytest.param('[page]\nauth = "none"\nhost = "0.0.0.0"\n', "loopback", id="open to all"),
         pytest.param('[page]\nauth = "none"\npublic_url = "https://x"\n', "loopback", id="proxied"),

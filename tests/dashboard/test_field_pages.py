@@ -111,6 +111,26 @@ def test_a_device_is_shown_with_its_history(
     assert browser.console() == []
 
 
+def test_an_alarm_on_an_open_page_grows_older_without_being_read_out_again(
+    browser: Browser, dashboard: Dashboard, device: FieldDevice
+) -> None:
+    _open(browser, dashboard, "/devices/jetson-1")
+    topic = device.topics.retained("alarm/disk_low")
+    device.publish(topic, alarm(since=datetime.now(timezone.utc)).to_json(), retain=True)
+    eventually(lambda: "(just now)" in browser.text(".alarm .since"), what="it has just begun")
+    browser.value("(document.querySelector('.alarm').isTheSame = true)")
+
+    def is_older() -> bool:
+        now = datetime.now(timezone.utc)
+        device.publish(device.topics.health, health(now).to_json())  # the page looks again
+        return " s ago)" in browser.text(".alarm .since")
+
+    eventually(is_older, what="its age follows the clock")
+    assert browser.value("document.querySelector('.alarm').isTheSame") is True
+    device.publish(topic, b"", retain=True)
+    eventually(lambda: not browser.texts(".alarm"), what="the alarm is over")
+
+
 def test_an_alarm_appears_with_what_to_do_and_goes(
     browser: Browser, dashboard: Dashboard, device: FieldDevice
 ) -> None:

@@ -50,3 +50,13 @@ def test_a_place_has_a_clock_where_a_person_has_noted_one(desk: Desk) -> None:
         session.add_all([_place("crater", "", "Mars/Olympus"), _place("delta", "")])
     with Session(desk.engine) as session:
         assert read_surroundings(session, []).zones == {"ridge": ZoneInfo("Africa/Nairobi")}
+
+
+def test_a_place_without_a_clock_has_that_of_the_project(desk: Desk) -> None:
+    windhoek = ZoneInfo("Africa/Windhoek")
+    with Session(desk.engine) as session, session.begin():
+        session.add_all([_place("ridge", "", "Africa/Nairobi"), new_deployment("gorge", NOW)])
+        session.add(_place("crater", "", "Mars/Olympus"))
+    with Session(desk.engine) as session:
+        zones = read_surroundings(session, [], windhoek).zones
+    assert zones == {"ridge": ZoneInfo("Africa/Nairobi"), "gorge": windhoek, "crater": windhoek}

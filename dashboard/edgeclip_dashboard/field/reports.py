@@ -61,7 +61,7 @@ class DeviceReport:
     """A device as it last described itself.
 
     Attributes:
-        zone: The time zone of its place; None where nobody has noted one.
+        zone: The time zone of its place, or of the project; None is UTC.
         alarms: Those that stand, the newest first.
         gaps: Rows of its outbox that are missing here.
     """
@@ -104,10 +104,19 @@ def read_reports(session: Session, ledger: Ledger) -> tuple[DeviceReport, ...]:
     return tuple(sorted(reports, key=lambda report: not report.needs_a_look))
 
 
-def read_report(session: Session, ledger: Ledger, device_id: str) -> DeviceReport | None:
-    """Return a device, or None where none of that name has ever spoken."""
+def read_report(
+    session: Session, ledger: Ledger, device_id: str, elsewhere: tzinfo | None = None
+) -> DeviceReport | None:
+    """Return a device, or None where none of that name has ever spoken.
+
+    Args:
+        session: Of the store.
+        ledger: Knows the gaps.
+        device_id: Which.
+        elsewhere: The time zone of a place without one of its own; None is UTC.
+    """
     row = session.get(Device, device_id)
-    return None if row is None else _reports(session, ledger, [row])[0]
+    return None if row is None else _reports(session, ledger, [row], elsewhere)[0]
 
 
 def read_past(session: Session, device_id: str) -> Past:
@@ -130,13 +139,15 @@ def read_past(session: Session, device_id: str) -> Past:
     )
 
 
-def _reports(session: Session, ledger: Ledger, rows: Iterable[Device]) -> list[DeviceReport]:
+def _reports(
+    session: Session, ledger: Ledger, rows: Iterable[Device], elsewhere: tzinfo | None = None
+) -> list[DeviceReport]:
     rows = list(rows)
     alarms, gaps = _standing(session, rows), _gaps(ledger)
     query = select(Deployment.deployment_id, Deployment.name, Deployment.time_zone)
     found = session.execute(query).all()
     places = {row.deployment_id: row.name for row in found}
-    zones = {row.deployment_id: noted_zone(row.time_zone) for row in found}
+    zones = {row.deployment_id: noted_zone(row.time_zone, elsewhere) for row in found}
     return [
         DeviceReport(
             device_id=row.device_id,

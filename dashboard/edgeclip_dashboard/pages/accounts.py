@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta, timezone, tzinfo
 from pathlib import Path
 from typing import Final
 
 from nicegui import ui
-from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 from starlette.requests import Request
@@ -47,15 +46,16 @@ def add_accounts_page(context: PageContext) -> None:
     async def accounts(request: Request) -> None:
         identity = identity_of(request.scope)
         require(identity, "admin")
-        page = _AccountsPage(context.engine, identity)
+        page = _AccountsPage(context, identity)
         await page.read()
         with page_frame(context, identity, "Accounts", css=_CSS):
             page.build()
 
 
 class _AccountsPage:
-    def __init__(self, engine: Engine, identity: Identity) -> None:
-        self._engine = engine
+    def __init__(self, context: PageContext, identity: Identity) -> None:
+        self._engine = context.engine
+        self._zone = context.zone
         self._identity = identity
         self._accounts: list[Account] = []
         self._tokens: list[ApiToken] = []
@@ -97,7 +97,7 @@ class _AccountsPage:
         name = account.name
         with ui.element("li").classes("disabled" if account.is_disabled else ""):
             ui.label(name).classes("name")
-            ui.label(_state(account)).classes("state")
+            ui.label(_state(account, self._zone)).classes("state")
             role = ui.select(_ALL_ROLES, value=account.role).props("dense outlined")
             role.props["aria-label"] = f"Role of {name}"
             role.on_value_change(lambda event: self._change_role(name, event.value))
@@ -109,7 +109,8 @@ class _AccountsPage:
         name = token.name
         with ui.element("li"):
             ui.label(name).classes("name")
-            ui.label(f"{token.role}, until {wording.utc(token.expires_at)}").classes("state")
+            until = wording.local(token.expires_at, self._zone)
+            ui.label(f"{token.role}, until {until}").classes("state")
             self._button("Revoke", name, lambda: self._revoke(name))
 
     def _build_adder(
@@ -194,8 +195,8 @@ def _section(title: str) -> ui.element:
     return section
 
 
-def _state(account: Account) -> str:
+def _state(account: Account, zone: tzinfo | None) -> str:
     if account.is_disabled:
         return "disabled"
-    since = wording.utc(account.created_at)
+    since = wording.local(account.created_at, zone)
     return f"not signed in yet, since {since}" if account.must_change else f"since {since}"

@@ -64,7 +64,7 @@ class ActivityPage:
         if asked.problem:
             ui.label(asked.problem).classes("problem").props("role=alert")
         with ui.element("div").classes("tools"):
-            FilterBar(asked.shown, choices, self._on_filter, base=COUNTED)
+            FilterBar(asked.shown, choices, self._on_filter, base=COUNTED, zone=self._context.zone)
             with ui.element("div").classes("actions").props('role=group aria-label="Series"'):
                 self._buttons = {one: self._button(one, title) for one, title in _GROUPINGS.items()}
         self._summary = ui.label("Counting ..").classes("summary").props("role=status")
@@ -76,7 +76,9 @@ class ActivityPage:
             shown, grouping = self._asked.shown, self._grouping
             engine = self._context.engine
             try:
-                counted = await asyncio.to_thread(read_activity, engine, shown, grouping)
+                counted = await asyncio.to_thread(
+                    read_activity, engine, shown, grouping, self._context.zone
+                )
             except SQLAlchemyError as error:
                 log.error("activity cannot be counted: %s", error)
                 self._summary.set_text("The store cannot be read: the dashboard's log says why.")

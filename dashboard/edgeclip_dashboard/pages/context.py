@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import tzinfo
 
 from sqlalchemy import Engine
 
@@ -43,6 +44,11 @@ class PageContext:
     settings: DashboardSettings
     sending: PackSending
     search: WordSearch
+
+    @property
+    def zone(self) -> tzinfo | None:
+        """The project's clock, for what is of no place; None is UTC."""
+        return self.settings.zone
 
     @property
     def dark(self) -> bool | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import tzinfo
 from pathlib import Path
 from typing import Final
 
@@ -31,7 +32,7 @@ def add_deeds_page(context: PageContext) -> None:
         require(identity, "admin")
         rows = await asyncio.to_thread(_read, context.engine, before)
         with page_frame(context, identity, "Deeds", css=_CSS):
-            _build(rows)
+            _build(rows, context.zone)
 
 
 def _read(engine: Engine, before: int | None) -> list[Deed]:
@@ -39,14 +40,14 @@ def _read(engine: Engine, before: int | None) -> list[Deed]:
         return newest_deeds(session, _ON_A_PAGE, before=before)
 
 
-def _build(rows: list[Deed]) -> None:
+def _build(rows: list[Deed], zone: tzinfo | None) -> None:
     if not rows:
         ui.label("Nothing older.").classes("quiet")
         return
     with ui.element("ol").classes("deeds"):
         for row in rows:
             with ui.element("li"):
-                ui.label(wording.utc(row.at)).classes("when")
+                ui.label(wording.local(row.at, zone)).classes("when")
                 ui.label(row.account_name).classes("name")
                 ui.label(row.deed).classes("deed")
                 ui.label(row.subject).classes("subject")

@@ -153,7 +153,7 @@ class PlaceForm:
                     field = kind(label, value=texts.get(name, "")).props("outlined dense")
                     field.props["name"] = name
                     if name == "time_zone":
-                        field.props["hint"] = "By it all times of this place are told; UTC: none."
+                        field.props["hint"] = "Times of this place are told by it; UTC: none."
                     self._inputs[name] = field
             with ui.element("div").classes("actions save"):
                 button = ui.button("Save", color=None, on_click=self._save)
@@ -175,7 +175,7 @@ class PlaceForm:
         with Session(self._context.engine) as session, session.begin():
             save_place(session, self._deployment_id, place, self._identity, now)
         self._context.feed.changed()
-        return f"Saved at {wording.utc(now)}"
+        return f"Saved at {wording.local(now, self._context.zone)}"
 
     def _say(self, text: str, kind: str) -> None:
         self._said.set_text(text)

@@ -36,7 +36,9 @@ def add_detection_page(context: PageContext) -> None:
         identity = identity_of(request.scope)
         history = None
         if is_detection_id(detection_id):
-            history = await asyncio.to_thread(read_history, context.engine, detection_id)
+            history = await asyncio.to_thread(
+                read_history, context.engine, detection_id, context.zone
+            )
         if history is None:
             client.status_code = 404
             with page_frame(context, identity, "No such detection"):
@@ -98,7 +100,9 @@ class DetectionPage:
         self._is_reading = True
         try:
             detection_id = self._history.view.detection_id
-            history = await asyncio.to_thread(read_history, self._context.engine, detection_id)
+            history = await asyncio.to_thread(
+                read_history, self._context.engine, detection_id, self._context.zone
+            )
         finally:
             self._is_reading = False
         if history is not None and history != self._history and not self._client.is_deleted:

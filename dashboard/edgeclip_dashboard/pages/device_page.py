@@ -72,6 +72,7 @@ class DevicePage:
         self._device_id = device_id
         self._span_days = 7
         self._shown: dict[str, object] = {}
+        self._since: list[tuple[AlarmView, ui.label]] = []
         self._head = ui.element("section").classes("device-head-section")
         self._alarms = ui.element("section").props('aria-label="Alarms"')
         self._commands = (
@@ -94,7 +95,7 @@ class DevicePage:
     def _read(self) -> Read:
         since = datetime.now(timezone.utc) - timedelta(days=self._span_days)
         with Session(self._context.engine) as session:
-            report = read_report(session, self._context.ledger, self._device_id)
+            report = read_report(session, self._context.ledger, self._device_id, self._context.zone)
             if report is None:  # rows of devices are never removed
                 raise LookupError(self._device_id)
             history = read_history(session, self._device_id, since)
@@ -110,11 +111,12 @@ class DevicePage:
         self._head.clear()
         with self._head:
             _build_head(read.report, now)
-        if self._has_changed("alarms", (read.report.alarms, read.report.zone)):
+        if self._has_changed("alarms", read.report.alarms):
             self._alarms.clear()
             with self._alarms:
-                for alarm in read.report.alarms:
-                    _build_alarm(alarm, now, read.report.zone)
+                self._since = [(alarm, _build_alarm(alarm)) for alarm in read.report.alarms]
+        for alarm, label in self._since:  # by itself: what is built anew is read out again
+            label.set_text(_since(alarm, now, read.report.zone))
         if self._commands is not None and self._has_changed(
             "asked", (read.asked, read.report.zone)
         ):
@@ -154,15 +156,20 @@ def _build_head(report: DeviceReport, now: datetime) -> None:
             ui.label(f"last detection {wording.ago(report.last_detection_at, now)}")
 
 
-def _build_alarm(alarm: AlarmView, now: datetime, zone: tzinfo | None) -> None:
+def _build_alarm(alarm: AlarmView) -> ui.label:
+    """Build an alarm; return what says since when."""
     with ui.element("article").classes("alarm panel").props("role=alert"):
         with ui.element("div").classes("alarm-head"):
             ui.icon("warning", size="1.3rem").props("aria-hidden=true")
             parts.heading(alarm.code.replace("_", " "))
-            since = wording.local(alarm.began_at, zone)
-            ui.label(f"since {since} ({wording.ago(alarm.began_at, now)})")
+            since = ui.label("").classes("since")
         ui.label(alarm.detail)
         ui.label(advice(alarm.code)).classes("advice")
+    return since
+
+
+def _since(alarm: AlarmView, now: datetime, zone: tzinfo | None) -> str:
+    return f"since {wording.local(alarm.began_at, zone)} ({wording.ago(alarm.began_at, now)})"
 
 
 def _facts_of(report: DeviceReport) -> tuple[object, ...]:

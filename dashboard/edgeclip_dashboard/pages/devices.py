@@ -2,63 +2,108 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timezone, tzinfo
+from typing import Final
 
 from nicegui import ui
 
 from edgeclip_dashboard import wording
+from edgeclip_dashboard.pages import parts
 from edgeclip_dashboard.queries import DeviceView
 from edgeclip_dashboard.surroundings import Surroundings
 
+MOST_DEVICES: Final = 24  # on the live page; /devices has them all
+
 
 class DevicePanel:
-    """A list of devices; built inside the current NiceGUI container."""
+    """A list of devices; built inside the current NiceGUI container.
+
+    Of a large fleet it shows those that need a look, then those that saw something last: each
+    detection changes a device, and a page that is built anew each time comes too late.
+    """
 
     def __init__(self) -> None:
-        self._shown: tuple[object, ...] = ()
         self._around = Surroundings()
-        self._states: list[tuple[DeviceView, ui.label]] = []
+        self._cards: dict[str, _DeviceCard] = {}
+        self._nothing = ui.label("No device has reported yet.").classes("quiet")
         self._list = ui.element("div").classes("device-list")
+        self._more = ui.element("a").classes("action").props("href=/devices")
+        with self._more:
+            self._all = ui.label("")
 
     def show(self, views: tuple[DeviceView, ...], around: Surroundings, now: datetime) -> None:
-        """Show the devices; nothing is rebuilt if none has changed."""
+        """Show the devices; only what has changed is built anew."""
         self._around = around
-        shown = (views, around.places, around.zones)
-        if shown == self._shown:
-            self.tick(now)
-            return
-        self._shown = shown
-        self._states = []
-        self._list.clear()
-        with self._list:
-            if not views:
-                ui.label("No device has reported yet.").classes("quiet")
-            for view in views:
-                self._build(view)
+        shown = most_wanted(views)
+        self._nothing.set_visibility(not views)
+        self._more.set_visibility(len(shown) < len(views))
+        self._all.set_text(f"All {len(views)} devices")
+        names = {view.device_id for view in shown}
+        for name in [known for known in self._cards if known not in names]:
+            self._cards.pop(name).element.delete()
+        for position, view in enumerate(shown):
+            self._show_one(view, position)
         self.tick(now)
 
     def tick(self, now: datetime) -> None:
         """Let "ago" follow the clock."""
-        for view, label in self._states:
-            zone = self._around.zones.get(view.deployment_id or "")
-            label.set_text(wording.device_state(view, now, zone))
+        for card in self._cards.values():
+            card.tick(now)
 
-    def _build(self, view: DeviceView) -> None:
+    def _show_one(self, view: DeviceView, position: int) -> None:
+        card = self._cards.get(view.device_id)
+        if card is None:
+            with self._list:
+                card = self._cards[view.device_id] = _DeviceCard()
+            card.element.move(self._list, target_index=position)
+        card.show(view, self._around)
+
+
+class _DeviceCard:
+    def __init__(self) -> None:
+        self._shown: tuple[object, ...] = ()
+        self._zone: tzinfo | None = None
+        self.element = ui.element("article")
+
+    def show(self, view: DeviceView, around: Surroundings) -> None:
+        facts = _facts(view, around)
+        self._zone = around.zones.get(view.deployment_id or "")
+        if self._shown == (shown := (view, facts)):
+            return
+        self._shown = shown
+        self._view = view
         state = view.state or "unknown"
-        card = ui.element("article").classes(f"device {state}")
-        card.props["aria-label"] = f"Device {view.device_id}: {state}"
-        with card:
-            with ui.element("h3"):
-                ui.element("span").classes("dot").props["aria-hidden"] = "true"
-                ui.label(view.device_id)
-            label = ui.label("").classes("state")
-            self._states.append((view, label))
-            for name, value in _facts(view, self._around):
-                with ui.element("div").classes("fact"):
-                    ui.label(name).classes("name")
-                    ui.label(value)
-            if view.gaps:
-                ui.label(wording.device_gaps(view)).classes("gaps")
+        self.element.classes(replace=f"device {state}")
+        self.element.props["aria-label"] = f"Device {view.device_id}: {state}"
+        self.element.clear()
+        with self.element:
+            self._fill(view, facts)
+
+    def tick(self, now: datetime) -> None:
+        self._state.set_text(wording.device_state(self._view, now, self._zone))
+
+    def _fill(self, view: DeviceView, facts: list[tuple[str, str]]) -> None:
+        with ui.element("h3"):
+            ui.element("span").classes("dot").props["aria-hidden"] = "true"
+            ui.label(view.device_id)
+        self._state = ui.label("").classes("state")
+        parts.facts(facts)
+        if view.gaps:
+            ui.label(wording.device_gaps(view)).classes("gaps")
+
+
+def most_wanted(views: tuple[DeviceView, ...]) -> tuple[DeviceView, ...]:
+    """Return the devices that the panel has room for: in trouble first, then by their names."""
+    if len(views) <= MOST_DEVICES:
+        return views
+    never = datetime.min.replace(tzinfo=timezone.utc)
+    newest = sorted(views, key=lambda view: view.last_detection_at or never, reverse=True)
+    chosen = sorted(newest, key=_is_well)[:MOST_DEVICES]
+    return tuple(sorted(chosen, key=lambda view: (_is_well(view), view.device_id)))
+
+
+def _is_well(view: DeviceView) -> bool:
+    return view.state in ("online", "sleeping") and not view.gaps
 
 
 def _facts(view: DeviceView, around: Surroundings) -> list[tuple[str, str]]:

@@ -51,7 +51,7 @@ def add_export_page(context: PageContext) -> None:
         with page_frame(context, identity, "Export", css=FIELD_CSS):
             page = ExportPage(context)
             with page.filter_place:
-                FilterBar(_ALL, choices, page.set_filter, base=_ALL)
+                FilterBar(_ALL, choices, page.set_filter, base=_ALL, zone=context.zone)
         await page.refresh()
 
 

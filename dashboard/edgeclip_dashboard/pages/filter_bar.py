@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from datetime import date, datetime, time, timedelta, timezone
+from datetime import date, datetime, time, timedelta, timezone, tzinfo
 from typing import Any, Final, TypeAlias
 
 from nicegui import ui
@@ -22,6 +22,7 @@ _REVIEWED: Final = {
 _CONFIDENCES: Final = {0.0: "any"} | {percent / 100: f"{percent} %" for percent in
                                       (30, 50, 60, 70, 80, 90, 95, 99)}  # fmt: skip
 _DAY = timedelta(days=1)
+_MOMENT = timedelta(seconds=1)
 
 Changed: TypeAlias = Awaitable[None] | None
 """What a page answers to a new filter: NiceGUI waits for it where it is to be waited for."""
@@ -36,6 +37,7 @@ class FilterBar:
         on_change: Told each new filter.
         base: What the page shows by itself.
         everything: Address of the page without a filter.
+        zone: The clock by which days begin; None is UTC.
     """
 
     def __init__(
@@ -46,8 +48,10 @@ class FilterBar:
         *,
         base: DetectionFilter = EVERYTHING,
         everything: str = "?",
+        zone: tzinfo | None = None,
     ) -> None:
         self._everything = everything
+        self._zone = zone or timezone.utc
         self._shown = shown
         self._on_change = on_change
         bar = ui.element("details").classes("filter")
@@ -65,9 +69,9 @@ class FilterBar:
         shown = self._shown
         self._many("Species", choices.species, "class_names")
         self._many("Places", choices.places, "deployment_ids")
-        self._date("From, UTC", shown.since, self._set_since)
-        last = shown.until - _DAY if shown.until else None
-        self._date("To, UTC, that day too", last, self._set_until)
+        first, last = days_of(shown, self._zone)
+        self._date(f"From, {self._zone}", first, self._set_since)
+        self._date(f"To, {self._zone}, that day too", last, self._set_until)
         least = _CONFIDENCES | {shown.min_probability or 0.0: _percent(shown.min_probability)}
         self._one("Probability at least", least, "min_probability")
         self._one("Day and night", _LIGHTS, "light")
@@ -94,21 +98,22 @@ class FilterBar:
         ).props("dense outlined")  # fmt: skip
 
     def _date(
-        self, label: str, value: datetime | None, on_change: Callable[[datetime | None], Changed]
+        self, label: str, value: date | None, on_change: Callable[[date | None], Changed]
     ) -> None:
-        text = value.astimezone(timezone.utc).date().isoformat() if value else ""
-
         def changed(event: ValueChangeEventArguments[str | None]) -> Changed:
-            return on_change(_midnight(event.value))
+            return on_change(_day(event.value))
 
-        control = ui.input(label, value=text, on_change=changed)
+        control = ui.input(label, value=value.isoformat() if value else "", on_change=changed)
         control.props("dense outlined type=date stack-label debounce=400")
 
-    def _set_since(self, value: datetime | None) -> Changed:
-        return self._set("since", value)
+    def _set_since(self, first: date | None) -> Changed:
+        return self._set("since", self._midnight(first) if first else None)
 
-    def _set_until(self, value: datetime | None) -> Changed:
-        return self._set("until", value + _DAY if value else None)
+    def _set_until(self, last: date | None) -> Changed:
+        return self._set("until", self._midnight(last + _DAY) if last else None)
+
+    def _midnight(self, day: date) -> datetime:
+        return datetime.combine(day, time(), self._zone)
 
     def _set(self, field: str, value: object) -> Changed:
         self._shown = DetectionFilter.model_validate(self._shown.model_dump() | {field: value})
@@ -116,18 +121,26 @@ class FilterBar:
         return self._on_change(self._shown)
 
     def _tell(self) -> None:
-        said = describe(self._shown)
+        said = describe(self._shown, self._zone)
         self._summary.set_text(f"Filter: {said}" if said else "Filter")
 
 
-def describe(shown: DetectionFilter) -> str:
+def days_of(shown: DetectionFilter, zone: tzinfo) -> tuple[date | None, date | None]:
+    """Return the first and the last day that a filter lets through, by the clock of a zone."""
+    first = shown.since.astimezone(zone).date() if shown.since else None
+    last = (shown.until - _MOMENT).astimezone(zone).date() if shown.until else None
+    return first, last
+
+
+def describe(shown: DetectionFilter, zone: tzinfo = timezone.utc) -> str:
     """Return a filter in a few words, or an empty string where it leaves everything in."""
     parts = [", ".join(name.replace("_", " ") for name in shown.class_names)]
     parts.append(", ".join((*shown.deployment_ids, *shown.device_ids)))
-    if shown.since:
-        parts.append(f"from {shown.since:%Y-%m-%d}")
-    if shown.until:
-        parts.append(f"to {shown.until - timedelta(seconds=1):%Y-%m-%d}")
+    first, last = days_of(shown, zone)
+    if first:
+        parts.append(f"from {first}")
+    if last:
+        parts.append(f"to {last}")
     if shown.min_probability:
         parts.append(f"at least {_percent(shown.min_probability)}")
     if shown.max_probability is not None:
@@ -144,9 +157,10 @@ def _percent(value: float | None) -> str:
     return f"{value * 100:g} %" if value else "any"
 
 
-def _midnight(text: str | None) -> datetime | None:
-    """Return the beginning of a day in UTC; None while no whole date is typed."""
+def _day(text: str | None) -> date | None:
+    """Return the day that is typed; None while it is no whole date, or one that no filter takes."""
     try:
-        return datetime.combine(date.fromisoformat(text or ""), time(), timezone.utc)
+        day = date.fromisoformat(text or "")
     except ValueError:
         return None
+    return day if date.min + _DAY < day < date.max - _DAY else None

@@ -76,7 +76,7 @@ class LivePage:
                 self._build_notices()
                 self._tools = ui.element("div").classes("tools")
                 with self._tools:
-                    FilterBar(self._asked.shown, choices, self._on_filter)
+                    FilterBar(self._asked.shown, choices, self._on_filter, zone=self._context.zone)
                     LayerSwitches(self._asked.layers, self._on_layers)
                 self._nothing = ui.label("No detection matches this filter.")
                 self._nothing.classes("notice nothing")
@@ -131,7 +131,8 @@ class LivePage:
         newest = self._context.settings.page.newest
         with Session(self._context.engine) as session:
             found = read_detections(session, newest, asked.shown, before=asked.before)
-            return found, read_surroundings(session, (view.device_id for view in found))
+            devices = (view.device_id for view in found)
+            return found, read_surroundings(session, devices, self._context.zone)
 
     def tick(self) -> None:
         """Let the told times follow the clock."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, tzinfo
 from typing import Final
 
 from fastapi import Request
@@ -50,7 +50,7 @@ def add_malformed_page(context: PageContext) -> None:
         require(identity, "admin")
         found = await asyncio.to_thread(read_malformed, context.engine)
         with page_frame(context, identity, "Malformed messages", css=FIELD_CSS):
-            _build(found)
+            _build(found, context.zone)
 
 
 def read_malformed(engine: Engine) -> list[MalformedView]:
@@ -68,7 +68,7 @@ def read_malformed(engine: Engine) -> list[MalformedView]:
         return [MalformedView(*found) for found in newest]
 
 
-def _build(found: list[MalformedView]) -> None:
+def _build(found: list[MalformedView], zone: tzinfo | None) -> None:
     ui.label(
         "They could not be read or stored: where a message named its row, its device was told that"
         " it was refused, and why. One that speaks for another device, or is of no known version,"
@@ -77,7 +77,7 @@ def _build(found: list[MalformedView]) -> None:
     with ui.element("section").classes("panel"):
         rows = [
             (
-                wording.utc(view.received_at),
+                wording.local(view.received_at, zone),
                 view.topic,
                 view.reason,
                 wording.amount(view.size_bytes, "byte"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from datetime import datetime, timezone
+from datetime import datetime, timezone, tzinfo
 from pathlib import Path
 from typing import Final
 
@@ -62,6 +62,7 @@ def add_notices_page(context: PageContext) -> None:
 class _NoticesPage:
     def __init__(self, context: PageContext, identity: Identity) -> None:
         self._engine = context.engine
+        self._zone = context.zone
         self._changed = context.feed.changed
         self._identity = identity
         self._states: tuple[str, ...] = ()
@@ -103,7 +104,7 @@ class _NoticesPage:
                 if notice.is_urgent:
                     ui.label("alert").classes("badge alert")
                 parts.heading(_title(notice))
-            parts.facts(_facts(notice))
+            parts.facts(_facts(notice, self._zone))
             for line in notice.error.splitlines():
                 ui.label(line).classes("wait")
             with ui.element("div").classes("actions"):
@@ -151,7 +152,7 @@ def _title(notice: NoticeView) -> str:
     return f"{what} {wording.percent(notice.told.probability)} at {notice.told.place}"
 
 
-def _facts(notice: NoticeView) -> list[tuple[str, str]]:
+def _facts(notice: NoticeView, elsewhere: tzinfo | None) -> list[tuple[str, str]]:
     told = notice.told
-    seen = [("seen", wording.local(told.occurred_at, told.zone))] if told else []
+    seen = [("seen", wording.local(told.occurred_at, told.zone or elsewhere))] if told else []
     return [*seen, ("rule", notice.rule_name), ("stands", where_it_stands(notice))]

@@ -52,7 +52,7 @@ class PackPanel:
                 "A pack is sent as the file of `edgeclip-device pack wrap`. The device checks its"
                 " signature, runs it beside the one that decides, and promotes it if they agree."
             ).classes("quiet")
-            self._upload = PackUpload(self._sending.shelf, self._offer)
+            self._upload = PackUpload(self._sending.shelf, self._offer, context.zone)
             with ui.element("div").classes("actions"):
                 self._button("Promote the candidate", "pack_promote", _PROMOTE)
                 self._button("Roll back", "pack_rollback", _ROLL_BACK)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from datetime import tzinfo
 
 from nicegui import events, ui
 
@@ -18,10 +19,14 @@ class PackUpload:
     Args:
         shelf: Keeps what is uploaded.
         offer: Builds what can be done with a delivery, beside its description.
+        zone: The clock by which it is said when it was made; None is UTC.
     """
 
-    def __init__(self, shelf: PackShelf, offer: Callable[[Delivery], None]) -> None:
+    def __init__(
+        self, shelf: PackShelf, offer: Callable[[Delivery], None], zone: tzinfo | None
+    ) -> None:
         self._shelf = shelf
+        self._zone = zone
         self._offer = offer
         self._upload = ui.upload(
             label="The delivery's file",
@@ -56,7 +61,6 @@ class PackUpload:
         with self._told:
             size = f"{delivery.size_bytes / 1000:,.0f} kB".replace(",", " ")
             ui.label(", ".join(delivery.packs)).classes("asked-name")
-            ui.label(
-                f"made {wording.utc(delivery.made_at)}, {size}, signed by key {delivery.key_id}"
-            )
+            made = wording.local(delivery.made_at, self._zone)
+            ui.label(f"made {made}, {size}, signed by key {delivery.key_id}")
             self._offer(delivery)

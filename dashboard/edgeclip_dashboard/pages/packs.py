@@ -57,6 +57,7 @@ class PacksPage:
     def __init__(self, context: PageContext, identity: Identity) -> None:
         self._sending = context.sending
         self._identity = identity
+        self._zone = context.zone
         self._read = Read({}, ())
         with ui.element("section").classes("panel commands"):
             parts.heading("Send a pack")
@@ -66,7 +67,7 @@ class PacksPage:
                 ui.label(
                     "Upload the file of `edgeclip-device pack wrap`, then choose who gets it."
                 ).classes("quiet")
-                self._upload = PackUpload(self._sending.shelf, self._offer)
+                self._upload = PackUpload(self._sending.shelf, self._offer, context.zone)
         with ui.element("section").classes("panel"):
             parts.heading("Sent")
             self._sent = ui.element("div").classes("sent-packs")
@@ -83,7 +84,7 @@ class PacksPage:
                 view.said(now),
                 view.details(),
                 read.devices.get(view.device_id, ""),
-                f"{view.account_name}, {wording.utc(view.issued_at)}",
+                f"{view.account_name}, {wording.local(view.issued_at, self._zone)}",
             )
             for view in read.sent
         ]

@@ -77,7 +77,9 @@ class ReviewPage:
         if asked.problem:
             ui.label(asked.problem).classes("problem").props("role=alert")
         with ui.element("div").classes("tools"):
-            FilterBar(asked.shown, choices, self._on_filter, base=UNREVIEWED)
+            FilterBar(
+                asked.shown, choices, self._on_filter, base=UNREVIEWED, zone=self._context.zone
+            )
             self._switches = LayerSwitches(asked.layers, self._on_layers)
         self._through = ui.element("div").classes("empty")
         self._through.set_visibility(False)
@@ -167,7 +169,9 @@ class ReviewPage:
             following = self._queue.following
             ahead = read_detection(session, following) if following else None
             next_url = ahead.media[0].url if ahead and ahead.media else ""
-            return Shown(view, read_surroundings(session, [view.device_id]), next_url)
+            return Shown(
+                view, read_surroundings(session, [view.device_id], self._context.zone), next_url
+            )
 
     def _render(self) -> None:
         shown = self._shown

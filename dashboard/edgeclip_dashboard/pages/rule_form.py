@@ -25,10 +25,12 @@ class Known:
     Attributes:
         species: Names of classes.
         places: Names of deployments by id.
+        time_zone: Of the project.
     """
 
     species: tuple[str, ...]
     places: dict[str, str]
+    time_zone: str = "UTC"
 
 
 class ChannelList:
@@ -70,6 +72,7 @@ class RuleWriter:
     ) -> None:
         self._rule = rule
         self._save = save
+        self._project_zone = known.time_zone
         with ui.element("form").classes("panel writer").on("submit.prevent", self._send):
             parts.heading(f"Change {rule.name}" if rule else "New rule")
             with ui.element("div").classes("form"):
@@ -98,7 +101,8 @@ class RuleWriter:
         self._to = _hour("Seen until", rule.to_hour if rule else None)
 
     def _build_whom(self, rule: RuleForm | None) -> None:
-        self._zone = ui.input("Time zone of these hours", value=rule.time_zone if rule else "UTC")
+        zone = rule.time_zone if rule else self._project_zone
+        self._zone = ui.input("Time zone of these hours", value=zone)
         self._zone.props("outlined")
         self._quiet_from = _hour("Quiet from", rule.quiet_from if rule else None)
         self._quiet_to = _hour("Quiet until", rule.quiet_to if rule else None)

@@ -56,6 +56,7 @@ def add_rules_page(context: PageContext) -> None:
 class _RulesPage:
     def __init__(self, context: PageContext, identity: Identity) -> None:
         self._engine = context.engine
+        self._time_zone = context.settings.page.time_zone
         self._identity = identity
         ui.label(
             "A rule tells people of a detection once, through any address that Apprise knows:"
@@ -103,7 +104,7 @@ class _RulesPage:
                 _button("Remove", lambda: self._remove(number, rule.name)).classes("danger")
 
     async def _write(self, view: RuleView | None) -> None:
-        known = await asyncio.to_thread(_known, self._engine)
+        known = await asyncio.to_thread(_known, self._engine, self._time_zone)
         self._writer.clear()
         with self._writer:
             RuleWriter(view.form if view else None, known, self._close, self._saver(view))
@@ -156,7 +157,7 @@ def _button(text: str, act: Callable[[], object]) -> ui.button:
     return ui.button(text, color=None, on_click=act).props("flat no-caps").classes("action")
 
 
-def _known(engine: Any) -> Known:
+def _known(engine: Any, time_zone: str) -> Known:
     """Return the species and places that have been seen, for the form to offer; load Apprise."""
     channel_problem("json://127.0.0.1")  # here, in a worker thread, and not when the form is sent
     with Session(engine) as session:
@@ -167,4 +168,5 @@ def _known(engine: Any) -> Known:
                 name for name in session.scalars(names.distinct().limit(_MOST_NAMES)) if name
             ),
             places={number: name or number for number, name in places},
+            time_zone=time_zone,
         )

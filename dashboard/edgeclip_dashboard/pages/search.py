@@ -85,7 +85,9 @@ class SearchPage:
             ui.button("Search", icon="search").props("type=submit unelevated")
         with self._filter:
             everything = f"?{query_from(EVERYTHING, more={'words': self._words})}"
-            FilterBar(shown, choices, self._on_filter, everything=everything)
+            FilterBar(
+                shown, choices, self._on_filter, everything=everything, zone=self._context.zone
+            )
         if self._words:
             self.say("Searching. The first search loads the text encoder, which takes a while.")
 
@@ -110,7 +112,9 @@ class SearchPage:
 
     def _surroundings(self, found: Found) -> Surroundings:
         with Session(self._context.engine) as session:
-            return read_surroundings(session, (hit.view.device_id for hit in found.hits))
+            return read_surroundings(
+                session, (hit.view.device_id for hit in found.hits), self._context.zone
+            )
 
     def _show(self, found: Found, around: Surroundings) -> None:
         amount = wording.amount(found.searched, "detection")
