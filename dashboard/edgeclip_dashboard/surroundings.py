@@ -21,12 +21,18 @@ class Surroundings:
     Attributes:
         places: The name that a person gave a deployment, by its id; only those with one.
         batteries: The newest voltage of a device, in V, by its id; only those that measure it.
-        zones: The time zone of a deployment, by its id; only where it is not UTC.
+        zones: The time zone of a deployment, by its id; only where a person has noted one.
+        elsewhere: The project's time zone.
     """
 
     places: dict[str, str] = field(default_factory=dict)
     batteries: dict[str, float] = field(default_factory=dict)
     zones: dict[str, tzinfo] = field(default_factory=dict)
+    elsewhere: tzinfo | None = None
+
+    def zone_at(self, deployment_id: str | None) -> tzinfo | None:
+        """Return the clock of a place; None is UTC."""
+        return self.zones.get(deployment_id or "", self.elsewhere)
 
 
 def read_surroundings(
@@ -42,7 +48,7 @@ def read_surroundings(
     places = session.execute(
         select(Deployment.deployment_id, Deployment.name, Deployment.time_zone)
     ).all()
-    zones = {row.deployment_id: noted_zone(row.time_zone, elsewhere) for row in places}
+    zones = {row.deployment_id: noted_zone(row.time_zone) for row in places}
     measured = select(Device.device_id, Device.battery_v).where(
         Device.device_id.in_(set(device_ids)), Device.battery_v.is_not(None)
     )
@@ -50,4 +56,5 @@ def read_surroundings(
         places={row.deployment_id: row.name for row in places if row.name},
         batteries={row.device_id: row.battery_v for row in session.execute(measured)},
         zones={place: zone for place, zone in zones.items() if zone is not None},
+        elsewhere=elsewhere,
     )

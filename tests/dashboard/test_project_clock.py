@@ -72,6 +72,7 @@ def test_a_day_of_the_filter_begins_at_the_projects_midnight(
     first.send_keys("05012026")
     last.send_keys("05012026")
     eventually(lambda: browser.texts(".species") == ["leopard"], what="it was on the first of May")
+    assert "EAT" in browser.text(".device-list")
     assert "2026-05-01T00%3A00%3A00%2B03%3A00" in str(browser.value("location.search"))
     browser.keep("project-clock")
     assert browser.console() == []

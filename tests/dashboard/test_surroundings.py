@@ -58,5 +58,8 @@ def test_a_place_without_a_clock_has_that_of_the_project(desk: Desk) -> None:
         session.add_all([_place("ridge", "", "Africa/Nairobi"), new_deployment("gorge", NOW)])
         session.add(_place("crater", "", "Mars/Olympus"))
     with Session(desk.engine) as session:
-        zones = read_surroundings(session, [], windhoek).zones
-    assert zones == {"ridge": ZoneInfo("Africa/Nairobi"), "gorge": windhoek, "crater": windhoek}
+        around = read_surroundings(session, [], windhoek)
+    assert around.zone_at("ridge") == ZoneInfo("Africa/Nairobi")
+    assert {around.zone_at(place) for place in ("gorge", "crater", "never seen", None)} == {
+        windhoek
+    }

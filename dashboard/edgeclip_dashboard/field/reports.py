@@ -158,7 +158,7 @@ def _reports(
             is_armed=row.is_armed,
             deployment_id=row.deployment_id,
             place=places.get(row.deployment_id or ""),
-            zone=zones.get(row.deployment_id or ""),
+            zone=zones.get(row.deployment_id or "", elsewhere),
             camera_id=row.camera_id,
             last_detection_at=row.last_detection_at,
             info=_read(Info, row.info),

@@ -43,7 +43,7 @@ class DetectionCard:
     def show(self, view: DetectionView, now: datetime, look: Look) -> None:
         """Show a revision; what has not changed is left alone."""
         place = wording.place(view, look.surroundings.places)
-        zone = look.surroundings.zones.get(view.deployment_id)
+        zone = look.surroundings.zone_at(view.deployment_id)
         shown = (view, look.layers, place, zone, look.battery(view))
         if shown == self._shown:
             self.tick(now)
@@ -90,7 +90,7 @@ class DetectionCard:
             ui.label(said).classes("caption")
         ui.label(wording.place(view, look.surroundings.places)).classes("place")
         with ui.element("div").classes("when"):
-            zone = look.surroundings.zones.get(view.deployment_id)
+            zone = look.surroundings.zone_at(view.deployment_id)
             ui.label(wording.local(view.occurred_at, zone))
             self._ago = ui.label("").classes("ago")
         pack = view.pack.partition(" on ")[0]  # what it ran on stands on the detection's page

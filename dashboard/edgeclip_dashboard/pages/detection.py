@@ -112,7 +112,7 @@ class DetectionPage:
     def _render(self) -> None:
         history = self._history
         view, places = history.view, history.around.places
-        zone = history.around.zones.get(view.deployment_id)
+        zone = history.around.zone_at(view.deployment_id)
         if self._buttons is not None:
             self._buttons.ask(view.detection_id, view.rev)
         for part in (
@@ -150,7 +150,7 @@ def _build_media(history: DetectionHistory) -> None:
 
 def _build_facts(history: DetectionHistory) -> None:
     view, around = history.view, history.around
-    zone = around.zones.get(view.deployment_id)
+    zone = around.zone_at(view.deployment_id)
     with ui.element("div").classes("badges"):
         build_badges(view)
     with ui.element("div").classes("headline"):

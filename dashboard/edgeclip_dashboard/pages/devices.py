@@ -67,7 +67,7 @@ class _DeviceCard:
 
     def show(self, view: DeviceView, around: Surroundings) -> None:
         facts = _facts(view, around)
-        self._zone = around.zones.get(view.deployment_id or "")
+        self._zone = around.zone_at(view.deployment_id)
         if self._shown == (shown := (view, facts)):
             return
         self._shown = shown
@@ -117,6 +117,6 @@ def _facts(view: DeviceView, around: Surroundings) -> list[tuple[str, str]]:
         ("runs", runs),
         ("source", view.source),
         ("edgeclip", view.edgeclip_version),
-        ("last detection", wording.local(seen, around.zones.get(deployment)) if seen else ""),
+        ("last detection", wording.local(seen, around.zone_at(deployment)) if seen else ""),
     ]
     return [(name, value) for name, value in facts if value]

@@ -71,7 +71,7 @@ class FilterBar:
         self._many("Places", choices.places, "deployment_ids")
         first, last = days_of(shown, self._zone)
         self._date(f"From, {self._zone}", first, self._set_since)
-        self._date(f"To, {self._zone}, that day too", last, self._set_until)
+        self._date("To, that day too", last, self._set_until)
         least = _CONFIDENCES | {shown.min_probability or 0.0: _percent(shown.min_probability)}
         self._one("Probability at least", least, "min_probability")
         self._one("Day and night", _LIGHTS, "light")

@@ -228,7 +228,7 @@ def _build_facts(shown: Shown, said: Said | None) -> None:
         ("threshold", wording.percent(view.threshold)),
         ("frames", wording.votes(view)),
         ("place", wording.place(view, shown.around.places)),
-        ("when", wording.local(view.occurred_at, shown.around.zones.get(view.deployment_id))),
+        ("when", wording.local(view.occurred_at, shown.around.zone_at(view.deployment_id))),
         ("pack", view.pack),
         ("you said", said.word if said else ""),
     ]
