@@ -11,6 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from edgeclip.cli_attributes import register as register_attributes
+from edgeclip.cli_gate import GateOption, TopKOption, asked_k, show_gate
 from edgeclip.cli_options import AsJson, PretrainedOption, pair_of
 from edgeclip.cli_output import next_command, print_json, show
 from edgeclip.cli_registry import register
@@ -34,19 +35,26 @@ def combine(
         Optional[list[str]],  # noqa: UP045  # typer evaluates it on Python 3.10 too
         typer.Option(help="'name:key=value' that must hold of a pack's images; repeat."),
     ] = None,
+    gate: GateOption = "prototypes",
+    top_k: TopKOption = None,
 ) -> None:
     """Put packs together. Each answers for images like those that it was trained on."""
+    from edgeclip.combining import combine as combine_packs
     from edgeclip.labels.classes import empty_target_doubt
-    from edgeclip.routed_packs import combine as combine_packs
+    from edgeclip.registry.address import refuse_url
 
     if len(packs) == 1 and not static:
         raise ConfigError(
             f"{packs[0]} alone is nothing to combine: name two packs or more, or say by --static"
             " which images it answers for"
         )
-    routed = combine_packs([_source(text) for text in packs], out, _static(static or []))
+    k = asked_k(gate, top_k)
+    for text in packs:
+        refuse_url(text, "pack combine takes folders", "name that (or `edgeclip pack compose URL`)")
+    done = combine_packs([_source(text) for text in packs], out, _static(static or []), k)
     show(f"{escape(str(out))} holds the packs, each as it was")
-    for name, pack in routed.packs.items():
+    show_gate(done)
+    for name, pack in done.routed.packs.items():
         targets = pack.manifest.targets
         show(escape(f"{name} {pack.manifest.version} alerts on {', '.join(targets)}"))
         if doubt := empty_target_doubt(targets):
@@ -81,10 +89,13 @@ def remove(
     pretrained: PretrainedOption = None,
 ) -> None:
     """Take a pack out of a set, or an adapter out of a pack. The rest stays as it was."""
+    from edgeclip.registry.address import refuse_url
+
     if (part is None) == (adapter is None):
         raise ConfigError("edgeclip pack remove: name --part of a set, or --adapter of a pack")
     if adapter is None and (backbone or pretrained):
         raise ConfigError("--backbone and --pretrained are for --adapter: leave them out")
+    refuse_url(packs, "pack remove works on a folder of this machine", "remove it there")
     if adapter is None and out is None:
         _remove_held(packs, str(part))
     elif out is None:
@@ -97,7 +108,7 @@ def remove(
 
 def _remove_held(registry: Path, name: str) -> None:
     from edgeclip.registry.folder import remove_pack
-    from edgeclip.routed_packs import SET_FILE
+    from edgeclip.set_files import SET_FILE
 
     if (registry / SET_FILE).is_file():
         raise ConfigError(f"{registry} is a set: name the folder of the new one with --out")
@@ -106,7 +117,7 @@ def _remove_held(registry: Path, name: str) -> None:
 
 
 def _remove_part(packs: Path, part: str, out: Path) -> None:
-    from edgeclip.routed_packs import remove as remove_pack
+    from edgeclip.combining import remove as remove_pack
 
     remove_pack(packs, part, out)
     show(f"{escape(str(out))} is without {escape(part)}")
@@ -164,19 +175,27 @@ def ask(
             {
                 "image": str(image),
                 "pack": chosen,
+                "shares": shares,
                 "probabilities": dict(zip(asked.class_names, map(float, row), strict=True)),
             }
-            for image, chosen, row in rows
+            for (image, chosen, row), shares in zip(rows, answers.shares, strict=True)
         ]
         print_json(
             found + [{"image": str(image), "error": why} for image, why in asked.unreadable.items()]
         )
     else:
         table = Table("image", "pack", *map(escape, asked.class_names))
-        for image, chosen, row in rows:
-            table.add_row(escape(str(image)), chosen or "prompts alone", *(f"{p:.3f}" for p in row))
+        for (image, _, row), shares in zip(rows, answers.shares, strict=True):
+            table.add_row(escape(str(image)), _who(shares), *(f"{p:.3f}" for p in row))
         show(table)
     asked.require_all()
+
+
+def _who(shares: dict[str, float]) -> str:
+    """Return which packs answered: of several with what each weighs."""
+    if len(shares) > 1:
+        return ", ".join(f"{name} {weight:.2f}" for name, weight in shares.items())
+    return next(iter(shares), "prompts alone")
 
 
 def _source(text: str) -> Path | tuple[str, Path]:

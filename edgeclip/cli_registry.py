@@ -5,28 +5,34 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, Optional
+from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 from rich.markup import escape
 from rich.table import Table
 
+from edgeclip.cli_gate import GateOption, TopKOption, asked_k, show_gate
 from edgeclip.cli_options import AsJson
 from edgeclip.cli_output import next_command, print_json, show
 from edgeclip.contract.plurals import megabytes
 from edgeclip.errors import ConfigError
 
+if TYPE_CHECKING:
+    from edgeclip.registry.held import Held
+
 RegistryArgument = Annotated[str, typer.Argument(help="A folder of packs, or an index's URL.")]
 FolderArgument = Annotated[Path, typer.Argument(help="A folder of packs.")]
 PackArgument = Annotated[Path, typer.Argument(help="A pack.")]
+PlacedArgument = Annotated[str, typer.Argument(help="A pack, or URL#TASK@VERSION of an index.")]
 
 
 def list_packs(registry: RegistryArgument, as_json: AsJson = False) -> None:
     """List the packs of a registry: task, version, encoder, what each stands on."""
+    from edgeclip.registry.address import is_url
     from edgeclip.registry.folder import read_registry
     from edgeclip.registry.index import indexed, read_index
 
-    if "://" in registry:
+    if is_url(registry):
         packs = read_index(registry).packs
     else:
         held = read_registry(Path(registry))
@@ -43,83 +49,125 @@ def list_packs(registry: RegistryArgument, as_json: AsJson = False) -> None:
 
 
 def show_pack(
-    packs: Annotated[Path, typer.Argument(help="A pack, a set, or a folder of packs.")],
+    packs: Annotated[
+        str, typer.Argument(help="A pack, a set, a folder of packs, or an index's URL.")
+    ],
     name: Annotated[
         Optional[str],  # noqa: UP045  # typer evaluates it on Python 3.10 too
-        typer.Argument(help="TASK or TASK@VERSION of a folder of packs."),
+        typer.Argument(help="TASK or TASK@VERSION of a folder of packs or index."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Show what a pack is, where it comes from, and what it stands on."""
-    from edgeclip.pack_contents import pack_facts, pack_table
+    from edgeclip.registry.address import is_url, packs_of
     from edgeclip.registry.folder import find_pack, read_registry
+    from edgeclip.registry.held import read_held
 
-    lineage: dict[str, Any] = {}
-    if name is not None:
-        held = read_registry(packs)
+    url, _, named = packs.partition("#") if is_url(packs) else (packs, "", "")
+    name = name or named or None
+    if is_url(packs) and name is None:
+        raise ConfigError(f"{packs} is an index: name a pack of it, as {packs}#TASK@VERSION")
+    if name is None:
+        _show_facts(Path(packs), {}, as_json=as_json)
+    elif is_url(packs):
+        with packs_of(url, [name]) as found:
+            entry, folder = found[0]
+            _show_facts(folder, _lineage(read_held(folder), entry.parent), as_json=as_json)
+    else:
+        held = read_registry(Path(packs))
         chosen = find_pack(held, name)
-        training = chosen.manifest.training
-        lineage = {
-            "sha256": chosen.sha256, "data_sha256": training.data_sha256,
-            "encoder_sha256": chosen.manifest.base.weights_sha256,
-            "parent": chosen.parent(held), "signed_by": chosen.signed_by,
-        }  # fmt: skip
-        packs = chosen.path
+        _show_facts(chosen.path, _lineage(chosen, chosen.parent(held)), as_json=as_json)
+
+
+def _lineage(chosen: Held, parent: str | None) -> dict[str, Any]:
+    return {
+        "sha256": chosen.sha256, "data_sha256": chosen.manifest.training.data_sha256,
+        "encoder_sha256": chosen.manifest.base.weights_sha256,
+        "parent": parent, "signed_by": chosen.signed_by,
+    }  # fmt: skip
+
+
+def _show_facts(packs: Path, lineage: dict[str, Any], *, as_json: bool) -> None:
+    from edgeclip.pack_contents import gate_facts, pack_facts, pack_table
+
     facts = [each | {"lineage": lineage} if lineage else each for each in pack_facts(packs)]
+    gate = gate_facts(packs)
     if as_json:
-        print_json({"packs": facts})
+        print_json({"packs": facts, **({"gate": gate} if gate else {})})
         return
     for each in facts:
         show(pack_table(each))
     for what, value in lineage.items():
         show(escape(f"{what.replace('_', ' ')}: {value or '-'}"))
+    if gate:
+        names = ", ".join(row["name"] for row in gate["packs"])
+        show(escape(f"a learned gate chooses between {names}; {gate['k']} a frame answer"))
 
 
 def diff(
-    one: PackArgument,
-    other: Annotated[Path, typer.Argument(help="Another pack.")],
+    one: PlacedArgument,
+    other: Annotated[str, typer.Argument(help="Another pack.")],
     as_json: AsJson = False,
 ) -> None:
     """Say what differs between two packs: data, classes, thresholds, figures, tensors."""
+    from edgeclip.registry.address import pack_at
     from edgeclip.registry.differing import pack_differences
 
-    rows = pack_differences(one, other)
+    with pack_at(one) as first, pack_at(other) as second:
+        rows = pack_differences(first, second)
     if as_json:
         print_json(rows)
         return
     if not rows:
         show("nothing differs")
         return
-    table = Table("what", str(one), str(other))
+    table = Table("what", escape(one), escape(other))
     for row in rows:
         table.add_row(*(escape(str(row[key])) for key in ("what", "one", "other")))
     show(table)
 
 
 def compose(
-    registry: FolderArgument,
+    registry: RegistryArgument,
     names: Annotated[list[str], typer.Argument(help="TASK or TASK@VERSION, two or more.")],
     *,
     out: Annotated[Path, typer.Option(help="The set to be made.", show_default=False)],
+    gate: GateOption = "prototypes",
+    top_k: TopKOption = None,
 ) -> None:
     """Put packs of a registry together by their names. Each stays as it is."""
+    from edgeclip.registry.address import is_url, packs_of
     from edgeclip.registry.folder import find_pack, read_registry
-    from edgeclip.routed_packs import combine
 
-    held = read_registry(registry)
-    chosen = [find_pack(held, name) for name in names]
-    if len(chosen) < 2:
+    k = asked_k(gate, top_k)
+    if len(names) < 2:
         raise ConfigError(f"{names[0]} alone is nothing to compose: name two packs or more")
-    combine([(each.manifest.task, each.path) for each in chosen], out, {})
-    show(escape(f"{out} holds {', '.join(each.name for each in chosen)}, each as it was"))
+    if is_url(registry):
+        with packs_of(registry, names) as fetched:
+            _compose([(pack.task, pack.name, path) for pack, path in fetched], out, k)
+    else:
+        held = read_registry(Path(registry))
+        chosen = [find_pack(held, name) for name in names]
+        _compose([(each.manifest.task, each.name, each.path) for each in chosen], out, k)
     next_command(shlex.join(["edgeclip", "pack", "ask", str(out), "image.jpg"]))
 
 
-def add(registry: FolderArgument, pack: PackArgument) -> None:
+def _compose(packs: list[tuple[str, str, Path]], out: Path, k: int | None) -> None:
+    from edgeclip.combining import combine
+
+    done = combine([(task, path) for task, _, path in packs], out, {}, k)
+    show(escape(f"{out} holds {', '.join(name for _, name, _ in packs)}, each as it was"))
+    show_gate(done)
+
+
+def add(registry: FolderArgument, pack: PlacedArgument) -> None:
     """Copy a pack into a registry. A version that is there is never replaced."""
+    from edgeclip.registry.address import pack_at, refuse_url
     from edgeclip.registry.folder import add_pack
 
-    held = add_pack(registry, pack)
+    refuse_url(registry, "pack add copies into a folder of this machine")
+    with pack_at(pack) as folder:
+        held = add_pack(registry, folder)
     show(escape(f"{held.name} lies in {held.path}"))
 
 
@@ -129,13 +177,15 @@ def sign(
     key: Annotated[Path, typer.Option(help="The private key.", show_default=False)],
 ) -> None:
     """Sign a pack, so that others can tell who made it, and that it is unaltered."""
+    from edgeclip.registry.address import refuse_url
     from edgeclip.registry.signing import sign_pack
 
+    refuse_url(pack, "pack sign writes into the pack", "sign it there")
     show(f"signed by key {sign_pack(pack, key).key_id}")
 
 
 def verify(
-    pack: PackArgument,
+    pack: PlacedArgument,
     *,
     key: Annotated[
         Optional[list[Path]],  # noqa: UP045
@@ -143,22 +193,27 @@ def verify(
     ] = None,
 ) -> None:
     """Check every hash of a pack, and with --key its signature."""
+    from edgeclip.registry.address import pack_at
     from edgeclip.registry.held import read_held
     from edgeclip.registry.signing import verify_pack
 
-    if key:
-        statement = verify_pack(pack, key)
-        show(f"whole, and signed by key {statement.key_id} on {statement.signed_at:%Y-%m-%d}")
-        return
-    held = read_held(pack)
+    with pack_at(pack) as folder:
+        if key:
+            statement = verify_pack(folder, key)
+            by = f"signed by key {statement.key_id} on {statement.signed_at:%Y-%m-%d}"
+            show(f"whole, and {by}")
+            return
+        held = read_held(folder)
     by = f"signed by key {held.signed_by}, which was not checked" if held.signed_by else "unsigned"
     show(escape(f"{held.name} is whole; {by}"))
 
 
 def index(registry: FolderArgument) -> None:
     """Write index.json, so that the folder can be read from a web server or bucket."""
+    from edgeclip.registry.address import refuse_url
     from edgeclip.registry.index import INDEX_FILE, write_index
 
+    refuse_url(registry, "pack index writes into a folder of this machine")
     written = write_index(registry)
     show(escape(f"{registry / INDEX_FILE} names {len(written.packs)} packs"))
 
@@ -170,8 +225,10 @@ def fetch(
     into: Annotated[Path, typer.Option(help="A folder of packs.", show_default=False)],
 ) -> None:
     """Copy a pack from afar into a folder of packs, each file checked by its hash."""
+    from edgeclip.registry.address import refuse_url
     from edgeclip.registry.index import fetch_pack
 
+    refuse_url(into, "--into is a folder of this machine")
     held = fetch_pack(url, name, into)
     show(escape(f"{held.name} lies in {held.path}"))
 

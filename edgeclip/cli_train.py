@@ -180,8 +180,10 @@ def _placed(source: SourceGiven, pack: PackGiven) -> dict[str, Any]:
         return {}
     if pack.task is None:
         raise ConfigError("--packs keeps packs by their task: name it with --task")
+    from edgeclip.registry.address import refuse_url
     from edgeclip.registry.allocating import allocate
 
+    refuse_url(source.packs, "train --packs writes into a folder of this machine", "train there")
     place = allocate(source.packs, pack.task, on=source.on, version=pack.version)
     typer.echo(place.said, err=True)
     return {"out": place.out, "on": place.on, "version": place.version}

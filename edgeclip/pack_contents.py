@@ -10,7 +10,8 @@ from rich.table import Table
 
 from edgeclip.contract.attributes import read_attributes
 from edgeclip.contract.pack import read_pack_manifest, utc_text
-from edgeclip.routed_packs import parts_of
+from edgeclip.routed_packs import gate_of
+from edgeclip.set_files import parts_of, read_set
 
 
 def pack_facts(folder: Path) -> list[dict[str, Any]]:
@@ -23,6 +24,19 @@ def pack_facts(folder: Path) -> list[dict[str, Any]]:
         PackError: It is neither, or damaged.
     """
     return [{"name": name, "static": keys, **_facts(path)} for name, path, keys in parts_of(folder)]
+
+
+def gate_facts(folder: Path) -> dict[str, Any] | None:
+    """Return what the learned gate of a set is, as JSON values; None where prototypes choose.
+
+    Raises:
+        PackError: As for `pack_facts`, or the gate is damaged.
+    """
+    held = read_set(folder)
+    if held.gate is None:
+        return None
+    manifest = gate_of(held.gate, read_pack_manifest(held.parts[0][1])).manifest
+    return manifest.model_dump(mode="json", by_alias=True)
 
 
 def _facts(folder: Path) -> dict[str, Any]:

@@ -1,7 +1,4 @@
-"""Several packs of one encoder and the same classes in one folder, each answering for its images.
-
-    router.json            which packs, in order, with the hash of each and its static keys
-    packs/<name>/          each pack as it was, bit for bit
+"""Several packs of one encoder and the same classes, put together; each answers for its images.
 
 A pack brings its own router row (`router.safetensors`, made from its own training images), so packs
 are put together and taken out without any of them being trained again.
@@ -9,49 +6,32 @@ are put together and taken out without any of them being trained again.
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, TypeAdapter, ValidationError
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
-from edgeclip.contract.files import new_folder, write_text
+from edgeclip.contract.gate import StoredGate, read_gate
 from edgeclip.contract.hashing import sha256_file
-from edgeclip.contract.pack import PACK_FILE, ROUTER_FILE, PackManifest, Part, Sha256, TaskName
+from edgeclip.contract.pack import PACK_FILE, ROUTER_FILE, PackManifest
 from edgeclip.contract.postprocess import class_probabilities, softmax
-from edgeclip.contract.routing import RouterRow, choose, pack_logits
+from edgeclip.contract.routing import Gate, RouterRow, pack_logits, share_out
 from edgeclip.contract.slots import reaches_inside
-from edgeclip.contract.validation import explain
-from edgeclip.errors import ConfigError, PackError
+from edgeclip.errors import PackError
 from edgeclip.pack_parts import read_parts
 from edgeclip.packs import Pack, load_pack
+from edgeclip.set_files import NamedPack, read_set
+from edgeclip.tensor_file import read_tensors
 
-SET_FILE = "router.json"
-_PACKS = "packs"
-MOST_PACKS = 8
+if TYPE_CHECKING:
+    pass
 
-
-class RoutedPart(Part):
-    """One pack of a set."""
-
-    name: TaskName
-    sha256: Sha256 = Field(description="Of its pack.json, which holds the hashes of its files.")
-    static: dict[str, str] = Field(
-        default_factory=dict, description="What must hold of an image; empty: prototypes decide."
-    )
-
-
-class RoutedSet(Part):
-    """`router.json`."""
-
-    schema_: Literal["edgeclip.router/1"] = Field("edgeclip.router/1", alias="schema")
-    packs: list[RoutedPart] = Field(min_length=1, max_length=MOST_PACKS)
+_LEAST = 1e-30  # under the logarithm
 
 
 @dataclass(frozen=True)
@@ -59,14 +39,17 @@ class Answers:
     """What a set of packs says of n images.
 
     Attributes:
-        chosen: Name of the pack that answered; None for the prompts alone.
-        logits: `(n, K)` float32.
-        probabilities: `(n, C)` float32, calibrated by that pack's temperature.
+        chosen: Name of the pack that answered, of several the one that weighs most; None for the
+            prompts alone.
+        logits: `(n, K)` float32; of several packs the logarithm of their mixed probabilities.
+        probabilities: `(n, C)` float32, calibrated by each pack's temperature.
+        shares: What each pack's answer weighs, by its name; empty for the prompts alone.
     """
 
     chosen: list[str | None]
     logits: NDArray[np.float32]
     probabilities: NDArray[np.float32]
+    shares: list[dict[str, float]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -77,11 +60,13 @@ class RoutedPacks:
         packs: By name, in order.
         rows: One a pack, in their order.
         zero_shot: The class matrix of the prompts, which all share.
+        gate: Learned, in their order; None where prototypes choose.
     """
 
     packs: Mapping[str, Pack]
     rows: Sequence[RouterRow]
     zero_shot: Mapping[str, NDArray[np.float32]]
+    gate: Gate | None = None
 
     @property
     def manifest(self) -> PackManifest:
@@ -89,26 +74,41 @@ class RoutedPacks:
         return next(iter(self.packs.values())).manifest
 
     def answer(self, base: NDArray[np.float32], facts: Sequence[Mapping[str, str]]) -> Answers:
-        """Return what the set says of n images, each by one pack or by the prompts alone.
+        """Return what the set says of n images, each by its packs or by the prompts alone.
+
+        Packs that answer together are mixed: the probabilities that each one's temperature
+        calibrated, by the gate's weights.
 
         Args:
             base: `(n, E)` float32 base embeddings, unit norm.
             facts: What is known of each image, for static keys.
         """
-        columns = self.manifest.column_class
+        names, columns = list(self.packs), self.manifest.column_class
+        shares = share_out(self.rows, base, facts, self.gate)
         logits = np.zeros((len(base), len(columns)), np.float32)
-        probabilities = np.zeros((len(base), max(columns) + 1), np.float32)
-        names = list(self.packs)
-        numbers = choose(self.rows, base, facts)
-        for number in set(numbers):
-            own = np.array([chosen == number for chosen in numbers])
-            pack = None if number is None else self.packs[names[number]]
-            logits[own] = pack_logits(pack.tensors if pack else self.zero_shot, base[own])
+        mixed = np.zeros_like(logits)
+        alone = np.array([len(own) <= 1 for own in shares])
+        for number in [None, *range(len(names))]:
+            weights = np.array([_weight(own, number) for own in shares], np.float32)
+            if not weights.any():
+                continue
+            own, pack = weights > 0, None if number is None else self.packs[names[number]]
+            said = pack_logits(pack.tensors if pack else self.zero_shot, base[own])
             heat = pack.manifest.temperature if pack else 1.0
-            probabilities[own] = class_probabilities(
-                softmax(logits[own], heat), columns, max(columns) + 1
-            )
-        return Answers([None if n is None else names[n] for n in numbers], logits, probabilities)
+            mixed[own] += weights[own, None] * softmax(said, heat)
+            logits[own & alone] = said[alone[own]]
+        logits[~alone] = np.log(np.maximum(mixed[~alone], _LEAST))
+        return Answers(
+            [names[own[0][0]] if own else None for own in shares],
+            logits,
+            class_probabilities(mixed, columns, max(columns) + 1),
+            [{names[p]: weight for p, weight in own} for own in shares],
+        )
+
+
+def _weight(shares: Sequence[tuple[int, float]], number: int | None) -> float:
+    """Return what a pack weighs; the prompts alone (None) where no pack does."""
+    return float(not shares) if number is None else dict(shares).get(number, 0.0)
 
 
 def router_bytes(row: RouterRow) -> bytes:
@@ -116,106 +116,49 @@ def router_bytes(row: RouterRow) -> bytes:
     return bytes(save({name: np.ascontiguousarray(t) for name, t in row.tensors().items()}))
 
 
-def combine(
-    sources: Sequence[Path | tuple[str, Path]], out: Path, static: Mapping[str, Mapping[str, str]]
-) -> RoutedPacks:
-    """Put packs together; each is copied as it is. Return them.
-
-    Args:
-        sources: Packs, or sets of packs; a pack may come with the name that it has in the set,
-            which is its task otherwise.
-        out: The set to be.
-        static: Pack name -> what must hold of an image.
-
-    Raises:
-        ConfigError: A name stands twice, is none or is not there, there are too many, or `out` is
-            not empty.
-        PackError: A pack is damaged, of another encoder, other classes or other strips than the
-            first, reaches into the encoder, or has no router row.
-    """
-    parts = [part for source in sources for part in _named(source)]
-    names = [name for name, _, _ in parts]
-    if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise ConfigError(
-            f"two packs are called {twice[0]}: give one another name, as {twice[0]}-2=FOLDER"
-        )
-    if len(parts) > MOST_PACKS:
-        raise ConfigError(f"{len(parts)} packs are too many: {MOST_PACKS} at the most")
-    if unknown := sorted(set(static) - set(names)):
-        raise ConfigError(f"--static {unknown[0]}: there is no such pack; {', '.join(names)} are")
-    known = [(name, path, dict(static.get(name, own))) for name, path, own in parts]
-    routed = _checked(known)
-    _write(known, out)
-    return routed
-
-
-def remove(folder: Path, name: str, out: Path) -> None:
-    """Write a set without one of its packs; the others stay bit for bit.
-
-    Raises:
-        ConfigError: There is no such pack in it, or no other.
-        PackError: The set is damaged.
-    """
-    parts = parts_of(folder)
-    left = [part for part in parts if part[0] != name]
-    if len(left) == len(parts) or not left:
-        why = "is its only pack" if not left else "is not in it"
-        raise ConfigError(
-            f"{folder}: {name} {why}; it holds {', '.join(part[0] for part in parts)}"
-        )
-    _write(left, out)
-
-
 def load_routed(folder: Path) -> RoutedPacks:
     """Return a set of packs, or one pack as a set of its own, after all checks.
 
     Raises:
-        PackError: A pack is missing, altered, or does not go with the others.
+        PackError: A pack is missing, altered, or does not go with the others, or the gate is not
+            one of these packs.
     """
-    return _checked(parts_of(folder))
+    held = read_set(folder)
+    routed = checked(held.parts)
+    if held.gate is None:
+        return routed
+    stored = gate_of(held.gate, routed.manifest)
+    gate = stored.for_packs(routed.rows, hashes_of(held.parts), str(folder))
+    return replace(routed, gate=gate)
 
 
-def _named(source: Path | tuple[str, Path]) -> list[tuple[str, Path, dict[str, str]]]:
-    """Return the packs of an argument of `combine`."""
-    if isinstance(source, Path):
-        return parts_of(source)
-    name, folder = source
-    parts = parts_of(folder)
-    if len(parts) > 1:
-        held = ", ".join(part[0] for part in parts)
-        raise ConfigError(f"{name}={folder} is a set ({held}): name one pack, or give no name")
-    try:
-        TypeAdapter(TaskName).validate_python(name)
-    except ValidationError as error:
-        raise ConfigError(
-            f"{name}={folder}: a pack's name is made of a-z, 0-9 and -, up to 32 of them"
-        ) from error
-    return [(name, path, keys) for _, path, keys in parts]
+def gate_of(folder: Path, manifest: PackManifest) -> StoredGate:
+    """Return the gate that lies in a set.
 
-
-def parts_of(folder: Path) -> list[tuple[str, Path, dict[str, str]]]:
-    """Return name, folder and static keys of the packs of a set, or of one pack.
+    Args:
+        folder: The set.
+        manifest: Of one of its packs.
 
     Raises:
-        PackError: The folder is neither, or a pack of it is missing or altered.
+        PackError: As for `read_gate`.
     """
-    if not (folder / SET_FILE).is_file():
-        return [(load_pack(folder).manifest.task, folder, {})]
-    path = folder / SET_FILE
-    try:
-        content = RoutedSet.model_validate_json(path.read_bytes())
-    except ValidationError as error:
-        raise PackError(explain(error, RoutedSet, str(path))) from error
-    found = []
-    for part in content.packs:
-        own = folder / _PACKS / part.name
-        if not (own / PACK_FILE).is_file() or sha256_file(own / PACK_FILE) != part.sha256:
-            raise PackError(f"{own} is missing or was altered: combine the packs again")
-        found.append((part.name, own, part.static))
-    return found
+    base = manifest.base
+    return read_gate(
+        folder, read_tensors, base_sha256=base.weights_sha256, embed_dim=base.embed_dim
+    )
 
 
-def _checked(parts: Sequence[tuple[str, Path, dict[str, str]]]) -> RoutedPacks:
+def hashes_of(parts: Sequence[NamedPack]) -> list[str]:
+    """Return the hash of each pack's `pack.json`, by which a gate knows it."""
+    return [sha256_file(path / PACK_FILE) for _, path, _ in parts]
+
+
+def checked(parts: Sequence[NamedPack]) -> RoutedPacks:
+    """Return packs as a set without a gate, after checking that they go together.
+
+    Raises:
+        PackError: They do not, or one is damaged.
+    """
     packs = {name: load_pack(path) for name, path, _ in parts}
     rows = [_row(name, path, packs[name], keys) for name, path, keys in parts]
     first = next(iter(packs.values()))
@@ -267,16 +210,3 @@ def _row(name: str, folder: Path, pack: Pack, static: Mapping[str, str]) -> Rout
     if keys.shape[1:] != (pack.manifest.base.embed_dim,):
         raise PackError(f"{folder / ROUTER_FILE}: keys {keys.shape} are of another encoder")
     return RouterRow(name, keys, scale, threshold, dict(static))
-
-
-def _write(parts: Sequence[tuple[str, Path, dict[str, str]]], out: Path) -> None:
-    content = RoutedSet(
-        packs=[
-            RoutedPart(name=name, sha256=sha256_file(path / PACK_FILE), static=keys)
-            for name, path, keys in parts
-        ]
-    )
-    with new_folder(out) as temporary:
-        for name, path, _ in parts:
-            shutil.copytree(path, temporary / _PACKS / name)
-        write_text(temporary / SET_FILE, content.model_dump_json(by_alias=True, indent=2) + "\n")

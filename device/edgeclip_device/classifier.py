@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from edgeclip.contract.preprocess import prepare
 from edgeclip.contract.preprocess_spec import Box
+from edgeclip.contract.routing import Shares
 from edgeclip.errors import BackendError
 from edgeclip_device.backends.base import Backend, Outputs
 from edgeclip_device.heads import Classification, columns_from, read_answer, shares_a_pass
@@ -86,22 +87,41 @@ class Classifier:
         if chosen is None or any(self._shares[p] for p in chosen):
             shared = self._run(router.resident, views)
         if chosen is None and shared is not None:
-            chosen = [router.by_prototypes(shared.base_embedding[0], facts)]
+            shares = router.by_look(shared.base_embedding[0], facts)
+            if len(shares) > 1:
+                return [self._mixed(shares, shared)]
+            chosen = [shares[0][0]]
         return [self._answer(p, views, shared) for p in chosen or ()]
 
     def _answer(
         self, pack: int, views: NDArray[np.uint8], shared: Outputs | None
     ) -> Classification:
-        loaded = self._router.packs[pack]
-        is_bound = shared is None or not self._shares[pack] or pack == self._router.resident
-        if shared is not None and not is_bound:
-            outputs, columns = shared, columns_from(loaded, shared.base_embedding)
-        else:
-            is_done = shared is not None and pack == self._router.resident
-            outputs = shared if shared is not None and is_done else self._run(pack, views)
-            columns = outputs.probabilities
+        if shared is None or not (self._shares[pack] or pack == self._router.resident):
+            outputs = self._run(pack, views)
+            return self._read(pack, outputs, outputs.probabilities, is_bound=True)
+        is_bound = pack == self._router.resident
+        return self._read(pack, shared, self._columns(pack, shared), is_bound=is_bound)
+
+    def _mixed(self, shares: Shares, shared: Outputs) -> Classification:
+        """Return one answer of several packs; its thresholds are those of the heaviest."""
+        columns = sum(np.float32(weight) * self._columns(p, shared) for p, weight in shares)
+        heaviest = shares[0][0]
+        is_bound = heaviest == self._router.resident
+        return self._read(heaviest, shared, np.asarray(columns, np.float32), is_bound=is_bound)
+
+    def _columns(self, pack: int, shared: Outputs) -> Array:
+        """Return `(B, K)` of a pack that shares a pass."""
+        if pack == self._router.resident:
+            return shared.probabilities
+        return columns_from(self._router.packs[pack], shared.base_embedding)
+
+    def _read(
+        self, pack: int, outputs: Outputs, columns: Array, *, is_bound: bool
+    ) -> Classification:
+        """Return a pack's answer from its columns; `is_bound` of the pass that `outputs` are of."""
         if not np.isfinite(columns).all():
             raise BackendError(f"{self._backend.name} gave probabilities that are not finite")
+        loaded = self._router.packs[pack]
         answer = read_answer(loaded.manifest, columns, outputs.base_embedding[0])
         view = int(answer.from_crop)
         sight = sight_of(loaded, outputs, view, is_bound=is_bound)

@@ -1,8 +1,8 @@
-"""Which packs answer for a frame: static keys first, then prototypes, else the fallback."""
+"""Which packs answer for a frame: static keys first, then a gate, else the fallback."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,13 +14,15 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 
 from edgeclip.contract.bundle import BundleManifest, read_bundle
+from edgeclip.contract.gate import read_gate
 from edgeclip.contract.pack import ROUTER_FILE
-from edgeclip.contract.routing import RouterRow, choose
+from edgeclip.contract.routing import Gate, RouterRow, Shares, by_static_keys, share_out
 from edgeclip.errors import ConfigError, PackError
 from edgeclip_device.config import InferenceSettings
 from edgeclip_device.heads import shares_a_pass
 from edgeclip_device.packs import LoadedPack, load_pack, refuse_unknown_classes
 from edgeclip_device.router_settings import RouterSettings
+from edgeclip_device.tensor_file import read_tensors
 
 Array = NDArray[np.float32]
 
@@ -34,12 +36,14 @@ class PackRouter:
         rows: What each says of the frames that it is for.
         ask: One of them, or all whose static keys hold.
         fallback: Index of the pack that answers where none fits.
+        gate: Learned, in the order of the packs; None where prototypes choose.
     """
 
     packs: tuple[LoadedPack, ...]
     rows: tuple[RouterRow, ...]
     ask: Literal["one", "all"] = "one"
     fallback: int = 0
+    gate: Gate | None = None
 
     @staticmethod
     def of_one(pack: LoadedPack) -> PackRouter:
@@ -73,18 +77,17 @@ class PackRouter:
         if self.ask == "all":
             held = [p for p, row in enumerate(self.rows) if row.holds_for(facts)]
             return held or [self.fallback]
-        held = [p for p, row in enumerate(self.rows) if row.static and row.holds_for(facts)]
-        return [max(held, key=lambda p: (len(self.rows[p].static), -p))] if held else None
+        own = by_static_keys(self.rows, facts)
+        return None if own is None else [own]
 
-    def by_prototypes(self, base: Array, facts: Mapping[str, str]) -> int:
-        """Return the pack that a frame is nearest to, or the fallback.
+    def by_look(self, base: Array, facts: Mapping[str, str]) -> Shares:
+        """Return the packs that the gate or the prototypes choose for a frame, or the fallback.
 
         Args:
             base: `(E,)` float32 embedding of the whole frame, unit norm.
             facts: What is known of the frame.
         """
-        chosen = choose(self.rows, base[None], [facts])[0]
-        return self.fallback if chosen is None else chosen
+        return share_out(self.rows, base[None], [facts], self.gate)[0] or ((self.fallback, 1.0),)
 
 
 def load_router(
@@ -119,11 +122,47 @@ def load_router(
     refuse_unknown_classes(packs, inference.thresholds)
     rows = tuple(_row(pack, item.static) for pack, item in zip(packs, router.packs, strict=True))
     tasks = [item.task for item in router.packs]
-    found = PackRouter(
-        packs, rows, router.ask, tasks.index(router.fallback) if router.fallback else 0
-    )
+    fallback = tasks.index(router.fallback) if router.fallback else 0
+    found = PackRouter(packs, rows, router.ask, fallback, _gate(packs, rows, router))
     _check(found)
     return found
+
+
+def _gate(
+    packs: Sequence[LoadedPack], rows: Sequence[RouterRow], router: RouterSettings
+) -> Gate | None:
+    """Return the bundle's learned gate for these packs, where it is to choose."""
+    bundle = packs[0].bundle_manifest
+    if router.gate == "learned" and bundle.gate is None:
+        raise ConfigError(
+            '[router].gate is "learned", and the bundle has none: export a set that was composed'
+            " with --gate learned"
+        )
+    if router.gate == "prototypes" or router.ask == "all" or bundle.gate is None:
+        return None
+    base = packs[0].manifest.base
+    where = packs[0].bundle / bundle.gate
+    stored = read_gate(
+        where, read_tensors, base_sha256=base.weights_sha256, embed_dim=base.embed_dim
+    )
+    named = f'{packs[0].bundle} ([router].gate = "prototypes" does without)'
+    gate = stored.for_packs(rows, [pack.manifest_sha256 for pack in packs], named)
+    if gate.k > 1:
+        _refuse_to_mix([pack for pack, row in zip(packs, rows, strict=True) if not row.static])
+    return gate
+
+
+def _refuse_to_mix(packs: Sequence[LoadedPack]) -> None:
+    """Refuse packs of other classes where several answer together: only like can be added up."""
+    for pack in packs[1:]:
+        own, first = (
+            (item.manifest.class_names, item.manifest.column_class) for item in (pack, packs[0])
+        )
+        if own != first:
+            raise ConfigError(
+                f"[router]: the learned gate mixes packs, and {pack.name} has other classes than"
+                f' {packs[0].name}: set gate = "prototypes", or compose with --top-k 1'
+            )
 
 
 def _check(router: PackRouter) -> None:

@@ -41,6 +41,18 @@ class RouterSettings(Settings):
         None, description="With one: who answers where none fits; without it the first pack."
     )
 
+    gate: Literal["learned", "prototypes"] | None = Field(
+        None,
+        description="With one: who chooses where no keys hold; without it the bundle's learned"
+        " gate, or prototypes where it has none.",
+    )
+
+    @model_validator(mode="after")
+    def _a_gate_chooses_one(self) -> RouterSettings:
+        if self.gate == "learned" and self.ask == "all":
+            raise ValueError('gate = "learned" chooses, and ask = "all" asks all: leave one out')
+        return self
+
     @model_validator(mode="after")
     def _tasks_are_told_apart(self) -> RouterSettings:
         tasks = [pack.task for pack in self.packs]

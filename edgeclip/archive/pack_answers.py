@@ -17,7 +17,8 @@ from edgeclip.clip import Backbone, load_backbone
 from edgeclip.contract.pack import PackManifest
 from edgeclip.errors import ConfigError
 from edgeclip.packs import check_golden, load_pack
-from edgeclip.routed_packs import SET_FILE, RoutedPacks, load_routed
+from edgeclip.routed_packs import RoutedPacks, load_routed
+from edgeclip.set_files import SET_FILE
 
 
 def open_pack(asked: Asked) -> Answerer:

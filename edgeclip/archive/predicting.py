@@ -31,7 +31,7 @@ from edgeclip.contract.locks import drop_lock, lock_owner, take_lock
 from edgeclip.contract.pack import PACK_FILE
 from edgeclip.errors import ConfigError, PackError
 from edgeclip.progress import Bars
-from edgeclip.routed_packs import SET_FILE
+from edgeclip.set_files import SET_FILE
 
 RUN_FOLDER = "run"
 LOCK_FILE = ".lock"

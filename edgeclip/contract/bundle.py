@@ -4,19 +4,20 @@ bundle/
   manifest.json  manifest.sig   the second where it is signed
   backbone/<sha12>/weights.fp16.bin  model.trt.onnx  model.trt32attn.onnx  model.cpu.onnx
   packs/<task>/<version>/pack.json  adapter.safetensors  golden.npz
+  gate/gate.json  gate.safetensors      where it was made of a set with a learned gate
   engines/                     made on the machine that runs them, never shipped
 """
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 from typing import Final, Literal
 
 from pydantic import AwareDatetime, Field, ValidationError, model_validator
 
+from edgeclip.contract.formats import other_version
+from edgeclip.contract.gate import GATE_FILE, GATE_TENSORS_FILE, MayHaveGate
 from edgeclip.contract.hashing import sha256_file
 from edgeclip.contract.misplaced import misplaced
 from edgeclip.contract.pack import (
@@ -91,7 +92,7 @@ class Tolerance(Part):
     probability: float = Field(gt=0)
 
 
-class BundleManifest(Part):
+class BundleManifest(MayHaveGate):
     """`manifest.json`."""
 
     schema_: Literal["edgeclip.bundle/2"] = Field(BUNDLE_SCHEMA, alias="schema")
@@ -105,6 +106,9 @@ class BundleManifest(Part):
         False, description="The one pack is in the graphs, which take nothing but images."
     )
     packs: list[PackRef] = Field(min_length=1)
+    gate: str | None = Field(
+        None, description="Folder of the learned gate; absent: prototypes choose between packs."
+    )
     tolerance: Tolerance
     parity: dict[str, float] = Field(description="Differences measured at export.")
     requires: dict[str, Requirement] = Field(
@@ -115,6 +119,7 @@ class BundleManifest(Part):
     @model_validator(mode="after")
     def _paths_stay_inside(self) -> BundleManifest:
         paths = [*self.files, *self._graph_files(), *(p.path for p in self.packs)]
+        paths += self._gate_files()
         for path in paths:
             pure = PurePosixPath(path)
             is_odd = "\\" in path or "\0" in path or not pure.parts
@@ -134,6 +139,7 @@ class BundleManifest(Part):
     def _what_is_used_is_hashed(self) -> BundleManifest:
         used = self._graph_files()
         used += [f"{pack.path}/{PACK_FILE}" for pack in self.packs]
+        used += self._gate_files()
         if absent := [name for name in used if name not in self.files]:
             raise ValueError(f"files lacks {', '.join(absent)}")
         return self
@@ -142,6 +148,8 @@ class BundleManifest(Part):
     def _a_baked_bundle_is_of_one_pack(self) -> BundleManifest:
         if self.baked and len(self.packs) != 1:
             raise ValueError(f"a baked bundle has one pack, this one names {len(self.packs)}")
+        if self.baked and self.gate:
+            raise ValueError("a baked bundle has no gate")
         if any((graph.inputs == ["images"]) != self.baked for graph in self.graphs):
             raise ValueError("baked does not agree with the inputs of the graphs")
         return self
@@ -150,6 +158,10 @@ class BundleManifest(Part):
         """Return the files of all graphs, those of their weights too."""
         files = [file for graph in self.graphs for file in (graph.file, graph.weights)]
         return [file for file in files if file is not None]
+
+    def _gate_files(self) -> list[str]:
+        files = (GATE_FILE, GATE_TENSORS_FILE)
+        return [f"{self.gate}/{file}" for file in files] if self.gate is not None else []
 
     def to_json(self) -> str:
         """Return the manifest as indented JSON, ended by a newline."""
@@ -214,16 +226,10 @@ def read_bundle(
 
 def _require_format(data: bytes, path: Path) -> None:
     """Refuse another format by its name, before its fields are looked at and not understood."""
-    try:
-        content = json.loads(data)
-    except ValueError:
-        return  # validation says where it breaks off, also where it is no UTF-8
-    found = content.get("schema") if isinstance(content, dict) else None
-    family, _, ours = BUNDLE_SCHEMA.partition("/")
-    version = re.fullmatch(rf"{re.escape(family)}/([0-9]{{1,6}})", str(found))
-    if found == BUNDLE_SCHEMA or version is None:
-        return  # validation tells the rest
-    is_older = int(version[1]) < int(ours)
+    other = other_version(data, BUNDLE_SCHEMA)
+    if other is None:
+        return
+    found, is_older = other
     raise BundleMismatchError(
         f"{path}: the bundle's format is {found}, this software reads {BUNDLE_SCHEMA}: "
         + ("export the bundle again" if is_older else "update edgeclip on this machine")

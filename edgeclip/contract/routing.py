@@ -1,11 +1,13 @@
-"""Which pack answers for an image: static keys, then prototypes, else zero-shot; NumPy alone.
+"""Which packs answer for an image: static keys, then a gate, else zero-shot; NumPy alone.
 
 Packs are inputs of one graph, so the choice is host code. A pack that changes the class matrix,
 the cache or the head adapters alone is evaluated here from the graph's `base_embedding`, any number
 of packs from one pass through the encoder.
 
-    g = softmax over packs of scale_p max_r (f^ c_pr) + bias_p        only the k largest are kept
-    logits = sum_p g_p logits_p(f^)                                   k = 1 on the device
+    s_p = scale_p max_r (f^ c_pr) + bias_p          by prototypes, which each pack brings
+    s_p = scale f^ k_p + b_p                        by a learned gate over all packs
+    g = softmax of s over the packs within their thresholds, of which only the k largest are kept
+    probabilities = sum_p g_p softmax(logits_p(f^) / T_p)
 """
 
 from __future__ import annotations
@@ -22,6 +24,9 @@ from edgeclip.errors import PackError
 
 Array = NDArray[np.float32]
 Tensors = Mapping[str, Array]
+Shares = tuple[tuple[int, float], ...]
+"""Index and weight of the packs that answer for an image, the heaviest first; the weights sum to 1.
+Empty where none does."""
 
 _LEAST_NORM = 1e-6  # as in the graph
 
@@ -72,33 +77,86 @@ class RouterRow:
         return all(facts.get(key) == value for key, value in self.static.items())
 
 
-def choose(
-    rows: Sequence[RouterRow], base: Array, facts: Sequence[Mapping[str, str]]
-) -> list[int | None]:
-    """Return for each image the index of its pack, or None for zero-shot.
+@dataclass(frozen=True)
+class Gate:
+    """A learned gate over packs, in their order.
+
+    Attributes:
+        keys: `(P, E)` float32, unit rows.
+        scale: > 0.
+        bias: `(P,)` float32.
+        k: At most so many packs answer for an image, >= 1.
+    """
+
+    keys: Array
+    scale: float
+    bias: Array
+    k: int = 1
+
+    def scores(self, base: Array) -> NDArray[np.float64]:
+        """Return `(B, P)` scores of `(B, E)` unit embeddings, before the softmax."""
+        cosines = base.astype(np.float64) @ self.keys.T.astype(np.float64)
+        return np.asarray(self.scale * cosines + self.bias.astype(np.float64))
+
+
+def share_out(
+    rows: Sequence[RouterRow],
+    base: Array,
+    facts: Sequence[Mapping[str, str]],
+    gate: Gate | None = None,
+) -> list[Shares]:
+    """Return for each image the packs that answer, and how much each one's answer weighs.
 
     First static keys: of the rows that have any and hold, the one with the most, whatever the
-    image looks like. Then prototypes: of the rows without static keys whose nearest prototype is
-    within the threshold, the one with the largest gate. Among equals the first.
+    image looks like. Then the gate: of the rows without static keys whose nearest prototype is
+    within the threshold, the k with the largest scores. Among equals the first.
 
     Args:
         rows: One a pack.
         base: `(B, E)` float32 base embeddings, unit norm.
         facts: B mappings: what is known of each image.
+        gate: Learned; else prototypes score, and one pack answers.
     """
-    scores = gate_scores(rows, base)
+    scores = gate_scores(rows, base) if gate is None else gate.scores(base)
+    k = 1 if gate is None else gate.k
     near = np.stack([1 - row.likeness(base) <= row.threshold for row in rows], axis=1)
-    free = np.array([not row.static for row in rows])
-    chosen: list[int | None] = []
+    near &= np.array([not row.static for row in rows])
+    found: list[Shares] = []
     for image, known in enumerate(facts):
-        held = [p for p, row in enumerate(rows) if row.static and row.holds_for(known)]
-        if held:
-            chosen.append(max(held, key=lambda p: (len(rows[p].static), -p)))
-        elif (near[image] & free).any():
-            chosen.append(int(np.where(near[image] & free, scores[image], -np.inf).argmax()))
+        held = by_static_keys(rows, known)
+        if held is not None:
+            found.append(((held, 1.0),))
+        elif near[image].any():
+            own = np.where(near[image], scores[image], -np.inf)[None]
+            weights = top_k_gate(own, min(k, int(near[image].sum())))[0]
+            order = np.argsort(-weights, kind="stable")[: np.count_nonzero(weights)]
+            found.append(tuple((int(p), float(weights[p])) for p in order))
         else:
-            chosen.append(None)
-    return chosen
+            found.append(())
+    return found
+
+
+def by_static_keys(rows: Sequence[RouterRow], facts: Mapping[str, str]) -> int | None:
+    """Return the row with the most static keys of those whose keys hold, or None."""
+    held = [p for p, row in enumerate(rows) if row.static and row.holds_for(facts)]
+    return max(held, key=lambda p: (len(rows[p].static), -p)) if held else None
+
+
+def choose(
+    rows: Sequence[RouterRow],
+    base: Array,
+    facts: Sequence[Mapping[str, str]],
+    gate: Gate | None = None,
+) -> list[int | None]:
+    """Return for each image the index of the pack that weighs most, or None for zero-shot.
+
+    Args:
+        rows: One a pack.
+        base: `(B, E)` float32 base embeddings, unit norm.
+        facts: B mappings: what is known of each image.
+        gate: As for `share_out`.
+    """
+    return [own[0][0] if own else None for own in share_out(rows, base, facts, gate)]
 
 
 def gate_scores(rows: Sequence[RouterRow], base: Array) -> NDArray[np.float64]:

@@ -10,7 +10,7 @@ from edgeclip.contract.files import new_folder
 from edgeclip.contract.pack import PACK_FILE
 from edgeclip.errors import ConfigError, PackError
 from edgeclip.registry.held import Held, read_held
-from edgeclip.routed_packs import SET_FILE
+from edgeclip.set_files import SET_FILE
 
 _DEEPEST = 3
 

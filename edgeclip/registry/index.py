@@ -4,21 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
-from pydantic import AwareDatetime, Field, ValidationError
+from pydantic import AwareDatetime, Field, ValidationError, field_validator
 
 from edgeclip.contract.files import new_folder, write_bytes, write_text
+from edgeclip.contract.formats import other_version
 from edgeclip.contract.hashing import sha256_bytes
 from edgeclip.contract.pack import PACK_FILE, Part, Sha256, TaskName, Version, version_numbers
+from edgeclip.contract.plurals import megabytes
 from edgeclip.contract.validation import explain
 from edgeclip.errors import ConfigError, PackError, SetupError
 from edgeclip.registry.folder import place_of, read_registry
 from edgeclip.registry.held import SIGNATURE_FILE, Held, read_held
 
+INDEX_SCHEMA: Final = "edgeclip.index/1"
 INDEX_FILE = "index.json"
 _MOST_INDEX = 20_000_000
 _MOST_FILE = 2_000_000_000
+_MOST_SIGNATURE = 100_000
 
 
 class IndexedPack(Part):
@@ -37,6 +41,13 @@ class IndexedPack(Part):
     parent: str | None = None
     signed_by: str | None = None
 
+    @field_validator("path")
+    @classmethod
+    def _stays_below(cls, path: str) -> str:
+        if any(part in ("", ".", "..") for part in path.split("/")):
+            raise ValueError(f"{path!r} leaves the folder of the index")
+        return path
+
     @property
     def name(self) -> str:
         """task@version."""
@@ -46,7 +57,7 @@ class IndexedPack(Part):
 class Index(Part):
     """`index.json`."""
 
-    schema_: Literal["edgeclip.index/1"] = Field("edgeclip.index/1", alias="schema")
+    schema_: Literal["edgeclip.index/1"] = Field(INDEX_SCHEMA, alias="schema")
     packs: list[IndexedPack]
 
 
@@ -101,11 +112,17 @@ def read_index(url: str) -> Index:
         PackError: There is none, or it is damaged.
         SetupError: What reads such an address is not installed.
     """
-    data = _fetched(f"{url.rstrip('/')}/{INDEX_FILE}", _MOST_INDEX)
+    where = f"{url.rstrip('/')}/{INDEX_FILE}"
+    data = _fetched(where, _MOST_INDEX)
+    if other := other_version(data, INDEX_SCHEMA):
+        raise PackError(
+            f"{where}: the index's format is {other[0]}, this software reads {INDEX_SCHEMA}: "
+            + ("write it again with `edgeclip pack index`" if other[1] else "update edgeclip here")
+        )
     try:
         return Index.model_validate_json(data)
     except ValidationError as error:
-        raise PackError(explain(error, Index, f"{url}/{INDEX_FILE}")) from error
+        raise PackError(explain(error, Index, where)) from error
 
 
 def fetch_pack(url: str, name: str, registry: Path) -> Held:
@@ -120,7 +137,21 @@ def fetch_pack(url: str, name: str, registry: Path) -> Held:
         ConfigError: There is no such pack, or this version is there already.
         PackError: A file is missing, or is not what the index and the manifest say.
     """
-    wanted = find_indexed(read_index(url).packs, name)
+    return fetch_indexed(url, find_indexed(read_index(url).packs, name), registry)
+
+
+def fetch_indexed(url: str, wanted: IndexedPack, registry: Path) -> Held:
+    """Copy a pack that an index names, as `fetch_pack` does.
+
+    Args:
+        url: Of the index's folder.
+        wanted: One of its packs.
+        registry: Takes it.
+
+    Raises:
+        ConfigError: This version is there already.
+        PackError: A file is missing, too large, or is not what the index and the manifest say.
+    """
     place = place_of(registry, wanted.task, wanted.version)
     if place.exists():
         raise ConfigError(f"{wanted.name} is in {registry} already: a version is never replaced")
@@ -131,12 +162,12 @@ def fetch_pack(url: str, name: str, registry: Path) -> Held:
     place.parent.mkdir(parents=True, exist_ok=True)
     with new_folder(place) as temporary:
         write_bytes(temporary / PACK_FILE, text)
+        most = min(wanted.size_bytes, _MOST_FILE)  # of all files together
         for file in _files_of(text, f"{base}/{PACK_FILE}"):
-            write_bytes(temporary / file, _fetched(f"{base}/{file}", _MOST_FILE))
+            write_bytes(temporary / file, _fetched(f"{base}/{file}", most))
         if wanted.signed_by:
-            write_bytes(
-                temporary / SIGNATURE_FILE, _fetched(f"{base}/{SIGNATURE_FILE}", _MOST_INDEX)
-            )
+            signature = _fetched(f"{base}/{SIGNATURE_FILE}", _MOST_SIGNATURE)
+            write_bytes(temporary / SIGNATURE_FILE, signature)
         read_held(temporary)
     return read_held(place)
 
@@ -178,5 +209,7 @@ def _fetched(url: str, most: int) -> bytes:
         said = " ".join(str(error).split())[:160] or type(error).__name__
         raise PackError(f"{url} cannot be read ({said}): check the address") from error
     if len(data) > most:
-        raise PackError(f"{url} is larger than {most / 1e6:.0f} MB: it is none of a registry")
+        raise PackError(
+            f"{url} is larger than the {megabytes(most)} that it may have: ask who keeps it"
+        )
     return bytes(data)

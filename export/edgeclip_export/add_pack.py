@@ -19,12 +19,20 @@ from edgeclip.contract.bundle import (
     read_bundled_pack,
 )
 from edgeclip.contract.files import new_folder, reason_of, remedy_for, staged_bytes
+from edgeclip.contract.gate import read_gate
 from edgeclip.contract.hashing import sha256_file
 from edgeclip.contract.locks import drop_lock, lock_owner, take_lock
-from edgeclip.contract.pack import PACK_FILE, PackManifest, filled_for, version_numbers
+from edgeclip.contract.pack import (
+    PACK_FILE,
+    ROUTER_FILE,
+    PackManifest,
+    filled_for,
+    version_numbers,
+)
 from edgeclip.contract.profiles import check_pack_fits
 from edgeclip.errors import BundleMismatchError, ConfigError, ParityError, SetupError
 from edgeclip.packs import Pack, load_pack
+from edgeclip.tensor_file import read_tensors
 from edgeclip_export.checks import Check, Checklist
 from edgeclip_export.differences import golden_checks
 from edgeclip_export.ort_graph import OrtGraph
@@ -75,12 +83,12 @@ def add_pack(bundle: Path, folder: Path, on_check: Callable[[Check], None]) -> A
     """
     read_bundle(bundle, check_hashes=False)  # a folder that is none gets no lock
     pack = load_pack(folder)
-    with _alone(bundle):
+    with alone(bundle):
         return _added(bundle, folder, pack, on_check)
 
 
 @contextmanager
-def _alone(bundle: Path) -> Iterator[None]:
+def alone(bundle: Path) -> Iterator[None]:
     """Hold the bundle: of two manifests that are written at once, one would lack a pack."""
     path = bundle / _LOCK_FILE
     try:
@@ -103,15 +111,16 @@ def _alone(bundle: Path) -> Iterator[None]:
 
 def _added(bundle: Path, folder: Path, pack: Pack, on_check: Callable[[Check], None]) -> AddedPack:
     manifest = read_bundle(bundle)
-    before = _refuse_unfit(bundle, manifest, pack.manifest)
+    before = refuse_unfit(bundle, manifest, pack.manifest)
+    refuse_without_row(bundle, manifest, pack.manifest, sha256_file(folder / PACK_FILE))
     checklist = Checklist(on_check)
-    _check_outputs(bundle, manifest, pack, checklist)
+    check_outputs(bundle, manifest, pack, checklist)
     task, version = pack.manifest.task, pack.manifest.version
     own = PackRef(task=task, version=version, path=f"packs/{task}/{version}")
     signature = bundle / SIGNATURE_FILE
     try:
-        records = _copied(folder, pack.manifest, bundle, own.path)
-        text = _changed(bundle, manifest, own, records).to_json()
+        records = copied(folder, pack.manifest, bundle, own.path)
+        text = changed(bundle, manifest, own, records).to_json()
         was_signed = signature.exists()
         with staged_bytes(bundle / MANIFEST_FILE, text.encode()):
             signature.unlink(missing_ok=True)  # last but one: it never stands beside a change
@@ -128,8 +137,13 @@ def _added(bundle: Path, folder: Path, pack: Pack, on_check: Callable[[Check], N
     )
 
 
-def _refuse_unfit(bundle: Path, manifest: BundleManifest, pack: PackManifest) -> str | None:
-    """Return the version of the pack's task that serves now."""
+def refuse_unfit(bundle: Path, manifest: BundleManifest, pack: PackManifest) -> str | None:
+    """Return the version of the pack's task that serves now.
+
+    Raises:
+        BundleMismatchError: The pack cannot go into this bundle.
+        ConfigError: Its version is not above the one that serves.
+    """
     if manifest.baked:
         raise BundleMismatchError(
             f"{bundle} has {manifest.packs[0].task} baked in, and its graphs take no other pack:"
@@ -164,9 +178,43 @@ def _refuse_unfit(bundle: Path, manifest: BundleManifest, pack: PackManifest) ->
     return before
 
 
-def _check_outputs(
-    bundle: Path, manifest: BundleManifest, pack: Pack, checklist: Checklist
+def refuse_without_row(
+    bundle: Path, manifest: BundleManifest, pack: PackManifest, sha256: str
 ) -> None:
+    """Refuse a pack that a bundle's learned gate would never choose.
+
+    Args:
+        bundle: Its folder.
+        manifest: Of the bundle.
+        pack: The new one.
+        sha256: Of its `pack.json`.
+
+    Raises:
+        BundleMismatchError: The gate does not know it.
+        PackError: The gate is damaged.
+    """
+    if manifest.gate is None or ROUTER_FILE not in pack.files:
+        return  # without a row static keys alone choose it
+    gate = read_gate(
+        bundle / manifest.gate,
+        read_tensors,
+        base_sha256=manifest.base.weights_sha256,
+        embed_dim=manifest.base.embed_dim,
+    )
+    if sha256 not in {row.sha256 for row in gate.manifest.packs}:
+        raise BundleMismatchError(
+            f"the learned gate of {bundle} has no row for {pack.task} {pack.version}: put a set"
+            " together with `edgeclip pack compose --gate learned`, and add the set"
+        )
+
+
+def check_outputs(bundle: Path, manifest: BundleManifest, pack: Pack, checklist: Checklist) -> None:
+    """Run a pack's golden frames through a bundle's graph.
+
+    Raises:
+        ParityError: The graph computes something else than the pack promises.
+        PackError: The pack is too large for the bundle's profiles.
+    """
     slots = filled_for(manifest.graph, manifest.base, pack.tensors)
     check_pack_fits(slots, manifest.profiles)
     graph = OrtGraph(bundle / manifest.graph_for("onnxruntime").file)
@@ -176,7 +224,7 @@ def _check_outputs(
     checklist.require(ParityError, "the bundle is as it was; train the pack again")
 
 
-def _copied(source: Path, pack: PackManifest, bundle: Path, path: str) -> dict[str, FileRecord]:
+def copied(source: Path, pack: PackManifest, bundle: Path, path: str) -> dict[str, FileRecord]:
     """Copy what the device needs of a pack, whole or not at all; return the files' records."""
     records = {}
     with new_folder(bundle / path, overwrite=True) as folder:  # an earlier attempt may lie there
@@ -189,7 +237,7 @@ def _copied(source: Path, pack: PackManifest, bundle: Path, path: str) -> dict[s
     return records
 
 
-def _changed(
+def changed(
     bundle: Path, manifest: BundleManifest, own: PackRef, records: dict[str, FileRecord]
 ) -> BundleManifest:
     """Return the manifest with a pack more, checked.

@@ -1,10 +1,10 @@
-"""Pack and encoder -> bundle: graphs, gates, manifest last; written whole or not at all."""
+"""Pack or set, and encoder -> bundle: graphs, gates, manifest last; written whole or not at all."""
 
 from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -39,6 +39,7 @@ from edgeclip.contract.profiles import check_pack_fits, default_profiles
 from edgeclip.contract.requires import RUNTIMES
 from edgeclip.errors import ConfigError, GateError, ParityError, SetupError
 from edgeclip.packs import Pack, load_pack
+from edgeclip_export.add_set import SetSource, is_set, put_set
 from edgeclip_export.bake import BakedModel, Slots, fold_projection
 from edgeclip_export.checks import Check, Checklist
 from edgeclip_export.config import BundleConfig
@@ -95,11 +96,17 @@ def write_bundle(config: BundleConfig, on_check: Callable[[Check], None]) -> Bun
     load_onnxruntime()  # asked first: without it the work would be for nothing
     default_profiles(config.max_batch)  # asked first, like the options below
     _refuse_to_replace(config)
+    whole = _set_of(config)
+    if whole:
+        config = replace(config, pack=whole.held.parts[0][1])
     source = _Source.load(config)
     checklist = Checklist(on_check)
     try:
         with held_engines(config.out), new_folder(config.out, overwrite=config.overwrite) as folder:
             manifest = _fill(folder, config, source, checklist)
+            if whole and (whole.gate or len(whole.held.parts) > 1):
+                put_set(folder, whole, checklist)
+                manifest = read_bundle(folder)
             checklist.add(*keep_engines(config.out, folder, manifest), *_void(config.out))
     except BlockingIOError as error:
         raise SetupError(
@@ -205,6 +212,15 @@ def _manifest(
         requires=dict(RUNTIMES),
         files=_files(folder),
     )
+
+
+def _set_of(config: BundleConfig) -> SetSource | None:
+    """Return the set that is to be exported; None where it is one pack."""
+    if not is_set(config.pack):
+        return None
+    if config.bake:
+        raise ConfigError(f"{config.pack} is a set, and --bake makes graphs of one pack: leave it")
+    return SetSource.load(config.pack)
 
 
 def _refuse_to_replace(config: BundleConfig) -> None:

@@ -45,7 +45,9 @@ VerifyImages = Annotated[
 
 @app.command()
 def bundle(
-    pack: Annotated[Path, typer.Option(help="The adapter pack's folder.", show_default=False)],
+    pack: Annotated[
+        Path, typer.Option(help="The adapter pack's folder, or a set's.", show_default=False)
+    ],
     out: Annotated[Path, typer.Option(help="The bundle's folder, to be made.", show_default=False)],
     backbone: Annotated[
         Optional[str],  # noqa: UP045  # typer evaluates it on Python 3.10 too
@@ -85,6 +87,7 @@ def bundle(
         own = result.manifest.packs[0]
         print(f"baked: its graphs are {own.task} {own.version}, and take no other pack")
     print(f"wrote {out} ({megabytes(size)})")
+    cli_trust.show_router(pack)
     print(f"next: edgeclip-export engine {out}, or copy it to the device")
 
 
@@ -153,6 +156,7 @@ def _table(facts: dict[str, Any]) -> Table:
         "bundle": f"{facts['bundle']} ({made})",
         "encoder": f"{base['arch']}, {base['pretrained']}, {base['params']:,} parameters",
         "packs": "baked into the graphs" if facts["baked"] else "bound as inputs",
+        **_gate(facts["gate"]),
         "signed": _signed(facts),
         "input": f"{base['image_size']} px, RGB, uint8",
         "sizes": ", ".join(f"{k} {p['min']}-{p['max']}" for k, p in facts["profiles"].items()),
@@ -161,6 +165,13 @@ def _table(facts: dict[str, Any]) -> Table:
     for name, text in rows.items():
         table.add_row(name, escape(text))
     return table
+
+
+def _gate(facts: dict[str, Any] | None) -> dict[str, str]:
+    """Return the line of a learned gate; none where there is none."""
+    if facts is None:
+        return {}
+    return {"gate": f"learned between {', '.join(facts['packs'])}; {facts['k']} a frame answer"}
 
 
 def _signed(facts: dict[str, Any]) -> str:

@@ -55,17 +55,23 @@ def sign(
 
 def add_pack(
     bundle: Bundle,
-    pack: Annotated[Path, typer.Argument(help="The adapter pack's folder.", show_default=False)],
+    pack: Annotated[
+        Path, typer.Argument(help="The adapter pack's folder, or a set's.", show_default=False)
+    ],
     key: Key = None,
     as_json: AsJson = False,
 ) -> None:
     """Put a further pack into a bundle, without touching graph, weights or engine."""
     from edgeclip.contract.signing import read_private_key
     from edgeclip_export.add_pack import add_pack as add
+    from edgeclip_export.add_set import is_set
     from edgeclip_export.sign import sign_bundle
 
     if key:
         read_private_key(key)  # asked first: a wrong name would leave the bundle unsigned
+    if is_set(pack):
+        _add_set(bundle, pack, key, as_json=as_json)
+        return
     added = add(bundle, pack, show_check(as_json))
     if key:
         sign_bundle(bundle, key)
@@ -78,6 +84,37 @@ def add_pack(
         return
     instead = f", in place of {added.replaces}" if added.replaces else ""
     print(f"added {own.task} {own.version}{instead} to {bundle} ({megabytes(added.size_bytes)})")
-    if added.was_signed and not key:
+    _say_what_is_next(bundle, was_signed=added.was_signed and not key)
+
+
+def _add_set(bundle: Path, folder: Path, key: Path | None, *, as_json: bool) -> None:
+    from edgeclip_export.add_set import add_set
+    from edgeclip_export.sign import sign_bundle
+
+    added = add_set(bundle, folder, show_check(as_json))
+    if key:
+        sign_bundle(bundle, key)
+    names = [f"{own.reference.task} {own.reference.version}" for own in added.packs]
+    if as_json:
+        checks = [check.to_dict() for check in added.checks]
+        facts = {"packs": names, "gate": added.gate, "signed": key is not None}
+        print_json({"bundle": str(bundle), **facts, "checks": checks})
+        return
+    gate = ["its learned gate"] if added.gate else []
+    print(f"added {', '.join(names + gate)} to {bundle}")
+    show_router(folder)
+    _say_what_is_next(bundle, was_signed=added.was_signed and not key)
+
+
+def _say_what_is_next(bundle: Path, *, was_signed: bool) -> None:
+    if was_signed:
         print("the signature was of the bundle before, and is gone")
         print(f"next: edgeclip-export sign {bundle} --key FILE, your private key's")
+
+
+def show_router(folder: Path) -> None:
+    """Print what device.toml says where a set went into a bundle; nothing of one pack."""
+    from edgeclip_export.add_set import SetSource, is_set
+
+    if is_set(folder):
+        print(f"in device.toml: {SetSource.load(folder).router_table()}")

@@ -16,7 +16,7 @@ class BundleConfig:
     """How a bundle is made.
 
     Attributes:
-        pack: The adapter pack's folder.
+        pack: The adapter pack's folder, or that of a set of packs.
         out: The bundle's folder, to be made.
         backbone: Name or configuration file of the encoder; None takes the pack's.
         pretrained: open_clip's tag or a checkpoint file; None takes the pack's.

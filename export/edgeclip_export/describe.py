@@ -16,10 +16,12 @@ from edgeclip.contract.bundle import (
 from edgeclip.contract.engine_faults import ASIDE_FOLDER, REASON_SUFFIX
 from edgeclip.contract.engine_key import EngineSidecar, checked_sidecar
 from edgeclip.contract.files import reason_of
+from edgeclip.contract.gate import read_gate
 from edgeclip.contract.hashing import sha256_file
 from edgeclip.contract.pack import PackManifest
 from edgeclip.contract.signing import read_statement
 from edgeclip.errors import BundleDamagedError
+from edgeclip.tensor_file import read_tensors
 
 
 def describe_bundle(bundle: Path) -> dict[str, Any]:
@@ -46,6 +48,7 @@ def describe_bundle(bundle: Path) -> dict[str, Any]:
         "profiles": {name: item.model_dump() for name, item in manifest.profiles.items()},
         "parity": manifest.parity,
         "graphs": [_graph(graph.file, manifest) for graph in manifest.graphs],
+        "gate": _gate(bundle, manifest),
         "packs": [_pack(read_pack_at(bundle, manifest, p)) for p in manifest.packs],
         "engines": [_engine(path) for path in sorted((bundle / ENGINES_FOLDER).glob("*.engine"))],
         "aside": [
@@ -66,6 +69,20 @@ def _signer(bundle: Path) -> dict[str, Any]:
     statement = read_statement(path)
     is_of_this = statement.sha256 == sha256_file(bundle / MANIFEST_FILE)
     return {"signed_by": statement.key_id, "signature_is_of_this": is_of_this}
+
+
+def _gate(bundle: Path, manifest: BundleManifest) -> dict[str, Any] | None:
+    """Return what the learned gate is; None where prototypes choose between packs."""
+    if manifest.gate is None:
+        return None
+    base = manifest.base
+    stored = read_gate(
+        bundle / manifest.gate,
+        read_tensors,
+        base_sha256=base.weights_sha256,
+        embed_dim=base.embed_dim,
+    )
+    return {"packs": [row.name for row in stored.manifest.packs], "k": stored.manifest.k}
 
 
 def _first_line(path: Path) -> str:

@@ -36,6 +36,7 @@ NO_DEFAULT = {
     "location.longitude",
     "privacy.public_key",
     "router.fallback",
+    "router.gate",
 }
 BY_CLASS = {"inference.thresholds", "location.classes"}
 NOT_THE_DEFAULT = {
@@ -121,6 +122,7 @@ def test_an_unknown_key_is_refused_with_the_nearest_known_one(tmp_path: Path) ->
         ),
         ('[router]\nfallback = "fox"\n', "none of the packs"),
         ('[router]\npacks = [{task = "a"}, {task = "a"}]\n', "stands twice"),
+        ('[router]\ngate = "learned"\nask = "all"\n', "chooses, and ask"),
         ('[camera]\ntime_zone = "Mars/Olympus"\n', "Mars/Olympus is no time zone here"),
         ("camera = 3\n", "camera"),
         ('source = "clip.mp4"\n', r"source is not known: did you mean \[camera\]\.source\?"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -10,16 +9,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-import safetensors.numpy
 from numpy.typing import NDArray
 
-from edgeclip.contract.hashing import sha256_file
 from edgeclip.errors import ConfigError, PackError
 from edgeclip_device.backends.choosing import open_backend
 from edgeclip_device.classifier import Classifier
 from edgeclip_device.config import DeviceSettings
 from edgeclip_device.pack_router import PackRouter, load_router
 from support.drawn_clips import crossing, ground, with_blob
+from support.gates import add_router_row
 from support.pipelines import opened_rig
 from support.tiny_bundle import EMBED_DIM, TinyPack, write_tiny_bundle
 
@@ -40,31 +38,11 @@ def make(make_settings: Make, tmp_path: Path) -> Callable[..., DeviceSettings]:
     ) -> DeviceSettings:
         bundle = write_tiny_bundle(tmp_path / "bundle", [TinyPack(), FOX, NIGHT, PEOPLE])
         for task, key in (rows or {}).items():
-            _write_row(bundle, task, key)
+            add_router_row(bundle, task, key)
         inference = {"bundle": bundle, "backend": "onnxruntime", "threads": 1}
         return make_settings(inference=inference, router={"packs": packs, **router})
 
     return made
-
-
-def _write_row(bundle: Path, task: str, key: list[float]) -> None:
-    """Give a pack a router row, as its training does, and mend the hashes."""
-    folder = bundle / f"packs/{task}/1.0.0"
-    unit = np.array([key], np.float32) / np.linalg.norm(key)
-    row = {
-        "router_keys": unit.astype(np.float32),
-        "router_scale": np.array([10.0], np.float32),
-        "router_threshold": np.array([0.2], np.float32),
-    }
-    safetensors.numpy.save_file(row, folder / "router.safetensors")
-    document = json.loads((folder / "pack.json").read_text())
-    document["files"]["router.safetensors"] = sha256_file(folder / "router.safetensors")
-    (folder / "pack.json").write_text(json.dumps(document))
-    manifest = json.loads((bundle / "manifest.json").read_text())
-    path = f"packs/{task}/1.0.0/pack.json"
-    size = (folder / "pack.json").stat().st_size
-    manifest["files"][path] = {"sha256": sha256_file(folder / "pack.json"), "size_bytes": size}
-    (bundle / "manifest.json").write_text(json.dumps(manifest))
 
 
 def _classifier(settings: DeviceSettings) -> tuple[Classifier, PackRouter]:

@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from edgeclip.cli import app
 from edgeclip.clip import Backbone
+from edgeclip.combining import combine, remove
 from edgeclip.contract.hashing import sha256_bytes, sha256_file
 from edgeclip.contract.pack import PackClass
 from edgeclip.contract.prompt_columns import columns_sha256
@@ -18,7 +19,7 @@ from edgeclip.contract.routing import RouterRow, gate_scores, pack_logits, top_k
 from edgeclip.errors import ConfigError, DataError, PackError
 from edgeclip.packs import load_pack
 from edgeclip.routed_images import ask_images
-from edgeclip.routed_packs import combine, load_routed, remove
+from edgeclip.routed_packs import load_routed
 from edgeclip.trainer import TrainResult
 from support.tiny_packs import EMBED_DIM, TinyEncoder
 

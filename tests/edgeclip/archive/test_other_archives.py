@@ -18,8 +18,8 @@ from edgeclip.archive.cluster import Cluster
 from edgeclip.archive.journal import PARTS
 from edgeclip.archive.predicting import RUN_FOLDER
 from edgeclip.archive.results import Results
+from edgeclip.combining import combine
 from edgeclip.errors import ConfigError, DataError, SetupError
-from edgeclip.routed_packs import combine
 from support.drawn_images import draw, save
 from support.tiny_packs import TinyEncoder
 

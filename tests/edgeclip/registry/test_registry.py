@@ -19,7 +19,7 @@ from edgeclip.registry.differing import pack_differences
 from edgeclip.registry.folder import add_pack, find_pack, read_registry, remove_pack
 from edgeclip.registry.index import INDEX_FILE, fetch_pack, read_index, write_index
 from edgeclip.registry.signing import sign_pack, verify_pack
-from edgeclip.routed_packs import parts_of
+from edgeclip.set_files import parts_of
 from support.commands import Run, WritePack
 
 
