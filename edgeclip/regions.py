@@ -30,6 +30,15 @@ class Strips:
     top_px: int = 0
     bottom_px: int = 0
 
+    def rest_of(self, height: int) -> Box:
+        """Return where what is left of a frame lies on it, x, y, width, height relative to it.
+
+        Args:
+            height: Of the frame as stored, px; more than the strips.
+        """
+        rest = height - self.top_px - self.bottom_px
+        return 0.0, self.top_px / height, 1.0, rest / height
+
 
 @dataclass(frozen=True)
 class Region:

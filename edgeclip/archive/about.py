@@ -33,8 +33,7 @@ class About:
 
     def decision(self, probabilities: Sequence[float]) -> str | None:
         """Return the target whose threshold is reached, the likeliest of several, or None."""
-        on = {name: item.on for name, item in self.manifest.thresholds.items()}
-        return best_class(np.asarray(probabilities, np.float32), self.manifest.class_names, on)
+        return decided(probabilities, self.manifest)
 
     def likeliest(self, probabilities: Sequence[float]) -> tuple[int, float]:
         """Return index and probability of the likeliest class; the first of equals."""
@@ -49,3 +48,14 @@ class About:
         """Return the probability that the image is not blank."""
         blank = sum(p for i, p in enumerate(probabilities) if self.kind(i) == "blank")
         return round(min(max(1.0 - blank, 0.0), 1.0), 5)
+
+
+def decided(probabilities: Sequence[float], manifest: PackManifest) -> str | None:
+    """Return the target whose threshold is reached, the likeliest of several, or None.
+
+    Args:
+        probabilities: One a class, as records have them.
+        manifest: Of the pack.
+    """
+    on = {name: item.on for name, item in manifest.thresholds.items()}
+    return best_class(np.asarray(probabilities, np.float32), manifest.class_names, on)

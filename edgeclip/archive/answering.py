@@ -26,11 +26,14 @@ class Answer:
         probabilities: `(C,)` float32 in [0, 1], calibrated, sum 1.
         pack: Which pack of a set said it, or None for its prompts alone.
         features: `(E,)` float32 of the untouched encoder, unit norm, where attributes ask for them.
+        cells: `(N - 1, K)` float32, how much each cell is like each of the pack's columns; None
+            where the runtime does not say.
     """
 
     probabilities: NDArray[np.float32]
     pack: str | None
     features: NDArray[np.float32] | None = None
+    cells: NDArray[np.float32] | None = None
 
 
 class Answerer(Protocol):
@@ -68,7 +71,9 @@ def strips_of(manifest: PackManifest) -> Strips:
 def as_answers(
     columns: NDArray[np.float32],
     manifest: PackManifest,
+    *,
     features: NDArray[np.float32] | None = None,
+    cells: NDArray[np.float32] | None = None,
 ) -> list[Answer]:
     """Return answers of one pack.
 
@@ -76,10 +81,17 @@ def as_answers(
         columns: `(B, K)` float32, probabilities of its columns.
         manifest: Of the pack.
         features: `(B, E)` float32 of the untouched encoder, where attributes ask for them.
+        cells: `(B, N - 1, K)` float32, the graph's `patch_scores`, where it says.
     """
     classes = class_probabilities(columns, manifest.column_class, len(manifest.class_names))
-    own = [None] * len(classes) if features is None else list(features)
-    return [Answer(row, manifest.task, f) for row, f in zip(classes, own, strict=True)]
+    nothing = [None] * len(classes)
+    rows = zip(
+        classes,
+        nothing if features is None else features,
+        nothing if cells is None else cells,
+        strict=True,
+    )
+    return [Answer(row, manifest.task, own, scores) for row, own, scores in rows]
 
 
 @dataclass(frozen=True)

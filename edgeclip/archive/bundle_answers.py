@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -27,29 +27,32 @@ from edgeclip.tensor_file import read_tensors
 
 Slots = Mapping[str, NDArray[np.float32]]
 _WANTED = ("image_features", "probabilities", "base_embedding")
+_CELLS = "patch_scores"
 _HOSTS: tuple[Runtime, ...] = ("tensorrt", "tensorrt_rtx")
 
 
 @dataclass(frozen=True)
 class RunOutputs(Outputs):
-    """What is compared, and what attributes are answered on.
+    """What is compared, what attributes are answered on, and where things are.
 
     Attributes:
         base_embedding: `(n, E)` float32, before the adapters.
+        patch_scores: `(n, N - 1, K)` float32; None where the graph does not say.
     """
 
     base_embedding: NDArray[np.float32]
+    patch_scores: NDArray[np.float32] | None = None
 
 
 class Runner(Protocol):
-    """Computes `_WANTED` of views, with a pack's tensors bound."""
+    """Computes `RunOutputs` of views, with a pack's tensors bound."""
 
     @property
     def name(self) -> str:
         """Runtime and precision."""
 
     def run(self, views: NDArray[np.uint8]) -> RunOutputs:
-        """Return features and probabilities.
+        """Return features, probabilities and the scores of cells.
 
         Raises:
             BackendError: The runtime failed.
@@ -95,7 +98,9 @@ class BundleAnswers:
         del facts
         outputs = self._runner.run(views)
         features = outputs.base_embedding if self.attributes else None
-        return as_answers(outputs.probabilities, self._manifest, features)
+        return as_answers(
+            outputs.probabilities, self._manifest, features=features, cells=outputs.patch_scores
+        )
 
     def check(self, folder: Path, bundle: BundleManifest) -> None:
         """Compare the golden outputs: some runtimes compute nonsense.
@@ -153,11 +158,12 @@ class OnnxRunner:
             raise BackendError(f"ONNX Runtime cannot load {path}: export the bundle again") from (
                 error
             )
+        self._wanted = _wanted(item.name for item in self._session.get_outputs())
 
     def run(self, views: NDArray[np.uint8]) -> RunOutputs:
-        """Return features and probabilities; see `Runner`."""
+        """Return what the graph computes; see `Runner`."""
         try:
-            found = self._session.run(list(_WANTED), {"images": views, **self._slots})
+            found = self._session.run(self._wanted, {"images": views, **self._slots})
         except Exception as error:  # ONNX Runtime's errors share no base class
             said = (str(error).splitlines() or [type(error).__name__])[0][:200]
             raise BackendError(f"ONNX Runtime failed on a batch {views.shape} ({said})") from error
@@ -169,17 +175,19 @@ class GpuRunner:
 
     def __init__(self, runner: EngineRunner, name: str) -> None:
         self._engine, self.name = runner, name
+        self._wanted = _wanted(runner.outputs)
         self._lock = threading.Lock()
 
     def run(self, views: NDArray[np.uint8]) -> RunOutputs:
-        """Return features and probabilities; see `Runner`."""
+        """Return what the engine computes; see `Runner`."""
         most = self._engine.most_images
         with self._lock:
             parts = [
-                self._engine.run(views[first : first + most], _WANTED)
+                self._engine.run(views[first : first + most], self._wanted)
                 for first in range(0, len(views), most)
             ]
-        return RunOutputs(*(np.concatenate([part[name] for part in parts]) for name in _WANTED))
+        whole = (np.concatenate([part[name] for part in parts]) for name in self._wanted)
+        return RunOutputs(*whole)
 
 
 def engine_runner(
@@ -201,6 +209,11 @@ def engine_runner(
         raise
     runner.bind(slots)
     return GpuRunner(runner, f"{host.runtime} {sidecar.made_from.precision}")
+
+
+def _wanted(outputs: Iterable[str]) -> list[str]:
+    """Return what is asked for, in the order of `RunOutputs`: cells where the graph has any."""
+    return [*_WANTED, _CELLS] if _CELLS in outputs else list(_WANTED)
 
 
 def _golden(path: Path) -> tuple[NDArray[np.uint8], RunOutputs]:

@@ -134,7 +134,7 @@ class _Writer:
             | {"observationID": f"{record.file}#{number}"}
             | self._cells(one, words.tags)
             | words.fields
-            | dp.box_cells(box.box if box else None)
+            | dp.box_cells(box)
             for number, (one, box) in enumerate(said, start=1)
         ]
         return [medium], observations

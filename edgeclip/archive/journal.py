@@ -15,7 +15,7 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
@@ -26,6 +26,8 @@ from edgeclip.errors import ConfigError, DataError, SetupError
 
 PLAN_FILE, LIST_FILE, PARTS = "plan.json", "list.jsonl", "parts"
 PART_IMAGES = 256  # some seconds of one core: what a run that is killed does again
+FORMAT: Final = 2
+"""Of the folder: since 2, records say where in an image the decision is."""
 _SHOWN = 3
 
 
@@ -45,7 +47,7 @@ class Plan(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    format: Literal[1] = 1
+    format: Literal[2] = FORMAT
     archive: str
     answerer: str
     pack_sha256: str
@@ -191,6 +193,24 @@ def _earlier(folder: Path) -> Plan | None:
     if not path.is_file():
         return None
     try:
-        return Plan.model_validate_json(path.read_bytes())
+        content = path.read_bytes()
+        found = _format_of(content)
+        if found is not None and 0 < found < FORMAT:
+            raise ConfigError(
+                f"{folder} holds a run of an earlier version (format {found}, this one writes"
+                f" {FORMAT}), whose records lack what is told now: choose another --out, or add"
+                " --overwrite to begin anew"
+            )
+        return Plan.model_validate_json(content)
     except (OSError, ValidationError) as error:
         raise ConfigError(f"{path} is no plan of this software: add --overwrite") from error
+
+
+def _format_of(plan: bytes) -> int | None:
+    """Return what a plan says of its format; None where it says nothing that can be read."""
+    try:
+        content = json.loads(plan)
+    except (ValueError, RecursionError):
+        return None
+    found = content.get("format") if isinstance(content, dict) else None
+    return found if type(found) is int else None  # of JSON's true, too, there is no format

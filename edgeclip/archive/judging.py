@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from edgeclip.archive.about import About
-from edgeclip.archive.records import BoxRecord, Record
+from edgeclip.archive.records import Record
 from edgeclip.contract.camtrap_dp import tag_text
 from edgeclip.contract.pack import ObservationType
+from edgeclip.contract.preprocess_spec import Box
 
 _DETECTED: Final[dict[str, ObservationType]] = {"person": "human", "vehicle": "vehicle"}
 
@@ -33,8 +34,8 @@ class Said:
     tags: tuple[str, ...] = ()
 
 
-def said_of(record: Record, about: About) -> Iterator[tuple[Said, BoxRecord | None]]:
-    """Yield what is said of an image: of each box, else of the whole frame.
+def said_of(record: Record, about: About) -> Iterator[tuple[Said, Box | None]]:
+    """Yield what is said of an image: of each box of a detector, else of the frame, by its heat.
 
     Args:
         record: With an answer.
@@ -44,11 +45,11 @@ def said_of(record: Record, about: About) -> Iterator[tuple[Said, BoxRecord | No
     for box in record.boxes:
         kind = _DETECTED.get(box.category)
         if kind is None:
-            yield judged(box.probabilities, about, pack), box
+            yield judged(box.probabilities, about, pack), box.box
         else:
-            yield Said(kind, None, box.confidence, "the detector of --boxes"), box
+            yield Said(kind, None, box.confidence, "the detector of --boxes"), box.box
     if not record.boxes:
-        yield judged(record.probabilities, about, pack), None
+        yield judged(record.probabilities, about, pack), record.where
 
 
 def judged(probabilities: Sequence[float], about: About, *tags: str) -> Said:

@@ -1,7 +1,8 @@
 """MegaDetector's results JSON, format 1.6, which Timelapse, AddaxAI and zamba read.
 
-Without a detector the box is the whole frame, and its confidence the probability that the image is
-not blank; a processed image that is surely blank has no detection, a failure has null.
+Without a detector the box is around what is decided, by the heat of the encoder's cells, else the
+whole frame, and its confidence the probability that the image is not blank; a processed image that
+is surely blank has no detection, a failure has null.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ def _head(about: About) -> dict[str, Any]:
     return {
         "info": {
             "format_version": FORMAT_VERSION,
-            "detector": "edgeclip: whole frames, or boxes of the detector that was given",
+            "detector": "edgeclip: boxes by heat, whole frames, or the detector that was given",
             "classifier": f"edgeclip {about.answerer} ({about.pack_sha256[:12]})",
             "classifier_metadata": {"typical_classification_threshold": first.on},
         },
@@ -83,6 +84,10 @@ def _detections(row: Row, about: About) -> list[dict[str, Any]]:
     confidence = about.presence(record.probabilities)
     if confidence < _LEAST_CONFIDENCE:
         return []
+    if record.where and (target := about.decision(record.probabilities)):
+        kind = about.kind(about.manifest.class_names.index(target))
+        category = category_of(kind) or "1"
+        return [_detection(category, confidence, record.where, record.probabilities)]
     best = max(
         (i for i in range(len(record.probabilities)) if about.kind(i) != "blank"),
         key=lambda i: record.probabilities[i],

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from edgeclip.adapters.changed_encoder import changed_encoder
-from edgeclip.adapters.pack_outputs import outputs_of
+from edgeclip.adapters.head_graph import patch_scores
+from edgeclip.adapters.pack_cells import CellReader, PackCells
 from edgeclip.archive.answering import Answer, Answerer, Asked, Facts, as_answers
 from edgeclip.attributes.reading import untouched_bank
 from edgeclip.clip import Backbone, load_backbone
@@ -44,7 +43,7 @@ class PackAnswers:
         self.attributes = untouched_bank(asked.path, self._pack.manifest)
         encoder = _encoder(self._pack.manifest, asked)
         check_golden(self._pack, encoder)
-        self._encoder, self._slots = changed_encoder(encoder, self._pack.tensors)
+        self._outputs = PackCells(encoder, self._pack.tensors)
 
     @property
     def manifest(self) -> PackManifest:
@@ -59,9 +58,10 @@ class PackAnswers:
     def answer(self, views: NDArray[np.uint8], facts: Sequence[Facts]) -> list[Answer]:
         """Return an answer for each view; see `Answerer`."""
         del facts
-        outputs = outputs_of(views, self._encoder, self._slots)
+        outputs, scores = self._outputs(views)
         features = outputs.base_embedding.numpy() if self.attributes else None
-        return as_answers(outputs.probabilities.numpy(), self.manifest, features)
+        columns = outputs.probabilities.numpy()
+        return as_answers(columns, self.manifest, features=features, cells=scores.numpy())
 
 
 class SetAnswers:
@@ -71,10 +71,10 @@ class SetAnswers:
 
     def __init__(self, asked: Asked) -> None:
         self._packs: RoutedPacks = load_routed(asked.path)
-        self._encoder = _encoder(self.manifest, asked)
-        self._path: Path = asked.path
+        encoder = _encoder(self.manifest, asked)
         for pack in self._packs.packs.values():
-            check_golden(pack, self._encoder)
+            check_golden(pack, encoder)
+        self._read = CellReader(encoder)
 
     @property
     def manifest(self) -> PackManifest:
@@ -89,14 +89,19 @@ class SetAnswers:
 
     def answer(self, views: NDArray[np.uint8], facts: Sequence[Facts]) -> list[Answer]:
         """Return an answer for each view; see `Answerer`."""
-        _, embedded = self._encoder.embed_images(views)
+        _, embedded, cells = self._read(views)
         base = embedded.numpy()
         base = base / np.linalg.norm(base, axis=1, keepdims=True)
         answers = self._packs.answer(base, facts)
-        return [
-            Answer(row, chosen)
-            for row, chosen in zip(answers.probabilities, answers.chosen, strict=True)
-        ]
+        rows = zip(answers.probabilities, answers.chosen, cells, strict=True)
+        return [Answer(row, chosen, cells=self._scores(own, chosen)) for row, chosen, own in rows]
+
+    def _scores(self, cells: torch.Tensor, chosen: str | None) -> NDArray[np.float32]:
+        """Return `(N - 1, K)` of cells `(N - 1, E)` by the pack that answered."""
+        tensors = self._packs.zero_shot if chosen is None else self._packs.packs[chosen].tensors
+        weights = torch.from_numpy(np.array(tensors["class_weights"]))
+        scores: NDArray[np.float32] = patch_scores(cells[None], weights)[0].numpy()
+        return scores
 
 
 def _encoder(manifest: PackManifest, asked: Asked) -> Backbone:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeclip.archive.answering import Answer, Answerer
+from edgeclip.archive.boxing import box_of
 from edgeclip.archive.looking import Looking, Seen
 from edgeclip.archive.records import DIGITS, BoxRecord, Category, Record
 from edgeclip.archive.stores import ImageStore, Listed
@@ -95,6 +96,7 @@ class PartWork:
             )
         own = [next(answers) for _ in seen.views]
         surest = max(own, key=self._sure)
+        probabilities = _rounded(surest.probabilities)
         told_at = parse_time(image.time, self.looking.zone) if image.time else None
         return Record(
             file=image.name,
@@ -104,11 +106,21 @@ class PartWork:
             height=seen.height,
             taken_at=told_at or seen.taken_at,
             infrared=seen.infrared,
-            probabilities=_rounded(surest.probabilities),
+            probabilities=probabilities,
             pack=surest.pack,
             boxes=self._boxes(image.name, own[1:]),
+            where=self._where(own, probabilities, seen),
             attributes=self._in_words(own, surest),
         )
+
+    def _where(
+        self, own: Sequence[Answer], probabilities: Sequence[float], seen: Seen
+    ) -> Box | None:
+        """Return the box of what is decided; none beside a detector's, which see better."""
+        if len(own) > 1:
+            return None
+        view = self.looking.strips.rest_of(seen.height)
+        return box_of(own[0], probabilities, self.answerer.manifest, view)
 
     def _in_words(self, own: Sequence[Answer], surest: Answer) -> Attributes | None:
         """Return what the views say to the attributes; nothing of people, or of no animal.

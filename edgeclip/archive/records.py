@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 from edgeclip.contract.attribute_answers import Attributes
+from edgeclip.contract.preprocess_spec import Box
 
 DIGITS = 5
 """Of probabilities: float32 sums differ in the seventh between processors."""
@@ -47,6 +48,9 @@ class Record(BaseModel):
             crop, as the device decides; empty with a failure.
         pack: Which pack of a set answered; None: its prompts alone.
         boxes: A detector's, where one was asked.
+        where: Around what is most like the target that is decided: x, y, width, height relative to
+            the frame; None where nothing is decided, of people, beside a detector's boxes, and
+            where the encoder does not say.
         attributes: What is said in words beside the class, of animals alone; or None.
         failure: Why there is no answer, or None.
     """
@@ -63,5 +67,6 @@ class Record(BaseModel):
     probabilities: tuple[float, ...] = ()
     pack: str | None = None
     boxes: tuple[BoxRecord, ...] = ()
+    where: Box | None = None
     attributes: Attributes | None = None
     failure: str | None = None

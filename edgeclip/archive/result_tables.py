@@ -13,13 +13,15 @@ from edgeclip.contract.pack import utc_text
 
 _FACTS = ("file", "location", "sequence", "captured_at", "width", "height", "infrared")
 _SAID = ("decision", "class", "probability", "sequence_class", "sequence_probability", "pack")
+_BOX = ("box_x", "box_y", "box_width", "box_height")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def predictions_csv(rows: Iterable[Row], about: About, file: IO[str]) -> None:
     """Write one row an image.
 
-    `decision` is the target whose threshold is reached, or empty; `class` the likeliest class.
+    `decision` is the target whose threshold is reached, or empty; `class` the likeliest class;
+    `box_*` is where the decision's heat is, relative to the frame, empty beside a detector's boxes.
 
     Args:
         rows: Images.
@@ -29,13 +31,13 @@ def predictions_csv(rows: Iterable[Row], about: About, file: IO[str]) -> None:
     writer = csv.writer(file, lineterminator="\n")
     names = about.manifest.class_names
     words = _word_columns(about)
-    writer.writerow([*_FACTS, *_SAID, *(f"p({name})" for name in names), *words, "failure"])
+    writer.writerow([*_FACTS, *_SAID, *_BOX, *(f"p({name})" for name in names), *words, "failure"])
     for row in rows:
         record = row.record
         taken = utc_text(record.taken_at) if record.taken_at else ""
         night = "" if record.infrared is None else str(record.infrared).lower()
         facts = [record.file, record.location, row.sequence, taken, record.width, record.height]
-        cells = [*facts, night, *_said(row, about)]
+        cells = [*facts, night, *_said(row, about), *(record.where or [""] * len(_BOX))]
         numbers = record.probabilities or [""] * len(names)
         cells += [*numbers, *_in_words(row, about), record.failure or ""]
         writer.writerow([_safe(cell) for cell in cells])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -15,18 +16,21 @@ from edgeclip.archive.index import Row
 from edgeclip.archive.part_work import PartWork
 from edgeclip.contract.files import new_folder, write_bytes
 from edgeclip.contract.preprocess import decode_image
+from edgeclip.contract.preprocess_spec import Box
 from edgeclip.errors import DataError
 
 COLUMNS, LINES, SHEETS_EACH = 6, 5, 2
 _TILE = (240, 180)  # width, height
 _FOOT_PX = 22
 _INK = (235, 235, 235)
+_BOX_INK = (255, 216, 77)  # BGR, the blue of such boxes on the dashboard
+_BOX_PX = 2  # colour is stored at half the sharpness: of one pixel little would be left
 _PAPER = (24, 24, 24)
 _MOST_NAME = 30
 
 
 def write_sheets(folder: Path, rows: Iterable[Row], about: About, work: PartWork) -> list[Path]:
-    """Write JPEGs of the surest images of each target, the surest first.
+    """Write JPEGs of the surest images of each target, the surest first, boxed where they say.
 
     Args:
         folder: Made anew.
@@ -55,43 +59,55 @@ def write_sheets(folder: Path, rows: Iterable[Row], about: About, work: PartWork
     return written
 
 
-def _surest(rows: Iterable[Row], about: About) -> dict[str, list[tuple[float, str]]]:
+class _Found(NamedTuple):
+    """An image of a sheet; compared by how sure it is, then by its place in the list.
+
+    Attributes:
+        sure: Probability of the target, in [0, 1].
+        number: Minus its place in the list, which no two share.
+        file: Its name in the archive.
+        box: Around the target, relative to the frame, or None.
+    """
+
+    sure: float
+    number: int
+    file: str
+    box: Box | None
+
+
+def _surest(rows: Iterable[Row], about: About) -> dict[str, list[_Found]]:
     most = COLUMNS * LINES * SHEETS_EACH
-    heaps: dict[str, list[tuple[float, int, str]]] = {name: [] for name in about.manifest.targets}
+    heaps: dict[str, list[_Found]] = {name: [] for name in about.manifest.targets}
     for number, row in enumerate(rows):
         record = row.record
         if record.failure is not None or not (target := about.decision(record.probabilities)):
             continue
         sure = record.probabilities[about.manifest.class_names.index(target)]
-        heapq.heappush(heaps[target], (sure, -number, record.file))
+        heapq.heappush(heaps[target], _Found(sure, -number, record.file, record.where))
         if len(heaps[target]) > most:
             heapq.heappop(heaps[target])
-    return {
-        target: [(sure, file) for sure, _, file in sorted(heap, reverse=True)]
-        for target, heap in heaps.items()
-        if heap
-    }
+    return {target: sorted(heap, reverse=True) for target, heap in heaps.items() if heap}
 
 
-def _sheet(found: Sequence[tuple[float, str]], work: PartWork) -> NDArray[np.uint8]:
+def _sheet(found: Sequence[_Found], work: PartWork) -> NDArray[np.uint8]:
     width, height = _TILE
     lines = -(-len(found) // COLUMNS)
     sheet = np.full((lines * (height + _FOOT_PX), COLUMNS * width, 3), _PAPER, np.uint8)
-    for number, (sure, file) in enumerate(found):
+    for number, one in enumerate(found):
         x, y = number % COLUMNS * width, number // COLUMNS * (height + _FOOT_PX)
-        sheet[y : y + height, x : x + width] = _tile(file, work)
-        text = f"{sure:.2f} {_plain(file)}"
+        sheet[y : y + height, x : x + width] = _tile(one, work)
+        text = f"{one.sure:.2f} {_plain(one.file)}"
         place = x + 4, y + height + 15
         cv2.putText(sheet, text, place, cv2.FONT_HERSHEY_SIMPLEX, 0.36, _INK, 1, cv2.LINE_AA)
     return sheet
 
 
-def _tile(file: str, work: PartWork) -> NDArray[np.uint8]:
+def _tile(found: _Found, work: PartWork) -> NDArray[np.uint8]:
     """Return an image that fits a tile, BGR; of one that is gone by now, the empty tile."""
     width, height = _TILE
     tile = np.full((height, width, 3), _PAPER, np.uint8)
     try:
-        frame = decode_image(work.store.read(file))
+        frame = decode_image(work.store.read(found.file))
     except DataError:
         return tile
     scale = min(width / frame.shape[1], height / frame.shape[0])
@@ -99,7 +115,18 @@ def _tile(file: str, work: PartWork) -> NDArray[np.uint8]:
     small = cv2.resize(frame, size, interpolation=cv2.INTER_AREA)
     x, y = (width - size[0]) // 2, (height - size[1]) // 2
     tile[y : y + size[1], x : x + size[0]] = small[..., ::-1]
+    if found.box:
+        _draw(tile[y : y + size[1], x : x + size[0]], found.box)
     return tile
+
+
+def _draw(image: NDArray[np.uint8], box: Box) -> None:
+    """Draw a box, relative to a small image, onto it."""
+    height, width = image.shape[:2]
+    x, y, wide, tall = box
+    first = round(x * width), round(y * height)
+    last = round((x + wide) * width) - 1, round((y + tall) * height) - 1
+    cv2.rectangle(image, first, last, _BOX_INK, _BOX_PX)
 
 
 def _plain(file: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from edgeclip.archive.answering import Asked, open_answerer
@@ -13,7 +14,7 @@ from edgeclip.archive.request import PredictRequest
 from edgeclip.errors import BackendError, BundleDamagedError, ConfigError, SetupError
 from edgeclip.progress import Bars
 from support.drawn_images import draw, save
-from support.tiny_packs import TinyEncoder
+from support.tiny_packs import SIZE, TinyEncoder
 
 
 @pytest.fixture
@@ -41,6 +42,19 @@ def test_a_bundle_in_onnx_runtime_says_what_its_pack_says_in_torch(
     theirs = _answers(archive, in_torch, tmp_path / "torch")
     for one, other in zip(ours, theirs, strict=True):
         assert one == pytest.approx(other, abs=2e-4)
+
+
+def test_a_bundle_boxes_what_its_pack_boxes(
+    bundle: Path, pack_folder: Path, encoder: TinyEncoder
+) -> None:
+    asked = Asked(pack_folder, backbone=str(encoder.config), pretrained=str(encoder.weights))
+    views = np.random.default_rng(1).integers(0, 256, (3, SIZE, SIZE, 3), np.uint8)
+    theirs = open_answerer(asked).answer(views, [{}] * 3)
+    ours = open_answerer(Asked(bundle, backend="onnxruntime")).answer(views, [{}] * 3)
+    for one, other in zip(ours, theirs, strict=True):
+        assert one.cells is not None
+        assert other.cells is not None
+        np.testing.assert_allclose(one.cells, other.cells, atol=2e-3)  # stored in half
 
 
 def test_auto_takes_onnx_runtime_where_no_engine_runs(bundle: Path) -> None:

@@ -1,0 +1,290 @@
+"""Where `edgeclip predict` says that something is: boxes by heat, in all that is written."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable
+from datetime import datetime, timezone
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from edgeclip.archive.answering import Answer
+from edgeclip.archive.boxing import box_of
+from edgeclip.archive.camtrap import CamtrapAsked
+from edgeclip.archive.deployments import read_deployments
+from edgeclip.archive.journal import PARTS, PLAN_FILE
+from edgeclip.archive.predicting import RUN_FOLDER
+from edgeclip.archive.results import Results
+from edgeclip.contract.pack import ObservationType, PackManifest, Thresholds, read_pack_manifest
+from edgeclip.contract.preprocess_spec import Box
+from edgeclip.contract.project_words import ExportSettings
+from edgeclip.errors import ConfigError, DataError
+from edgeclip.packs import load_pack, write_pack
+from edgeclip.regions import Strips
+from edgeclip.routed_packs import combine
+from support.camtrap_schemas import validate
+from support.drawn_images import draw, save, write_table
+from support.samples import pack_manifest
+
+Predict = Callable[..., Results]
+SIDES = ("box_x", "box_y", "box_width", "box_height")
+WHOLE = (0.0, 0.0, 1.0, 1.0)
+
+
+@pytest.fixture
+def mixed(archive: Path) -> Path:
+    """The archive with some blanks, on which nothing is decided."""
+    for number in range(4):
+        save(archive / "ridge" / f"blank{number}.png", draw("blank", number))
+    return archive
+
+
+def _rows(out: Path) -> list[dict[str, str]]:
+    with (out / "predictions.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def _box(row: dict[str, str]) -> list[float]:
+    return [float(row[side]) for side in SIDES if row[side]]
+
+
+def _images(out: Path) -> dict[str, list[dict[str, object]]]:
+    content = json.loads((out / "megadetector.json").read_text())
+    return {image["file"]: image["detections"] or [] for image in content["images"]}
+
+
+def test_what_is_decided_has_a_box_and_nothing_else_has(
+    predict: Predict, mixed: Path, pack: Path, tmp_path: Path
+) -> None:
+    predict(mixed, pack=pack)
+    rows = _rows(tmp_path / "out")
+    assert {bool(row["decision"]) for row in rows} == {True, False}
+    for row in rows:
+        assert len(_box(row)) == (4 if row["decision"] else 0)
+        if row["decision"]:
+            x, y, width, height = _box(row)
+            assert min(x, y) >= 0
+            assert min(width, height) > 0
+            assert max(x + width, y + height) <= 1
+
+
+def test_megadetectors_json_has_the_box_of_an_animal_and_frames_without_decision_stay_whole(
+    predict: Predict, mixed: Path, pack: Path, tmp_path: Path
+) -> None:
+    predict(mixed, pack=pack, formats=["csv", "md-json"])
+    found = _images(tmp_path / "out")
+    for row in _rows(tmp_path / "out"):
+        for detection in found[row["file"]]:
+            assert detection["category"] == "1"
+            assert detection["bbox"] == (_box(row) if row["decision"] else list(WHOLE))
+
+
+def test_a_detectors_boxes_stay_and_images_it_saw_nothing_in_are_boxed_by_heat(
+    predict: Predict, mixed: Path, pack: Path, tmp_path: Path
+) -> None:
+    box, name = [0.25, 0.25, 0.5, 0.5], "ridge/20240501_120000.png"
+    content = {
+        "info": {"format_version": "1.5"}, "detection_categories": {"1": "animal"},
+        "images": [{"file": name, "detections": [{"category": "1", "conf": 0.9, "bbox": box}]}],
+    }  # fmt: skip
+    (tmp_path / "md.json").write_text(json.dumps(content))
+    predict(mixed, pack=pack, formats=["csv", "md-json"], boxes=tmp_path / "md.json")
+    rows = {row["file"]: row for row in _rows(tmp_path / "out")}
+    assert not _box(rows[name])
+    assert [each["bbox"] for each in _images(tmp_path / "out")[name]] == [box]
+    assert all(_box(row) for other, row in rows.items() if row["decision"] and other != name)
+
+
+def test_camtrap_dp_has_the_box_in_its_observations(
+    predict: Predict, mixed: Path, pack: Path, tmp_path: Path
+) -> None:
+    table = write_table(
+        tmp_path / "places.csv",
+        [("deploymentID", "latitude", "longitude"), ("ridge", -1.2, 36.5), ("river", -1.3, 36.6)],
+    )
+    asked = CamtrapAsked(read_deployments(table, timezone.utc), ExportSettings(), "Survey")
+    at = datetime(2024, 6, 1, tzinfo=timezone.utc)
+    predict(mixed, pack=pack, formats=["csv", "camtrap-dp"], camtrap=asked, begun_at=at)
+    package = tmp_path / "out" / "camtrap-dp"
+    assert validate(package).valid
+    boxes = {row["file"]: _box(row) for row in _rows(tmp_path / "out")}
+    with (package / "observations.csv").open(newline="", encoding="utf-8") as file:
+        said = [row for row in csv.DictReader(file) if row["observationLevel"] == "media"]
+    for row in said:
+        cells = [row[name] for name in ("bboxX", "bboxY", "bboxWidth", "bboxHeight")]
+        assert [float(cell) for cell in cells if cell] == pytest.approx(boxes[row["mediaID"]])
+    assert any(row["bboxX"] for row in said)
+
+
+def test_contact_sheets_show_the_box(predict: Predict, mixed: Path, pack: Path) -> None:
+    results = predict(mixed, pack=pack, formats=["sheets"])
+    [path] = [path for path in results.files if path.suffix == ".jpg"]
+    with Image.open(path) as opened:
+        sheet = np.asarray(opened).astype(int)
+    red, green, blue = (sheet[:180, :240, channel] for channel in range(3))  # the first image
+    is_ink = (blue - red > 80) & (green - red > 50)
+    assert is_ink.sum() > 30
+    assert is_ink.any(axis=1).sum() > 5
+
+
+def test_runs_that_lost_parts_or_have_other_threads_give_the_same_boxes(
+    predict: Predict, mixed: Path, pack: Path, tmp_path: Path
+) -> None:
+    predict(mixed, pack=pack, workers=1, folder=tmp_path / "one")
+    predict(mixed, pack=pack, workers=3, folder=tmp_path / "three")
+    (tmp_path / "three" / RUN_FOLDER / PARTS / "0000001.jsonl").unlink()
+    predict(mixed, pack=pack, workers=2, folder=tmp_path / "three")
+    one, three = ((tmp_path / n / "predictions.csv").read_bytes() for n in ("one", "three"))
+    assert one == three
+    assert any(_box(row) for row in _rows(tmp_path / "one"))
+
+
+def test_a_set_of_packs_boxes_as_the_pack_that_answers(
+    predict: Predict, mixed: Path, pack: Path, tmp_path: Path
+) -> None:
+    predict(mixed, pack=pack, folder=tmp_path / "alone")
+    combine([("hill", pack)], tmp_path / "set", {"hill": {"place": "hill"}})
+    predict(mixed, pack=tmp_path / "set", facts={"place": "hill"}, folder=tmp_path / "set-out")
+    alone, together = (
+        {row["file"]: _box(row) for row in _rows(tmp_path / name)} for name in ("alone", "set-out")
+    )
+    assert alone == together
+
+
+def test_boxes_lie_below_a_strip_that_was_cut(
+    predict: Predict, mixed: Path, pack: Path, tmp_path: Path
+) -> None:
+    manifest = read_pack_manifest(pack)
+    files = {name: (pack / name).read_bytes() for name in manifest.files}
+    cut = manifest.model_copy(update={"strip_top_px": 12, "strip_bottom_px": 6})
+    write_pack(tmp_path / "cut", cut, files, report={})
+    assert load_pack(tmp_path / "cut").manifest.strip_top_px == 12
+    predict(mixed, pack=tmp_path / "cut")
+    boxes = [_box(row) for row in _rows(tmp_path / "out") if row["decision"]]
+    assert boxes
+    for _, y, _, height in boxes:
+        assert y >= 12 / 48
+        assert y + height <= 42 / 48 + 1e-4
+
+
+def test_what_is_left_of_a_frame_lies_between_its_strips() -> None:
+    assert Strips(100, 50).rest_of(1000) == (0.0, 0.1, 1.0, 0.85)
+    assert Strips().rest_of(7) == WHOLE
+
+
+def test_a_run_of_an_earlier_version_is_refused_with_a_way_on(
+    predict: Predict, archive: Path, tmp_path: Path
+) -> None:
+    predict(archive)
+    plan = tmp_path / "out" / RUN_FOLDER / PLAN_FILE
+    plan.write_text(json.dumps(json.loads(plan.read_text()) | {"format": 1}))
+    with pytest.raises(ConfigError, match=r"a run of an earlier version \(format 1.*--overwrite"):
+        predict(archive)
+    predict(archive, overwrite=True)
+
+
+@pytest.mark.parametrize("named", [3, "2", None, [1], True])
+def test_a_plan_of_no_known_format_is_refused(
+    predict: Predict, archive: Path, tmp_path: Path, named: object
+) -> None:
+    predict(archive)
+    plan = tmp_path / "out" / RUN_FOLDER / PLAN_FILE
+    plan.write_text(json.dumps(json.loads(plan.read_text()) | {"format": named}))
+    with pytest.raises(ConfigError, match="is no plan of this software: add --overwrite"):
+        predict(archive)
+
+
+def _manifest(kind: ObservationType = "animal", other: ObservationType = "blank") -> PackManifest:
+    first, second = pack_manifest().classes
+    classes = [
+        first.model_copy(update={"observation_type": kind}),
+        second.model_copy(update={"observation_type": other}),
+    ]
+    return pack_manifest().model_copy(update={"classes": classes})
+
+
+def _boxed(
+    manifest: PackManifest, probabilities: tuple[float, ...], cells: object = None
+) -> Box | None:
+    """Box a view of 4 x 4 cells whose second one is like a leopard."""
+    usual = np.zeros((16, 3), np.float32)
+    usual[1, 0] = 1
+    own = usual if cells is None else np.asarray(cells, np.float32)
+    answer = Answer(np.asarray(probabilities, np.float32), "leopard", cells=own)
+    return box_of(answer, probabilities, manifest, WHOLE)
+
+
+def test_an_animal_is_boxed_around_its_cell() -> None:
+    found = _boxed(_manifest(), (0.9, 0.1))
+    assert found is not None
+    x, y, width, height = found
+    assert x < 0.375 < x + width
+    assert y < 0.125 < y + height
+    assert max(width, height) < 0.5
+
+
+@pytest.mark.parametrize(
+    ("manifest", "probabilities"),
+    [
+        pytest.param(_manifest("human"), (0.9, 0.1), id="a person is decided"),
+        pytest.param(
+            _manifest("animal", "human").model_copy(
+                update={"thresholds": {"leopard": Thresholds(on=0.3, off=0.2, peak=0.4)}}
+            ),
+            (0.4, 0.6),
+            id="a person is likelier",
+        ),
+        pytest.param(_manifest(), (0.5, 0.5), id="nothing is decided"),
+    ],
+)  # fmt: skip
+def test_people_and_what_is_not_decided_are_not_boxed(
+    manifest: PackManifest, probabilities: tuple[float, ...]
+) -> None:
+    assert _boxed(manifest, probabilities) is None
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        pytest.param(np.zeros((1, 3)), id="a tower without cells"),
+        pytest.param(np.zeros((15, 3)), id="no square"),
+        pytest.param(np.zeros((16, 3)), id="all alike"),
+        pytest.param(np.full((16, 3), np.nan), id="not finite"),
+        pytest.param(np.full((16, 3), np.inf), id="infinite"),
+    ],
+)
+def test_cells_that_say_nothing_box_nothing(cells: object) -> None:
+    assert _boxed(_manifest(), (0.9, 0.1), cells) is None
+
+
+def test_a_runtime_without_cells_boxes_nothing() -> None:
+    answer = Answer(np.array([0.9, 0.1], np.float32), "leopard")
+    assert box_of(answer, (0.9, 0.1), _manifest(), WHOLE) is None
+
+
+def test_a_pack_on_a_tower_without_cells_answers_and_boxes_nothing(
+    predict: Predict, archive: Path, pack: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from edgeclip import cells
+    from edgeclip.adapters import pack_cells
+
+    monkeypatch.setattr(pack_cells, "cells_of", lambda _: cells.Cells())
+    results = predict(archive, pack=pack)
+    assert results.decided["leopard"] > 6
+    assert not any(_box(row) for row in _rows(tmp_path / "out"))
+
+
+def test_records_of_another_shape_are_named_as_damaged(
+    predict: Predict, archive: Path, pack: Path, tmp_path: Path
+) -> None:
+    predict(archive, pack=pack)
+    part = tmp_path / "out" / RUN_FOLDER / PARTS / "0000000.jsonl"
+    lines = [json.loads(line) for line in part.read_text().splitlines()]
+    lines[0]["where"] = [0, 0, 1]
+    part.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    with pytest.raises(DataError, match=r"0000000\.jsonl is missing or damaged"):
+        predict(archive, pack=pack)
