@@ -153,7 +153,9 @@ class PlaceForm:
                     field = kind(label, value=texts.get(name, "")).props("outlined dense")
                     field.props["name"] = name
                     if name == "time_zone":
-                        field.props["hint"] = "Times of this place are told by it; UTC: none."
+                        field.props["hint"] = (
+                            "Times of this place are told by it; UTC: by the project's."
+                        )
                     self._inputs[name] = field
             with ui.element("div").classes("actions save"):
                 button = ui.button("Save", color=None, on_click=self._save)

@@ -73,7 +73,7 @@ def _build(found: list[MalformedView], zone: tzinfo | None) -> None:
         "They could not be read or stored: where a message named its row, its device was told that"
         " it was refused, and why. One that speaks for another device, or is of no known version,"
         " says that a device is to be looked at or updated, or this dashboard."
-    ).classes("quiet")
+    ).classes("quiet intro")
     with ui.element("section").classes("panel"):
         rows = [
             (
