@@ -19,13 +19,13 @@ from edgeclip.archive.deployments import read_deployments
 from edgeclip.archive.journal import PARTS, PLAN_FILE
 from edgeclip.archive.predicting import RUN_FOLDER
 from edgeclip.archive.results import Results
+from edgeclip.combining import combine
 from edgeclip.contract.pack import ObservationType, PackManifest, Thresholds, read_pack_manifest
 from edgeclip.contract.preprocess_spec import Box
 from edgeclip.contract.project_words import ExportSettings
 from edgeclip.errors import ConfigError, DataError
 from edgeclip.packs import load_pack, write_pack
 from edgeclip.regions import Strips
-from edgeclip.routed_packs import combine
 from support.camtrap_schemas import validate
 from support.drawn_images import draw, save, write_table
 from support.samples import pack_manifest
