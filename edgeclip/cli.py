@@ -8,6 +8,7 @@ from edgeclip import cli_cache, cli_data, cli_pack
 from edgeclip.cli_evaluate import evaluate
 from edgeclip.cli_predict import predict
 from edgeclip.cli_recipe import recipe
+from edgeclip.cli_teach import SeveralPaths, teach
 from edgeclip.cli_train import train
 from edgeclip.cli_words import words
 from edgeclip.command_line import run_application
@@ -25,6 +26,7 @@ app.add_typer(cli_data.app, name="data")
 app.add_typer(cli_cache.app, name="cache")
 app.add_typer(cli_pack.app, name="pack")
 app.command()(train)
+app.command(cls=SeveralPaths)(teach)
 app.command()(recipe)
 app.command()(evaluate)
 app.command()(predict)

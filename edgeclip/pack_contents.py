@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -51,8 +52,23 @@ def _facts(folder: Path) -> dict[str, Any]:
         "classes": pack.class_names,
         "thresholds": {name: limits.model_dump() for name, limits in pack.thresholds.items()},
         "attributes": [group.model_dump(mode="json") for group in asked.groups] if asked else [],
+        "taught": taught_lines(pack.metrics),
         "metrics": pack.metrics,
     }
+
+
+def taught_lines(metrics: Mapping[str, float]) -> list[str]:
+    """Return of each class that was taught from a few images, from how many.
+
+    Args:
+        metrics: Of `pack.json`.
+    """
+    ends = {key: key.removeprefix("taught/").removesuffix("/images") for key in metrics}
+    return [
+        f"{name} from {metrics[key]:.0f} images, its threshold is unverified"
+        for key, name in ends.items()
+        if key.startswith("taught/") and key.endswith("/images")
+    ]
 
 
 def pack_table(facts: dict[str, Any]) -> Table:
@@ -65,6 +81,7 @@ def pack_table(facts: dict[str, Any]) -> Table:
         "encoder": facts["encoder"],
         "classes": ", ".join(facts["classes"]),
         "alerts on": ", ".join(f"{name} from {on:.3f}" for name, on in asked.items()),
+        "taught": "; ".join(facts["taught"]),
         "asked in words": "; ".join(map(_asked, facts["attributes"])),
         "answers where": ", ".join(f"{key}={value}" for key, value in facts["static"].items()),
     }

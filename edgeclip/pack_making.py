@@ -43,7 +43,9 @@ from edgeclip.run_costs import LearningCosts
 from edgeclip.splits import Split
 
 FIRST_VERSION = "1.0.0"
-_GOLDEN_FRAMES = 10  # beside six synthetic ones: with 13 a pack for 224 px takes over 2 MB
+GOLDEN_FRAMES = 10  # beside six synthetic ones: with 13 a pack for 224 px takes over 2 MB
+SYNTHETIC = 6
+"""Golden inputs that no camera made; they stand first."""
 
 
 @dataclass(frozen=True)
@@ -120,7 +122,7 @@ def make_manifest(trained: Trained, created_at: datetime) -> PackManifest:
         preprocess=trained.preprocess,
         strip_top_px=config.recipe.strip_top_px,
         strip_bottom_px=config.recipe.strip_bottom_px,
-        classes=[_pack_class(name, item) for name, item in trained.prompts.items()],
+        classes=[pack_class(name, item) for name, item in trained.prompts.items()],
         column_class=column_class(trained.prompts),
         prompts_sha256=prompts_sha256(trained.prompts),
         thresholds=dict(trained.thresholds),
@@ -155,26 +157,31 @@ def golden_images(
 ) -> NDArray[np.uint8]:
     """Return golden inputs `(n, S, S, 3)` uint8: six synthetic ones, and training frames.
 
-    The synthetic ones are black, white, noise, grey, saturated colours and a slope of grey.
-
     The frames are spread over the training part; none shows people, because packs travel.
     """
-    noise = np.random.default_rng(0).integers(0, 256, (spec.size, spec.size, 3), np.uint8)
-    slope = np.linspace(0, 255, spec.size).astype(np.uint8)[None, :, None]
-    images = [
-        np.zeros_like(noise), np.full_like(noise, 255), noise, np.full_like(noise, 128),
-        noise // 128 * np.uint8(255), np.broadcast_to(slope, noise.shape),
-    ]  # fmt: skip
+    images = list(synthetic_images(spec))
     shown = [
         index
         for index in split.indices("train")
         if observation_type(dataset.images[index].class_name) in ("animal", "blank")
     ]
-    for place in np.linspace(0, len(shown) - 1, min(_GOLDEN_FRAMES, len(shown))):
+    for place in np.linspace(0, len(shown) - 1, min(GOLDEN_FRAMES, len(shown))):
         index = shown[int(place)]
         frame = decode_image(read_image_file(dataset.images[index].path))
         images.append(pixels_of(frame, Region(index, None, 0), "", spec=spec, strips=strips))
     return np.stack(images)
+
+
+def synthetic_images(spec: PreprocessSpec) -> NDArray[np.uint8]:
+    """Return `(6, S, S, 3)` uint8: black, white, noise, grey, saturated colours, a grey slope."""
+    noise = np.random.default_rng(0).integers(0, 256, (spec.size, spec.size, 3), np.uint8)
+    slope = np.linspace(0, 255, spec.size).astype(np.uint8)[None, :, None]
+    return np.stack(
+        [
+            np.zeros_like(noise), np.full_like(noise, 255), noise, np.full_like(noise, 128),
+            noise // 128 * np.uint8(255), np.broadcast_to(slope, noise.shape),
+        ]
+    )  # fmt: skip
 
 
 def task_name(targets: Sequence[str]) -> str:
@@ -183,7 +190,8 @@ def task_name(targets: Sequence[str]) -> str:
     return first if len(targets) == 1 else f"{first}-and-{len(targets) - 1}-more"
 
 
-def _pack_class(name: str, prompts: ClassPrompts) -> PackClass:
+def pack_class(name: str, prompts: ClassPrompts) -> PackClass:
+    """Return a class as `pack.json` has it."""
     return PackClass(
         name=name,
         observation_type=observation_type(name),

@@ -160,7 +160,7 @@ def checked(parts: Sequence[NamedPack]) -> RoutedPacks:
         PackError: They do not, or one is damaged.
     """
     packs = {name: load_pack(path) for name, path, _ in parts}
-    rows = [_row(name, path, packs[name], keys) for name, path, keys in parts]
+    rows = [router_row_of(name, path, packs[name], keys) for name, path, keys in parts]
     first = next(iter(packs.values()))
     start, _ = read_parts(parts[0][1], first.manifest, first.tensors)
     for name, pack in packs.items():
@@ -196,7 +196,18 @@ def _refuse_other(first: PackManifest, name: str, pack: Pack) -> None:
         )
 
 
-def _row(name: str, folder: Path, pack: Pack, static: Mapping[str, str]) -> RouterRow:
+def router_row_of(name: str, folder: Path, pack: Pack, static: Mapping[str, str]) -> RouterRow:
+    """Return which images a pack is for.
+
+    Args:
+        name: It has in a set.
+        folder: The pack.
+        pack: As read.
+        static: What must hold of an image.
+
+    Raises:
+        PackError: It has no router row, or one of another encoder.
+    """
     if ROUTER_FILE not in pack.manifest.files:
         raise PackError(
             f"{folder} has no router row that says which images it is for: train it again"

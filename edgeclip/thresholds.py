@@ -53,6 +53,11 @@ def choose_thresholds(
         on = _nearest_to_half(cuts, curve.f1, int(is_target.sum()))
     else:
         on = _reaching(curve, min_precision, min_recall)
+    return thresholds_at(on)
+
+
+def thresholds_at(on: float) -> Thresholds:
+    """Return the thresholds of a visit whose median must reach `on`, in [0, 1]."""
     return Thresholds(
         on=on, off=round(on * _OFF, _DIGITS), peak=round(on + _PEAK * (1 - on), _DIGITS)
     )

@@ -38,6 +38,7 @@ from edgeclip_dashboard.pages.review import add_review_page
 from edgeclip_dashboard.pages.rules import add_rules_page
 from edgeclip_dashboard.pages.search import add_search_page
 from edgeclip_dashboard.pages.sign_in import add_sign_in_pages
+from edgeclip_dashboard.pages.teach import add_teach_page
 from edgeclip_dashboard.pages.webhooks import add_webhooks_page
 from edgeclip_dashboard.reading_api.export_route import add_export_route
 from edgeclip_dashboard.reading_api.metrics import add_metrics_route
@@ -100,6 +101,7 @@ def build_application(parts: Parts, started: Callable[[], None]) -> FastAPI:
     add_map_page(context)
     add_deployment_pages(context)
     add_packs_page(context)
+    add_teach_page(context)
     add_accounts_page(context)
     add_deeds_page(context)
     add_malformed_page(context)

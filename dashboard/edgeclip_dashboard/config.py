@@ -17,6 +17,7 @@ from edgeclip.contract.settings import Settings, read_toml, settings_from
 from edgeclip.errors import ConfigError
 from edgeclip_dashboard.config_field import CommandSettings, MapSettings
 from edgeclip_dashboard.config_search import SearchSettings
+from edgeclip_dashboard.config_teaching import TeachingSettings
 from edgeclip_dashboard.zones import NOT_NOTED, noted_zone
 
 USERNAME_VARIABLE = "EDGECLIP_DASHBOARD_MQTT_USERNAME"
@@ -156,6 +157,7 @@ class DashboardSettings(Settings):
     commands: CommandSettings = CommandSettings()
     export: ExportSettings = ExportSettings()
     search: SearchSettings = SearchSettings()
+    teaching: TeachingSettings = TeachingSettings()
 
     @property
     def zone(self) -> tzinfo | None:

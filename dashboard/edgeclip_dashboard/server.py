@@ -43,6 +43,7 @@ from edgeclip_dashboard.queries import read_picture
 from edgeclip_dashboard.receiver import Receiver, ReceiverParts
 from edgeclip_dashboard.rounds import Rounds
 from edgeclip_dashboard.store import Store
+from edgeclip_dashboard.teaching.desk import TeachingDesk
 from edgeclip_dashboard.text_encoder import TextEncoder
 from edgeclip_dashboard.thinning import EVERY_S, Thinning
 from edgeclip_dashboard.turns import turn_of
@@ -147,7 +148,10 @@ def _join(settings: DashboardSettings, credentials: Credentials, engine: Engine)
     )
     encoder = TextEncoder(settings.search)
     search = WordSearch(engine, encoder)
-    context = PageContext(engine, files, ledger, feed, health, links[0], settings, sending, search)
+    teaching = _teaching(settings, engine, files, sending.shelf)
+    context = PageContext(
+        engine, files, ledger, feed, health, links[0], settings, sending, search, teaching
+    )
     thinning = Rounds("thinning", Thinning(engine).thin, every_s=EVERY_S)
     workers: list[Worker] = [thinning, encoder, notices, webhooks, packs]
     if engine.dialect.name == "postgresql":
@@ -165,6 +169,15 @@ def _sending(
     asking = Asking(engine, author, link.publish, feed.changed)
     shelf = PackShelf(commands.packs, commands.pack_max_bytes)
     return PackSending(engine, asking, shelf, link.publish)
+
+
+def _teaching(
+    settings: DashboardSettings, engine: Engine, files: MediaFiles, shelf: PackShelf
+) -> TeachingDesk:
+    """Return what teaches packs, with the key that is configured."""
+    table = settings.teaching
+    key = read_private_key(table.key_file) if table.key_file else None
+    return TeachingDesk(engine, files, shelf, table, key)
 
 
 def _listening_socket(host: str, port: int) -> socket.socket:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from typing import ClassVar
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.linalg import vector_norm
 from torch.nn.functional import normalize
@@ -103,6 +105,23 @@ def make_meta(support: Support, weights: MetaWeights) -> MetaHead:
     with torch.no_grad():
         found = norms * weights(matrix / norms, examples[columns], present[columns])
     return MetaHead(support.start, found.T.contiguous())
+
+
+def predicted_vector(
+    weights: MetaWeights, vector: NDArray[np.float64], examples: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return `(E,)` the class vector that weights predict for one class, unit norm.
+
+    Args:
+        weights: As trained on base classes.
+        vector: `(E,)` unit, what the class's name says.
+        examples: `(S, E)` unit, its examples.
+    """
+    shown = torch.from_numpy(examples).float()[None]
+    present = torch.ones(shown.shape[:2], dtype=torch.bool)
+    with torch.no_grad():
+        found = weights(torch.from_numpy(vector).float()[None], shown, present)[0]
+    return np.asarray(found.double().numpy())
 
 
 def padded(support: Support) -> tuple[Tensor, Tensor]:

@@ -32,6 +32,11 @@ def is_blank_label(label: str) -> bool:
     return normal(label) in _BLANKS
 
 
+def is_no_class(label: str) -> bool:
+    """Say whether a label means that nobody knows what is there."""
+    return normal(label) in _UNKNOWN
+
+
 def observation_type(class_name: str) -> ObservationType:
     """Return what kind of observation a class is, by its name."""
     name = normal(class_name)

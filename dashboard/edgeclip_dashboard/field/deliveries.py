@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 import zipfile
 from dataclasses import dataclass
@@ -51,6 +52,22 @@ class PackShelf:
         """Return where a delivery lies."""
         return self._folder / f"{sha256}.zip"
 
+    def names(self) -> list[str]:
+        """Return the SHA-256 of what lies here, the newest first."""
+        found = [path for path in self._folder.glob("*.zip") if is_sha256(path.stem)]
+        return [path.stem for path in sorted(found, key=_written_at, reverse=True)]
+
+    def find(self, sha256: str) -> Delivery:
+        """Return a delivery that lies here, after each of its files was compared.
+
+        Raises:
+            DashboardError: It is gone, or damaged.
+        """
+        try:
+            return look_into(self.path_of(sha256))
+        except OSError as error:
+            raise DashboardError("it is not here any more: upload it again") from error
+
     def place_for_upload(self) -> Path:
         """Return a new, empty file that an upload can be written to.
 
@@ -85,6 +102,18 @@ class PackShelf:
         finally:
             upload.unlink(missing_ok=True)
         return delivery
+
+
+def is_sha256(text: str) -> bool:
+    """Say whether a text can be the name of a delivery."""
+    return re.fullmatch(r"[0-9a-f]{64}", text) is not None
+
+
+def _written_at(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except OSError:  # taken away by hand just now
+        return 0.0
 
 
 def look_into(path: Path) -> Delivery:

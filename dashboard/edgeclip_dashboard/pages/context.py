@@ -14,6 +14,7 @@ from edgeclip_dashboard.health import Health
 from edgeclip_dashboard.ledger import Ledger
 from edgeclip_dashboard.media_files import MediaFiles
 from edgeclip_dashboard.mqtt import BrokerLink
+from edgeclip_dashboard.teaching.desk import TeachingDesk
 from edgeclip_dashboard.word_search import WordSearch
 
 THEMES: dict[str, bool | None] = {"auto": None, "dark": True, "light": False}
@@ -33,6 +34,7 @@ class PageContext:
         settings: The whole configuration.
         sending: Asks of devices, and sends them packs.
         search: Ranks detections by words.
+        teaching: Teaches packs from snapshots.
     """
 
     engine: Engine
@@ -44,6 +46,7 @@ class PageContext:
     settings: DashboardSettings
     sending: PackSending
     search: WordSearch
+    teaching: TeachingDesk
 
     @property
     def zone(self) -> tzinfo | None:

@@ -22,6 +22,7 @@ from edgeclip_dashboard.pages.detection_tables import revisions_table, verdicts_
 from edgeclip_dashboard.pages.frame import page_frame
 from edgeclip_dashboard.pages.place_plot import build_place
 from edgeclip_dashboard.pages.snapshot import LayerSwitches, build_snapshot
+from edgeclip_dashboard.pages.teach_links import teach_url
 from edgeclip_dashboard.pages.verdict_buttons import VerdictButtons
 from edgeclip_dashboard.verdicts import Said
 
@@ -74,6 +75,11 @@ class DetectionPage:
                         context, identity, choices.species, self._on_given, self._read,
                         with_note=True,
                     )  # fmt: skip
+                if identity.may("reviewer") and history.view.failure is None:
+                    with ui.element("div").classes("actions"):
+                        parts.link("Teach this", teach_url(history.view.detection_id)).classes(
+                            "action"
+                        )
                 self._verdicts = ui.element("div").classes("history")
                 self._place = ui.element("div").classes("place-plot")
         self._revisions = ui.element("section").classes("history").props("aria-label=Revisions")

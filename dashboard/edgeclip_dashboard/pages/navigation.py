@@ -26,6 +26,7 @@ NAVIGATION: tuple[Entry, ...] = (
     Entry("/", "Live", "sensors"),
     Entry("/map", "Map", "map"),
     Entry("/review", "Review", "rule", "reviewer"),
+    Entry("/teach", "Teach", "school", "reviewer", is_listed=False),
     Entry("/search", "Search", "search"),
     Entry("/activity", "Activity", "bar_chart"),
     Entry("/devices", "Devices", "router"),

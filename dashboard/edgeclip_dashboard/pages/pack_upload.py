@@ -45,6 +45,15 @@ class PackUpload:
         with self._told:
             ui.label(text).classes(kind)
 
+    async def show_kept(self, sha256: str) -> None:
+        """Show a delivery that lies here already."""
+        try:
+            delivery = await asyncio.to_thread(self._shelf.find, sha256)
+        except DashboardError as error:
+            self.say(str(error), "bad")
+        else:
+            self._show(delivery)
+
     async def _on_upload(self, event: events.UploadEventArguments) -> None:
         try:
             place = await asyncio.to_thread(self._shelf.place_for_upload)

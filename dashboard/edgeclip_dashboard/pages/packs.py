@@ -56,6 +56,7 @@ class PacksPage:
 
     def __init__(self, context: PageContext, identity: Identity) -> None:
         self._sending = context.sending
+        self._teaching = context.teaching
         self._identity = identity
         self._zone = context.zone
         self._read = Read({}, ())
@@ -68,9 +69,27 @@ class PacksPage:
                     "Upload the file of `edgeclip-device pack wrap`, then choose who gets it."
                 ).classes("quiet")
                 self._upload = PackUpload(self._sending.shelf, self._offer, context.zone)
+                self._build_shelf()
         with ui.element("section").classes("panel"):
             parts.heading("Sent")
             self._sent = ui.element("div").classes("sent-packs")
+
+    def _build_shelf(self) -> None:
+        """Build what lies here already, uploaded or taught: it is looked into when it is asked for.
+
+        A taught pack is one of these.
+        """
+        grounds = self._teaching.grounds()
+        options = {ground.delivery: ground.name for ground in reversed(grounds)}
+        if not options:
+            return
+        chosen = ui.select(options, label="Or one that lies here").classes("who shelf")
+        chosen.props("outlined dense")
+
+        async def on_change() -> None:
+            await self._upload.show_kept(str(chosen.value or ""))
+
+        chosen.on_value_change(on_change)
 
     def show(self, read: Read) -> None:
         """Show how far each device is."""

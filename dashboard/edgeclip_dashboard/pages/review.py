@@ -24,6 +24,7 @@ from edgeclip_dashboard.pages.context import PageContext
 from edgeclip_dashboard.pages.filter_bar import FilterBar
 from edgeclip_dashboard.pages.frame import page_frame
 from edgeclip_dashboard.pages.snapshot import LayerSwitches, build_snapshot
+from edgeclip_dashboard.pages.teach_links import teach_url
 from edgeclip_dashboard.pages.verdict_buttons import TYPING, VerdictButtons, plain_key
 from edgeclip_dashboard.queries import DetectionView
 from edgeclip_dashboard.review import count_to_review, read_detection, read_review_ids
@@ -234,3 +235,4 @@ def _build_facts(shown: Shown, said: Said | None) -> None:
     ]
     parts.facts((name, value) for name, value in pairs if value)
     parts.link("All of this detection", f"/detections/{view.detection_id}")
+    parts.link("Teach this", teach_url(view.detection_id))

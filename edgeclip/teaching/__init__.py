@@ -1,0 +1,1 @@
+"""A class taught to a pack from one to five images, without a gradient step."""

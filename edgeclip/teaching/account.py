@@ -1,0 +1,48 @@
+"""From how little a class was taught, for people and in `pack.json`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+PREFIX = "taught/"
+"""Of the figures in `pack.json` that say from how little a class was taught."""
+
+
+@dataclass(frozen=True)
+class Account:
+    """From what a class was taught, for people.
+
+    Attributes:
+        name: Of the class.
+        how: `meta` or `closed form`.
+        images: That taught it.
+        others: Frames without it that placed the threshold: those given.
+        carried: Those that the pack carries.
+        left_out: How many of the images are recognised where the others taught; None for one.
+        threshold: What it stands on, in a few words.
+    """
+
+    name: str
+    how: str
+    images: int
+    others: int
+    carried: int
+    left_out: int | None
+    threshold: str
+
+    @property
+    def said(self) -> str:
+        """One line: from how little it was taught, and that nobody has measured it."""
+        images = "1 image" if self.images == 1 else f"{self.images} images"
+        return f"{self.name}: taught from {images}, threshold from {self.threshold}; UNVERIFIED"
+
+    def figures(self) -> dict[str, float]:
+        """Return what `pack.json` says of it."""
+        found = {
+            "images": float(self.images),
+            "others": float(self.others),
+            "carried": float(self.carried),
+        }
+        if self.left_out is not None:
+            found["left_out_recognised"] = float(self.left_out)
+        return {f"{PREFIX}{self.name}/{key}": value for key, value in found.items()}

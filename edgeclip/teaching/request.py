@@ -1,0 +1,117 @@
+"""What is asked of a teaching, and what can be refused before anything is loaded."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, field_validator
+
+from edgeclip.contract.files import refuse_filled
+from edgeclip.contract.pack import PACK_FILE, PackManifest, TaskName, Version, read_pack_manifest
+from edgeclip.contract.settings import Settings
+from edgeclip.errors import ConfigError
+from edgeclip.kinds import META
+from edgeclip.labels.classes import is_blank_label, is_no_class, normal
+from edgeclip.labels.species_names import common_name
+
+MOST_IMAGES = 5
+"""More teach better by `edgeclip train`, which holds some of them out and measures itself."""
+MOST_LETTERS = 64
+_NAME = re.compile(r"[^\W_][\w '\u2019().,/&-]*")
+
+
+class TeachRequest(Settings):
+    """All of one `edgeclip teach`."""
+
+    images: tuple[Path, ...] = Field(strict=False, description="One to five frames that show it.")
+    name: str = Field(description="Of the class.")
+    on: Path | None = Field(None, strict=False, description="A pack that gets the class.")
+    others: tuple[Path, ...] = Field((), strict=False, description="Frames without it.")
+    boxes: Path | None = Field(None, strict=False, description="MegaDetector's JSON.")
+    method: Literal["closed", "meta"] = Field("closed", description="What predicts the class.")
+    backbone: str | None = Field(None, description="None: the pack's own.")
+    pretrained: str | None = None
+    meta_weights: Path | None = Field(None, strict=False, description="None: those carried.")
+    strip_top_px: int | None = Field(None, ge=0, description="None: the pack's own, else 0.")
+    strip_bottom_px: int | None = Field(None, ge=0, description="The same at the bottom.")
+    task: TaskName | None = None
+    version: Version | None = None
+    out: Path = Field(strict=False)
+    overwrite: bool = False
+
+    @field_validator("images")
+    @classmethod
+    def _are_few(cls, images: tuple[Path, ...]) -> tuple[Path, ...]:
+        if not images:
+            raise ValueError("name an image or more")
+        if len(images) > MOST_IMAGES:
+            raise ValueError(
+                f"{len(images)} images: from more than {MOST_IMAGES}, use `edgeclip train`, which"
+                " measures what it learned"
+            )
+        return images
+
+    @field_validator("name")
+    @classmethod
+    def _names_a_class(cls, name: str) -> str:
+        plain = " ".join(name.split())
+        if not plain or len(plain) > MOST_LETTERS:
+            raise ValueError(f"a name has 1 to {MOST_LETTERS} letters")
+        if not _NAME.fullmatch(plain):
+            raise ValueError("a name is made of letters, digits, spaces and - ' ( ) . , / &")
+        if is_blank_label(plain) or is_no_class(plain):
+            raise ValueError(f"{plain!r} says that there is nothing to be taught: name a species")
+        return plain
+
+    @field_validator("out")
+    @classmethod
+    def _has_a_name(cls, out: Path) -> Path:
+        if out.name in ("", ".."):
+            raise ValueError("name a folder of its own, neither . nor / nor ..")
+        return out
+
+
+def check_teaching(request: TeachRequest) -> None:
+    """Check what can be told of a teaching without its encoder and images.
+
+    Raises:
+        ConfigError: An option is missing, vain or wrong, or the pack knows the class already.
+        PackError: `on` is no pack, or damaged.
+    """
+    if request.meta_weights is not None and request.method != META:
+        raise ConfigError(
+            f"--meta-weights {request.meta_weights} is for --method meta: add that, or leave it out"
+        )
+    if request.on is None:
+        if request.backbone is None:
+            raise ConfigError("edgeclip teach: name a --backbone, or the pack to build --on")
+    else:
+        refuse_known_class(request.name, read_pack_manifest(request.on), request.on)
+        if request.strip_top_px is not None or request.strip_bottom_px is not None:
+            raise ConfigError(
+                "--strip-top-px and --strip-bottom-px are the pack's own under --on: leave them out"
+            )
+        if request.out.resolve() == request.on.resolve():
+            raise ConfigError(f"--out {request.out} is the pack of --on: choose another folder")
+    refuse_filled(request.out, overwrite=request.overwrite, marker=PACK_FILE)
+    out = request.out.resolve()
+    for path in (*request.images, *request.others):
+        if out in [path.resolve(), *path.resolve().parents]:
+            raise ConfigError(f"--out {request.out} holds {path}: choose another folder")
+
+
+def refuse_known_class(name: str, manifest: PackManifest, pack: Path) -> None:
+    """Refuse to teach what a pack knows.
+
+    Raises:
+        ConfigError: One of its classes has that name, or the scientific name of the same species.
+    """
+    known = {common_name(normal(own)): own for own in manifest.class_names}
+    same = known.get(common_name(normal(name)))
+    if same is not None:
+        raise ConfigError(
+            f"--name {name}: {pack} knows {same} already: sharpen it by `edgeclip train --on`, or"
+            " teach what is special under a name of its own, such as 'black leopard'"
+        )
