@@ -145,10 +145,9 @@ def predict(
             show(f"[bold yellow]{escape(note)}[/]")
         for path in results.files:
             show(escape(f"wrote {path}"))
-        next_command(
-            shlex.join(["edgeclip", "predict", source, "--pack", str(pack), "--out", str(out)])
-            + " --format sheets"
-        )
+        if "sheets" not in output.formats:
+            words = ["edgeclip", "predict", source, "--pack", str(pack), "--out", str(out)]
+            next_command(f"{shlex.join(words)} --format sheets")
     if results.failures == results.images:
         raise DataError(f"{source}: not one image could be read: see {out / 'failures.csv'}")
 

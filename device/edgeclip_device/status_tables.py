@@ -9,7 +9,8 @@ from edgeclip_device.outbox_status import OutboxStatus
 
 def status_table(status: OutboxStatus) -> Table:
     """Return what waits in an outbox."""
-    table = Table(title=f"Outbox, epoch {status.epoch}", title_justify="left", show_header=False)
+    title = f"Outbox, epoch {status.epoch}"
+    table = Table(title=title, title_justify="left", show_header=False, min_width=len(title))
     oldest = f", the oldest of {status.oldest_at}" if status.oldest_at else ""
     table.add_row("detections", f"{status.rows}{oldest}")
     table.add_row("snapshots", f"{status.media}, {status.media_bytes / 1e6:.1f} MB")

@@ -33,6 +33,7 @@ from edgeclip_device.vitals import VITALS, Vitals
 
 DRIFT = "drift"  # key in `meta`
 EVERY_S = 30.0
+_FIRST_S = 2.0  # who has just started detect asks how it does
 _ANCHOR_S = 600.0
 _RECENT = 500  # classifications whose times are remembered
 
@@ -67,6 +68,7 @@ class VitalsBook:
         self._frame_ns: int | None = None
         self._infer_ms: deque[float] = deque(maxlen=_RECENT)
         self._anchor_due_at = 0.0
+        self._due_at = time.monotonic() + _FIRST_S
         self.is_asleep = False
         self.is_waiting = False
         self._before = (time.monotonic(), 0, 0, 0)  # when, frames, let through, classified
@@ -82,12 +84,12 @@ class VitalsBook:
         self._drift.saw(found)
 
     def write_if_due(self, gate: GateCounts, counts: PipelineCounts, near_misses: int) -> None:
-        """Write, at most every 30 s.
+        """Write, soon after the beginning, then at most every 30 s.
 
         Raises:
             OutboxError: It could not be written.
         """
-        if time.monotonic() - self._before[0] >= EVERY_S:
+        if time.monotonic() >= self._due_at:
             self.write(gate, counts, near_misses)
 
     def write(self, gate: GateCounts, counts: PipelineCounts, near_misses: int) -> None:
@@ -96,6 +98,7 @@ class VitalsBook:
         Raises:
             OutboxError: It could not be written.
         """
+        self._due_at = time.monotonic() + EVERY_S
         vitals = self._vitals(gate, counts, near_misses)
         self._outbox.note(VITALS, vitals.model_dump_json())
         if time.monotonic() >= self._anchor_due_at:

@@ -82,7 +82,7 @@ def add_pack(
         checks = [check.to_dict() for check in added.checks]
         print_json({"bundle": str(bundle), **facts, **more, "checks": checks})
         return
-    instead = f", in place of {added.replaces}" if added.replaces else ""
+    instead = f", in place of {added.replaces}," if added.replaces else ""
     print(f"added {own.task} {own.version}{instead} to {bundle} ({megabytes(added.size_bytes)})")
     _say_what_is_next(bundle, was_signed=added.was_signed and not key)
 

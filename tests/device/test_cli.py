@@ -4,12 +4,16 @@ import json
 import re
 import subprocess
 import sys
+from contextlib import closing
 from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 
 from edgeclip.contract.detection import Detection
+from edgeclip_device.clock import SystemClock
+from edgeclip_device.config import OutboxSettings
+from edgeclip_device.outbox import Outbox
 from support.brokers import Broker, free_port
 from support.processes import complete
 from support.receivers import receiving
@@ -135,6 +139,13 @@ def test_outbox_status_shows_what_a_replay_left(
     table = complete("outbox", "status", "--state", state)
     assert re.search(r"detections\s.*2, the oldest of", table.stdout)
     assert f"Outbox, epoch {document['epoch']}\n" in re.sub(r" +\n", "\n", table.stdout)
+
+
+def test_the_title_of_an_empty_outbox_stands_in_one_line(tmp_path: Path) -> None:
+    with closing(Outbox(tmp_path / "state", OutboxSettings(), SystemClock())):
+        pass
+    table = complete("outbox", "status", "--state", tmp_path / "state").stdout.splitlines()
+    assert re.fullmatch(r"Outbox, epoch [0-9a-f-]{36}", table[0].strip())
 
 
 def test_a_detect_that_names_no_bundle_leaves_no_state_folder(tmp_path: Path) -> None:

@@ -13,10 +13,12 @@ from pathlib import Path
 import pytest
 
 from edgeclip.contract.detection import Detection
+from edgeclip.errors import OutboxError
 from edgeclip_device.config import DeviceSettings
 from edgeclip_device.database import DATABASE_FILE, read_meta
 from edgeclip_device.detect import opened_detector
 from edgeclip_device.detector import DetectOptions
+from edgeclip_device.field.health_gate import judge
 from edgeclip_device.notify import Notifier
 from edgeclip_device.vitals import VITALS, Vitals
 from support.drawn_clips import ground, write_video
@@ -38,6 +40,12 @@ def _rows(state: Path) -> list[Detection]:
 
 def _failures(state: Path) -> list[str]:
     return [item.phase for item in _rows(state) if item.failure == "camera_failed"]
+
+
+def _has_vitals(state: Path) -> bool:
+    with suppress(OutboxError):  # the tables are being made
+        return judge(state).vitals is not None
+    return False
 
 
 def test_an_image_that_is_all_strip_is_a_failure_and_the_next_one_is_seen(
@@ -62,6 +70,20 @@ def test_an_image_that_is_all_strip_is_a_failure_and_the_next_one_is_seen(
         assert end(process) == 0
     assert [row.phase for row in _rows(state) if row.failure == "decode_failed"] == ["new", "end"]
     assert "strips of 0 + 20 px leave nothing of a frame 30 px high" in log.read_text()
+
+
+def test_detect_says_how_it_does_soon_after_its_start(
+    make_settings: Make, bundle: Path, tmp_path: Path
+) -> None:
+    state, card = make_settings().state, tmp_path / "card"
+    card.mkdir()
+    file = tmp_path / "device.toml"
+    file.write_text(f'[camera]\nsource = "{card}"\nwatch = true\ntime_zone = "+03:00"\n')
+    arguments = ("detect", "--config", file, "--bundle", bundle, "--state", state)
+    with running(*arguments, log=tmp_path / "log"):
+        eventually(
+            lambda: _has_vitals(state), "vitals, before those of half a minute", patience_s=20
+        )
 
 
 def test_a_stop_in_order_in_the_midst_of_a_clip_is_no_crash_and_a_kill_is_one(

@@ -171,6 +171,20 @@ def test_a_camera_that_cannot_be_opened_fails_in_a_process_of_its_own(
     assert "there is no" in found.found
 
 
+def test_an_empty_folder_that_is_watched_is_no_fault(make_settings: Make, tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("none of a camera's files")
+    camera = {"source": str(tmp_path), "watch": True, "time_zone": "UTC"}
+    found = _named(check_camera, make_settings(camera=camera), Tree(tmp_path))["test frame"]
+    assert (found.verdict, found.found) == ("absent", "nothing has come into the folder yet")
+
+
+def test_a_watched_folder_that_is_not_there_is_a_fault(make_settings: Make, tmp_path: Path) -> None:
+    camera = {"source": str(tmp_path / "none"), "watch": True, "time_zone": "UTC"}
+    found = _named(check_camera, make_settings(camera=camera), Tree(tmp_path))["test frame"]
+    assert found.verdict == "fail"
+    assert "is the card in" in found.found
+
+
 def test_a_black_frame_is_doubtful() -> None:
     facts = {"width": 64.0, "height": 48.0, "mean": 1.0, "deviation": 0.5}
     assert judge_frame(facts).verdict == "warn"

@@ -94,7 +94,10 @@ def _frame(patient: Patient) -> Finding:
         reason = (done.stderr.strip() or "the process ended").splitlines()[-1]
         step = "if detect has the camera, this is expected: sudo systemctl stop edgeclip-detect"
         return Finding("test frame", "fail", reason.removeprefix("error: "), step)
-    return judge_frame(json.loads(done.stdout))
+    facts = json.loads(done.stdout)
+    if not facts:
+        return Finding("test frame", "absent", "nothing has come into the folder yet")
+    return judge_frame(facts)
 
 
 def judge_frame(facts: dict[str, float]) -> Finding:

@@ -131,6 +131,18 @@ def test_a_run_that_is_killed_goes_on_to_the_same_table(
     assert _table(killed) == _table(whole)
 
 
+def test_contact_sheets_are_hinted_at_until_they_are_there(
+    encoder: TinyEncoder, tiny_pack: Path, archive: Path, tmp_path: Path
+) -> None:
+    command = _command(encoder, archive, tiny_pack, tmp_path / "out")
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    hints = [
+        "next: " in subprocess.check_output([*command, *more], env=environment, text=True)
+        for more in ([], ["--format", "sheets"])
+    ]
+    assert hints == [True, False]
+
+
 def test_a_set_says_which_pack_answered(
     predict: Predict, archive: Path, pack: Path, tmp_path: Path
 ) -> None:
