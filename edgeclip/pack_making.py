@@ -7,12 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from importlib.metadata import version
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeclip.clip import Backbone
-from edgeclip.config import TrainConfig
 from edgeclip.contract.pack import (
     PARTS_FILE,
     ROUTER_FILE,
@@ -29,18 +28,22 @@ from edgeclip.contract.preprocess_spec import PreprocessSpec
 from edgeclip.contract.routing import RouterRow
 from edgeclip.contract.slots import graph_of
 from edgeclip.costs import pack_fusion
-from edgeclip.evaluation.result import Evaluation
 from edgeclip.labels.classes import observation_type
 from edgeclip.labels.dataset import Dataset
 from edgeclip.labels.scan import read_image_file
-from edgeclip.learning import Learned
 from edgeclip.pack_parts import adapter_records, parts_bytes
 from edgeclip.packs import golden_outputs, pack_files
 from edgeclip.prompts import ClassPrompts, column_class, prompts_sha256
 from edgeclip.regions import Region, Strips, pixels_of
 from edgeclip.routed_packs import router_bytes
-from edgeclip.run_costs import LearningCosts
 from edgeclip.splits import Split
+
+if TYPE_CHECKING:  # what trains is heavy, and a pack is made without it, too
+    from edgeclip.clip import Backbone
+    from edgeclip.config import TrainConfig
+    from edgeclip.evaluation.result import Evaluation
+    from edgeclip.learning import Learned
+    from edgeclip.run_costs import LearningCosts
 
 FIRST_VERSION = "1.0.0"
 GOLDEN_FRAMES = 10  # beside six synthetic ones: with 13 a pack for 224 px takes over 2 MB

@@ -10,6 +10,7 @@ from typing import Final
 from fastapi import Request
 from nicegui import ui
 from sqlalchemy import select
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from edgeclip.contract.detection import is_detection_id
@@ -19,6 +20,7 @@ from edgeclip_dashboard.models import DetectionRow
 from edgeclip_dashboard.pages import parts
 from edgeclip_dashboard.pages.cards import DetectionCard, Look
 from edgeclip_dashboard.pages.context import PageContext
+from edgeclip_dashboard.pages.doing import not_stored
 from edgeclip_dashboard.pages.frame import page_frame, require
 from edgeclip_dashboard.queries import DetectionView, detection_views
 from edgeclip_dashboard.review import read_detection
@@ -176,6 +178,8 @@ class TeachPage:
             taught = await asyncio.to_thread(teach, self._identity, lesson)
         except EdgeclipError as error:
             self._say(str(error), "bad")
+        except SQLAlchemyError as error:
+            self._say(not_stored(error), "bad")
         else:
             self._show(taught)
         finally:

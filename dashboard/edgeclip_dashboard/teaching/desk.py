@@ -139,7 +139,10 @@ class TeachingDesk:
             with tempfile.TemporaryDirectory(prefix="edgeclip-teach-") as folder:
                 return self._taught(identity, lesson, (ground, self._key), Path(folder))
         except OSError as error:
-            raise DashboardError(f"no room to work in ({error.strerror}): free space") from error
+            why = error.strerror or "unreadable"
+            raise DashboardError(
+                f"a file cannot be read or written ({why}): is there space for temporary files?"
+            ) from error
         finally:
             self._turn.release()
 

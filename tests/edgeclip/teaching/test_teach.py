@@ -196,3 +196,19 @@ def test_what_lies_in_a_pack_tells_that_a_class_was_taught_from_few(
 ) -> None:
     [facts] = pack_facts(taught[0])
     assert facts["taught"] == ["elephant from 3 images, its threshold is unverified"]
+
+
+def test_a_training_goes_on_from_a_taught_pack_with_its_classes_in_their_order(
+    taught: tuple[Path, TeachResult], run_training: Callable[..., TrainResult], tmp_path: Path
+) -> None:
+    bursts = {"elephant": 2, "leopard": 2, "zebra": 2, "blank": 2}
+    drawn = write_set(tmp_path / "set", DrawnSet(bursts, with_boxes=True))
+    names = ("leopard", "zebra", "blank", "elephant")
+    result = run_training(
+        tmp_path / "pack", data=drawn, on=taught[0], targets=("elephant",), method="gda",
+        classes={name: (name,) for name in names},
+    )  # fmt: skip
+    kinds = [part.kind for part in result.manifest.adapters]
+    assert kinds[:3] == ["visual", "head", "taught"]
+    before, after = load_pack(taught[0]), load_pack(tmp_path / "pack")
+    assert after.manifest.prompts_sha256 == before.manifest.prompts_sha256
