@@ -17,6 +17,7 @@ import json
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -101,7 +102,8 @@ def classes_of(routed: RoutedPacks, name: str, seen: Seen) -> NDArray[np.int64]:
     pack = routed.packs[name]
     columns = pack_logits(pack.tensors, seen.base).argmax(axis=1)
     names = [pack.manifest.class_names[index] for index in pack.manifest.column_class]
-    return np.array([CLASSES.index(name) for name in names])[columns]
+    order = np.array([CLASSES.index(name) for name in names], np.int64)
+    return np.asarray(order[columns])
 
 
 def judged(answer: Answer, tests: Mapping[str, Seen], tasks: Sequence[Task]) -> dict[str, Any]:
@@ -170,10 +172,7 @@ def costs(sets: Mapping[str, RoutedPacks], backbone: Backbone) -> dict[str, floa
     pack = next(iter(sets["prototypes"].packs.values()))
     timed: dict[str, Callable[[], object]] = {
         "encoder": lambda: backbone.embed_images(image),
-        **{
-            name: (lambda own=own: share_out(own.rows, base, facts, own.gate))
-            for name, own in sets.items()
-        },
+        **{name: partial(share_out, own.rows, base, facts, own.gate) for name, own in sets.items()},
         "answer of a pack": lambda: pack_logits(pack.tensors, base),
     }
     least = dict.fromkeys(timed, float("inf"))

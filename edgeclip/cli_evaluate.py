@@ -10,11 +10,13 @@ import typer
 from rich.markup import escape
 
 from edgeclip.cli_groups import takes_groups
-from edgeclip.cli_options import AllowRandomSplit, AsJson, PretrainedOption, RunGiven
+from edgeclip.cli_options import AllowRandomSplit, AsJson, PretrainedOption, RunGiven, pair_of
 from edgeclip.cli_output import next_command, print_json, show
 from edgeclip.cli_reading import ReadingGiven
+from edgeclip.errors import ConfigError
 
 if TYPE_CHECKING:
+    from edgeclip.evaluation_request import EvaluationRequest
     from edgeclip.report_data import ReportData
 
 
@@ -74,7 +76,7 @@ class BesideGiven:
 @takes_groups
 def evaluate(
     *,
-    pack: Annotated[Path, typer.Option(help="The pack's folder.", show_default=False)],
+    pack: Annotated[Path, typer.Option(help="The pack's folder, or a set's.", show_default=False)],
     data: Annotated[
         Path,
         typer.Option(
@@ -84,6 +86,10 @@ def evaluate(
     report: Annotated[
         Optional[Path],  # noqa: UP045
         typer.Option(help="Folder to be made: a page with pictures, figures, predictions."),
+    ] = None,
+    fact: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Option(help="Of a set: 'key=value' that is known of all images."),
     ] = None,
     beside: BesideGiven,
     judged: JudgedGiven,
@@ -99,6 +105,7 @@ def evaluate(
     from edgeclip.evaluation_request import EvaluationRequest
     from edgeclip.labels.reading import ReadingOptions
     from edgeclip.progress import Bars
+    from edgeclip.set_files import SET_FILE
     from edgeclip.vain_options import check_evaluation
 
     source = {"data": data, **reading.fields()}
@@ -110,12 +117,40 @@ def evaluate(
         **vars(judged),
         **vars(run) | {"cache": run.cache or default_cache()},
     )
+    facts = dict(pair_of(text, "--fact") for text in fact or [])
+    if (pack / SET_FILE).is_file():
+        is_named = beside.device is not None
+        _evaluate_set(request, facts, device_given=is_named, as_json=as_json)
+        return
+    if facts:
+        raise ConfigError(f"--fact is for the static keys of a set, and {pack} is none: leave it")
     check_evaluation(request, device_given=beside.device is not None)
     from edgeclip.evaluating import evaluate_pack  # torch: after what can be refused at once
 
     with Bars(quiet=as_json) as bars:
         result = evaluate_pack(request, at=datetime.now(timezone.utc), bars=bars)
     _show_result(result, request.pack, report, as_json=as_json)
+
+
+def _evaluate_set(
+    request: EvaluationRequest, facts: dict[str, str], *, device_given: bool, as_json: bool
+) -> None:
+    from datetime import datetime, timezone
+
+    from edgeclip.evaluating_set import evaluate_set, refuse_for_sets
+    from edgeclip.progress import Bars
+    from edgeclip.set_tables import set_tables
+
+    refuse_for_sets(request, device_given=device_given)
+    with Bars(quiet=as_json) as bars:
+        result = evaluate_set(request, facts, at=datetime.now(timezone.utc), bars=bars)
+    if as_json:
+        print_json(result.to_json())
+        return
+    show(set_tables(result))
+    for note in result.notes:
+        show(f"[bold yellow]{escape(note)}[/]")
+    next_command(f"edgeclip-export bundle --pack {request.pack} --out bundle/")
 
 
 def _show_result(result: ReportData, pack: Path, report: Path | None, *, as_json: bool) -> None:

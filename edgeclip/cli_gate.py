@@ -48,7 +48,7 @@ def show_gate(combined: Combined) -> None:
         show(
             escape(
                 f"learned a gate between {names}: {learned.right} of the {learned.samples}"
-                f" prototypes that taught it go to their pack; {manifest.k} a frame answer"
+                f" images that taught it go to their pack; {manifest.k} a frame answer"
             )
         )
         return

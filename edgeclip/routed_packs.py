@@ -215,9 +215,9 @@ def router_row_of(name: str, folder: Path, pack: Pack, static: Mapping[str, str]
     try:
         tensors = load((folder / ROUTER_FILE).read_bytes())
         scale, threshold = (float(tensors[f"router_{n}"][0]) for n in ("scale", "threshold"))
-        keys = tensors["router_keys"]
+        keys, samples = tensors["router_keys"], tensors.get("router_samples")
     except (SafetensorError, OSError, KeyError, ValueError) as error:
         raise PackError(f"{folder / ROUTER_FILE} holds no router row: copy it again") from error
     if keys.shape[1:] != (pack.manifest.base.embed_dim,):
         raise PackError(f"{folder / ROUTER_FILE}: keys {keys.shape} are of another encoder")
-    return RouterRow(name, keys, scale, threshold, dict(static))
+    return RouterRow(name, keys, scale, threshold, dict(static), samples=samples)

@@ -1,14 +1,16 @@
 """A gate over packs, learned from what the packs carry; no pack's file is written or changed.
 
-Packs are put together long after their training, often elsewhere, where their images are not. What
-each carries of them is its prototypes, so these are what teaches the gate. Thresholds stay those of
-the packs: the gate says which of several packs answers, never that an image is of any of them.
+Packs are put together long after their training, often elsewhere, where their images are not. Each
+carries the embeddings of some of its training images, and these teach the gate; of a pack of older
+software its prototypes do. Thresholds stay those of the packs: the gate says which of several packs
+answers, never that an image is of any of them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import torch
@@ -36,8 +38,8 @@ class LearnedGate:
     Attributes:
         stored: As it will be read.
         files: Content of its files, by their names.
-        right: Prototypes that it sends to their own pack.
-        samples: Prototypes that taught it.
+        right: Of the embeddings that taught it, those that it sends to their own pack.
+        samples: How many taught it.
     """
 
     stored: StoredGate
@@ -67,8 +69,9 @@ def learn_gate(
     chosen = settings or GateSettings()
     free = [(row, own) for row, own in zip(rows, sha256, strict=True) if not row.static]
     _refuse(free, chosen.k)
-    samples = torch.from_numpy(np.concatenate([row.keys for row, _ in free]))
-    counts = torch.tensor([len(row.keys) for row, _ in free])
+    taught = [row.keys if row.samples is None else row.samples for row, _ in free]
+    samples = torch.from_numpy(np.concatenate(taught))
+    counts = torch.tensor([len(own) for own in taught])
     owners = torch.repeat_interleave(torch.arange(len(free)), counts)
     base = normalize(samples, dim=1)
     gate = train_gate(base, owners, chosen)
@@ -79,7 +82,7 @@ def learn_gate(
     manifest = GateManifest(
         k=chosen.k,
         base_sha256=base_sha256,
-        packs=[GateRow(name=row.name, sha256=own, samples=len(row.keys)) for row, own in free],
+        packs=[_row(row, own) for row, own in free],
         balance=chosen.balance,
         steps=chosen.steps,
         tensors_sha256=sha256_bytes(tensors),
@@ -89,6 +92,13 @@ def learn_gate(
     right = int((bound.scores(base.numpy()).argmax(axis=1) == owners.numpy()).sum())
     files = {GATE_FILE: manifest.to_json().encode(), GATE_TENSORS_FILE: tensors}
     return LearnedGate(stored, files, right, len(owners))
+
+
+def _row(row: RouterRow, sha256: str) -> GateRow:
+    by_images = row.samples is not None
+    count = len(row.keys if row.samples is None else row.samples)
+    kind: Literal["images", "prototypes"] = "images" if by_images else "prototypes"
+    return GateRow(name=row.name, sha256=sha256, samples=count, taught_by=kind)
 
 
 def _refuse(free: Sequence[tuple[RouterRow, str]], k: int) -> None:

@@ -17,6 +17,7 @@ from edgeclip.errors import DataError
 
 PROTOTYPES = 8  # of a pack: scenes differ by camera, day and night
 QUANTILE = 0.99  # of the distances of its own images, within which a pack has a say
+SAMPLES = 64  # kept for a learned gate: 128 KiB a pack of 512 numbers an image
 
 _ROUNDS = 20
 _LEAST_DISTANCE = 1e-3  # of the mean; images of one empty scene are nearly alike
@@ -54,7 +55,13 @@ def router_row(
         scale=1 / max(float(distances.mean()), _LEAST_DISTANCE),
         threshold=min(max(float(torch.quantile(distances, QUANTILE)), 0.0), 2.0),
         static=dict(static or {}),
+        samples=unit[_spread(len(unit))].float().numpy(),
     )
+
+
+def _spread(count: int) -> Tensor:
+    """Return indices of at most `SAMPLES` of so many images, evenly over all of them."""
+    return torch.linspace(0, count - 1, min(SAMPLES, count), dtype=torch.float64).round().long()
 
 
 def row_of_features(name: str, f: NDArray[np.float32]) -> RouterRow:

@@ -54,7 +54,10 @@ class GateRow(Part):
 
     name: TaskName
     sha256: Sha256 = Field(description="Of the pack's pack.json.")
-    samples: int = Field(ge=1, description="Prototypes of it that taught the gate.")
+    samples: int = Field(ge=1, description="Embeddings of it that taught the gate.")
+    taught_by: Literal["images", "prototypes"] = Field(
+        description="Some of its training images; of a pack of older software its prototypes."
+    )
 
 
 class GateManifest(Part):
@@ -64,7 +67,6 @@ class GateManifest(Part):
     k: int = Field(1, ge=1, le=MOST_PACKS, description="Packs that answer for an image.")
     base_sha256: Sha256 = Field(description="Of the encoder's weights.")
     packs: list[GateRow] = Field(min_length=2, max_length=MOST_PACKS)
-    taught_by: Literal["prototypes"] = "prototypes"
     balance: float = Field(ge=0, description="Weight of the load-balance term in its loss.")
     steps: int = Field(ge=1)
     tensors_sha256: Sha256

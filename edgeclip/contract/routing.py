@@ -43,6 +43,8 @@ class RouterRow:
         static: What must hold of an image, such as {"deployment": "dep01", "light": "infrared"};
             empty where only prototypes decide.
         bias: Of its gate.
+        samples: `(n, E)` float32, unit embeddings of some of its training images, which a learned
+            gate is taught by; None in packs of older software.
     """
 
     name: str
@@ -51,6 +53,7 @@ class RouterRow:
     threshold: float
     static: Mapping[str, str] = field(default_factory=dict)
     bias: float = 0.0
+    samples: Array | None = None
 
     def __post_init__(self) -> None:
         fits = self.keys.ndim == 2 and len(self.keys) > 0 and np.isfinite(self.keys).all()
@@ -59,13 +62,23 @@ class RouterRow:
                 f"router row of {self.name}: keys {self.keys.shape}, scale {self.scale}, threshold "
                 f"{self.threshold}; expected finite (R, E), > 0, and 0 to 2: make the pack again"
             )
+        if self.samples is not None and not self._has_samples(self.samples):
+            raise PackError(
+                f"router row of {self.name}: samples {self.samples.shape}; expected finite (n, E):"
+                " make the pack again"
+            )
+
+    def _has_samples(self, samples: Array) -> bool:
+        is_matrix = samples.ndim == 2 and len(samples) > 0
+        return is_matrix and samples.shape[1:] == self.keys.shape[1:] and _is_finite(samples)
 
     def tensors(self) -> dict[str, Array]:
-        """Return what a pack stores beside its slots; `static` goes to its metadata."""
+        """Return what a pack stores beside its slots; static keys are the set's."""
         return {
             "router_keys": self.keys,
             "router_scale": np.array([self.scale], np.float32),
             "router_threshold": np.array([self.threshold], np.float32),
+            **({} if self.samples is None else {"router_samples": self.samples}),
         }
 
     def likeness(self, base: Array) -> NDArray[np.float64]:
@@ -75,6 +88,10 @@ class RouterRow:
     def holds_for(self, facts: Mapping[str, str]) -> bool:
         """Return whether every static key is known of the image and equal."""
         return all(facts.get(key) == value for key, value in self.static.items())
+
+
+def _is_finite(values: Array) -> bool:
+    return bool(np.isfinite(values).all())
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from support.gates import ENCODER, Tensors, gate_of, write_gate
 A, B = "1" * 64, "2" * 64
 PACKS = (("a", A), ("b", B))
 TENSORS = gate_of([[1, 0, 0], [0, 1, 0]])
+ROW = {"name": "a", "sha256": A, "samples": 1, "taught_by": "images"}
 NOTHING: Mapping[str, str] = {}
 
 
@@ -106,10 +107,10 @@ def test_a_pack_without_a_row_is_refused_unless_static_keys_choose_it(tmp_path: 
         ({"k": 0}, "k: Input should be greater than or equal to 1"),
         ({"k": 3}, "k is 3, and there are 2 packs"),
         ({"packs": []}, "packs: List should have at least 2 items"),
-        ({"packs": [{"name": "a", "sha256": A, "samples": 1}] * 2}, "a pack has two rows"),
-        ({"packs": [{"name": "../a", "sha256": A, "samples": 1}] * 2}, "is not 1 to 32 letters"),
+        ({"packs": [ROW] * 2}, "a pack has two rows"),
+        ({"packs": [ROW | {"name": "../a"}] * 2}, "is not 1 to 32 letters"),
+        ({"packs": [ROW | {"taught_by": "test images"}] * 2}, "taught_by"),
         ({"kay": 2}, "kay is not known"),
-        ({"taught_by": "test images"}, "taught_by"),
         ({"base_sha256": "b" * 64}, "is of another encoder"),
         ({"tensors_sha256": "0" * 64}, r"was altered or cut short \(SHA-256 differs\)"),
     ],

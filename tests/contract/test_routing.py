@@ -143,6 +143,13 @@ def test_a_row_that_cannot_route_is_refused(
         RouterRow("a", keys.astype(np.float32), scale, threshold)
 
 
+@pytest.mark.parametrize("samples", [np.ones(E), np.ones((2, E + 1)), np.full((1, E), np.nan)])
+def test_a_row_whose_samples_are_none_is_refused(samples: NDArray[np.float64]) -> None:
+    keys = np.ones((1, E), np.float32)
+    with pytest.raises(PackError, match="router row of a: samples"):
+        RouterRow("a", keys, 1.0, 0.1, samples=samples.astype(np.float32))
+
+
 def test_k_out_of_range_is_refused() -> None:
     with pytest.raises(ValueError, match=r"k 4 is not in 1\.\.3"):
         top_k_gate(np.zeros((1, 3)), 4)

@@ -43,6 +43,7 @@ def three(pack: Path, tmp_path: Path) -> Three:
 def _copy(pack: Path, folder: Path, keys: NDArray[np.float32], temperature: float) -> Path:
     shutil.copytree(pack, folder)
     row = load_file(folder / "router.safetensors")
+    del row["router_samples"]  # as older software left it
     wide = {"router_keys": keys.copy(), "router_threshold": np.array([2.0], np.float32)}
     save_file(row | wide, folder / "router.safetensors")
     document = json.loads((folder / "pack.json").read_text())
@@ -78,7 +79,11 @@ def test_learning_a_gate_touches_no_pack_s_files_or_outputs(three: Three, tmp_pa
     before = [_hashes(pack) for pack in three]
     alone = [load_routed(pack).answer(_base(), [{}] * 30).logits for pack in three]
     said = _run("combine", *three, "--gate", "learned", "--out", tmp_path / "set")
-    assert "learned a gate between leopard, other, third: 24 of the 24" in said
+    assert "learned a gate between leopard, other, third: 80 of the 80 images" in said
+    rows = json.loads(_run("show", tmp_path / "set", "--json"))["gate"]["packs"]
+    assert [(row["samples"], row["taught_by"]) for row in rows] == [
+        (64, "images"), (8, "prototypes"), (8, "prototypes"),
+    ]  # fmt: skip
     assert [_hashes(pack) for pack in three] == before
     inside = tmp_path / "set/packs"
     assert [_hashes(inside / name) for name in ("leopard", "other", "third")] == before

@@ -39,7 +39,10 @@ def write_gate(
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / GATE_TENSORS_FILE
     save_file({name: np.ascontiguousarray(own) for name, own in tensors.items()}, path)
-    rows = [{"name": name, "sha256": sha256, "samples": 1} for name, sha256 in packs]
+    rows = [
+        {"name": name, "sha256": sha256, "samples": 1, "taught_by": "images"}
+        for name, sha256 in packs
+    ]
     content: dict[str, object] = {
         "schema": "edgeclip.gate/1", "k": 1, "base_sha256": base_sha256, "packs": rows,
         "balance": 0.01, "steps": 200, "tensors_sha256": sha256_file(path),

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -47,6 +49,17 @@ def test_prototypes_go_to_their_own_packs() -> None:
     learned = learn_gate(_rows(), HASHES, base_sha256=ENCODER)
     assert (learned.right, learned.samples) == (24, 24)
     assert [row.samples for row in learned.stored.manifest.packs] == [8, 8, 8]
+
+
+def test_images_that_a_pack_carries_teach_more_than_its_prototypes() -> None:
+    rng = np.random.default_rng(3)
+    rows = [replace(row, samples=_unit(rng, 30, place)) for place, row in enumerate(_rows())]
+    learned = learn_gate(rows, HASHES, base_sha256=ENCODER)
+    assert {(row.samples, row.taught_by) for row in learned.stored.manifest.packs} == {
+        (30, "images")
+    }
+    other = learn_gate(_rows(), HASHES, base_sha256=ENCODER)
+    assert not np.array_equal(learned.stored.keys, other.stored.keys)
 
 
 def test_the_same_packs_give_the_same_files() -> None:

@@ -8,7 +8,14 @@ from torch.nn.functional import normalize
 
 from edgeclip.adapters.gda import make_gda
 from edgeclip.adapters.model import AdapterModel
-from edgeclip.adapters.router import GateSettings, TrainedGate, load_balance, router_row, train_gate
+from edgeclip.adapters.router import (
+    SAMPLES,
+    GateSettings,
+    TrainedGate,
+    load_balance,
+    router_row,
+    train_gate,
+)
 from edgeclip.contract.hashing import sha256_bytes
 from edgeclip.contract.routing import choose
 from edgeclip.errors import DataError
@@ -48,6 +55,17 @@ def test_the_same_images_in_any_order_give_nearly_the_same_row() -> None:
     one = router_row("a", base, prototypes=1)
     other = router_row("a", base[torch.randperm(50)], prototypes=1)
     np.testing.assert_allclose(one.keys, other.keys, atol=1e-6)
+
+
+def test_a_row_keeps_some_of_its_images_evenly_over_all_of_them() -> None:
+    base = _around(0, 200, seed=1)
+    samples = router_row("a", base).samples
+    assert samples is not None
+    assert samples.shape == (SAMPLES, EMBED_DIM)
+    np.testing.assert_allclose(samples[[0, -1]], base.numpy()[[0, -1]], atol=1e-6)
+    few = router_row("a", base[:5]).samples
+    assert few is not None
+    np.testing.assert_allclose(few, base[:5].numpy(), atol=1e-6)
 
 
 def test_a_row_without_images_is_refused() -> None:
