@@ -118,7 +118,11 @@ def cells(study: Study) -> dict[str, dict[str, Any]]:
 
 def _ways(study: Study) -> dict[str, Callable[[], dict[str, Any]]]:
     """Return by name what measures each way."""
-    site, ways = study.sets["site"], dict[str, Callable[[], dict[str, Any]]]()
+    site = study.sets["site"]
+    ways: dict[str, Callable[[], dict[str, Any]]] = {
+        "words alone": partial(_labelled, study, "zero-shot"),
+        f"{LABELLED} labelled, blend": partial(_labelled, study, "blend"),
+    }
     for where, on in (("pack", study.ground), ("words", None)):
         for beside in ("others", "alone"):
             for shots in SHOTS:
@@ -131,8 +135,6 @@ def _ways(study: Study) -> dict[str, Callable[[], dict[str, Any]]]:
     }
     for name, fields in more.items():
         ways[name] = partial(_cell, study, site, 3, fields, with_others=True)
-    ways["words alone"] = partial(_labelled, study, "zero-shot")
-    ways[f"{LABELLED} labelled, blend"] = partial(_labelled, study, "blend")
     return ways
 
 
