@@ -86,6 +86,15 @@ class RecipeGiven:
             show_default="no",
         ),
     ] = None
+    pseudo_labels: Annotated[
+        Optional[float],  # noqa: UP045
+        typer.Option(
+            min=0.5,
+            max=1,
+            help="Frames of --unlabelled that the start is so sure of teach as labelled ones, at"
+            " half the weight: 0.95.",
+        ),
+    ] = None
     tuned_blocks: Annotated[
         Optional[int],  # noqa: UP045
         typer.Option(min=1, max=100, help="Last blocks that ln, lora and svd change; else all."),

@@ -50,6 +50,12 @@ class SourceGiven:
         Optional[Path],  # noqa: UP045
         typer.Option(help="An earlier pack: its adapters stay, the method's are added to them."),
     ] = None
+    unlabelled: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(
+            help="A folder, CSV of files or zip of frames of the target cameras without labels."
+        ),
+    ] = None
     meta_weights: Annotated[
         Optional[Path],  # noqa: UP045
         typer.Option(help="Of the method meta; else those carried with the demo backbone."),

@@ -52,6 +52,13 @@ class Recipe(Settings):
         description="Share of the classes' frequency that is given back to the logits of what is"
         " trained (logit adjustment); 0: classes alike.",
     )
+    pseudo_labels: float | None = Field(
+        None,
+        ge=0.5,
+        le=1,
+        description="Calibrated probability from which frames without labels are taken for what"
+        " the start says; None: never.",
+    )
     view_kl: float = Field(0.0, ge=0, le=100, description="Of consistency between two views.")
     ratio: float = Field(0.2, gt=0, le=1, description="Of the visual branch while training.")
     learn_ratio: bool = Field(False, description="Of the visual branch: tanh(rho), from ratio.")
@@ -124,6 +131,9 @@ class TrainConfig(ReadingOptions):
     )
     on: Path | None = Field(
         None, strict=False, description="An earlier pack, whose adapters stay as they are."
+    )
+    unlabelled: Path | None = Field(
+        None, strict=False, description="Frames of the target cameras that nobody labelled."
     )
     meta_weights: Path | None = Field(
         None, strict=False, description="Of `meta`; None: those carried with the backbone."

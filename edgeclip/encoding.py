@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from edgeclip.changed_features import ChangedFeatureGraph, encode_changed
 from edgeclip.clip import Backbone
 from edgeclip.feature_cache import FeatureCache
-from edgeclip.features import encode_regions
-from edgeclip.labels.dataset import Dataset
+from edgeclip.features import Features, encode_regions
+from edgeclip.labels.dataset import Dataset, LabelledImage
 from edgeclip.parts import PartData
 from edgeclip.progress import Bars
-from edgeclip.regions import Strips, regions_of
+from edgeclip.regions import Region, Strips, regions_of
 from edgeclip.split_rows import LEARNED_FROM, Part
 from edgeclip.splits import Split
 from edgeclip.token_cache import TokenCache
@@ -53,11 +53,34 @@ class PartEncoder:
         Raises:
             DataError: An image changed or cannot be decoded; or the tokens do not fit their limit.
         """
-        images, names = self.dataset.images, self.dataset.class_names
+        images = self.dataset.images
         chosen = sorted(index for part in parts for index in self.split.indices(part))
         lenders = [i for i, part in enumerate(self.split.parts) if part in LEARNED_FROM]
         regions = regions_of(images, chosen, views=views, lenders=lenders)
-        advance = self.bars.add(f"encoding {parts[0]}", len(regions))
+        return self._seen(images, regions, parts[0], plan)
+
+    def encode_frames(self, images: Sequence[LabelledImage], plan: TokenPlan) -> Features:
+        """Return the features of whole frames that have no class.
+
+        Args:
+            images: Of no part of the split.
+            plan: As for `encode`.
+
+        Raises:
+            DataError: An image changed or cannot be decoded; or the tokens do not fit their limit.
+        """
+        regions = [Region(index, None, 0) for index in range(len(images))]
+        return self._seen(images, regions, "frames without labels", plan).features
+
+    def _seen(
+        self,
+        images: Sequence[LabelledImage],
+        regions: Sequence[Region],
+        what: str,
+        plan: TokenPlan,
+    ) -> PartData:
+        names = self.dataset.class_names
+        advance = self.bars.add(f"encoding {what}", len(regions))
         if plan.inside is None:
             found = encode_regions(
                 images, regions, self.backbone,
@@ -65,7 +88,7 @@ class PartEncoder:
             )  # fmt: skip
             if plan.changed is None:
                 return PartData(images, regions, found, names)
-            advance = self.bars.add(f"encoding {parts[0]}, changed", len(regions))
+            advance = self.bars.add(f"encoding {what}, changed", len(regions))
             found = encode_changed(
                 images, regions, plan.changed, found,
                 cache=self.features, strips=self.strips, advance=advance,

@@ -37,6 +37,7 @@ from edgeclip.prompts import ClassPrompts, column_class, prompts_sha256
 from edgeclip.regions import Region, Strips, pixels_of
 from edgeclip.routed_packs import router_bytes
 from edgeclip.splits import Split
+from edgeclip.unlabelled import FrameUse
 
 if TYPE_CHECKING:  # what trains is heavy, and a pack is made without it, too
     from edgeclip.clip import Backbone
@@ -69,6 +70,7 @@ class Trained:
         router: Which images the pack is for, where packs are combined.
         costs: Seconds of what was learned.
         earlier: Of the pack that it stands on, or None.
+        frames: What became of frames without labels; None where there were none.
     """
 
     config: TrainConfig
@@ -84,6 +86,7 @@ class Trained:
     meta_sha256: str | None = None
     router: RouterRow | None = None
     earlier: PackManifest | None = None
+    frames: FrameUse | None = None
 
 
 def version_after(earlier: PackManifest | None, task: str) -> str:
@@ -229,6 +232,7 @@ def _metrics(trained: Trained) -> dict[str, float]:
         "share": choice.chosen.share,
     }
     rounded = {name: round(value, 6) for name, value in metrics.items()}
+    rounded |= trained.frames.metrics() if trained.frames else {}
     for name, result in trained.evaluations.items():
         rounded |= result.flat(f"test/{name}")
     return rounded

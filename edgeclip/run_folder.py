@@ -64,6 +64,7 @@ class RunId(Settings):
         data_sha256: Of the images, their classes and places.
         split_sha256: Of the part of each image.
         encoder_sha256: Of the encoder's weights.
+        unlabelled_sha256: Of frames without labels; empty where there are none.
         software: Versions.
     """
 
@@ -72,10 +73,13 @@ class RunId(Settings):
     data_sha256: str
     split_sha256: str
     encoder_sha256: str
+    unlabelled_sha256: str = ""
     software: dict[str, str]
 
     @staticmethod
-    def of(config: TrainConfig, dataset: Dataset, split: Split, encoder: Base) -> RunId:
+    def of(
+        config: TrainConfig, dataset: Dataset, split: Split, encoder: Base, unlabelled: str = ""
+    ) -> RunId:
         """Return the id of a training.
 
         Args:
@@ -83,6 +87,7 @@ class RunId(Settings):
             dataset: Its images.
             split: Of the images.
             encoder: Frozen.
+            unlabelled: Hash of frames without labels; empty where there are none.
         """
         values = config.model_dump(mode="json", exclude=_NO_MATTER)
         recipe = values.pop("recipe")
@@ -91,6 +96,7 @@ class RunId(Settings):
             data_sha256=dataset.sha256,
             split_sha256=split.sha256(dataset.images),
             encoder_sha256=encoder.weights_sha256,
+            unlabelled_sha256=unlabelled,
             software={name: version(name) for name in _SOFTWARE},
         )
 
@@ -105,8 +111,11 @@ class RunId(Settings):
                 before, after = ours.get(name), theirs.get(name)
                 if before != after:
                     found.append(f"{name} was {before}, is {after}")
-        named = ("data_sha256", "images, labels or places"), ("split_sha256", "split")
-        for name, what in (*named, ("encoder_sha256", "encoder's weights")):
+        named = {
+            "data_sha256": "images, labels or places", "split_sha256": "split",
+            "encoder_sha256": "encoder's weights", "unlabelled_sha256": "frames without labels",
+        }  # fmt: skip
+        for name, what in named.items():
             if getattr(self, name) != getattr(now, name):
                 found.append(f"other {what}")
         return found

@@ -91,6 +91,8 @@ def pieces_of(run: RunFolder, base: Base, rows: TrainingRows, recipe: Recipe) ->
         named |= {f"meta.{name}": value for name, value in arrays(base.meta.state_dict()).items()}
     named |= {"z": rows.features.z, "f": rows.features.f}
     named |= {"classes": rows.classes, "origins": rows.origins}
+    if rows.beside:
+        named |= {"beside.z": rows.beside.features.z, "beside.f": rows.beside.features.f}
     for name, value in named.items():
         digest.update(f"{name} {value.dtype} {value.shape}".encode())
         digest.update(value.tobytes())

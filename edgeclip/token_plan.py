@@ -12,6 +12,7 @@ from edgeclip.adapters.deep_graph import DeepGraph
 from edgeclip.adapters.model import Graph
 from edgeclip.adapters.stages import StageGraph
 from edgeclip.adapters.weight_graph import WeightGraph
+from edgeclip.beside import Beside
 from edgeclip.clip import Backbone
 from edgeclip.config import TrainConfig
 from edgeclip.earlier import Earlier
@@ -225,6 +226,8 @@ def _minutes(
         text=base.text, tower=tower_sizes(backbone), inside=inside.graph,
     )  # fmt: skip
     rows = _noise(backbone, inside, config.recipe.token_batch)
+    if config.unlabelled:  # a second batch in each step
+        rows = replace(rows, beside=Beside(rows.features))
     seconds = 0.0
     for steps in (1, _STEPS):  # the first fit warms up, and takes longer than a step does
         recipe = config.recipe.model_copy(update={"steps": steps})

@@ -46,6 +46,7 @@ from edgeclip.summary import DataSummary, summary_of
 from edgeclip.taught import Stated
 from edgeclip.training_report import training_report
 from edgeclip.training_run import TrainingRun
+from edgeclip.unlabelled import unlabelled_frames
 
 
 @dataclass(frozen=True)
@@ -113,12 +114,16 @@ def train(
         dataset = for_learning(open_dataset(config, bars, config.targets))
         require_two_classes(dataset.class_names)
         targets, split = _split(config, dataset)
-        run = TrainingRun(config, dataset, split, targets, bars)
-        kept = open_run(config, RunId.of(config, dataset, split, run.backbone.base), clock=clock)
-        origin = Origin(summary_of(dataset, targets, split), split, dataset.images)
-        with kept.kept_if_useful():
-            start = _Start(began, created_at, tuple(looks))
-            result = _written(run, kept, origin, start, groups)
+        start = _Start(began, created_at, tuple(looks))
+        with unlabelled_frames(config, dataset.images, split, bars) as frames:
+            split = frames.taught_beside(split) if frames else split
+            origin = Origin(summary_of(dataset, targets, split), split, dataset.images)
+            run = TrainingRun(config, dataset, split, targets, bars, frames)
+            content = frames.sha256 if frames else ""
+            own = RunId.of(config, dataset, split, run.backbone.base, content)
+            kept = open_run(config, own, clock=clock)
+            with kept.kept_if_useful():
+                result = _written(run, kept, origin, start, groups)
         kept.remove()
     return result
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -19,20 +18,17 @@ from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
 
 from edgeclip.adapters.class_head import ZeroShot
-from edgeclip.adapters.component import Component
 from edgeclip.adapters.model import AdapterModel, FeatureGraph, Inputs, threads_for
-from edgeclip.adapters.soft_prompts import SoftPrompts
+from edgeclip.beside import Beside, BesideTerm
 from edgeclip.config import Recipe
 from edgeclip.errors import DataError
 from edgeclip.features import Features
 from edgeclip.fit_state import Checkpoint, FitState
-from edgeclip.losses import class_loss, view_consistency, zero_shot_consistency
+from edgeclip.losses import class_loss, divergence, view_consistency, zero_shot_consistency
+from edgeclip.optimizing import optimizers_of, rate_at
 from edgeclip.sampling import balanced_weights, prior_offsets
 
 _MOST_GRADIENT = 1.0  # norm
-_USUAL_SCALE = 100.0  # where published CLIPs end; encoders trained for less time stay lower
-_MOST_FASTER = 10.0
-_MOMENTUM = 0.9  # of SGD
 _FULL_KL_IMAGES = 4  # images a class up to which zero-shot is held with full weight
 
 
@@ -46,6 +42,7 @@ class TrainingRows:
         locations: n names; the sampler balances over them.
         origins: `(n,)` int64, equal for the views of one region of one image.
         sequences: n names of bursts, over which the sampler balances too; None: not known.
+        beside: Frames without labels; None: there are none.
     """
 
     features: Features
@@ -53,6 +50,7 @@ class TrainingRows:
     locations: Sequence[str]
     origins: NDArray[np.int64]
     sequences: Sequence[str] | None = None
+    beside: Beside | None = None
 
     @property
     def images_a_class(self) -> float:
@@ -64,7 +62,8 @@ class TrainingRows:
         places = [self.locations[int(index)] for index in indices]
         features = self.features.rows(indices.tolist())
         bursts = self.sequences and [self.sequences[int(index)] for index in indices]
-        return TrainingRows(features, self.classes[indices], places, self.origins[indices], bursts)
+        classes, origins = self.classes[indices], self.origins[indices]
+        return TrainingRows(features, classes, places, origins, bursts, self.beside)
 
 
 def fit(
@@ -105,13 +104,15 @@ class _Fit:
         self._model, self._rows, self._recipe = model, rows, recipe
         self._parameters = [p for p in model.parameters() if p.requires_grad]
         average = [parameter.detach().clone() for parameter in self._parameters]
-        self._state = FitState(self._parameters, average, _optimizers(model, recipe))
+        self._state = FitState(self._parameters, average, optimizers_of(model, recipe))
         self._classes = torch.from_numpy(rows.classes)
         self._kl = kl_weight(rows, recipe)
         offsets = prior_offsets(rows.classes, rows.origins, model.start.columns.numpy())
         self._prior = torch.from_numpy(recipe.prior * offsets).float()
         at_the_head = isinstance(model.graph, FeatureGraph)
-        self._batches = _batches(rows, recipe, recipe.batch if at_the_head else recipe.token_batch)
+        size = recipe.batch if at_the_head else recipe.token_batch
+        self._batches = _batches(rows, recipe, size)
+        self._beside = BesideTerm(model, rows, recipe, size) if rows.beside else None
         self._twins = twins(rows.origins, recipe.seed) if recipe.view_kl else None
         # Of the frozen features: without adapters no graph says anything else, or costs less.
         self._zero_shot = AdapterModel(model.start, ()) if self._kl else None
@@ -139,6 +140,8 @@ class _Fit:
         for optimizer in optimizers:
             optimizer.zero_grad()
         loss = self._loss(self._batches[step])
+        if self._beside is not None:
+            loss = loss + self._beside_loss(self._beside, self._beside.batches[step])
         loss.backward()  # type: ignore[no-untyped-call]
         for optimizer in optimizers:
             # Each by itself: Adam's steps do not tell how large its gradients are, SGD's do.
@@ -146,7 +149,7 @@ class _Fit:
                 [p for g in optimizer.param_groups for p in g["params"]], _MOST_GRADIENT
             )
             for group in optimizer.param_groups:
-                group["lr"] = group["peak"] * _rate_at(step, recipe)
+                group["lr"] = group["peak"] * rate_at(step, recipe)
             optimizer.step()
         decay = min(recipe.ema, (1 + step) / (10 + step))
         _mean(self._state.average, self._parameters, decay)
@@ -167,6 +170,17 @@ class _Fit:
         if self._twins is not None:
             other = self._model(inputs_of(self._rows.features, self._twins[batch])).logits
             loss = loss + self._recipe.view_kl * view_consistency(logits, other)
+        return loss
+
+    def _beside_loss(self, beside: BesideTerm, batch: NDArray[np.int64]) -> Tensor:
+        """Return the loss of frames without labels: nobody says where zero-shot is wrong."""
+        inputs = inputs_of(beside.features, batch)
+        logits = self._model(inputs).logits
+        loss = beside.pseudo_loss(logits - self._prior, batch)
+        if self._zero_shot is not None:
+            with torch.no_grad():
+                teacher = self._zero_shot(inputs).logits
+            loss = loss + self._kl * divergence(teacher, logits).mean()
         return loss
 
     def _text_loss(self) -> Tensor:
@@ -235,47 +249,6 @@ def _batches(rows: TrainingRows, recipe: Recipe, batch: int) -> NDArray[np.int64
     rng = np.random.default_rng(recipe.seed)
     size = (recipe.steps, batch)
     return rng.choice(len(rows.classes), size=size, p=sampling_weights(rows))
-
-
-def _optimizers(model: AdapterModel, recipe: Recipe) -> list[torch.optim.Optimizer]:
-    """Return AdamW of all components that want it, and SGD of the others."""
-    # A step of Adam moves weights by the rate and logits by the rate times their scale.
-    faster = min(max(_USUAL_SCALE / model.start.logit_scale, 1), _MOST_FASTER)
-    groups: dict[str, list[dict[str, Any]]] = {"adamw": [], "sgd": []}
-    for component in model.parts:
-        own = [p for p in component.parameters() if p.requires_grad]
-        rate = _peak_rate(component, recipe) * faster
-        if component.optimizer == "sgd":  # its steps have the size of the gradient, hence once more
-            groups["sgd"].append({"params": own, "lr": rate * faster})
-            continue
-        decays = ([p for p in own if p.ndim > 1], recipe.weight_decay)
-        for chosen, decay in (decays, ([p for p in own if p.ndim <= 1], 0.0)):
-            if chosen:
-                groups["adamw"].append({"params": chosen, "lr": rate, "weight_decay": decay})
-    optimizers: list[torch.optim.Optimizer] = []
-    if groups["adamw"]:
-        optimizers.append(torch.optim.AdamW(groups["adamw"]))
-    if groups["sgd"]:
-        optimizers.append(torch.optim.SGD(groups["sgd"], momentum=_MOMENTUM))
-    for group in (group for optimizer in optimizers for group in optimizer.param_groups):
-        group["peak"] = group["lr"]
-    return optimizers
-
-
-def _peak_rate(component: Component, recipe: Recipe) -> float:
-    """Return the learning rate at a logit scale of 100: of prompts their own."""
-    if isinstance(component, SoftPrompts):
-        return recipe.prompt_rate
-    return recipe.learning_rate * component.rate / Component.rate
-
-
-def _rate_at(step: int, recipe: Recipe) -> float:
-    """Return the share of the peak rate at a step: warm-up, then half a cosine down to 0."""
-    warm = max(1, round(recipe.steps * recipe.warmup))
-    if step < warm:
-        return (step + 1) / warm
-    done = (step - warm) / max(1, recipe.steps - warm)
-    return 0.5 * (1 + math.cos(math.pi * min(done, 1.0)))
 
 
 def _mean(average: Sequence[Tensor], parameters: Sequence[Tensor], decay: float) -> None:

@@ -115,6 +115,7 @@ def training_notes(trained: Trained) -> list[str]:
             "EARLIER PACK KEPT: on images held out, nothing that was trained beside it was better,"
             " so its adapters come back as they were"
         )
+    notes += trained.frames.notes() if trained.frames else []
     for name, scores in trained.evaluations["adapter"].targets.items():
         zero_shot = trained.evaluations["zero-shot"].targets[name]
         if scores.f1 < zero_shot.f1:

@@ -8,10 +8,11 @@ from dataclasses import replace
 
 from edgeclip.adapters.class_head import ZeroShot
 from edgeclip.adapters.meta_files import meta_sha256
-from edgeclip.adapters.model import FeatureGraph
+from edgeclip.adapters.model import AdapterModel, FeatureGraph
 from edgeclip.adapters.router import row_of_features
 from edgeclip.attributes.making import Made, make_attributes, see_animals
 from edgeclip.base_watch import BaseWatch
+from edgeclip.beside import NONE, Beside, pseudo_classes
 from edgeclip.cache_store import CacheStore
 from edgeclip.clip import Backbone, load_backbone
 from edgeclip.config import TrainConfig
@@ -45,6 +46,8 @@ from edgeclip.splits import Split
 from edgeclip.text_side import TextSide
 from edgeclip.token_cache import TokenCache
 from edgeclip.token_plan import TokenPlan, look_inside, plan_tokens, tower_sizes
+from edgeclip.training import TrainingRows
+from edgeclip.unlabelled import FrameUse, UnlabelledFrames
 from edgeclip.workbench import Workbench
 
 
@@ -64,7 +67,9 @@ class TrainingRun:
         split: Split,
         targets: Sequence[str],
         bars: Bars,
+        frames: UnlabelledFrames | None = None,
     ) -> None:
+        self._frames = frames
         self._config, self._dataset, self._split, self._bars = config, dataset, split, bars
         self._recipe = config.recipe
         self._targets = [dataset.class_names.index(name) for name in targets]
@@ -97,9 +102,10 @@ class TrainingRun:
         plan = plan_tokens(self._config, self.backbone, asked, earlier, kept)
         began = time.monotonic()
         lesson, sizes = self._lesson(plan), tower_sizes(self.backbone)
-        part, encoded = lesson.part, time.monotonic()
+        part = lesson.part
         base = Base(start, part.graph, earlier.parts, side, sizes, part.inside, self._meta)
-        learned = self._learn(lesson, base, plan, kept)
+        rows, encoded = self._rows(lesson, plan), time.monotonic()
+        learned = self._learn(lesson, base, plan, kept, rows)
         costs = LearningCosts(
             features_s=encoded - began,
             learning_s=time.monotonic() - encoded,
@@ -122,6 +128,7 @@ class TrainingRun:
             evaluations={n: j.frames for n, j in comparison.headline.judgements.items()},
             costs=costs,
             meta_sha256=meta_sha256(self._meta) if self._meta else None,
+            frames=self._frame_use(learned, base, rows),
             router=row_of_features(_task(self._config, thresholds["adapter"]), part.features.f),
             earlier=earlier.manifest,
         )
@@ -152,10 +159,28 @@ class TrainingRun:
         )
         return Lesson(part, folds, self._column_class, self._targets)
 
-    def _learn(self, lesson: Lesson, base: Base, plan: TokenPlan, kept: RunFolder) -> Learned:
+    def _rows(self, lesson: Lesson, plan: TokenPlan) -> TrainingRows:
+        """Return what is fitted to, with the frames that nobody labelled beside it."""
+        rows = lesson.part.training_rows()
+        if self._frames is None:
+            return rows
+        return replace(rows, beside=Beside(self._encoder.encode_frames(self._frames.images, plan)))
+
+    def _frame_use(self, learned: Learned, base: Base, rows: TrainingRows) -> FrameUse | None:
+        """Return what became of the frames that nobody labelled."""
+        if self._frames is None:
+            return None
+        start = AdapterModel(base.start, base.before, base.graph)
+        sure = pseudo_classes(start, rows, self._recipe.pseudo_labels)
+        count = int((sure != NONE).sum())
+        return FrameUse(self._frames, count, is_taken=learned.trained_parameters > 0)
+
+    def _learn(
+        self, lesson: Lesson, base: Base, plan: TokenPlan, kept: RunFolder, rows: TrainingRows
+    ) -> Learned:
         watch = BaseWatch(self.backbone)
         watched = replace(base, watch=watch)
-        bench = Workbench(watched, lesson.part.training_rows(), self._recipe, run=kept)
+        bench = Workbench(watched, rows, self._recipe, run=kept)
         try:
             learned = learn(self._config.method, bench, lesson, self._bars, skipped=plan.skipped)
             watch.check_hash()

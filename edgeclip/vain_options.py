@@ -5,6 +5,7 @@ With torch and a backbone a command takes ten seconds and more to begin.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from edgeclip.attributes.asked import read_asked
@@ -40,6 +41,7 @@ def check_training(config: TrainConfig) -> None:
             f"--text-samples teach what takes gradient steps, and {method} takes none: leave them"
             " out, or name a method such as head"
         )
+    _check_unlabelled(config, kinds)
     if recipe.xmodal != "text" and kinds.isdisjoint(_READ_TOKENS):
         raise ConfigError(
             f"--xmodal {recipe.xmodal} is for {' and '.join(_READ_TOKENS)}, and {method} has none"
@@ -54,6 +56,29 @@ def check_training(config: TrainConfig) -> None:
         raise ConfigError(
             f"--tuned-blocks {recipe.tuned_blocks} is for {', '.join(_TUNED)}, and {method} has"
             " none of them: leave it out"
+        )
+
+
+def _check_unlabelled(config: TrainConfig, kinds: Iterable[str]) -> None:
+    frames, recipe = config.unlabelled, config.recipe
+    if frames is None:
+        if recipe.pseudo_labels is not None:
+            raise ConfigError(
+                f"--pseudo-labels {recipe.pseudo_labels:g} is for the frames of --unlabelled, and"
+                " none are given: name them, or leave it out"
+            )
+        return
+    if not frames.exists():
+        raise ConfigError(f"--unlabelled {frames}: nothing lies there: name a folder, CSV or zip")
+    if not any(KINDS[kind].trained for kind in kinds) or not recipe.steps:
+        raise ConfigError(
+            f"--unlabelled teaches what takes gradient steps, and {config.method} takes none:"
+            " leave it out, or name a method such as head"
+        )
+    if recipe.kl == 0 and recipe.pseudo_labels is None:
+        raise ConfigError(
+            "--unlabelled teaches by consistency with zero-shot, and kl is 0: leave one of them"
+            " out, or add --pseudo-labels 0.95"
         )
 
 

@@ -33,10 +33,11 @@ def _shown(*arguments: object) -> RecipeFile:
 
 def test_every_field_of_the_recipe_can_be_set_in_the_file(file: Path) -> None:
     text = recipe_text(RecipeFile(method="visual", recipe=Recipe(view_kl=0.5, kl=0.25, seed=7)))
+    text = text.replace("# pseudo_labels =", "pseudo_labels = 0.9")
     file.write_text(text.replace("# tuned_blocks =", "tuned_blocks = 2"))
     fields = effective(NOTHING, {}, file)["recipe"]
     assert set(fields) == set(Recipe.model_fields)
-    expected = Recipe(view_kl=0.5, kl=0.25, seed=7, tuned_blocks=2)
+    expected = Recipe(view_kl=0.5, kl=0.25, seed=7, tuned_blocks=2, pseudo_labels=0.9)
     assert Recipe(**fields) == expected
     assert Recipe(**fields).sha256 == expected.sha256
 

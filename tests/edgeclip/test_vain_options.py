@@ -53,6 +53,10 @@ def _train(table: Path, tmp_path: Path, *more: object) -> tuple[int, str]:
         (("--method", "block", "--tuned-blocks", "2"), 2, "--tuned-blocks 2 is for ln, lora, svd"),
         (("--method", "visual", "--prompt-rate", "0.01"), 2, "--prompt-rate 0.01 is for prompt,"),
         (("--tuned-blocks", "2"), 2, "and auto has none of them: leave it out"),
+        (("--pseudo-labels", "0.95"), 2, "--pseudo-labels 0.95 is for the frames of --unlabelled"),
+        (("--unlabelled", "nowhere"), 2, "--unlabelled nowhere: nothing lies there"),
+        (("--unlabelled", ".", "--method", "gda"), 2, "--unlabelled teaches what takes gradient"),
+        (("--unlabelled", ".", "--steps", "0"), 2, "and auto takes none: leave it out"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )
