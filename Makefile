@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 TYPINGS := ../shared/typings
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: help demo test towers check format docs bench deb constraints clean
+.PHONY: help demo test towers check format docs pictures bench deb constraints clean
 
 help:
 	@echo "make demo     train, export, watch two clips, see the alert on a page (SERVE=1 leaves it open)"
@@ -15,6 +15,7 @@ help:
 	@echo "make check    format, ruff, mypy strict, import-linter"
 	@echo "make format   let ruff rewrite the sources"
 	@echo "make docs     write docs/configuration.md from the settings and options"
+	@echo "make pictures the pictures of docs/pictures.md, by a real run (ONLY=live makes one)"
 	@echo "make bench    measure: ratios side by side, written to benchmarks/results/"
 	@echo "make deb      the device as a Debian package in dist/ (WHEELS=folder packs wheels along)"
 	@echo "make clean    remove .venv and everything that was made"
@@ -65,6 +66,9 @@ format: $(VENV)/.all
 
 docs: $(VENV)/.all
 	$(BIN)/python scripts/write_configuration.py
+
+pictures: $(VENV)/.all
+	$(BIN)/python scripts/make_pictures.py $(if $(ONLY),--only $(ONLY))
 
 bench: $(VENV)/.all
 	$(BIN)/python -m benchmarks $(ARGS)
