@@ -21,7 +21,6 @@ from edgeclip.contract.hashing import sha256_file
 from edgeclip.contract.pack import PackManifest
 from edgeclip.contract.signing import read_statement
 from edgeclip.errors import BundleDamagedError
-from edgeclip.tensor_file import read_tensors
 
 
 def describe_bundle(bundle: Path) -> dict[str, Any]:
@@ -75,6 +74,8 @@ def _gate(bundle: Path, manifest: BundleManifest) -> dict[str, Any] | None:
     """Return what the learned gate is; None where prototypes choose between packs."""
     if manifest.gate is None:
         return None
+    from edgeclip.tensor_file import read_tensors  # safetensors, which one pack alone does without
+
     base = manifest.base
     stored = read_gate(
         bundle / manifest.gate,

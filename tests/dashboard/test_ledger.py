@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dashboard.conftest import Desk
@@ -11,6 +11,10 @@ from support.dashboards import sample
 OUTBOX = ("jetson-1", "epoch")
 
 
+_UNHURRIED = settings(suppress_health_check=[HealthCheck.too_slow])  # of a machine under load
+
+
+@_UNHURRIED
 @given(st.lists(st.integers(1, 60)), st.lists(st.integers(1, 60)))
 def test_row_numbers_added_one_by_one_equal_those_compressed_at_once(
     first: list[int], then: list[int]
@@ -21,6 +25,7 @@ def test_row_numbers_added_one_by_one_equal_those_compressed_at_once(
     assert rows.ranges() == compress(first + then)
 
 
+@_UNHURRIED
 @given(st.sets(st.integers(1, 60), min_size=1))
 def test_gaps_are_what_is_missing_below_the_highest(seqs: set[int]) -> None:
     missing = {n for first, last in RowNumbers(seqs).gaps() for n in range(first, last + 1)}
@@ -43,6 +48,7 @@ def test_gaps_are_listed_by_device_and_epoch() -> None:
     assert ledger.gaps() == [Gap("a", "e", 1, 2), Gap("b", "e", 1, 1)]
 
 
+@_UNHURRIED
 @given(st.lists(st.tuples(st.integers(1, 60), st.integers(0, 9))))
 def test_ranges_that_are_added_equal_their_numbers(parts: list[tuple[int, int]]) -> None:
     rows = RowNumbers()
