@@ -21,6 +21,11 @@ from edgeclip.errors import BundleMismatchError, ConfigError
 from edgeclip.pack_parts import parts_bytes
 from edgeclip.routed_packs import load_routed
 from edgeclip.tensor_file import read_tensors
+from edgeclip_device.backends.choosing import open_backend
+from edgeclip_device.classifier import Classifier
+from edgeclip_device.config import InferenceSettings
+from edgeclip_device.pack_router import load_router
+from edgeclip_device.router_settings import RouterSettings
 from edgeclip_export.add_pack import add_pack
 from edgeclip_export.add_set import add_set
 from edgeclip_export.bundle_writer import write_bundle
@@ -45,7 +50,7 @@ def _pack(folder: Path, backbone: Backbone, task: str, seed: int) -> Path:
     row = {
         "router_keys": (keys / np.linalg.norm(keys, axis=1, keepdims=True)).astype(np.float32),
         "router_scale": np.array([5.0], np.float32),
-        "router_threshold": np.array([0.5], np.float32),
+        "router_threshold": np.array([1.5], np.float32),
     }
     save_file(row, folder / ROUTER_FILE)
     document = json.loads((folder / "pack.json").read_text())
@@ -109,6 +114,26 @@ def test_parity_the_gate_of_a_bundle_computes_what_that_of_the_set_does(
     gate = stored.for_packs(routed.rows, hashes, "bundle")
     assert routed.gate is not None
     np.testing.assert_array_equal(gate.scores(drawn), routed.gate.scores(drawn))
+
+
+def test_parity_a_device_answers_as_the_set_does(whole: Path) -> None:
+    inference = InferenceSettings(bundle=whole, backend="onnxruntime", threads=1)
+    tasks = RouterSettings.model_validate({"packs": [{"task": "a"}, {"task": "b"}]})
+    router, routed = load_router(inference, tasks), load_routed(whole.parent / "set")
+    assert router.gate is not None
+    classifier = Classifier(open_backend(router.packs[router.resident], inference), router)
+    frames = np.random.default_rng(1).integers(0, 256, (6, 40, 50, 3), np.uint8)
+    shares = []
+    for frame in frames:
+        (answer,) = classifier.classify(frame, None)
+        expected = routed.answer(answer.scene_features[None], [{}])
+        if expected.chosen[0] is None:
+            assert answer.task == "a"  # a device has a fallback in place of the prompts
+            continue
+        shares.append(expected.shares[0])
+        assert answer.task == expected.chosen[0]
+        np.testing.assert_allclose(answer.probabilities, expected.probabilities[0], atol=2e-5)
+    assert any(len(own) == 2 for own in shares)
 
 
 def test_inspect_tells_of_a_gate_and_what_the_device_is_told(run: Run, whole: Path) -> None:
