@@ -120,7 +120,8 @@ class FrameUse:
         if not self.is_taken:
             why = "what the pack holds takes no gradient steps"
             return [f"FRAMES WITHOUT LABELS TAUGHT NOTHING: {why} ({found})"]
-        said = [f"{found} taught, too; {self.pseudo_labels} of them by a pseudo-label"]
+        warned = "they may do harm (docs/adapters.md): compare with a training without them"
+        said = [f"{found} taught, too; {self.pseudo_labels} of them by a pseudo-label: {warned}"]
         if tested:
             said.append(
                 f"{tested} FRAMES WITHOUT LABELS ARE OF PLACES THAT TEST: none of the test's images"
