@@ -29,7 +29,10 @@ IMAGES = ROOT / "docs/images"
 MOST_BYTES = 1_500_000
 """Of all pictures together: each clone carries them."""
 
-NAMES = ("scenes", "report", "plots", "sheet", "detection", "heat", "review", "phone")
+NAMES = (
+    "scenes", "report", "plots", "sheet", "live", "live-dark", "detection", "heat", "review",
+    "map", "activity", "device", "phone",
+)  # fmt: skip
 
 
 def main() -> None:

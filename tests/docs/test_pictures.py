@@ -28,9 +28,9 @@ def test_every_file_of_the_folder_is_shown_on_a_page() -> None:
     assert [path.name for path in IMAGES.iterdir() if path.resolve() not in SHOWN] == []
 
 
-def test_the_folder_holds_what_is_made_and_the_drawing_of_the_flow() -> None:
+def test_the_folder_holds_what_make_pictures_makes_and_the_drawing_of_the_flow() -> None:
     made = {f"{name}.jpg" for name in NAMES}
-    assert {path.name for path in IMAGES.iterdir()} == made | {"flow.svg", "live.png"}
+    assert {path.name for path in IMAGES.iterdir()} == made | {"flow.svg"}
 
 
 @pytest.mark.parametrize("name", NAMES)
