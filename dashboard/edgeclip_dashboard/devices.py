@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Final
 
+from edgeclip.contract.reports import Status
 from edgeclip_dashboard.batch import Batch
 from edgeclip_dashboard.deployments import note_deployment
 from edgeclip_dashboard.messages import InfoMessage, StatusMessage
@@ -34,13 +35,24 @@ def note_status(batch: Batch, message: StatusMessage, at: datetime) -> None:
     row = device_row(batch, message.device_id)
     if status.state == "offline" and row.bdseq is not None and status.bdseq < row.bdseq:
         return
-    if row.state in _ENDS and status.bdseq == row.bdseq and status.state not in _ENDS:
+    if _is_late(row, status):
         return  # another instance heard the end before this one heard the beginning
     has_changed = row.state != status.state or row.bdseq != status.bdseq
     if status.since is not None or has_changed:
         row.since = status.since or at
     row.state, row.bdseq, row.reason = status.state, status.bdseq, status.reason
     row.next_wake_at = status.next_wake_at
+
+
+def _is_late(row: Device, status: Status) -> bool:
+    """Say whether this is the beginning of a connection whose end is known.
+
+    A device that was set up anew counts its connections from one again: what began after that end
+    is another one of the same number.
+    """
+    if row.state not in _ENDS or status.bdseq != row.bdseq or status.state in _ENDS:
+        return False
+    return status.since is None or row.since is None or status.since <= row.since
 
 
 def note_info(batch: Batch, message: InfoMessage, at: datetime) -> None:

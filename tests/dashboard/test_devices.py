@@ -49,6 +49,23 @@ def test_a_device_whose_counter_started_anew_is_believed(desk: Desk) -> None:
     assert _tell(desk, "offline", 0, since=False).state == "offline"
 
 
+def test_a_device_that_was_set_up_anew_is_online_also_with_the_number_of_its_last_end(
+    desk: Desk,
+) -> None:
+    _tell(desk, "stopped", 1)
+    later = Status.model_validate(
+        {"state": "online", "bdseq": 1, "since": AT + timedelta(minutes=5)}
+    )
+    desk.store.commit([StatusMessage("jetson-1", later)], AT + timedelta(minutes=5))
+    [device] = desk.picture().devices
+    assert (device.state, device.since) == ("online", AT + timedelta(minutes=5))
+
+
+def test_a_beginning_that_is_heard_after_its_end_is_no_news(desk: Desk) -> None:
+    _tell(desk, "offline", 1, since=False, minutes=5)
+    assert _tell(desk, "online", 1).state == "offline"
+
+
 def test_what_runs_on_a_device_is_stored_without_touching_its_state(desk: Desk) -> None:
     _tell(desk, "online", 1)
     info = Info(
