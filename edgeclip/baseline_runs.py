@@ -220,6 +220,6 @@ def _check_part(part: PartData, kind: str, targets: Sequence[str]) -> None:
     if missing or not held - set(targets):
         lacks = missing[0] if missing else "anything but targets"
         raise DataError(
-            f"baselines have to learn, and the {kind} images among these lack {lacks}: give the"
-            " data that the pack was trained on, with its split"
+            f"baselines learn, and choose their thresholds, on {kind} images, of which these lack"
+            f" {lacks}: give the data that the pack was trained on, with its split"
         )
