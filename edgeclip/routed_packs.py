@@ -73,7 +73,13 @@ class RoutedPacks:
         """That of the first pack; encoder, classes and prompts are those of all."""
         return next(iter(self.packs.values())).manifest
 
-    def answer(self, base: NDArray[np.float32], facts: Sequence[Mapping[str, str]]) -> Answers:
+    def answer(
+        self,
+        base: NDArray[np.float32],
+        facts: Sequence[Mapping[str, str]],
+        *,
+        chosen_by: NDArray[np.float32] | None = None,
+    ) -> Answers:
         """Return what the set says of n images, each by its packs or by the prompts alone.
 
         Packs that answer together are mixed: the probabilities that each one's temperature
@@ -82,9 +88,11 @@ class RoutedPacks:
         Args:
             base: `(n, E)` float32 base embeddings, unit norm.
             facts: What is known of each image, for static keys.
+            chosen_by: `(n, E)` float32 of the whole frames, where `base` has crops of them: a
+                frame and its crops are answered by the same packs. None: `base` itself.
         """
         names, columns = list(self.packs), self.manifest.column_class
-        shares = share_out(self.rows, base, facts, self.gate)
+        shares = share_out(self.rows, base if chosen_by is None else chosen_by, facts, self.gate)
         logits = np.zeros((len(base), len(columns)), np.float32)
         mixed = np.zeros_like(logits)
         alone = np.array([len(own) <= 1 for own in shares])

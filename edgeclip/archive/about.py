@@ -6,11 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-import numpy as np
-
+from edgeclip.archive.deciding import Deciders
 from edgeclip.contract.attributes import PackAttributes
 from edgeclip.contract.pack import ObservationType, PackManifest
-from edgeclip.contract.postprocess import best_class
 
 
 @dataclass(frozen=True)
@@ -18,7 +16,8 @@ class About:
     """A run, as results tell it; nothing of it depends on when or how often it was interrupted.
 
     Attributes:
-        manifest: Classes and thresholds.
+        manifest: Classes.
+        deciders: Whose thresholds decide.
         answerer: Pack, version and runtime.
         pack_sha256: Of the manifest that names all files of it.
         begun_at: When the run was begun, aware UTC.
@@ -26,14 +25,15 @@ class About:
     """
 
     manifest: PackManifest
+    deciders: Deciders
     answerer: str
     pack_sha256: str
     begun_at: datetime
     attributes: PackAttributes | None = None
 
-    def decision(self, probabilities: Sequence[float]) -> str | None:
-        """Return the target whose threshold is reached, the likeliest of several, or None."""
-        return decided(probabilities, self.manifest)
+    def decision(self, probabilities: Sequence[float], pack: str | None) -> str | None:
+        """Return the target whose threshold is reached by the answer of a pack, or None."""
+        return self.deciders.decided(probabilities, pack)
 
     def likeliest(self, probabilities: Sequence[float]) -> tuple[int, float]:
         """Return index and probability of the likeliest class; the first of equals."""
@@ -48,14 +48,3 @@ class About:
         """Return the probability that the image is not blank."""
         blank = sum(p for i, p in enumerate(probabilities) if self.kind(i) == "blank")
         return round(min(max(1.0 - blank, 0.0), 1.0), 5)
-
-
-def decided(probabilities: Sequence[float], manifest: PackManifest) -> str | None:
-    """Return the target whose threshold is reached, the likeliest of several, or None.
-
-    Args:
-        probabilities: One a class, as records have them.
-        manifest: Of the pack.
-    """
-    on = {name: item.on for name, item in manifest.thresholds.items()}
-    return best_class(np.asarray(probabilities, np.float32), manifest.class_names, on)

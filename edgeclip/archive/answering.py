@@ -10,6 +10,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeclip.archive.deciding import Deciders
 from edgeclip.contract.attribute_answers import AttributeBank
 from edgeclip.contract.pack import PackManifest
 from edgeclip.contract.postprocess import class_probabilities
@@ -41,7 +42,11 @@ class Answerer(Protocol):
 
     @property
     def manifest(self) -> PackManifest:
-        """Classes, thresholds and preprocessing."""
+        """Classes and preprocessing."""
+
+    @property
+    def deciders(self) -> Deciders:
+        """Whose thresholds decide on an answer."""
 
     @property
     def name(self) -> str:
@@ -51,12 +56,19 @@ class Answerer(Protocol):
     def attributes(self) -> AttributeBank | None:
         """What is asked in words beside the class; None where nothing is."""
 
-    def answer(self, views: NDArray[np.uint8], facts: Sequence[Facts]) -> list[Answer]:
+    def answer(
+        self,
+        views: NDArray[np.uint8],
+        facts: Sequence[Facts],
+        frames: Sequence[int] | None = None,
+    ) -> list[Answer]:
         """Return an answer for each view.
 
         Args:
             views: `(B, S, S, 3)` uint8, RGB.
             facts: What is known of each, for the static keys of a set.
+            frames: For each view the row of the whole frame that it is of, by which a set chooses
+                who answers; None: each is a frame.
 
         Raises:
             BackendError: The runtime failed.

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeclip.archive.answering import Answer, Answerer, Asked, Facts, as_answers
+from edgeclip.archive.deciding import Deciders
 from edgeclip.attributes.reading import untouched_bank
 from edgeclip.contract.attribute_answers import AttributeBank
 from edgeclip.contract.binding import slots_to_bind
@@ -89,13 +90,23 @@ class BundleAnswers:
         return self._manifest
 
     @property
+    def deciders(self) -> Deciders:
+        """The pack alone."""
+        return Deciders({self.manifest.task: self.manifest})
+
+    @property
     def name(self) -> str:
         """Pack, version and runtime."""
         return f"{self._manifest.task}@{self._manifest.version} {self._runner.name}"
 
-    def answer(self, views: NDArray[np.uint8], facts: Sequence[Facts]) -> list[Answer]:
+    def answer(
+        self,
+        views: NDArray[np.uint8],
+        facts: Sequence[Facts],
+        frames: Sequence[int] | None = None,
+    ) -> list[Answer]:
         """Return an answer for each view; see `Answerer`."""
-        del facts
+        del facts, frames
         outputs = self._runner.run(views)
         features = outputs.base_embedding if self.attributes else None
         return as_answers(

@@ -154,7 +154,7 @@ class _Writer:
             "eventStart": dp.time_text(start),
             "eventEnd": dp.end_text(end),
             "observationLevel": "event",
-        } | self._cells(judged(burst.probabilities, self._about))
+        } | self._cells(judged(burst.probabilities, self._about, burst.pack))
 
     def deployments(self) -> Iterator[dp.Row]:
         """Yield the deployments that images are of."""

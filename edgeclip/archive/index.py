@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import tempfile
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
@@ -23,7 +24,7 @@ create table images (n integer primary key, place text, at real, told text, sequ
                      record text);
 create index by_burst on images (place, told, at, n);
 create table sequences (name text primary key, place text, frames integer, probabilities text,
-                        began real, ended real);
+                        began real, ended real, pack text);
 """
 
 
@@ -56,12 +57,14 @@ class Burst:
         location: Where the camera stood.
         probabilities: As those of a `Row`.
         period: Likewise.
+        pack: That answered for the most of its frames, the first of equals; None: the prompts.
     """
 
     name: str
     location: str
     probabilities: tuple[float, ...]
     period: tuple[datetime, datetime] | None
+    pack: str | None
 
 
 @dataclass
@@ -72,6 +75,7 @@ class _Open:
     place: str
     frames: list[tuple[float, ...]] = field(default_factory=list)
     times: list[float] = field(default_factory=list)
+    packs: Counter[str | None] = field(default_factory=Counter)
 
 
 class Index:
@@ -92,9 +96,11 @@ class Index:
 
     def bursts(self) -> Iterator[Burst]:
         """Yield every burst, by place and time."""
-        query = "select name, place, probabilities, began, ended from sequences order by rowid"
-        for name, place, probabilities, *times in self._database.execute(query):
-            yield Burst(name, place, _numbers(probabilities), _period(*times))
+        query = (
+            "select name, place, probabilities, pack, began, ended from sequences order by rowid"
+        )
+        for name, place, probabilities, pack, *times in self._database.execute(query):
+            yield Burst(name, place, _numbers(probabilities), _period(*times), pack)
 
     def add(self, records: Iterable[Record]) -> None:
         """Take all records of a run, in the order of its list."""
@@ -126,6 +132,7 @@ class Index:
             record = Record.model_validate_json(text)
             if record.failure is None:
                 burst.frames.append(record.probabilities)
+                burst.packs[record.pack] += 1
                 burst.times += [] if at is None else [at]
             names.append((burst.name, number))
             if len(names) == _MANY:
@@ -138,8 +145,9 @@ class Index:
         if burst.name:
             text = ",".join(map(repr, mean_answer(burst.frames)))
             times = min(burst.times, default=None), max(burst.times, default=None)
-            values = (burst.name, burst.place, len(burst.frames), text, *times)
-            cursor.execute("insert into sequences values (?, ?, ?, ?, ?, ?)", values)
+            pack = next((name for name, _ in burst.packs.most_common(1)), None)
+            values = (burst.name, burst.place, len(burst.frames), text, *times, pack)
+            cursor.execute("insert into sequences values (?, ?, ?, ?, ?, ?, ?)", values)
 
     def _insert(self, rows: list[tuple[object, ...]]) -> None:
         self._database.executemany(

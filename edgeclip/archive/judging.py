@@ -41,18 +41,18 @@ def said_of(record: Record, about: About) -> Iterator[tuple[Said, Box | None]]:
         record: With an answer.
         about: The run.
     """
-    pack = f"pack:{tag_text(record.pack or 'prompts alone')}"
+    own, pack = record.pack, f"pack:{tag_text(record.pack or 'prompts alone')}"
     for box in record.boxes:
         kind = _DETECTED.get(box.category)
         if kind is None:
-            yield judged(box.probabilities, about, pack), box.box
+            yield judged(box.probabilities, about, own, pack), box.box
         else:
             yield Said(kind, None, box.confidence, "the detector of --boxes"), box.box
     if not record.boxes:
-        yield judged(record.probabilities, about, pack), record.where
+        yield judged(record.probabilities, about, own, pack), record.where
 
 
-def judged(probabilities: Sequence[float], about: About, *tags: str) -> Said:
+def judged(probabilities: Sequence[float], about: About, pack: str | None, *tags: str) -> Said:
     """Return the target whose threshold is reached, else the likeliest that is no target.
 
     A target that is likeliest, but below its threshold, is neither it nor anything else.
@@ -60,14 +60,15 @@ def judged(probabilities: Sequence[float], about: About, *tags: str) -> Said:
     Args:
         probabilities: One a class.
         about: The run.
+        pack: Which one answered; None: the prompts alone, of which no target is sure.
         tags: Go with what is said.
     """
     index, probability = about.likeliest(probabilities)
     names, by = about.manifest.class_names, f"edgeclip {about.answerer}"
-    if decision := about.decision(probabilities):
+    if decision := about.decision(probabilities, pack):
         index = names.index(decision)
         probability = probabilities[index]
-    elif names[index] in about.manifest.targets:
+    elif names[index] in about.deciders.targets_of(pack):
         below = f"below threshold:{tag_text(names[index])}"
         return Said("unknown", None, probability, by, (*tags, below))
     return Said(about.kind(index), names[index], probability, by, tags)

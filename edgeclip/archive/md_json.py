@@ -84,7 +84,7 @@ def _detections(row: Row, about: About) -> list[dict[str, Any]]:
     confidence = about.presence(record.probabilities)
     if confidence < _LEAST_CONFIDENCE:
         return []
-    if record.where and (target := about.decision(record.probabilities)):
+    if record.where and (target := about.decision(record.probabilities, record.pack)):
         kind = about.kind(about.manifest.class_names.index(target))
         category = category_of(kind) or "1"
         return [_detection(category, confidence, record.where, record.probabilities)]

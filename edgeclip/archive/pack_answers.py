@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from edgeclip.adapters.head_graph import patch_scores
 from edgeclip.adapters.pack_cells import CellReader, PackCells
 from edgeclip.archive.answering import Answer, Answerer, Asked, Facts, as_answers
+from edgeclip.archive.deciding import Deciders
 from edgeclip.attributes.reading import untouched_bank
 from edgeclip.clip import Backbone, load_backbone
 from edgeclip.contract.pack import PackManifest
@@ -51,13 +52,23 @@ class PackAnswers:
         return self._pack.manifest
 
     @property
+    def deciders(self) -> Deciders:
+        """The pack alone."""
+        return Deciders({self.manifest.task: self.manifest})
+
+    @property
     def name(self) -> str:
         """Pack, version and runtime."""
         return f"{self.manifest.task}@{self.manifest.version} torch fp32"
 
-    def answer(self, views: NDArray[np.uint8], facts: Sequence[Facts]) -> list[Answer]:
+    def answer(
+        self,
+        views: NDArray[np.uint8],
+        facts: Sequence[Facts],
+        frames: Sequence[int] | None = None,
+    ) -> list[Answer]:
         """Return an answer for each view; see `Answerer`."""
-        del facts
+        del facts, frames
         outputs, scores = self._outputs(views)
         features = outputs.base_embedding.numpy() if self.attributes else None
         columns = outputs.probabilities.numpy()
@@ -82,17 +93,28 @@ class SetAnswers:
         return self._packs.manifest
 
     @property
+    def deciders(self) -> Deciders:
+        """Each pack, for what it answers."""
+        return Deciders({name: pack.manifest for name, pack in self._packs.packs.items()})
+
+    @property
     def name(self) -> str:
         """All packs, and the runtime."""
         named = (f"{name}@{pack.manifest.version}" for name, pack in self._packs.packs.items())
         return f"{', '.join(named)} torch fp32"
 
-    def answer(self, views: NDArray[np.uint8], facts: Sequence[Facts]) -> list[Answer]:
+    def answer(
+        self,
+        views: NDArray[np.uint8],
+        facts: Sequence[Facts],
+        frames: Sequence[int] | None = None,
+    ) -> list[Answer]:
         """Return an answer for each view; see `Answerer`."""
         _, embedded, cells = self._read(views)
         base = embedded.numpy()
         base = base / np.linalg.norm(base, axis=1, keepdims=True)
-        answers = self._packs.answer(base, facts)
+        chosen_by = None if frames is None else base[list(frames)]
+        answers = self._packs.answer(base, facts, chosen_by=chosen_by)
         rows = zip(answers.probabilities, answers.chosen, cells, strict=True)
         return [Answer(row, chosen, cells=self._scores(own, chosen)) for row, chosen, own in rows]
 

@@ -84,8 +84,9 @@ class PartWork:
         views = [seen.views for _, seen in batch if isinstance(seen, Seen)]
         answers: Iterator[Answer] = iter(())
         if views:
-            stacked = np.concatenate(views)
-            answers = iter(self.answerer.answer(stacked, [self.facts] * len(stacked)))
+            stacked, counts = np.concatenate(views), [len(own) for own in views]
+            frames = np.repeat(np.cumsum([0, *counts[:-1]]), counts).tolist()
+            answers = iter(self.answerer.answer(stacked, [self.facts] * len(stacked), frames))
         return [self._record(image, seen, answers) for image, seen in batch]
 
     def _record(self, image: Listed, seen: Seen | DataError, answers: Iterator[Answer]) -> Record:
@@ -120,7 +121,8 @@ class PartWork:
         if len(own) > 1:
             return None
         view = self.looking.strips.rest_of(seen.height)
-        return box_of(own[0], probabilities, self.answerer.manifest, view)
+        answerer = self.answerer
+        return box_of(own[0], probabilities, answerer.manifest, answerer.deciders, view)
 
     def _in_words(self, own: Sequence[Answer], surest: Answer) -> Attributes | None:
         """Return what the views say to the attributes; nothing of people, or of no animal.
@@ -141,7 +143,8 @@ class PartWork:
 
     def _sure(self, answer: Answer) -> float:
         """Return how sure an answer is of a target, as the device chooses between two views."""
-        names, targets = self.answerer.manifest.class_names, self.answerer.manifest.targets
+        names = self.answerer.manifest.class_names
+        targets = self.answerer.deciders.targets_of(answer.pack)
         return max(float(answer.probabilities[names.index(name)]) for name in targets)
 
     def _boxes(self, name: str, crops: Sequence[Answer]) -> tuple[BoxRecord, ...]:

@@ -72,7 +72,7 @@ def _said(row: Row, about: About) -> list[object]:
         return [""] * len(_SAID)
     index, probability = about.likeliest(record.probabilities)
     burst, burst_probability = about.likeliest(row.probabilities)
-    decision = about.decision(record.probabilities) or ""
+    decision = about.decision(record.probabilities, record.pack) or ""
     pack = record.pack or "prompts alone"
     return [decision, names[index], probability, names[burst], burst_probability, pack]
 

@@ -84,6 +84,7 @@ def write_results(
     plan, bank = journal.plan, work.answerer.attributes
     about = About(
         work.answerer.manifest,
+        work.answerer.deciders,
         work.answerer.name,
         plan.pack_sha256,
         plan.begun_at,
@@ -131,7 +132,7 @@ def _counted(rows: Iterable[Row], about: About, results: Results) -> Iterator[Ro
         results.images += 1
         if row.record.failure is not None:
             results.failures += 1
-        elif decision := about.decision(row.record.probabilities):
+        elif decision := about.decision(row.record.probabilities, row.record.pack):
             results.decided[decision] += 1
         yield row
 

@@ -77,10 +77,11 @@ class _Found(NamedTuple):
 
 def _surest(rows: Iterable[Row], about: About) -> dict[str, list[_Found]]:
     most = COLUMNS * LINES * SHEETS_EACH
-    heaps: dict[str, list[_Found]] = {name: [] for name in about.manifest.targets}
+    heaps: dict[str, list[_Found]] = {name: [] for name in about.deciders.targets}
     for number, row in enumerate(rows):
         record = row.record
-        if record.failure is not None or not (target := about.decision(record.probabilities)):
+        target = about.decision(record.probabilities, record.pack)
+        if record.failure is not None or target is None:
             continue
         sure = record.probabilities[about.manifest.class_names.index(target)]
         heapq.heappush(heaps[target], _Found(sure, -number, record.file, record.where))

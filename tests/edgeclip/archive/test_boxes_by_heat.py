@@ -15,6 +15,7 @@ from PIL import Image
 from edgeclip.archive.answering import Answer
 from edgeclip.archive.boxing import box_of
 from edgeclip.archive.camtrap import CamtrapAsked
+from edgeclip.archive.deciding import Deciders
 from edgeclip.archive.deployments import read_deployments
 from edgeclip.archive.journal import PARTS, PLAN_FILE
 from edgeclip.archive.predicting import RUN_FOLDER
@@ -215,7 +216,7 @@ def _boxed(
     usual[1, 0] = 1
     own = usual if cells is None else np.asarray(cells, np.float32)
     answer = Answer(np.asarray(probabilities, np.float32), "leopard", cells=own)
-    return box_of(answer, probabilities, manifest, WHOLE)
+    return box_of(answer, probabilities, manifest, Deciders({"leopard": manifest}), WHOLE)
 
 
 def test_an_animal_is_boxed_around_its_cell() -> None:
@@ -263,7 +264,9 @@ def test_cells_that_say_nothing_box_nothing(cells: object) -> None:
 
 def test_a_runtime_without_cells_boxes_nothing() -> None:
     answer = Answer(np.array([0.9, 0.1], np.float32), "leopard")
-    assert box_of(answer, (0.9, 0.1), _manifest(), WHOLE) is None
+    manifest = _manifest()
+    deciders = Deciders({"leopard": manifest})
+    assert box_of(answer, (0.9, 0.1), manifest, deciders, WHOLE) is None
 
 
 def test_a_pack_on_a_tower_without_cells_answers_and_boxes_nothing(

@@ -6,6 +6,7 @@ import shutil
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -159,13 +160,13 @@ def test_a_runtime_that_fails_ends_the_run_and_keeps_what_was_done(
     answer, asked = pack_answers.PackAnswers.answer, 0
 
     def fails_at_the_third(
-        self: pack_answers.PackAnswers, views: NDArray[np.uint8], facts: list[dict[str, str]]
+        self: pack_answers.PackAnswers, views: NDArray[np.uint8], *said: Any
     ) -> list[Answer]:
         nonlocal asked
         asked += 1
         if asked == 3:
             raise BackendError("the runtime failed")
-        return answer(self, views, facts)
+        return answer(self, views, *said)
 
     monkeypatch.setattr(pack_answers.PackAnswers, "answer", fails_at_the_third)
     with pytest.raises(BackendError, match="the runtime failed"):
