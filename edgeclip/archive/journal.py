@@ -14,10 +14,11 @@ import json
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
+from itertools import islice
 from pathlib import Path
 from typing import Final, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from edgeclip.archive.records import Record
 from edgeclip.archive.stores import ImageStore, Listed
@@ -29,6 +30,7 @@ PART_IMAGES = 256  # some seconds of one core: what a run that is killed does ag
 FORMAT: Final = 2
 """Of the folder: since 2, records say where in an image the decision is."""
 _SHOWN = 3
+_LISTED: Final = TypeAdapter(Listed)
 
 
 class Plan(BaseModel):
@@ -61,6 +63,10 @@ class Plan(BaseModel):
         """How many parts there are."""
         return -(-self.images // self.part_images)
 
+    def images_of(self, part: int) -> int:
+        """Return how many images a part has."""
+        return min(self.part_images, self.images - part * self.part_images)
+
     def differences(self, now: Plan) -> list[str]:
         """Return what differs from the run that is asked for now, for a person."""
         found = []
@@ -88,9 +94,7 @@ class Journal:
 
     def done_images(self) -> int:
         """Return how many images the finished parts have."""
-        own, missing = self.plan.part_images, self.missing()
-        last = self.plan.images - own * (self.plan.parts - 1)
-        return self.plan.images - sum(last if p == self.plan.parts - 1 else own for p in missing)
+        return self.plan.images - sum(map(self.plan.images_of, self.missing()))
 
     def missing(self) -> list[int]:
         """Return the numbers of the parts that are not done."""
@@ -98,13 +102,25 @@ class Journal:
         return [part for part in range(self.plan.parts) if f"{part:07d}" not in done]
 
     def listed(self, parts: Sequence[int]) -> Iterator[tuple[int, list[Listed]]]:
-        """Yield the images of parts, which are given in growing order."""
-        wanted = set(parts)
-        with (self._folder / LIST_FILE).open(encoding="utf-8") as lines:
-            for part in range(self.plan.parts):
-                own = [line for _, line in zip(range(self.plan.part_images), lines, strict=False)]
-                if part in wanted:
-                    yield part, [Listed(**json.loads(line)) for line in own]
+        """Yield the images of parts, which are given in growing order.
+
+        Raises:
+            DataError: The list is missing or damaged.
+        """
+        wanted, path = set(parts), self._folder / LIST_FILE
+        try:
+            with path.open("rb") as lines:
+                for part in range(self.plan.parts):
+                    own = list(islice(lines, self.plan.images_of(part)))
+                    if len(own) != self.plan.images_of(part):
+                        raise ValueError("cut short")
+                    if part in wanted:
+                        yield part, [_LISTED.validate_json(line) for line in own]
+        except (OSError, ValueError) as error:  # pydantic's errors are ValueErrors
+            raise DataError(
+                f"{path} is missing or damaged: add --overwrite to begin anew, or choose another"
+                " --out"
+            ) from error
 
     def write(self, part: int, records: Sequence[Record]) -> None:
         """Write a finished part, whole or not at all.
@@ -125,18 +141,22 @@ class Journal:
         """Yield all records in the order of the list.
 
         Raises:
-            DataError: A part is missing or damaged.
+            DataError: The list or a part is missing or damaged, or a part is of other images.
         """
-        for part in range(self.plan.parts):
-            path = self._part(part)
-            try:
-                with path.open(encoding="utf-8") as lines:
-                    for line in lines:
-                        yield Record.model_validate_json(line)
-            except (OSError, ValidationError) as error:
-                raise DataError(
-                    f"{path} is missing or damaged: delete it, and run the same command again"
-                ) from error
+        for part, images in self.listed(range(self.plan.parts)):
+            yield from self._records_of(part, images)
+
+    def _records_of(self, part: int, images: Sequence[Listed]) -> list[Record]:
+        path = self._part(part)
+        try:
+            found = [Record.model_validate_json(line) for line in path.read_bytes().splitlines()]
+            if [record.file for record in found] != [image.name for image in images]:
+                raise ValueError("of other images")
+        except (OSError, ValueError) as error:
+            raise DataError(
+                f"{path} is missing or damaged: delete it, and run the same command again"
+            ) from error
+        return found
 
     def _part(self, part: int) -> Path:
         return self._folder / PARTS / f"{part:07d}.jsonl"

@@ -85,9 +85,45 @@ def test_a_damaged_plan_is_refused(
 def test_a_damaged_part_is_named(predict: Predict, archive: Path, tmp_path: Path) -> None:
     predict(archive)
     part = tmp_path / "out" / RUN_FOLDER / PARTS / "0000001.jsonl"
-    part.write_text("{}\n")
+    whole = part.read_bytes()
+    other = part.with_name("0000000.jsonl").read_bytes()
+    cut = b"".join(whole.splitlines(keepends=True)[:-1])
+    deep = b"[" * 100_000 + b"\n"
+    for content in (b"{}\n", b"", b"\xff\xfe\n", b"\x00", deep, other, cut, whole[:-9], whole * 2):
+        part.write_bytes(content)
+        with pytest.raises(DataError, match=r"0000001\.jsonl is missing or damaged: delete it"):
+            predict(archive)
+    part.unlink()
+    assert predict(archive).images == 13
+
+
+def test_a_part_that_is_a_folder_is_named(predict: Predict, archive: Path, tmp_path: Path) -> None:
+    predict(archive)
+    part = tmp_path / "out" / RUN_FOLDER / PARTS / "0000001.jsonl"
+    part.unlink()
+    part.mkdir()
     with pytest.raises(DataError, match=r"0000001\.jsonl is missing or damaged: delete it"):
         predict(archive)
+
+
+def test_a_damaged_list_is_named(predict: Predict, archive: Path, tmp_path: Path) -> None:
+    predict(archive)
+    path = tmp_path / "out" / RUN_FOLDER / LIST_FILE
+    lines = path.read_bytes().splitlines(keepends=True)
+    odd = (b"[]\n", b'{"name": 3}\n', b'{"path": "a"}\n', b"\xff\n", b"[" * 100_000 + b"\n")
+    for content in (
+        b"",
+        b"".join(lines[:-1]),
+        b"".join(lines)[:-9],
+        *(b"".join([x, *lines[1:]]) for x in odd),
+    ):
+        path.write_bytes(content)
+        with pytest.raises(DataError, match=r"list\.jsonl is missing or damaged: add --overwrite"):
+            predict(archive)
+    path.unlink()
+    with pytest.raises(DataError, match=r"list\.jsonl is missing or damaged: add --overwrite"):
+        predict(archive)
+    assert predict(archive, overwrite=True).images == 13
 
 
 @pytest.mark.parametrize("source", ["nowhere", "notes.txt"])
