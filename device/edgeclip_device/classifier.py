@@ -103,11 +103,19 @@ class Classifier:
         return self._read(pack, shared, self._columns(pack, shared), is_bound=is_bound)
 
     def _mixed(self, shares: Shares, shared: Outputs) -> Classification:
-        """Return one answer of several packs; its thresholds are those of the heaviest."""
-        columns = sum(np.float32(weight) * self._columns(p, shared) for p, weight in shares)
+        """Return one answer of several packs; its thresholds are those of the heaviest.
+
+        A frame shows a person where any of them says so: that is never averaged away.
+        """
+        own = [(p, self._columns(p, shared)) for p, _ in shares]
+        weights = [np.float32(weight) for _, weight in shares]
+        columns = sum(weight * said for weight, (_, said) in zip(weights, own, strict=True))
         heaviest = shares[0][0]
         is_bound = heaviest == self._router.resident
-        return self._read(heaviest, shared, np.asarray(columns, np.float32), is_bound=is_bound)
+        mixed = self._read(heaviest, shared, np.asarray(columns, np.float32), is_bound=is_bound)
+        base, packs = shared.base_embedding[0], self._router.packs
+        human = max(read_answer(packs[p].manifest, said, base).human for p, said in own)
+        return replace(mixed, human=human)
 
     def _columns(self, pack: int, shared: Outputs) -> Array:
         """Return `(B, K)` of a pack that shares a pass."""

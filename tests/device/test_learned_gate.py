@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 
 from edgeclip.contract.gate import GATE_FILE, GATE_TENSORS_FILE
 from edgeclip.contract.hashing import sha256_file
+from edgeclip.contract.pack import ObservationType
 from edgeclip.contract.routing import share_out
 from edgeclip.errors import ConfigError, PackError
 from edgeclip_device.backends.choosing import open_backend
@@ -36,8 +38,12 @@ BOTH = [{"task": "leopard"}, {"task": "calm"}]
 def make(make_settings: Make, tmp_path: Path) -> Make:
     """Makes settings with a bundle of three packs; the gate prefers what prototypes do not."""
 
-    def made(packs: list[dict[str, str]], *, k: int = 1, **router: Any) -> DeviceSettings:
-        bundle = write_tiny_bundle(tmp_path / "bundle", [TinyPack(), CALM, FOX])
+    def made(
+        packs: list[dict[str, str]], *, k: int = 1, other: ObservationType = "blank", **router: Any
+    ) -> DeviceSettings:
+        kinds = (("leopard", "animal"), (other, other))
+        likes = [replace(pack, classes=kinds) for pack in (TinyPack(), CALM)]
+        bundle = write_tiny_bundle(tmp_path / "bundle", [*likes, FOX])
         for task, key in (("leopard", LIKE_RED), ("calm", UNLIKE_RED), ("fox", UNLIKE_RED)):
             add_router_row(bundle, task, key, threshold=2.0)
         _write_gate(bundle, k)
@@ -100,6 +106,15 @@ def test_two_packs_answer_as_one_from_one_pass(make: Make) -> None:
     np.testing.assert_allclose(
         answer.probabilities, large * columns[0] + small * columns[1], atol=1e-5
     )
+
+
+def test_a_person_whom_one_of_two_packs_sees_is_not_averaged_away(make: Make) -> None:
+    settings = make(BOTH, k=2, other="human")
+    (answer,) = _classifier(settings).classify(RED, None)
+    packs = load_router(settings.inference, settings.router).packs
+    said = [float(columns_from(pack, answer.scene_features[None])[0, 1]) for pack in packs]
+    assert answer.human == pytest.approx(max(said), abs=1e-5)
+    assert answer.human > answer.probability("human") + 1e-4
 
 
 def test_packs_of_other_classes_are_not_mixed(make: Make) -> None:
