@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 RegistryArgument = Annotated[str, typer.Argument(help="A folder of packs, or an index's URL.")]
 FolderArgument = Annotated[Path, typer.Argument(help="A folder of packs.")]
 PackArgument = Annotated[Path, typer.Argument(help="A pack.")]
+KeyOption = Annotated[
+    Optional[list[Path]],  # noqa: UP045  # typer evaluates it on Python 3.10 too
+    typer.Option("--key", help="A public key: take only what it signed, from afar; repeat."),
+]
 PlacedArgument = Annotated[str, typer.Argument(help="A pack, or URL#TASK@VERSION of an index.")]
 
 
@@ -134,6 +138,7 @@ def compose(
     out: Annotated[Path, typer.Option(help="The set to be made.", show_default=False)],
     gate: GateOption = "prototypes",
     top_k: TopKOption = None,
+    key: KeyOption = None,
 ) -> None:
     """Put packs of a registry together by their names. Each stays as it is."""
     from edgeclip.registry.address import is_url, packs_of
@@ -142,8 +147,9 @@ def compose(
     k = asked_k(gate, top_k)
     if len(names) < 2:
         raise ConfigError(f"{names[0]} alone is nothing to compose: name two packs or more")
+    _refuse_key_here(key, registry)
     if is_url(registry):
-        with packs_of(registry, names) as fetched:
+        with packs_of(registry, names, key or []) as fetched:
             _compose([(pack.task, pack.name, path) for pack, path in fetched], out, k)
     else:
         held = read_registry(Path(registry))
@@ -160,13 +166,25 @@ def _compose(packs: list[tuple[str, str, Path]], out: Path, k: int | None) -> No
     show_gate(done)
 
 
-def add(registry: FolderArgument, pack: PlacedArgument) -> None:
+def _refuse_key_here(key: list[Path] | None, where: str) -> None:
+    """Refuse --key for what lies on this machine, of which `pack verify` asks it."""
+    from edgeclip.registry.address import is_url
+
+    if key and not is_url(where):
+        raise ConfigError(
+            f"--key is for packs from afar, and {where} is a folder here: check a pack of it with"
+            " `edgeclip pack verify PACK --key`, and leave --key out"
+        )
+
+
+def add(registry: FolderArgument, pack: PlacedArgument, *, key: KeyOption = None) -> None:
     """Copy a pack into a registry. A version that is there is never replaced."""
     from edgeclip.registry.address import pack_at, refuse_url
     from edgeclip.registry.folder import add_pack
 
     refuse_url(registry, "pack add copies into a folder of this machine")
-    with pack_at(pack) as folder:
+    _refuse_key_here(key, pack)
+    with pack_at(pack, key or []) as folder:
         held = add_pack(registry, folder)
     show(escape(f"{held.name} lies in {held.path}"))
 
@@ -223,13 +241,14 @@ def fetch(
     name: Annotated[str, typer.Argument(help="TASK or TASK@VERSION.")],
     *,
     into: Annotated[Path, typer.Option(help="A folder of packs.", show_default=False)],
+    key: KeyOption = None,
 ) -> None:
     """Copy a pack from afar into a folder of packs, each file checked by its hash."""
     from edgeclip.registry.address import refuse_url
     from edgeclip.registry.index import fetch_pack
 
     refuse_url(into, "--into is a folder of this machine")
-    held = fetch_pack(url, name, into)
+    held = fetch_pack(url, name, into, key or [])
     show(escape(f"{held.name} lies in {held.path}"))
 
 

@@ -41,13 +41,14 @@ def refuse_url(path: str | Path | None, what: str, remedy: str = "") -> None:
 
 
 @contextmanager
-def pack_at(where: str) -> Iterator[Path]:
+def pack_at(where: str, keys: Sequence[Path] = ()) -> Iterator[Path]:
     """Yield the folder of a pack that is named by its path, or by the URL of an index.
 
     What was fetched is checked file by file, and is gone when the block ends.
 
     Args:
         where: A folder, or URL#TASK or URL#TASK@VERSION.
+        keys: As for `packs_of`; a folder is not asked for them.
 
     Raises:
         ConfigError: The address names no pack, or one that is not there.
@@ -59,17 +60,20 @@ def pack_at(where: str) -> Iterator[Path]:
     url, _, name = where.partition("#")
     if not name:
         raise ConfigError(f"{where} is an index: name a pack of it, as {where}#TASK@VERSION")
-    with packs_of(url, [name]) as found:
+    with packs_of(url, [name], keys) as found:
         yield found[0][1]
 
 
 @contextmanager
-def packs_of(url: str, names: Sequence[str]) -> Iterator[list[tuple[IndexedPack, Path]]]:
+def packs_of(
+    url: str, names: Sequence[str], keys: Sequence[Path] = ()
+) -> Iterator[list[tuple[IndexedPack, Path]]]:
     """Yield packs of an index, fetched into folders that are gone when the block ends.
 
     Args:
         url: Of the index's folder.
         names: TASK or TASK@VERSION each.
+        keys: Public keys' files; with any, only what one of them signed is taken.
 
     Raises:
         ConfigError: There is no such pack.
@@ -80,6 +84,7 @@ def packs_of(url: str, names: Sequence[str]) -> Iterator[list[tuple[IndexedPack,
     with TemporaryDirectory(prefix="edgeclip-packs-") as folder:
         by_name = {pack.name: pack for pack in wanted}
         places = {
-            name: fetch_indexed(url, pack, Path(folder)).path for name, pack in by_name.items()
+            name: fetch_indexed(url, pack, Path(folder), keys).path
+            for name, pack in by_name.items()
         }
         yield [(pack, places[pack.name]) for pack in wanted]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Final, Literal
 
 from pydantic import AwareDatetime, Field, ValidationError, field_validator
@@ -11,10 +12,19 @@ from pydantic import AwareDatetime, Field, ValidationError, field_validator
 from edgeclip.contract.files import new_folder, write_bytes, write_text
 from edgeclip.contract.formats import other_version
 from edgeclip.contract.hashing import sha256_bytes
-from edgeclip.contract.pack import PACK_FILE, Part, Sha256, TaskName, Version, version_numbers
+from edgeclip.contract.pack import (
+    PACK_FILE,
+    PackManifest,
+    Part,
+    Sha256,
+    TaskName,
+    Version,
+    version_numbers,
+)
 from edgeclip.contract.plurals import megabytes
+from edgeclip.contract.signing import PublicKeys, read_public_keys, verified
 from edgeclip.contract.validation import explain
-from edgeclip.errors import ConfigError, PackError, SetupError
+from edgeclip.errors import ConfigError, PackError, SetupError, SignatureError
 from edgeclip.registry.folder import place_of, read_registry
 from edgeclip.registry.held import SIGNATURE_FILE, Held, read_held
 
@@ -125,33 +135,38 @@ def read_index(url: str) -> Index:
         raise PackError(explain(error, Index, where)) from error
 
 
-def fetch_pack(url: str, name: str, registry: Path) -> Held:
+def fetch_pack(url: str, name: str, registry: Path, keys: Sequence[Path] = ()) -> Held:
     """Copy a pack from afar into a registry, whole or not at all, each file by its hash.
 
     Args:
         url: Of the index's folder.
         name: TASK@VERSION, or TASK for the newest.
         registry: Takes it.
+        keys: Public keys' files; with any, only what one of them signed is taken.
 
     Raises:
         ConfigError: There is no such pack, or this version is there already.
         PackError: A file is missing, or is not what the index and the manifest say.
+        SignatureError: As for `fetch_indexed`.
     """
-    return fetch_indexed(url, find_indexed(read_index(url).packs, name), registry)
+    return fetch_indexed(url, find_indexed(read_index(url).packs, name), registry, keys)
 
 
-def fetch_indexed(url: str, wanted: IndexedPack, registry: Path) -> Held:
+def fetch_indexed(url: str, wanted: IndexedPack, registry: Path, keys: Sequence[Path] = ()) -> Held:
     """Copy a pack that an index names, as `fetch_pack` does.
 
     Args:
         url: Of the index's folder.
         wanted: One of its packs.
         registry: Takes it.
+        keys: Public keys' files; with any, only what one of them signed is taken.
 
     Raises:
-        ConfigError: This version is there already.
+        ConfigError: This version is there already, or a key is none.
         PackError: A file is missing, too large, or is not what the index and the manifest say.
+        SignatureError: No such key signed it.
     """
+    believed = read_public_keys(keys) if keys else None
     place = place_of(registry, wanted.task, wanted.version)
     if place.exists():
         raise ConfigError(f"{wanted.name} is in {registry} already: a version is never replaced")
@@ -159,14 +174,19 @@ def fetch_indexed(url: str, wanted: IndexedPack, registry: Path) -> Held:
     text = _fetched(f"{base}/{PACK_FILE}", _MOST_INDEX)
     if sha256_bytes(text) != wanted.sha256:
         raise PackError(f"{base}/{PACK_FILE} is not what the index says: ask who keeps it")
+    files = _files_of(text, wanted, f"{base}/{PACK_FILE}")
+    signature = _signature_at(f"{base}/{SIGNATURE_FILE}", wanted)
+    if believed is not None:
+        _refuse_unsigned(signature, text, believed, base)
     place.parent.mkdir(parents=True, exist_ok=True)
     with new_folder(place) as temporary:
         write_bytes(temporary / PACK_FILE, text)
-        most = min(wanted.size_bytes, _MOST_FILE)  # of all files together
-        for file in _files_of(text, f"{base}/{PACK_FILE}"):
-            write_bytes(temporary / file, _fetched(f"{base}/{file}", most))
-        if wanted.signed_by:
-            signature = _fetched(f"{base}/{SIGNATURE_FILE}", _MOST_SIGNATURE)
+        left = min(wanted.size_bytes, _MOST_FILE) - len(text)  # of all files together
+        for file in files:
+            data = _fetched(f"{base}/{file}", max(left, 0))
+            left -= len(data)
+            write_bytes(temporary / file, data)
+        if signature is not None:
             write_bytes(temporary / SIGNATURE_FILE, signature)
         read_held(temporary)
     return read_held(place)
@@ -186,10 +206,41 @@ def find_indexed(packs: Sequence[IndexedPack], name: str) -> IndexedPack:
     return max(own, key=lambda each: version_numbers(each.version))
 
 
-def _files_of(text: bytes, where: str) -> list[str]:
-    from edgeclip.contract.pack import PackManifest
+def _files_of(text: bytes, wanted: IndexedPack, where: str) -> list[str]:
+    """Return the files that a manifest names, after checking whose manifest it is."""
+    manifest = PackManifest.from_json(text.decode(errors="replace"), where)
+    if (manifest.task, manifest.version) != (wanted.task, wanted.version):
+        raise PackError(
+            f"{where} is of {manifest.task}@{manifest.version}, and the index says {wanted.name}:"
+            " ask who keeps it to write the index again"
+        )
+    return list(manifest.files)
 
-    return list(PackManifest.from_json(text.decode(errors="replace"), where).files)
+
+def _signature_at(url: str, wanted: IndexedPack) -> bytes | None:
+    """Return a pack's signature, also one of which the index is silent; None without one."""
+    try:
+        return _fetched(url, _MOST_SIGNATURE)
+    except PackError:
+        if wanted.signed_by:
+            raise
+        return None  # stores differ in how they say that nothing is there
+
+
+def _refuse_unsigned(signature: bytes | None, text: bytes, keys: PublicKeys, base: str) -> None:
+    """Refuse what no believed key signed, before anything of it is placed."""
+    if signature is None:
+        raise SignatureError(
+            f"{base} is not signed, and --key asks for it: ask its maker to sign it with"
+            " `edgeclip pack sign`, or leave --key out"
+        )
+    with TemporaryDirectory(prefix="edgeclip-signature-") as folder:
+        path = Path(folder) / SIGNATURE_FILE
+        path.write_bytes(signature)
+        try:
+            verified(path, text, "pack", keys)
+        except SignatureError as error:
+            raise SignatureError(str(error).replace(str(path), f"{base}/{path.name}")) from error
 
 
 def _fetched(url: str, most: int) -> bytes:
