@@ -14,7 +14,7 @@ from edgeclip.cli_attributes import register as register_attributes
 from edgeclip.cli_gate import GateOption, TopKOption, asked_k, show_gate
 from edgeclip.cli_options import AsJson, PretrainedOption, pair_of
 from edgeclip.cli_output import next_command, print_json, show
-from edgeclip.cli_registry import register
+from edgeclip.cli_registry import keep_index, register
 from edgeclip.errors import ConfigError
 
 app = typer.Typer(no_args_is_help=True, help="Packs of many tasks: list, compare, sign, ask.")
@@ -113,6 +113,7 @@ def _remove_held(registry: Path, name: str) -> None:
     if (registry / SET_FILE).is_file():
         raise ConfigError(f"{registry} is a set: name the folder of the new one with --out")
     gone = remove_pack(registry, name)
+    keep_index(registry)
     show(escape(f"{gone.name} is gone from {registry}; the others are as they were"))
 
 

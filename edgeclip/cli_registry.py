@@ -161,6 +161,12 @@ def compose(
 def _compose(packs: list[tuple[str, str, Path]], out: Path, k: int | None) -> None:
     from edgeclip.combining import combine
 
+    tasks = [task for task, _, _ in packs]
+    if twice := sorted({task for task in tasks if tasks.count(task) > 1}):
+        raise ConfigError(
+            f"two packs are of {twice[0]}: leave one out, or give one another name with"
+            f" `edgeclip pack combine`, as {twice[0]}-2=FOLDER"
+        )
     done = combine([(task, path) for task, _, path in packs], out, {}, k)
     show(escape(f"{out} holds {', '.join(name for _, name, _ in packs)}, each as it was"))
     show_gate(done)
@@ -186,7 +192,16 @@ def add(registry: FolderArgument, pack: PlacedArgument, *, key: KeyOption = None
     _refuse_key_here(key, pack)
     with pack_at(pack, key or []) as folder:
         held = add_pack(registry, folder)
+    keep_index(registry)
     show(escape(f"{held.name} lies in {held.path}"))
+
+
+def keep_index(registry: Path) -> None:
+    """Write the index of a folder of packs anew, where it has one, and say so."""
+    from edgeclip.registry.index import INDEX_FILE, refresh_index
+
+    if refresh_index(registry):
+        typer.echo(f"{registry / INDEX_FILE} was written anew", err=True)
 
 
 def sign(
@@ -249,6 +264,7 @@ def fetch(
 
     refuse_url(into, "--into is a folder of this machine")
     held = fetch_pack(url, name, into, key or [])
+    keep_index(into)
     show(escape(f"{held.name} lies in {held.path}"))
 
 

@@ -20,6 +20,7 @@ from edgeclip.cli_options import (
 from edgeclip.cli_output import next_command, print_json, show
 from edgeclip.cli_reading import ReadingGiven
 from edgeclip.cli_recipe import MethodGiven, RecipeGiven, effective_tables
+from edgeclip.cli_registry import keep_index
 from edgeclip.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -174,6 +175,8 @@ def train(
             typer.echo("interrupted: the same command with --resume continues here", err=True)
         raise
     _show_result(result, out, as_json=as_json)
+    if source.packs:
+        keep_index(source.packs)
     if source.packs and not as_json:
         _show_likeness(source.packs, out)
 

@@ -7,13 +7,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pydantic import TypeAdapter, ValidationError
-
 from edgeclip.contract.gate import GATE_FILE, GATE_TENSORS_FILE, MOST_PACKS
-from edgeclip.contract.pack import TaskName
 from edgeclip.errors import ConfigError
 from edgeclip.routed_packs import RoutedPacks, checked, hashes_of
 from edgeclip.set_files import NamedPack, parts_of, read_set, write_set
+from edgeclip.task_names import is_task_name
 
 if TYPE_CHECKING:
     from edgeclip.adapters.gate_making import LearnedGate
@@ -111,10 +109,8 @@ def _named(source: Path | tuple[str, Path]) -> list[NamedPack]:
     if len(parts) > 1:
         held = ", ".join(part[0] for part in parts)
         raise ConfigError(f"{name}={folder} is a set ({held}): name one pack, or give no name")
-    try:
-        TypeAdapter(TaskName).validate_python(name)
-    except ValidationError as error:
+    if not is_task_name(name):
         raise ConfigError(
             f"{name}={folder}: a pack's name is made of a-z, 0-9 and -, up to 32 of them"
-        ) from error
+        )
     return [(name, path, keys) for _, path, keys in parts]

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,9 +26,6 @@ from edgeclip.pack_parts import read_parts
 from edgeclip.packs import Pack, load_pack
 from edgeclip.set_files import NamedPack, read_set
 from edgeclip.tensor_file import read_tensors
-
-if TYPE_CHECKING:
-    pass
 
 _LEAST = 1e-30  # under the logarithm
 

@@ -11,11 +11,12 @@ import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 from pydantic import Field, ValidationError
 
-from edgeclip.contract.files import new_folder, write_bytes, write_text
+from edgeclip.contract.files import new_folder, reason_of, write_bytes, write_text
+from edgeclip.contract.formats import other_version
 from edgeclip.contract.gate import GATE_FILE, MOST_PACKS, MayHaveGate
 from edgeclip.contract.hashing import sha256_bytes, sha256_file
 from edgeclip.contract.pack import PACK_FILE, Part, Sha256, TaskName
@@ -23,6 +24,7 @@ from edgeclip.contract.validation import explain
 from edgeclip.errors import PackError
 from edgeclip.packs import load_pack
 
+SET_SCHEMA: Final = "edgeclip.router/1"
 SET_FILE = "router.json"
 _PACKS = "packs"
 
@@ -43,7 +45,7 @@ class RoutedPart(Part):
 class RoutedSet(MayHaveGate):
     """`router.json`."""
 
-    schema_: Literal["edgeclip.router/1"] = Field("edgeclip.router/1", alias="schema")
+    schema_: Literal["edgeclip.router/1"] = Field(SET_SCHEMA, alias="schema")
     packs: list[RoutedPart] = Field(min_length=1, max_length=MOST_PACKS)
     gate: Sha256 | None = Field(None, description="Of gate.json; absent: prototypes choose.")
 
@@ -69,11 +71,7 @@ def read_set(folder: Path) -> SetFolder:
     """
     if not (folder / SET_FILE).is_file():
         return SetFolder([(load_pack(folder).manifest.task, folder, {})])
-    path = folder / SET_FILE
-    try:
-        content = RoutedSet.model_validate_json(path.read_bytes())
-    except ValidationError as error:
-        raise PackError(explain(error, RoutedSet, str(path))) from error
+    content = _read_list(folder / SET_FILE)
     found: list[NamedPack] = []
     for part in content.packs:
         own = folder / _PACKS / part.name
@@ -81,6 +79,24 @@ def read_set(folder: Path) -> SetFolder:
             raise PackError(f"{own} is missing or was altered: combine the packs again")
         found.append((part.name, own, part.static))
     return SetFolder(found, _gate_folder(folder, content.gate))
+
+
+def _read_list(path: Path) -> RoutedSet:
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise PackError(
+            f"{path} cannot be read ({reason_of(error)}): copy the set again"
+        ) from error
+    if other := other_version(data, SET_SCHEMA):
+        raise PackError(
+            f"{path}: the set's format is {other[0]}, this software reads {SET_SCHEMA}: "
+            + ("combine the packs again" if other[1] else "update edgeclip on this machine")
+        )
+    try:
+        return RoutedSet.model_validate_json(data)
+    except ValidationError as error:
+        raise PackError(explain(error, RoutedSet, str(path))) from error
 
 
 def parts_of(folder: Path) -> list[NamedPack]:

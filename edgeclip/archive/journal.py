@@ -23,6 +23,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter, V
 from edgeclip.archive.records import Record
 from edgeclip.archive.stores import ImageStore, Listed
 from edgeclip.contract.files import write_bytes, write_text
+from edgeclip.contract.formats import fields_of
 from edgeclip.errors import ConfigError, DataError, SetupError
 
 PLAN_FILE, LIST_FILE, PARTS = "plan.json", "list.jsonl", "parts"
@@ -228,9 +229,5 @@ def _earlier(folder: Path) -> Plan | None:
 
 def _format_of(plan: bytes) -> int | None:
     """Return what a plan says of its format; None where it says nothing that can be read."""
-    try:
-        content = json.loads(plan)
-    except (ValueError, RecursionError):
-        return None
-    found = content.get("format") if isinstance(content, dict) else None
+    found = fields_of(plan).get("format")
     return found if type(found) is int else None  # of JSON's true, too, there is no format

@@ -6,12 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import TypeAdapter, ValidationError
-
-from edgeclip.contract.pack import TaskName, version_numbers
+from edgeclip.contract.pack import version_numbers
 from edgeclip.errors import ConfigError
-from edgeclip.registry.folder import place_of, read_registry
+from edgeclip.registry.folder import held_in, place_of
 from edgeclip.registry.held import Held
+from edgeclip.task_names import is_task_name
 
 FIRST = "1.0.0"
 
@@ -53,7 +52,7 @@ def allocate(
         PackError: A pack of the registry is damaged.
     """
     _require_name(task)
-    held = read_registry(registry) if registry.is_dir() and any(registry.iterdir()) else []
+    held = held_in(registry)
     own = [each for each in held if each.manifest.task == task]
     newest = max(own, key=lambda each: each.order, default=None)
     if newest is None:
@@ -73,12 +72,10 @@ def allocate(
 
 def _require_name(task: str) -> None:
     """Refuse a name that would be no folder of the registry, or one outside of it."""
-    try:
-        TypeAdapter(TaskName).validate_python(task)
-    except ValidationError as error:
+    if not is_task_name(task):
         raise ConfigError(
             f"--task {task!r} is no name: write up to 32 letters a-z, digits and -, as big-cat"
-        ) from error
+        )
 
 
 def _require_above(version: str, newest: Held) -> None:

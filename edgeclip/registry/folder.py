@@ -19,13 +19,29 @@ def read_registry(folder: Path) -> list[Held]:
     """Return the packs below a folder, by task and version.
 
     Raises:
-        PackError: There is no such folder, no pack in it, or one is damaged.
+        PackError: There is no such folder, no pack in it, it is a set, or a pack is damaged.
     """
     if not folder.is_dir():
         raise PackError(f"there is no folder {folder}: check the path")
-    found = sorted((read_held(path) for path in _packs(folder, 0)), key=lambda held: held.order)
+    found = held_in(folder)
     if not found:
         raise PackError(f"{folder} holds no pack: `edgeclip train --packs {folder}` adds one")
+    return found
+
+
+def held_in(folder: Path) -> list[Held]:
+    """Return what `read_registry` does; none where no pack is there yet, nor the folder.
+
+    Raises:
+        PackError: The folder is a set, or a pack is damaged.
+    """
+    if not folder.is_dir():
+        return []
+    if (folder / SET_FILE).is_file():
+        raise PackError(
+            f"{folder} is a set, and no folder of packs: `edgeclip pack show {folder}` shows it"
+        )
+    found = sorted((read_held(path) for path in _packs(folder, 0)), key=lambda held: held.order)
     names = [held.name for held in found]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         where = ", ".join(str(held.path) for held in found if held.name == twice[0])

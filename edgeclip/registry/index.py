@@ -25,7 +25,7 @@ from edgeclip.contract.plurals import megabytes
 from edgeclip.contract.signing import PublicKeys, read_public_keys, verified
 from edgeclip.contract.validation import explain
 from edgeclip.errors import ConfigError, PackError, SetupError, SignatureError
-from edgeclip.registry.folder import place_of, read_registry
+from edgeclip.registry.folder import held_in, place_of, read_registry
 from edgeclip.registry.held import SIGNATURE_FILE, Held, read_held
 
 INDEX_SCHEMA: Final = "edgeclip.index/1"
@@ -103,7 +103,23 @@ def write_index(registry: Path) -> Index:
         PackError: There is no pack, or one is damaged.
         SetupError: It cannot be written.
     """
-    held = read_registry(registry)
+    return _written(registry, read_registry(registry))
+
+
+def refresh_index(registry: Path) -> bool:
+    """Write `index.json` anew where a registry has one; return whether it has.
+
+    Raises:
+        PackError: A pack is damaged.
+        SetupError: It cannot be written.
+    """
+    if not (registry / INDEX_FILE).is_file():
+        return False
+    _written(registry, held_in(registry))
+    return True
+
+
+def _written(registry: Path, held: Sequence[Held]) -> Index:
     index = Index(packs=[indexed(each, held, registry) for each in held])
     try:
         write_text(registry / INDEX_FILE, index.model_dump_json(by_alias=True, indent=1) + "\n")

@@ -72,6 +72,10 @@ class SetSource:
         gate = gate_of(held.gate, first) if held.gate else None
         return SetSource(folder, held, gate)
 
+    def static_sha256(self) -> set[str]:
+        """Return the hashes of the packs that static keys choose, of which a gate has no rows."""
+        return {sha256_file(path / PACK_FILE) for _, path, static in self.held.parts if static}
+
     def router_table(self) -> str:
         """Return what device.toml says for these packs to share a camera."""
         items = [
@@ -145,7 +149,7 @@ def put_set(bundle: Path, source: SetSource, checklist: Checklist) -> AddedSet:
         raise ConfigError(f"{bundle} has the packs of {source.folder} already, and its gate")
     packs = [load_pack(path) for path in new]
     replaced = [refuse_unfit(bundle, manifest, pack.manifest) for pack in packs]
-    _refuse_unknown(bundle, manifest, packs, new, source.gate)
+    _refuse_unknown(bundle, manifest, packs, new, source)
     for pack in packs:
         check_outputs(bundle, manifest, pack, checklist)
     was_signed = (bundle / SIGNATURE_FILE).exists()
@@ -212,14 +216,14 @@ def _refuse_unknown(
     manifest: BundleManifest,
     packs: Sequence[Pack],
     folders: Sequence[Path],
-    gate: StoredGate | None,
+    source: SetSource,
 ) -> None:
     """Refuse a gate that does not know a pack that will serve, and the other way round."""
-    if gate is None:
+    if source.gate is None:
         for pack, folder in zip(packs, folders, strict=True):
             refuse_without_row(bundle, manifest, pack.manifest, sha256_file(folder / PACK_FILE))
         return
-    known = {row.sha256 for row in gate.manifest.packs}
+    known = {row.sha256 for row in source.gate.manifest.packs} | source.static_sha256()
     coming = {pack.manifest.task for pack in packs}
     seen: set[str] = set()
     for ref in manifest.packs:
@@ -229,8 +233,8 @@ def _refuse_unknown(
         sha256 = manifest.files[f"{ref.path}/{PACK_FILE}"].sha256
         if sha256 not in known and ROUTER_FILE in read_pack_at(bundle, manifest, ref).files:
             raise BundleMismatchError(
-                f"the gate of the set has no row for {ref.task} {ref.version}, which {bundle}"
-                " holds: compose a set with it too, or export a bundle of the set"
+                f"the gate of the set has no row for {ref.task} {ref.version}, which the"
+                " bundle holds: compose a set with it too, or export a bundle of the set"
             )
 
 

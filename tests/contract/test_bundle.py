@@ -160,6 +160,12 @@ def test_another_format_is_refused_by_its_name_and_not_by_its_fields(
         read_bundle(bundle)
 
 
+def test_a_manifest_that_is_nested_too_deeply_is_refused(bundle: Path) -> None:
+    (bundle / "manifest.json").write_text("[" * 200_000)
+    with pytest.raises(BundleDamagedError, match=r"manifest\.json"):
+        read_bundle(bundle)
+
+
 def test_the_file_of_a_graphs_weights_must_be_hashed_and_lie_beside_it(bundle: Path) -> None:
     graphs = json.loads((bundle / "manifest.json").read_text())["graphs"]
     _change(bundle, graphs=[graphs[0] | {"weights": "weights.bin"}])

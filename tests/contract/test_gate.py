@@ -168,3 +168,10 @@ def test_files_that_are_no_gate_are_refused(
         (tmp_path / file).write_bytes(content)
     with pytest.raises(PackError, match=message):
         _read(tmp_path)
+
+
+def test_a_gate_that_is_nested_too_deeply_is_refused(tmp_path: Path) -> None:
+    folder = write_gate(tmp_path / "gate", PACKS, TENSORS)
+    (folder / GATE_FILE).write_text("[" * 200_000)
+    with pytest.raises(PackError, match=GATE_FILE):
+        _read(folder)

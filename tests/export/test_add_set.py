@@ -41,10 +41,10 @@ def _ignore(check: Check) -> None:
     assert check.name
 
 
-def _pack(folder: Path, backbone: Backbone, task: str, seed: int) -> Path:
+def _pack(folder: Path, backbone: Backbone, task: str, seed: int, version: str = "1.0.0") -> Path:
     """A pack of a class matrix alone, with a router row."""
     tensors = random_tensors(seed, columns=3, names=("class_bias",))
-    write_tiny_pack(folder, backbone, tensors)
+    write_tiny_pack(folder, backbone, tensors, version=version)
     (folder / PARTS_FILE).write_bytes(parts_bytes(tensors, []))
     keys = np.random.default_rng(seed).normal(size=(4, backbone.base.embed_dim))
     row = {
@@ -171,6 +171,37 @@ def test_a_gate_that_does_not_know_a_pack_of_the_bundle_is_not_added(
     combine(packs[1:], tmp_path / "others", {}, k=1)
     with pytest.raises(BundleMismatchError, match=r"the set has no row for a 1\.0\.0, which"):
         add_set(routed, tmp_path / "others", _ignore)
+
+
+@pytest.fixture(scope="module")
+def static_first(
+    tmp_path_factory: pytest.TempPathFactory, packs: list[Path], encoder: TinyEncoder
+) -> Path:
+    """A bundle of a set whose first pack has static keys, and so no row in the gate."""
+    root = tmp_path_factory.mktemp("static")
+    combine(packs, root / "set", {"a": {"light": "infrared"}}, k=1)
+    named = str(encoder.config), str(encoder.weights)
+    write_bundle(BundleConfig(root / "set", root / "bundle", *named), _ignore)
+    return root / "bundle"
+
+
+def test_a_set_whose_first_pack_has_static_keys_is_exported_with_its_gate(
+    run: Run, static_first: Path
+) -> None:
+    assert [ref.task for ref in read_bundle(static_first).packs] == ["a", "b", "c"]
+    gate = json.loads(run("inspect", static_first, "--json").out)["gate"]
+    assert gate["packs"] == ["b", "c"]
+
+
+def test_the_next_version_of_a_pack_comes_in_beside_one_with_static_keys(
+    static_first: Path, packs: list[Path], backbone: Backbone, tmp_path: Path
+) -> None:
+    routed = Path(shutil.copytree(static_first, tmp_path / "bundle"))
+    newer = _pack(tmp_path / "newer", backbone, "b", 7, "1.1.0")
+    combine([newer, packs[2], packs[0]], tmp_path / "set", {"a": {"light": "infrared"}}, k=1)
+    added = add_set(routed, tmp_path / "set", _ignore)
+    assert [(own.reference.task, own.replaces) for own in added.packs] == [("b", "1.0.0")]
+    assert read_bundle(routed).gate == added.gate
 
 
 def test_a_set_without_a_gate_goes_into_a_bundle_without_one(
