@@ -41,7 +41,7 @@ def make(make_settings: Make, tmp_path: Path) -> Make:
     def made(
         packs: list[dict[str, str]], *, k: int = 1, other: ObservationType = "blank", **router: Any
     ) -> DeviceSettings:
-        kinds = (("leopard", "animal"), (other, other))
+        kinds: list[tuple[str, ObservationType]] = [("leopard", "animal"), (other, other)]
         likes = [replace(pack, classes=kinds) for pack in (TinyPack(), CALM)]
         bundle = write_tiny_bundle(tmp_path / "bundle", [*likes, FOX])
         for task, key in (("leopard", LIKE_RED), ("calm", UNLIKE_RED), ("fox", UNLIKE_RED)):
