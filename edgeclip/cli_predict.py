@@ -60,7 +60,7 @@ def predict(
     ] = "auto",
     task: Annotated[
         Optional[str],  # noqa: UP045
-        typer.Option(help="Of a bundle of several packs."),
+        typer.Option(help="Which pack of a bundle answers; needed where it has several."),
     ] = None,
     backbone: Annotated[
         Optional[str],  # noqa: UP045

@@ -67,6 +67,7 @@ def open_bundle(asked: Asked) -> Answerer:
     if asked.backbone or asked.pretrained:
         raise ConfigError("--backbone and --pretrained belong to a pack; a bundle has its encoder")
     manifest = read_bundle(asked.path)
+    _require_choice(asked, manifest)
     pack = read_bundled_pack(asked.path, manifest, asked.task)
     folder = asked.path / find_pack(manifest, asked.task).path
     slots = slots_to_bind(manifest, read_tensors(folder / TENSORS_FILE))
@@ -74,6 +75,16 @@ def open_bundle(asked: Asked) -> Answerer:
     answers = BundleAnswers(pack, _runner(asked, manifest, slots), bank)
     answers.check(folder, manifest)
     return answers
+
+
+def _require_choice(asked: Asked, manifest: BundleManifest) -> None:
+    """Refuse to answer with the first of several packs; versions of one task are one pack."""
+    tasks = list(dict.fromkeys(ref.task for ref in manifest.packs))
+    if asked.task is None and len(tasks) > 1:
+        raise ConfigError(
+            f"{asked.path} has several packs ({', '.join(tasks)}), and one answers for an archive:"
+            f" choose it with --task, as --task {tasks[0]}"
+        )
 
 
 class BundleAnswers:

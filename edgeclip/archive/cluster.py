@@ -7,14 +7,15 @@ without a cluster.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from edgeclip import errors
 from edgeclip.archive.journal import Journal
 from edgeclip.archive.records import Record
 from edgeclip.archive.stores import Listed
-from edgeclip.errors import SetupError
+from edgeclip.errors import BackendError, EdgeclipError, SetupError
 
 _HERE = "local"
 
@@ -48,7 +49,8 @@ def run_on_cluster(
 
     Raises:
         SetupError: Ray is not installed, or there is no cluster at that address.
-        BackendError: The runtime failed in a worker.
+        BackendError: A worker was lost, or the runtime failed in one.
+        EdgeclipError: What else ended the work of one, as it was there.
     """
     ray = _ray()
     own = cluster.address == _HERE
@@ -91,28 +93,68 @@ def _run(
     done = parts.map(
         _PartWorker, fn_constructor_args=[make_work], concurrency=(1, min(workers, len(rows)))
     )
-    for row in done.iter_rows():
+    for row in _rows(ray, done, cluster):
+        _require_done(row)
         records = [Record.model_validate_json(line) for line in row["records"]]
         journal.write(int(row["part"]), records)
         advance(len(records))
 
 
+def _rows(ray: Any, done: Any, cluster: Cluster) -> Iterator[dict[str, Any]]:
+    try:
+        yield from done.iter_rows()
+    except ray.exceptions.UserCodeException:
+        raise  # not what a worker tells in a row: a bug, with its traceback
+    except ray.exceptions.RayError as error:
+        said = next(iter(str(error).splitlines()), type(error).__name__)[:200]
+        raise BackendError(
+            f"--cluster {cluster.address}: a worker was lost ({said}): see that each machine has"
+            " this software and memory enough, then run the same command again to go on"
+        ) from error
+
+
+def _require_done(row: Mapping[str, Any]) -> None:
+    """Raise what ended a worker's part, as the error that it was there."""
+    if row["error"]:
+        kind: type[EdgeclipError] = getattr(errors, row["error"], BackendError)
+        raise kind(
+            f"a worker of --cluster says: {row['said']} (pack and archive must have the same path"
+            " on each machine)"
+        )
+
+
 class _PartWorker:
-    """One worker's process: opens archive and pack once, then does part after part."""
+    """One worker's process: opens archive and pack once, then does part after part.
+
+    An error is told in the row: Ray would begin a worker that fails again and again, and keep of
+    its error a text alone.
+    """
 
     def __init__(self, make_work: Callable[[], Any]) -> None:
-        self._work = make_work()
+        self._error: EdgeclipError | None = None
+        try:
+            self._work = make_work()
+        except EdgeclipError as error:
+            self._error = error
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
-        images = [Listed(**image) for image in row["images"]]
-        records = self._work.do(images, lambda _: None)
-        return {"part": row["part"], "records": [r.model_dump_json() for r in records]}
+        try:
+            if self._error:
+                raise self._error
+            images = [Listed(**image) for image in row["images"]]
+            records = self._work.do(images, lambda _: None)
+        except EdgeclipError as error:
+            told = {"error": type(error).__name__, "said": str(error)}
+            return {"part": row["part"], "records": [], **told}
+        lines = [record.model_dump_json() for record in records]
+        return {"part": row["part"], "records": lines, "error": "", "said": ""}
 
 
 def _ray() -> Any:
     try:
         import ray
         import ray.data
+        import ray.exceptions
     except ImportError as error:
         raise SetupError("Ray is not installed: pip install 'edgeclip[cluster]'") from error
     return ray

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +12,18 @@ import pytest
 from edgeclip.archive.answering import Asked, open_answerer
 from edgeclip.archive.predicting import Output, predict_archive
 from edgeclip.archive.request import PredictRequest
-from edgeclip.errors import BackendError, BundleDamagedError, ConfigError, SetupError
+from edgeclip.clip import Backbone
+from edgeclip.errors import (
+    BackendError,
+    BundleDamagedError,
+    BundleMismatchError,
+    ConfigError,
+    SetupError,
+)
 from edgeclip.progress import Bars
+from edgeclip_export.add_pack import add_pack
 from support.drawn_images import draw, save
-from support.tiny_packs import SIZE, TinyEncoder
+from support.tiny_packs import SIZE, TinyEncoder, random_tensors, write_tiny_pack
 
 
 @pytest.fixture
@@ -64,6 +73,21 @@ def test_auto_takes_onnx_runtime_where_no_engine_runs(bundle: Path) -> None:
 def test_an_engine_that_cannot_run_here_says_why(bundle: Path) -> None:
     with pytest.raises((SetupError, BackendError), match=r"tensorrt|GPU"):
         open_answerer(Asked(bundle, backend="tensorrt"))
+
+
+def test_of_several_packs_one_must_be_chosen(
+    bundle: Path, backbone: Backbone, tmp_path: Path
+) -> None:
+    write_tiny_pack(tmp_path / "other", backbone, random_tensors(2, columns=3, names=()))
+    path = tmp_path / "other" / "pack.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"task": "ocelot"}))
+    add_pack(bundle, tmp_path / "other", lambda _: None)
+    with pytest.raises(ConfigError, match=r"several packs \(leopard, ocelot\).*--task leopard"):
+        open_answerer(Asked(bundle))
+    for task in ("leopard", "ocelot"):
+        assert open_answerer(Asked(bundle, task)).name.startswith(f"{task}@1.0.0")
+    with pytest.raises(BundleMismatchError, match="no pack for task 'lynx'"):
+        open_answerer(Asked(bundle, "lynx"))
 
 
 def test_a_damaged_bundle_is_refused(bundle: Path) -> None:

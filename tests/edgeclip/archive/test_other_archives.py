@@ -9,17 +9,20 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
 
 from edgeclip.archive.answering import Asked
-from edgeclip.archive.cluster import Cluster
-from edgeclip.archive.journal import PARTS
+from edgeclip.archive.cluster import Cluster, run_on_cluster
+from edgeclip.archive.journal import PARTS, Plan, open_journal
 from edgeclip.archive.predicting import RUN_FOLDER
+from edgeclip.archive.request import PredictRequest
 from edgeclip.archive.results import Results
+from edgeclip.archive.stores import open_store
 from edgeclip.combining import combine
-from edgeclip.errors import ConfigError, DataError, SetupError
+from edgeclip.errors import ConfigError, DataError, PackError, SetupError
 from support.drawn_images import draw, save
 from support.tiny_packs import TinyEncoder
 
@@ -90,6 +93,20 @@ def test_a_cluster_of_two_writes_the_same_bytes(
     predict(archive, folder=tmp_path / "here")
     predict(archive, folder=tmp_path / "there", cluster=Cluster("local", 2))
     assert _table(tmp_path / "here") == _table(tmp_path / "there")
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_a_pack_that_a_worker_cannot_open_is_one_line(archive: Path, tmp_path: Path) -> None:
+    at = datetime(2024, 6, 1, tzinfo=timezone.utc)
+    plan = Plan(
+        archive=str(archive), answerer="a", pack_sha256="b", options={}, images=0, begun_at=at
+    )
+    journal = open_journal(tmp_path / "run", open_store(str(archive)), plan)
+    elsewhere = PredictRequest(str(archive), Asked(tmp_path / "not-on-this-machine"))
+    with pytest.raises(PackError, match=r"a worker of --cluster says: .*the same path on each"):
+        run_on_cluster(journal, elsewhere.work, Cluster("local", 1), lambda _: None)
+    assert journal.missing() == [0]
 
 
 @pytest.mark.filterwarnings("ignore")
