@@ -78,6 +78,10 @@ def predict(
     box_threshold: Annotated[
         float, typer.Option(min=0, max=1, help="Least confidence of a detector's box.")
     ] = 0.2,
+    heat_boxes: Annotated[
+        bool,
+        typer.Option(help="Box what is decided by the heat of cells, where no detector did."),
+    ] = True,
     tz: Annotated[str, typer.Option(help="Zone of times without one: Africa/Nairobi.")] = "UTC",
     fact: Annotated[
         Optional[list[str]],  # noqa: UP045
@@ -124,6 +128,7 @@ def predict(
         cluster=Cluster(cluster, workers) if cluster else None,
         part_images=part_images,
         camtrap=_camtrap(package, source, tz),
+        heat_boxes=heat_boxes,
     )
     with Bars(quiet=as_json) as bars:
         results = predict_archive(request, output, bars)

@@ -8,7 +8,7 @@ from typing import Final
 
 from edgeclip.archive.about import About
 from edgeclip.archive.records import Record
-from edgeclip.contract.camtrap_dp import tag_text
+from edgeclip.contract.camtrap_dp import HEAT_BOX_TAG, tag_text
 from edgeclip.contract.pack import ObservationType
 from edgeclip.contract.preprocess_spec import Box
 
@@ -49,7 +49,8 @@ def said_of(record: Record, about: About) -> Iterator[tuple[Said, Box | None]]:
         else:
             yield Said(kind, None, box.confidence, "the detector of --boxes"), box.box
     if not record.boxes:
-        yield judged(record.probabilities, about, own, pack), record.where
+        by_heat = (HEAT_BOX_TAG,) if record.where else ()
+        yield judged(record.probabilities, about, own, pack, *by_heat), record.where
 
 
 def judged(probabilities: Sequence[float], about: About, pack: str | None, *tags: str) -> Said:

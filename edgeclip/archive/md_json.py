@@ -2,7 +2,8 @@
 
 Without a detector the box is around what is decided, by the heat of the encoder's cells, else the
 whole frame, and its confidence the probability that the image is not blank; a processed image that
-is surely blank has no detection, a failure has null.
+is surely blank has no detection, a failure has null. Such boxes say what they are
+(`edgeclip_box`), so that nobody takes them for a detector's.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from edgeclip.archive.index import Row
 from edgeclip.contract.megadetector import (
     CATEGORIES,
     FORMAT_VERSION,
+    OWN_BOX,
     WHOLE_FRAME,
     category_of,
     description_of,
@@ -87,14 +89,16 @@ def _detections(row: Row, about: About) -> list[dict[str, Any]]:
     if record.where and (target := about.decision(record.probabilities, record.pack)):
         kind = about.kind(about.manifest.class_names.index(target))
         category = category_of(kind) or "1"
-        return [_detection(category, confidence, record.where, record.probabilities)]
+        found = _detection(category, confidence, record.where, record.probabilities)
+        return [found | {OWN_BOX: "heat"}]
     best = max(
         (i for i in range(len(record.probabilities)) if about.kind(i) != "blank"),
         key=lambda i: record.probabilities[i],
         default=0,
     )
     category = category_of(about.kind(best)) or "1"
-    return [_detection(category, confidence, WHOLE_FRAME, record.probabilities)]
+    found = _detection(category, confidence, WHOLE_FRAME, record.probabilities)
+    return [found | {OWN_BOX: "whole frame"}]
 
 
 def _detection(

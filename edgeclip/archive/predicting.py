@@ -49,6 +49,7 @@ class Output:
         cluster: Ray's, or None for this machine alone.
         part_images: How many one worker does before they are kept.
         camtrap: What a Camtrap DP package tells beside the answers, or None.
+        heat_boxes: Whether results have boxes by heat.
         begun_at: Of a run that is new: now, aware UTC.
     """
 
@@ -59,6 +60,7 @@ class Output:
     cluster: Cluster | None = None
     part_images: int = PART_IMAGES
     camtrap: CamtrapAsked | None = None
+    heat_boxes: bool = True
     begun_at: datetime = field(default_factory=lambda: datetime.now(timezone.utc))
 
 
@@ -87,9 +89,8 @@ def predict_archive(request: PredictRequest, output: Output, bars: Bars) -> Resu
         if output.camtrap:
             output.camtrap.deployments.require(_places(journal))  # before hours of work
         _answer(request, output, journal, work, bars)
-        return write_results(
-            output.folder, journal, work, Wanted(output.formats, output.camtrap), bars
-        )
+        wanted = Wanted(output.formats, output.camtrap, output.heat_boxes)
+        return write_results(output.folder, journal, work, wanted, bars)
 
 
 def _places(journal: Journal) -> Iterator[str]:

@@ -12,7 +12,7 @@ from edgeclip.archive.part_work import Given, GivenBoxes, PartWork
 from edgeclip.archive.records import Category
 from edgeclip.archive.stores import open_store
 from edgeclip.errors import DataError
-from edgeclip.labels.detections import is_detector_results, parse_detections
+from edgeclip.labels.detections import detectors_alone, is_detector_results, parse_detections
 from edgeclip.labels.json_text import load_object
 from edgeclip.labels.reading import zone_named
 
@@ -70,13 +70,13 @@ def read_boxes(path: Path, least: float) -> GivenBoxes:
         least: Confidence.
 
     Raises:
-        DataError: It is no detector's results file.
+        DataError: It is no detector's results file, or has no boxes but our own.
     """
     content = load_object(path)
     if not is_detector_results(content):
         raise DataError(f"{path}: no detector results: --boxes takes MegaDetector's JSON")
     by_file: dict[str, tuple[Given, ...]] = {}
-    for image in parse_detections(content).images:
+    for image in detectors_alone(parse_detections(content), path).images:
         found = [
             Given(each.box, each.confidence, _CATEGORIES[each.category])
             for each in image.detections

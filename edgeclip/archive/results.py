@@ -16,6 +16,7 @@ from edgeclip.archive.index import Row, indexed
 from edgeclip.archive.journal import Journal
 from edgeclip.archive.md_json import megadetector_json
 from edgeclip.archive.part_work import PartWork
+from edgeclip.archive.records import Record
 from edgeclip.archive.result_tables import failures_csv, predictions_csv, timelapse_csv
 from edgeclip.contract.files import new_file
 from edgeclip.errors import SetupError
@@ -40,10 +41,12 @@ class Wanted:
     Attributes:
         formats: Some of `FORMATS`.
         camtrap: What a Camtrap DP package tells beside the answers; None: there is to be none.
+        heat_boxes: Whether what is decided is boxed by heat where no detector did.
     """
 
     formats: Sequence[str]
     camtrap: CamtrapAsked | None = None
+    heat_boxes: bool = True
 
 
 @dataclass
@@ -93,7 +96,7 @@ def write_results(
     results = Results()
     advance = bars.add("writing", plan.images * (1 + len(wanted.formats)))
     try:
-        with indexed(journal.records(), folder) as index:
+        with indexed(_told(journal.records(), wanted), folder) as index:
             counted = _counted(index.rows(), about, results)
             _write(folder / _FAILURES, failures_csv, _seen(counted, advance), about, results)
             for name in wanted.formats:
@@ -117,6 +120,12 @@ def write_results(
             " command again"
         ) from error
     return results
+
+
+def _told(records: Iterable[Record], wanted: Wanted) -> Iterator[Record]:
+    """Yield records as they are told; the run keeps its boxes for a later call that wants them."""
+    for record in records:
+        yield record if wanted.heat_boxes else record.model_copy(update={"where": None})
 
 
 def _write(path: Path, writer: Writer, rows: Iterable[Row], about: About, results: Results) -> None:

@@ -21,6 +21,8 @@ DEPLOYMENTS: Final = (
     "detectionDistance", "timestampIssues", "baitUse", "featureType", "habitat",
     "deploymentGroups", "deploymentTags", "deploymentComments",
 )  # fmt: skip
+HEAT_BOX_TAG: Final = "box:heat"
+"""Of an observation whose box is by the heat of cells, and no detector's."""
 MEDIA: Final = (
     "mediaID", "deploymentID", "captureMethod", "timestamp", "filePath", "filePublic", "fileName",
     "fileMediatype", "exifData", "favorite", "mediaComments",

@@ -11,6 +11,8 @@ from edgeclip.contract.pack import ObservationType
 
 FORMAT_VERSION: Final = "1.6"
 CATEGORIES: Final = {"1": "animal", "2": "person", "3": "vehicle"}
+OWN_BOX: Final = "edgeclip_box"
+"""Of a detection: how we boxed it ourselves; absent of a detector's."""
 WHOLE_FRAME: Final = (0.0, 0.0, 1.0, 1.0)
 _CATEGORY_OF: Final[dict[ObservationType, str]] = {
     "animal": "1", "unknown": "1", "human": "2", "vehicle": "3",

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from edgeclip.contract.camtrap_dp import HEAT_BOX_TAG
 from edgeclip.errors import DataError
 from edgeclip.labels.boxes import numbers_of, relative_box
 from edgeclip.labels.camtrap_columns import BOX, NamedColumns
@@ -123,6 +124,8 @@ class _Reader:
             medium, texts = columns.get(row, "mediaID"), [columns.get(row, name) for name in BOX]
             values = numbers_of(texts)
             box = relative_box(values) if values else None
+            if HEAT_BOX_TAG in columns.get(row, "observationTags").split("|"):
+                texts, box = [], None  # no detector's: a crop of it teaches where the heat was
             if any(texts) and box is None:
                 self._note("box", where, f"{', '.join(texts)[:60]} is no box: left out")
             method = columns.get(row, "classificationMethod").casefold()

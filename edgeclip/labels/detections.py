@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone, tzinfo
+from pathlib import Path
 
+from edgeclip.contract.megadetector import OWN_BOX
 from edgeclip.contract.preprocess_spec import Box
+from edgeclip.errors import DataError
 from edgeclip.labels.boxes import numbers_of, relative_box
 from edgeclip.labels.classes import normal
 from edgeclip.labels.json_text import Object, number_of, objects_in, text_of
@@ -28,12 +31,14 @@ class Detection:
         confidence: 0..1.
         box: Relative to the frame.
         label: The likeliest class of what is in the box, or None.
+        is_own: Whether no detector made the box but `edgeclip predict`, by heat or of the frame.
     """
 
     category: str
     confidence: float
     box: Box
     label: str | None
+    is_own: bool = False
 
 
 @dataclass(frozen=True)
@@ -94,6 +99,29 @@ def parse_detections(content: Object, zone: tzinfo = timezone.utc) -> DetectorRe
     return DetectorResults(images, tuple(parser.problems), version)
 
 
+def detectors_alone(results: DetectorResults, path: Path) -> DetectorResults:
+    """Return results without the boxes that `edgeclip predict` made itself.
+
+    Args:
+        results: As parsed.
+        path: Of the file, for people.
+
+    Raises:
+        DataError: There are no others.
+    """
+    images = tuple(
+        replace(image, detections=tuple(d for d in image.detections if not d.is_own))
+        for image in results.images
+    )
+    had = any(image.detections for image in results.images)
+    if had and not any(image.detections for image in images):
+        raise DataError(
+            f"{path}: its boxes are edgeclip's own, by heat or whole frames, and no detector's:"
+            " name the results of a detector"
+        )
+    return replace(results, images=images)
+
+
 class _Parser:
     def __init__(self, content: Object, zone: tzinfo) -> None:
         self.problems: list[Problem] = []
@@ -131,7 +159,8 @@ class _Parser:
                     what = "lacks a known category, a conf or a bbox in 0..1: left out"
                     self.problems.append(Problem("box", file, f"detection {number} {what}"))
                 continue
-            yield Detection(_PLAIN.get(category, category), confidence, box, self._label(found))
+            name, is_own = _PLAIN.get(category, category), OWN_BOX in found
+            yield Detection(name, confidence, box, self._label(found), is_own)
 
     def _label(self, found: Object) -> str | None:
         pairs = found.get("classifications")

@@ -12,6 +12,7 @@ from edgeclip.labels.classes import observation_type
 from edgeclip.labels.detections import (
     DetectedImage,
     Detection,
+    detectors_alone,
     is_detector_results,
     parse_detections,
 )
@@ -38,7 +39,7 @@ def with_detector_boxes(table: LabelTable, options: ReadingOptions) -> LabelTabl
     content = load_object(path)
     if not is_detector_results(content):
         raise DataError(f"{path}: no detector results: --boxes takes MegaDetector's JSON")
-    results = parse_detections(content)
+    results = detectors_alone(parse_detections(content), path)
     joiner = _Joiner(options)
     by_path = joiner.locate(results.images, table.samples)
     samples = [new for sample in table.samples for new in joiner.join(sample, by_path)]

@@ -93,7 +93,7 @@ def _sample(
         location=place,
         captured_at=image.captured_at,
         seq_id=None,
-        box=detection.box if detection else None,
+        box=detection.box if detection and not detection.is_own else None,
         where=image.file,
         label_source="machine",
     )

@@ -25,6 +25,8 @@ from edgeclip.contract.pack import ObservationType, PackManifest, Thresholds, re
 from edgeclip.contract.preprocess_spec import Box
 from edgeclip.contract.project_words import ExportSettings
 from edgeclip.errors import ConfigError, DataError
+from edgeclip.labels.reading import ReadingOptions
+from edgeclip.labels.sources import read_source
 from edgeclip.packs import load_pack, write_pack
 from edgeclip.regions import Strips
 from support.camtrap_schemas import validate
@@ -118,7 +120,36 @@ def test_camtrap_dp_has_the_box_in_its_observations(
     for row in said:
         cells = [row[name] for name in ("bboxX", "bboxY", "bboxWidth", "bboxHeight")]
         assert [float(cell) for cell in cells if cell] == pytest.approx(boxes[row["mediaID"]])
+        assert ("box:heat" in row["observationTags"].split("|")) == bool(row["bboxX"])
     assert any(row["bboxX"] for row in said)
+    labels = read_source(ReadingOptions(data=package, data_dir=mixed))
+    assert labels.samples
+    assert not any(sample.box for sample in labels.samples)
+
+
+def test_results_can_do_without_boxes_by_heat_and_the_run_keeps_them(
+    predict: Predict, mixed: Path, pack: Path, tmp_path: Path
+) -> None:
+    predict(mixed, pack=pack, formats=["csv", "md-json"], heat_boxes=False)
+    assert not any(_box(row) for row in _rows(tmp_path / "out"))
+    found = [each for image in _images(tmp_path / "out").values() for each in image]
+    assert {each["edgeclip_box"] for each in found} == {"whole frame"}
+    predict(mixed, pack=pack)
+    assert any(_box(row) for row in _rows(tmp_path / "out"))
+
+
+def test_our_own_boxes_are_no_detectors(
+    predict: Predict, mixed: Path, pack: Path, tmp_path: Path
+) -> None:
+    predict(mixed, pack=pack, formats=["md-json"])
+    path = tmp_path / "out" / "megadetector.json"
+    found = [each for image in _images(tmp_path / "out").values() for each in image]
+    assert {each["edgeclip_box"] for each in found} == {"heat"}
+    with pytest.raises(DataError, match="its boxes are edgeclip's own"):
+        predict(mixed, pack=pack, boxes=path, folder=tmp_path / "again")
+    labels = read_source(ReadingOptions(data=path, data_dir=mixed))
+    assert labels.samples
+    assert not any(sample.box for sample in labels.samples)
 
 
 def test_contact_sheets_show_the_box(predict: Predict, mixed: Path, pack: Path) -> None:
