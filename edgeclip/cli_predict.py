@@ -76,8 +76,11 @@ def predict(
         typer.Option(help="MegaDetector's JSON of the archive: crops are looked at as well."),
     ] = None,
     box_threshold: Annotated[
-        float, typer.Option(min=0, max=1, help="Least confidence of a detector's box.")
-    ] = 0.2,
+        Optional[float],  # noqa: UP045
+        typer.Option(
+            min=0, max=1, show_default="0.2", help="Least confidence of a detector's box."
+        ),
+    ] = None,
     heat_boxes: Annotated[
         bool,
         typer.Option(help="Box what is decided by the heat of cells, where no detector did."),
@@ -116,7 +119,7 @@ def predict(
         asked=Asked(pack, task, _backend(backend), backbone, pretrained),
         data_dir=data_dir,
         boxes=_file(boxes),
-        box_threshold=box_threshold,
+        box_threshold=_threshold(box_threshold, boxes),
         zone=_zone(tz),
         facts=dict(pair_of(text, "--fact") for text in fact or []),
     )
@@ -191,6 +194,12 @@ def _file(path: Path | None) -> Path | None:
     if path is not None and not path.is_file():
         raise ConfigError(f"--boxes {path}: there is no such file")
     return path
+
+
+def _threshold(given: float | None, boxes: Path | None) -> float:
+    if given is not None and boxes is None:
+        raise ConfigError("--box-threshold is of the detector's boxes: add --boxes, or leave it")
+    return 0.2 if given is None else given
 
 
 def _zone(name: str) -> str:

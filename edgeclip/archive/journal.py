@@ -31,6 +31,7 @@ PART_IMAGES = 256  # some seconds of one core: what a run that is killed does ag
 FORMAT: Final = 2
 """Of the folder: since 2, records say where in an image the decision is."""
 _SHOWN = 3
+_THRESHOLD = "--box-threshold"  # means something with --boxes alone
 _LISTED: Final = TypeAdapter(Listed)
 
 
@@ -71,15 +72,21 @@ class Plan(BaseModel):
     def differences(self, now: Plan) -> list[str]:
         """Return what differs from the run that is asked for now, for a person."""
         found = []
+        has_boxes = self.options.get("--boxes") or now.options.get("--boxes")
         for what in ("archive", "answerer", "pack_sha256", "part_images"):
             before, after = getattr(self, what), getattr(now, what)
-            if before != after:
+            if _plain(before) != _plain(after):
                 found.append(f"{what} was {before}, is {after}")
         for name in sorted({*self.options, *now.options}):
             before, after = self.options.get(name), now.options.get(name)
-            if before != after:
+            if before != after and (name != _THRESHOLD or has_boxes):
                 found.append(f"{name} was {before}, is {after}")
         return found
+
+
+def _plain(value: object) -> object:
+    """Return an archive's name without the slash that a shell puts after a folder."""
+    return value.rstrip("/") if isinstance(value, str) else value
 
 
 class Journal:
@@ -88,10 +95,11 @@ class Journal:
     Args:
         folder: With a plan.
         plan: That plan.
+        is_earlier: Whether the run was begun before, and is gone on with.
     """
 
-    def __init__(self, folder: Path, plan: Plan) -> None:
-        self._folder, self.plan = folder, plan
+    def __init__(self, folder: Path, plan: Plan, *, is_earlier: bool = False) -> None:
+        self._folder, self.plan, self.is_earlier = folder, plan, is_earlier
 
     def done_images(self) -> int:
         """Return how many images the finished parts have."""
@@ -184,7 +192,7 @@ def open_journal(folder: Path, store: ImageStore, plan: Plan) -> Journal:
                 f"{folder} holds another run ({'; '.join(found[:_SHOWN])}{more}): run what it was,"
                 " choose another --out, or add --overwrite"
             )
-        return Journal(folder, earlier)
+        return Journal(folder, earlier, is_earlier=True)
     try:
         (folder / PARTS).mkdir(parents=True, exist_ok=True)
         for left in (folder / PARTS).iterdir():

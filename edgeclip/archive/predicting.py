@@ -21,6 +21,7 @@ from edgeclip.archive.journal import (
     Plan,
     open_journal,
 )
+from edgeclip.archive.newer import said_of_list
 from edgeclip.archive.part_work import PartWork, place_of
 from edgeclip.archive.request import PredictRequest
 from edgeclip.archive.results import FORMATS, Results, Wanted, write_results
@@ -81,6 +82,11 @@ def predict_archive(request: PredictRequest, output: Output, bars: Bars) -> Resu
     if unknown := [name for name in output.formats if name not in FORMATS]:
         raise ConfigError(f"--format {unknown[0]}: there are {', '.join(FORMATS)}")
     digest = _digest(request.asked.path)
+    if request.facts and not (request.asked.path / SET_FILE).is_file():
+        raise ConfigError(
+            f"--fact chooses between the packs of a set, and {request.asked.path} is none: leave"
+            " it out"
+        )
     with _alone(output.folder):
         run = output.folder / RUN_FOLDER
         _clear(output, run)
@@ -90,7 +96,9 @@ def predict_archive(request: PredictRequest, output: Output, bars: Bars) -> Resu
             output.camtrap.deployments.require(_places(journal))  # before hours of work
         _answer(request, output, journal, work, bars)
         wanted = Wanted(output.formats, output.camtrap, output.heat_boxes)
-        return write_results(output.folder, journal, work, wanted, bars)
+        results = write_results(output.folder, journal, work, wanted, bars)
+    results.notes += said_of_list(journal, work.store)
+    return results
 
 
 def _places(journal: Journal) -> Iterator[str]:
@@ -113,11 +121,12 @@ def _answer(
 def _plan(request: PredictRequest, output: Output, work: PartWork, digest: str) -> Plan:
     options = {
         "--tz": request.zone,
-        "--box-threshold": str(request.box_threshold),
         "--boxes": sha256_file(request.boxes) if request.boxes else "",
         "--data-dir": str(request.data_dir or ""),
         "--fact": ", ".join(f"{k}={v}" for k, v in sorted(request.facts.items())),
     }
+    if request.boxes:
+        options["--box-threshold"] = str(request.box_threshold)
     return Plan(
         archive=request.source,
         answerer=work.answerer.name,

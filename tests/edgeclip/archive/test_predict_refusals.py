@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Callable
+from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from edgeclip.archive.journal import LIST_FILE, PARTS, PLAN_FILE
 from edgeclip.archive.predicting import LOCK_FILE, RUN_FOLDER
 from edgeclip.archive.results import Results
+from edgeclip.cli import app
 from edgeclip.clip import Backbone
 from edgeclip.contract.locks import drop_lock, take_lock
 from edgeclip.errors import ConfigError, DataError, PackError
+from support.drawn_images import draw, save
 from support.tiny_packs import random_tensors, write_tiny_pack
 
 Predict = Callable[..., Results]
@@ -33,6 +37,50 @@ def test_another_run_is_not_mixed_with_this_one(
     with pytest.raises(ConfigError, match=message):
         predict(archive, **change)
     predict(archive, **change, overwrite=True)
+
+
+def test_a_slash_and_a_threshold_without_boxes_make_no_other_run(
+    predict: Predict, archive: Path
+) -> None:
+    predict(f"{archive}/", box_threshold=0.2)
+    assert predict(archive, box_threshold=0.3).images == 13
+
+
+def test_facts_are_refused_where_there_is_no_set(predict: Predict, archive: Path) -> None:
+    with pytest.raises(ConfigError, match="--fact chooses between the packs of a set"):
+        predict(archive, facts={"place": "hill"})
+
+
+def test_a_threshold_without_boxes_is_refused(archive: Path, tiny_pack: Path) -> None:
+    words = [
+        "predict",
+        archive,
+        "--pack",
+        tiny_pack,
+        "--out",
+        archive / "o",
+        "--box-threshold",
+        "0.3",
+    ]
+    done = CliRunner().invoke(app, [*map(str, words)])
+    assert isinstance(done.exception, ConfigError)
+    assert "add --boxes, or leave it" in str(done.exception)
+
+
+def test_a_run_that_goes_on_says_how_many_images_came_since_its_list(
+    predict: Predict, archive: Path, tmp_path: Path
+) -> None:
+    at = datetime(2024, 6, 1, 12, tzinfo=timezone.utc)
+    assert not predict(archive, begun_at=at).notes
+    since = "the list of images is of 2024-06-01 12:00 UTC"
+    assert predict(archive).notes == [f"{since}, and no image is new"]
+    save(archive / "ridge" / "later.png", draw("leopard", 1))
+    [said] = predict(archive).notes
+    assert said.startswith(f"{since}, and 1 image came since, not looked at: for newer")
+    with (tmp_path / "out" / "predictions.csv").open(newline="") as file:
+        assert len(list(csv.DictReader(file))) == 13
+    results = predict(archive, overwrite=True)
+    assert (results.images, results.notes) == (14, [])
 
 
 def test_another_pack_is_another_run(
