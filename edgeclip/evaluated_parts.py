@@ -186,14 +186,34 @@ def _roles(
             f"the pack learned from all of these {len(images)} images: give others, which it has"
             " not seen"
         )
-    taught = {row.location for row in rows.values() if row.part in LEARNED_FROM and row.location}
+    taught, said = _taught_places(images, rows)
     return Roles(
         train=tuple(index for index, part in enumerate(parts) if part == "train"),
         validation=tuple(index for index, part in enumerate(parts) if part == "validation"),
         judged=tuple(judged),
-        taught_locations=frozenset(taught),
-        notes=(*notes, *_of_bursts([images[index] for index in judged])),
+        taught_locations=taught,
+        notes=(*notes, *said, *_of_bursts([images[index] for index in judged])),
     )
+
+
+def _taught_places(
+    images: Sequence[LabelledImage], rows: dict[str, SplitRow]
+) -> tuple[frozenset[str], list[str]]:
+    """Return the places of what taught, and what must be said of images without one.
+
+    Images that a class was taught from have none in their pack; those that are here say theirs.
+    """
+    here = {image.facts.sha256: image.location for image in images}
+    learned = [
+        row.location or here.get(sha256) for sha256, row in rows.items() if row.part in LEARNED_FROM
+    ]
+    places = frozenset(place for place in learned if place)
+    unplaced = sum(not place for place in learned)
+    said = (
+        f"{unplaced} of the {len(learned)} images that taught the pack have no place: places that"
+        " count as new may be theirs"
+    )
+    return places, [said] if places and unplaced else []
 
 
 def _of_bursts(images: Sequence[LabelledImage]) -> list[str]:

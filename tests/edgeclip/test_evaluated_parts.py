@@ -31,6 +31,21 @@ def test_the_pack_s_own_split_says_what_it_learned_from(tmp_path: Path) -> None:
     assert roles.notes == ("3 images that the pack learned from are left out",)
 
 
+def test_the_place_of_an_image_that_taught_without_one_is_found_by_the_image(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "report").mkdir()
+    elsewhere = f"{'f' * 64},train,"
+    rows = ["sha256,part,location", f"{IMAGES[0].facts.sha256},train,", elsewhere]
+    (tmp_path / "report/split.csv").write_text("\n".join(rows))
+    roles = roles_of(IMAGES, tmp_path)
+    assert roles.taught_locations == {"A"}
+    assert roles.notes[-1] == (
+        "1 of the 2 images that taught the pack have no place: places that count as new may be"
+        " theirs"
+    )
+
+
 def test_images_that_the_pack_never_had_are_all_judged(tmp_path: Path) -> None:
     others = list(judged([Row("blank", "D")] * 9).images)[6:]
     roles = roles_of(others, _pack(tmp_path))
