@@ -18,3 +18,5 @@ class Ended:
 
 Run = Callable[..., Ended]
 WritePack = Callable[..., Path]
+Edit = Callable[[Callable[[dict[str, object]], object]], None]
+"""Changes the first entry of an index that is served."""

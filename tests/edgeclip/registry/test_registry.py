@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from edgeclip.combining import combine
 from edgeclip.contract.pack import TENSORS_FILE
 from edgeclip.contract.signing import make_key
 from edgeclip.errors import ConfigError, PackError, SignatureError
@@ -20,7 +19,7 @@ from edgeclip.registry.differing import pack_differences
 from edgeclip.registry.folder import add_pack, find_pack, read_registry, remove_pack
 from edgeclip.registry.index import INDEX_FILE, fetch_pack, read_index, write_index
 from edgeclip.registry.signing import sign_pack, verify_pack
-from edgeclip.set_files import SET_FILE, parts_of
+from edgeclip.set_files import parts_of
 from support.commands import Run, WritePack
 
 
@@ -264,60 +263,3 @@ def test_a_task_that_is_no_name_is_refused_before_anything_is_said(
 def test_an_address_where_nobody_answers_is_told(run: Run, tmp_path: Path) -> None:
     ended = run("pack", "fetch", "http://127.0.0.1:9", "leopard", "--into", tmp_path / "p")
     assert (ended.code, "is not there, or nobody answers" in ended.err) == (5, True)
-
-
-@pytest.mark.parametrize("name", [".DS_Store", INDEX_FILE])
-def test_a_first_training_goes_into_a_folder_with_other_files(tmp_path: Path, name: str) -> None:
-    (tmp_path / name).write_text("{}")
-    assert allocate(tmp_path, "leopard").out == tmp_path / "leopard/1.0.0"
-
-
-def test_a_set_is_no_folder_of_packs_and_says_so(run: Run, pack: Path, tmp_path: Path) -> None:
-    combine([pack], tmp_path / "set", {"leopard": {"light": "day"}})
-    for command in (("list", tmp_path / "set"), ("show", tmp_path / "set", "leopard")):
-        ended = run("pack", *command)
-        assert ended.code == 5
-        assert f"set is a set, and no folder of packs: `edgeclip pack show {tmp_path}" in ended.err
-    with pytest.raises(PackError, match="is a set, and no folder of packs"):
-        allocate(tmp_path / "set", "civet")
-
-
-def test_an_index_follows_what_is_added_and_removed(
-    run: Run, write_pack: WritePack, tmp_path: Path
-) -> None:
-    leopard, registry = write_pack("leopard"), tmp_path / "others"
-    assert INDEX_FILE not in run("pack", "add", registry, leopard).err
-    assert not (registry / INDEX_FILE).exists()
-    write_index(registry)
-    assert f"{INDEX_FILE} was written anew" in run("pack", "add", registry, write_pack("civet")).err
-    assert [each.task for each in read_index(registry.as_uri()).packs] == ["civet", "leopard"]
-    for name in ("civet@1.0.0", "leopard@1.0.0"):
-        assert run("pack", "remove", registry, "--part", name).code == 0
-    assert read_index(registry.as_uri()).packs == []
-
-
-def test_an_index_that_is_nested_too_deeply_is_refused(tmp_path: Path) -> None:
-    (tmp_path / INDEX_FILE).write_text("[" * 200_000)
-    with pytest.raises(PackError, match=INDEX_FILE):
-        read_index(tmp_path.as_uri())
-
-
-def test_two_versions_of_a_task_are_not_composed_and_combine_is_named(
-    run: Run, write_pack: WritePack, tmp_path: Path
-) -> None:
-    write_pack("leopard")
-    names = ("leopard@1.0.0", "leopard")
-    ended = run("pack", "compose", tmp_path / "packs", *names, "--out", tmp_path / "set")
-    assert ended.code == 2
-    assert "`edgeclip pack combine`, as leopard-2=FOLDER" in ended.err
-
-
-@pytest.mark.parametrize(
-    ("number", "remedy"), [(0, "combine the packs again"), (2, "update edgeclip")]
-)
-def test_another_version_of_a_set_is_told_by_its_name(
-    tmp_path: Path, number: int, remedy: str
-) -> None:
-    (tmp_path / SET_FILE).write_text(json.dumps({"schema": f"edgeclip.router/{number}"}))
-    with pytest.raises(PackError, match=f"format is edgeclip.router/{number}, .*: {remedy}"):
-        parts_of(tmp_path)
