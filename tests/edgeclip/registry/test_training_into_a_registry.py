@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from edgeclip.registry.folder import find_pack, read_registry
+from edgeclip.registry.index import read_index, write_index
 from support.commands import Run
 from support.tiny_packs import TinyEncoder
 
@@ -36,6 +37,7 @@ def test_a_second_task_leaves_the_first_bit_for_bit_and_a_known_one_goes_on(
     assert first.code == 0, first.err
     assert "leopard is new here" in first.err
     before = _bits(packs / "leopard")
+    write_index(packs)
     second = run(*_train(encoder, table, packs, "zebra", "--target", "zebra"))
     assert second.code == 0, second.err
     assert "zebra is new here, beside leopard" in second.err
@@ -52,6 +54,7 @@ def test_a_second_task_leaves_the_first_bit_for_bit_and_a_known_one_goes_on(
     held = read_registry(packs)
     assert find_pack(held, "leopard").parent(held) == "leopard@1.0.0"
     assert _bits(packs / "leopard/1.0.0") == before
+    assert len(read_index(packs.as_uri()).packs) == 3
 
 
 @pytest.mark.parametrize(
