@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,9 @@ class SeveralPaths(TyperCommand):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Give each path of such an option the option of its own, and go on."""
+        for option, after in itertools.pairwise([*args, "--"]):
+            if option in _OF_SEVERAL and after.startswith("-"):
+                raise typer.BadParameter("it needs a path or more", ctx, param_hint=option)
         return super().parse_args(ctx, spelled_out(args))
 
 

@@ -155,7 +155,10 @@ class RemoteFolder:
                 found = True
                 yield Listed(below)
         if not found:
-            raise DataError(f"{self._shown}: no image found ({', '.join(sorted(IMAGE_SUFFIXES))})")
+            raise DataError(
+                f"{self._shown}: no image found ({', '.join(sorted(IMAGE_SUFFIXES))}), or nobody"
+                " answers there: check the address"
+            )
 
     def read(self, name: str) -> bytes:
         """Return the bytes of an image."""

@@ -19,6 +19,7 @@ from edgeclip.labels.species_names import common_name
 MOST_IMAGES = 5
 """More teach better by `edgeclip train`, which holds some of them out and measures itself."""
 MOST_LETTERS = 64
+_CARRIED = "demo"  # the name of the encoder that needs no weights
 _NAME = re.compile(r"[^\W_][\w '\u2019().,/&-]*")
 
 
@@ -40,18 +41,6 @@ class TeachRequest(Settings):
     version: Version | None = None
     out: Path = Field(strict=False)
     overwrite: bool = False
-
-    @field_validator("images")
-    @classmethod
-    def _are_few(cls, images: tuple[Path, ...]) -> tuple[Path, ...]:
-        if not images:
-            raise ValueError("name an image or more")
-        if len(images) > MOST_IMAGES:
-            raise ValueError(
-                f"{len(images)} images: from more than {MOST_IMAGES}, use `edgeclip train`, which"
-                " measures what it learned"
-            )
-        return images
 
     @field_validator("name")
     @classmethod
@@ -80,6 +69,7 @@ def check_teaching(request: TeachRequest) -> None:
         ConfigError: An option is missing, vain or wrong, or the pack knows the class already.
         PackError: `on` is no pack, or damaged.
     """
+    _check_images(request.images)
     if request.meta_weights is not None and request.method != META:
         raise ConfigError(
             f"--meta-weights {request.meta_weights} is for --method meta: add that, or leave it out"
@@ -100,6 +90,20 @@ def check_teaching(request: TeachRequest) -> None:
     for path in (*request.images, *request.others):
         if out in [path.resolve(), *path.resolve().parents]:
             raise ConfigError(f"--out {request.out} holds {path}: choose another folder")
+    if request.on is not None and request.backbone is not None:
+        arch = read_pack_manifest(request.on, check_hashes=False).base.arch
+        if (arch == _CARRIED) != (request.backbone == _CARRIED):
+            raise ConfigError(f"--on {request.on} stands on {arch}: leave --backbone out")
+
+
+def _check_images(images: tuple[Path, ...]) -> None:
+    if not images:
+        raise ConfigError("--images: name an image or more")
+    if len(images) > MOST_IMAGES:
+        raise ConfigError(
+            f"--images: {len(images)} images: from more than {MOST_IMAGES}, use `edgeclip train`,"
+            " which measures what it learned"
+        )
 
 
 def refuse_known_class(name: str, manifest: PackManifest, pack: Path) -> None:

@@ -65,6 +65,9 @@ def read_material(request: TeachRequest) -> Material:
     """
     if len({path.resolve() for path in request.images}) < len(request.images):
         raise DataError("--images: one file stands there twice: name each image once")
+    missing = next((path for path in request.images if not path.is_file()), None)
+    if missing is not None:
+        raise DataError(f"--images: {missing} is no file: check the path")
     root = Path(request.images[0]).absolute().parent
     options = ReadingOptions(data=root, boxes=request.boxes)
     samples = tuple(_sample(path, request.name) for path in request.images)

@@ -52,6 +52,21 @@ def test_an_option_of_paths_takes_all_that_follow_it(typed: str, meant: str) -> 
     assert spelled_out(typed.split()) == meant.split()
 
 
+@pytest.mark.parametrize("typed", ["--images --name x", "--name x --images", "--others --name x"])
+def test_an_option_of_paths_without_one_is_named(teaching: Teaching, typed: str) -> None:
+    code, _, said = teaching.run(*typed.split(), "--out", "pack")
+    assert code == 2
+    assert "it needs a path or more" in said
+
+
+def test_a_pack_of_another_encoder_is_told_before_anything_is_loaded(
+    teaching: Teaching, pack: Path, tmp_path: Path
+) -> None:
+    words = ("--images", "a.jpg", "--name", "elephant", "--on", pack, "--out", tmp_path / "out")
+    code, _, said = teaching.run(*words, "--backbone", "demo")
+    assert (code, "leave --backbone out" in said) == (2, True)
+
+
 def test_the_command_says_from_how_little_it_was_taught_and_what_comes_next(
     teaching: Teaching,
     encoder: TinyEncoder,

@@ -52,9 +52,9 @@ def test_names_of_any_language_are_taken(name: str) -> None:
 
 def test_no_image_and_more_than_five_are_refused() -> None:
     with pytest.raises(ConfigError, match="name an image or more"):
-        _request(images=())
+        check_teaching(_request(images=()))
     with pytest.raises(ConfigError, match="6 images: from more than 5, use `edgeclip train`"):
-        _request(images=tuple(Path(f"{n}.jpg") for n in range(6)))
+        check_teaching(_request(images=tuple(Path(f"{n}.jpg") for n in range(6))))
 
 
 def test_without_a_pack_a_backbone_is_needed() -> None:
