@@ -12,26 +12,20 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from edgeclip.archive.answering import Answer
-from edgeclip.archive.boxing import box_of
 from edgeclip.archive.camtrap import CamtrapAsked
-from edgeclip.archive.deciding import Deciders
 from edgeclip.archive.deployments import read_deployments
 from edgeclip.archive.journal import PARTS, PLAN_FILE
 from edgeclip.archive.predicting import RUN_FOLDER
 from edgeclip.archive.results import Results
 from edgeclip.combining import combine
-from edgeclip.contract.pack import ObservationType, PackManifest, Thresholds, read_pack_manifest
-from edgeclip.contract.preprocess_spec import Box
+from edgeclip.contract.pack import read_pack_manifest
 from edgeclip.contract.project_words import ExportSettings
 from edgeclip.errors import ConfigError, DataError
 from edgeclip.labels.reading import ReadingOptions
 from edgeclip.labels.sources import read_source
 from edgeclip.packs import load_pack, write_pack
-from edgeclip.regions import Strips
 from support.camtrap_schemas import validate
 from support.drawn_images import draw, save, write_table
-from support.samples import pack_manifest
 
 Predict = Callable[..., Results]
 SIDES = ("box_x", "box_y", "box_width", "box_height")
@@ -203,11 +197,6 @@ def test_boxes_lie_below_a_strip_that_was_cut(
         assert y + height <= 42 / 48 + 1e-4
 
 
-def test_what_is_left_of_a_frame_lies_between_its_strips() -> None:
-    assert Strips(100, 50).rest_of(1000) == (0.0, 0.1, 1.0, 0.85)
-    assert Strips().rest_of(7) == WHOLE
-
-
 def test_a_run_of_an_earlier_version_is_refused_with_a_way_on(
     predict: Predict, archive: Path, tmp_path: Path
 ) -> None:
@@ -228,76 +217,6 @@ def test_a_plan_of_no_known_format_is_refused(
     plan.write_text(json.dumps(json.loads(plan.read_text()) | {"format": named}))
     with pytest.raises(ConfigError, match="is no plan of this software: add --overwrite"):
         predict(archive)
-
-
-def _manifest(kind: ObservationType = "animal", other: ObservationType = "blank") -> PackManifest:
-    first, second = pack_manifest().classes
-    classes = [
-        first.model_copy(update={"observation_type": kind}),
-        second.model_copy(update={"observation_type": other}),
-    ]
-    return pack_manifest().model_copy(update={"classes": classes})
-
-
-def _boxed(
-    manifest: PackManifest, probabilities: tuple[float, ...], cells: object = None
-) -> Box | None:
-    """Box a view of 4 x 4 cells whose second one is like a leopard."""
-    usual = np.zeros((16, 3), np.float32)
-    usual[1, 0] = 1
-    own = usual if cells is None else np.asarray(cells, np.float32)
-    answer = Answer(np.asarray(probabilities, np.float32), "leopard", cells=own)
-    return box_of(answer, probabilities, manifest, Deciders({"leopard": manifest}), WHOLE)
-
-
-def test_an_animal_is_boxed_around_its_cell() -> None:
-    found = _boxed(_manifest(), (0.9, 0.1))
-    assert found is not None
-    x, y, width, height = found
-    assert x < 0.375 < x + width
-    assert y < 0.125 < y + height
-    assert max(width, height) < 0.5
-
-
-@pytest.mark.parametrize(
-    ("manifest", "probabilities"),
-    [
-        pytest.param(_manifest("human"), (0.9, 0.1), id="a person is decided"),
-        pytest.param(
-            _manifest("animal", "human").model_copy(
-                update={"thresholds": {"leopard": Thresholds(on=0.3, off=0.2, peak=0.4)}}
-            ),
-            (0.4, 0.6),
-            id="a person is likelier",
-        ),
-        pytest.param(_manifest(), (0.5, 0.5), id="nothing is decided"),
-    ],
-)  # fmt: skip
-def test_people_and_what_is_not_decided_are_not_boxed(
-    manifest: PackManifest, probabilities: tuple[float, ...]
-) -> None:
-    assert _boxed(manifest, probabilities) is None
-
-
-@pytest.mark.parametrize(
-    "cells",
-    [
-        pytest.param(np.zeros((1, 3)), id="a tower without cells"),
-        pytest.param(np.zeros((15, 3)), id="no square"),
-        pytest.param(np.zeros((16, 3)), id="all alike"),
-        pytest.param(np.full((16, 3), np.nan), id="not finite"),
-        pytest.param(np.full((16, 3), np.inf), id="infinite"),
-    ],
-)
-def test_cells_that_say_nothing_box_nothing(cells: object) -> None:
-    assert _boxed(_manifest(), (0.9, 0.1), cells) is None
-
-
-def test_a_runtime_without_cells_boxes_nothing() -> None:
-    answer = Answer(np.array([0.9, 0.1], np.float32), "leopard")
-    manifest = _manifest()
-    deciders = Deciders({"leopard": manifest})
-    assert box_of(answer, (0.9, 0.1), manifest, deciders, WHOLE) is None
 
 
 def test_a_pack_on_a_tower_without_cells_answers_and_boxes_nothing(
