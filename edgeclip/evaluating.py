@@ -41,6 +41,7 @@ from edgeclip.regions import regions_of
 from edgeclip.report import refuse_report, report_files
 from edgeclip.report_data import ReportData
 from edgeclip.run_costs import read_whole_costs
+from edgeclip.teaching.account import taught_lines
 from edgeclip.token_cache import TokenCache
 from edgeclip.token_features import TokenLevel, encode_with_tokens
 
@@ -128,6 +129,7 @@ class _Evaluation:
             *([unknown] if counted else []),
             *([] if self.pack.manifest.training.earlier_known else [before]),
             *self._roles.notes,
+            *(f"taught: {said}" for said in taught_lines(self.pack.manifest.metrics)),
         )
 
     def judge(self) -> tuple[Comparison, BackgroundCheck | None]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from edgeclip.contract.attributes import read_attributes
 from edgeclip.contract.pack import read_pack_manifest, utc_text
 from edgeclip.routed_packs import gate_of
 from edgeclip.set_files import parts_of, read_set
+from edgeclip.teaching.account import taught_lines
 
 
 def pack_facts(folder: Path) -> list[dict[str, Any]]:
@@ -55,20 +55,6 @@ def _facts(folder: Path) -> dict[str, Any]:
         "taught": taught_lines(pack.metrics),
         "metrics": pack.metrics,
     }
-
-
-def taught_lines(metrics: Mapping[str, float]) -> list[str]:
-    """Return of each class that was taught from a few images, from how many.
-
-    Args:
-        metrics: Of `pack.json`.
-    """
-    ends = {key: key.removeprefix("taught/").removesuffix("/images") for key in metrics}
-    return [
-        f"{name} from {metrics[key]:.0f} images, its threshold is unverified"
-        for key, name in ends.items()
-        if key.startswith("taught/") and key.endswith("/images")
-    ]
 
 
 def pack_table(facts: dict[str, Any]) -> Table:

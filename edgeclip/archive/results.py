@@ -21,6 +21,7 @@ from edgeclip.archive.result_tables import failures_csv, predictions_csv, timela
 from edgeclip.contract.files import new_file
 from edgeclip.errors import SetupError
 from edgeclip.progress import Bars
+from edgeclip.teaching.account import taught_lines
 
 Writer = Callable[[Iterable[Row], About, IO[str]], None]
 
@@ -119,6 +120,9 @@ def write_results(
             f"{folder} cannot be written ({error.strerror or error}): make room, then run the same"
             " command again"
         ) from error
+    manifests = about.deciders.packs.values()
+    taught = [f"taught: {said}" for own in manifests for said in taught_lines(own.metrics)]
+    results.notes = [*results.notes, *taught]
     return results
 
 

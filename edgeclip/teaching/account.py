@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 PREFIX = "taught/"
@@ -46,3 +47,17 @@ class Account:
         if self.left_out is not None:
             found["left_out_recognised"] = float(self.left_out)
         return {f"{PREFIX}{self.name}/{key}": value for key, value in found.items()}
+
+
+def taught_lines(metrics: Mapping[str, float]) -> list[str]:
+    """Return of each class that was taught from a few images, from how many.
+
+    Args:
+        metrics: Of `pack.json`.
+    """
+    ends = {key: key.removeprefix(PREFIX).removesuffix("/images") for key in metrics}
+    return [
+        f"{name} from {metrics[key]:.0f} images, its threshold is unverified"
+        for key, name in ends.items()
+        if key.startswith(PREFIX) and key.endswith("/images")
+    ]

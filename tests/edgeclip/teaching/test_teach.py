@@ -12,6 +12,9 @@ import pytest
 from numpy.typing import NDArray
 
 from edgeclip.adapters.pack_outputs import outputs_of
+from edgeclip.archive.answering import Asked
+from edgeclip.archive.predicting import Output, predict_archive
+from edgeclip.archive.request import PredictRequest
 from edgeclip.clip import Backbone
 from edgeclip.contract.pack import read_pack_manifest
 from edgeclip.contract.preprocess import prepare
@@ -130,8 +133,20 @@ def test_an_evaluation_leaves_out_the_images_that_taught_or_placed_the_threshold
     at = taught[1].manifest.created_at
     report = evaluate_pack(request, at=at, bars=Bars(quiet=True))
     assert any("1 images that the pack learned from are left out" in note for note in report.notes)
+    said = f"taught: elephant from {taught[1].account.images} images, its threshold is unverified"
+    assert said in report.notes
     found = report.comparison.headline.main.frames.targets["elephant"]
     assert found.average_precision > 0.9
+
+
+def test_an_archive_s_results_say_which_class_was_taught(
+    taught: tuple[Path, TeachResult], without: Path, encoder: TinyEncoder, tmp_path: Path
+) -> None:
+    asked = Asked(taught[0], backbone=str(encoder.config), pretrained=str(encoder.weights))
+    request = PredictRequest(str(without), asked)
+    results = predict_archive(request, Output(tmp_path / "out", ["csv"]), Bars(quiet=True))
+    said = f"taught: elephant from {taught[1].account.images} images, its threshold is unverified"
+    assert results.notes == [said]
 
 
 def test_without_a_pack_the_class_stands_beside_words_for_what_else_walks_past(
