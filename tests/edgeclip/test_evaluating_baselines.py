@@ -103,7 +103,9 @@ def test_baselines_without_the_training_images_say_what_they_need(
     run_evaluation: Evaluate, tmp_path: Path
 ) -> None:
     table = write_set(tmp_path / "new", DrawnSet({"leopard": 3, "blank": 3}, locations=2, frames=1))
-    with pytest.raises(DataError, match="the training images among these lack leopard: give the"):
+    with pytest.raises(
+        DataError, match="on training images, of which these lack leopard: give the"
+    ):
         run_evaluation(table, baselines=("linear-probe",))
 
 
