@@ -74,8 +74,12 @@ def test_the_live_page_leads_from_the_panel_to_the_whole_fleet(
         device.send(device.sample(seq=1))
         seen = "article.device[aria-label^='Device jetson-1:']"
         eventually(lambda: "last detection" in browser.text(seen), what="its card is there")
+        lost = Status(state="offline", since=now, bdseq=2).to_json()
+        device.publish(fleet[19].status, lost)
+        first = ["jetson-20", "jetson-30"]
+        eventually(lambda: browser.texts("article.device h3")[:2] == first, what="it comes first")
         browser.keep("device-panel")
         assert browser.console() == []
         [every] = [one for one in browser.elements(".devices a.action") if one.is_displayed()]
         every.click()
-        eventually(lambda: "30 devices, 29 online" in browser.text("main"), what="it leads there")
+        eventually(lambda: "30 devices, 28 online" in browser.text("main"), what="it leads there")

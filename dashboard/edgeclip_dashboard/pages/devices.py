@@ -25,6 +25,7 @@ class DevicePanel:
     def __init__(self) -> None:
         self._around = Surroundings()
         self._cards: dict[str, _DeviceCard] = {}
+        self._order: list[str] = []
         self._nothing = ui.label("No device has reported yet.").classes("quiet")
         self._list = ui.element("div").classes("device-list")
         self._more = ui.element("a").classes("action").props("href=/devices")
@@ -41,8 +42,9 @@ class DevicePanel:
         names = {view.device_id for view in shown}
         for name in [known for known in self._cards if known not in names]:
             self._cards.pop(name).element.delete()
-        for position, view in enumerate(shown):
-            self._show_one(view, position)
+        for view in shown:
+            self._show_one(view)
+        self._put_in_order([view.device_id for view in shown])
         self.tick(now)
 
     def tick(self, now: datetime) -> None:
@@ -50,22 +52,31 @@ class DevicePanel:
         for card in self._cards.values():
             card.tick(now)
 
-    def _show_one(self, view: DeviceView, position: int) -> None:
+    def _put_in_order(self, order: list[str]) -> None:
+        if order == self._order:
+            return
+        self._order = order
+        for position, name in enumerate(order):
+            self._cards[name].element.move(self._list, target_index=position)
+
+    def _show_one(self, view: DeviceView) -> None:
         card = self._cards.get(view.device_id)
         if card is None:
             with self._list:
                 card = self._cards[view.device_id] = _DeviceCard()
-            card.element.move(self._list, target_index=position)
         card.show(view, self._around)
 
 
 class _DeviceCard:
+    """One device; built anew only where what it shows has changed."""
+
     def __init__(self) -> None:
         self._shown: tuple[object, ...] = ()
         self._zone: tzinfo | None = None
         self.element = ui.element("article")
 
     def show(self, view: DeviceView, around: Surroundings) -> None:
+        """Show the device as it is now."""
         facts = _facts(view, around)
         self._zone = around.zone_at(view.deployment_id)
         if self._shown == (shown := (view, facts)):
@@ -80,6 +91,7 @@ class _DeviceCard:
             self._fill(view, facts)
 
     def tick(self, now: datetime) -> None:
+        """Let "ago" follow the clock."""
         self._state.set_text(wording.device_state(self._view, now, self._zone))
 
     def _fill(self, view: DeviceView, facts: list[tuple[str, str]]) -> None:
