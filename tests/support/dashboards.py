@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import queue
 import signal
@@ -32,6 +33,7 @@ from support.samples import detection
 from support.sign_ins import sign_in_as_admin
 
 PROJECT = "demo"
+_milliseconds = itertools.count(int(time.time() * 1000))
 PATIENCE_S = 20.0  # how long a test waits before it fails; nothing asserts on it
 
 
@@ -71,8 +73,8 @@ def media_ref(data: bytes, n: int = 0) -> MediaRef:
 
 
 def fresh_id() -> str:
-    """Return a new detection id."""
-    return new_id(int(time.time() * 1000))
+    """Return a new detection id that sorts after all earlier ones, also within a millisecond."""
+    return new_id(next(_milliseconds))
 
 
 def sample(**changes: Any) -> Detection:
