@@ -32,6 +32,10 @@ WithTests = Annotated[bool, typer.Option("--with-tests", help="Also what devices
 WithUnverified = Annotated[
     bool, typer.Option("--with-unverified", help="Camtrap DP: also attributes nobody measured.")
 ]
+LeaveOutUnplaced = Annotated[
+    bool,
+    typer.Option("--leave-out-unplaced", help="Not what was seen at places without coordinates."),
+]
 WithPeople = Annotated[bool, typer.Option("--with-people", help="Also pictures with people.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")]
 Media = Annotated[Path | None, typer.Option("--media-folder", help="Folder of the snapshots.")]
@@ -65,6 +69,7 @@ def export(
     with_tests: WithTests = False,
     with_people: WithPeople = False,
     with_unverified: WithUnverified = False,
+    leave_out_unplaced: LeaveOutUnplaced = False,
     overwrite: Overwrite = False,
     project: Project = None,
     database: Database = None,
@@ -82,11 +87,11 @@ def export(
     )  # fmt: skip
     request = export_request(
         kind, asked, obscure_deg=obscure, media=pictures, with_people=with_people,
-        with_unverified=with_unverified,
+        with_unverified=with_unverified, leave_out_unplaced=leave_out_unplaced,
     )  # fmt: skip
     with _source(project, database, media, config) as (source, now):
         written = write_export(source, request, out, now, overwrite=overwrite)
-        _note(source, f"{kind}, {counted(written.detections, 'detection')}", now)
+        _note(source, f"{kind}, {written.amount}", now)
     _tell(written, out)
 
 

@@ -73,6 +73,7 @@ class Package:
         places: Latitude and longitude of each deployment, as they may be told.
         taxa: Scientific name -> what people call it, in English.
         obscure_deg: Side of the grid that places are told on, degrees; None: they are exact.
+        description: What a reader must know of it, such as what is left out; may be empty.
     """
 
     name: str
@@ -83,6 +84,7 @@ class Package:
     places: Sequence[tuple[float, float]]
     taxa: Mapping[str, str]
     obscure_deg: float | None = None
+    description: str = ""
 
     def described(self) -> dict[str, Any]:
         """Return the content of `datapackage.json`."""
@@ -94,6 +96,7 @@ class Package:
             "name": self.name,
             "created": time_text(self.created_at),
             "title": title,
+            **({"description": self.description} if self.description else {}),
             "contributors": [settings.contributor(self.project)],
             "sources": [{"title": "edgeclip"}],
             **settings.licences(),

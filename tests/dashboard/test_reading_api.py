@@ -243,6 +243,9 @@ def test_an_export_that_cannot_be_says_why(desk: Desk, program: Program) -> None
     program.role = "reviewer"
     told = program.get("/export/camtrap-dp", status=409)["detail"]
     assert "needs coordinates, which are unknown of ridge-2026" in told
+    assert "leave_out_unplaced=true in an address" in told
+    left_out = program.client.get("/api/v1/export/camtrap-dp?leave_out_unplaced=true")
+    assert left_out.status_code == 200
     assert "grids of 1, 0.1" in program.get("/export/csv?obscure=0.3", status=422)["detail"]
     program.get("/export/xml", status=422)
 

@@ -23,6 +23,7 @@ from edgeclip_dashboard.exports.camtrap_rows import (
 )
 from edgeclip_dashboard.exports.sink import Sink
 from edgeclip_dashboard.exports.sites import Sites
+from edgeclip_dashboard.exports.unplaced import Unplaced, left_out
 from edgeclip_dashboard.exports.visits import Visit
 
 
@@ -75,19 +76,22 @@ class CamtrapPackage:
         self._media.writerows(media_rows(visit, self._address))
         self._observations.writerows(observation_rows(visit, with_unverified=self._with_unverified))
 
-    def describe(self, project: str, settings: ExportSettings, now: datetime) -> None:
+    def describe(
+        self, project: str, settings: ExportSettings, now: datetime, unplaced: Unplaced
+    ) -> None:
         """Write the deployments and `datapackage.json`.
 
         Args:
             project: Whose detections these are.
             settings: What people say of the project.
             now: Aware UTC.
+            unplaced: What was left out for want of coordinates.
         """
         with self._sink.open("deployments.csv") as out:
             writer = open_table(out, DEPLOYMENTS)
             writer.writerows(self._deployment(one) for one in sorted(self._periods))
         with self._sink.open("datapackage.json") as out:
-            described = self._package(project, settings, now).described()
+            described = self._package(project, settings, now, unplaced).described()
             json.dump(described, out, indent=2, ensure_ascii=False)
 
     def _deployment(self, deployment_id: str) -> Row:
@@ -100,7 +104,9 @@ class CamtrapPackage:
         described = deployment_row(deployment, position, period, has_doubtful_times=is_doubtful)
         return described | {"cameraID": self._cameras[deployment_id]}
 
-    def _package(self, project: str, settings: ExportSettings, now: datetime) -> Package:
+    def _package(
+        self, project: str, settings: ExportSettings, now: datetime, unplaced: Unplaced
+    ) -> Package:
         spans = list(self._periods.values())
         found = [self._sites.position(one) for one in self._periods]
         return Package(
@@ -115,4 +121,5 @@ class CamtrapPackage:
             places=[(place.latitude, place.longitude) for place in found if place is not None],
             taxa=self._taxa,
             obscure_deg=self._sites.obscure_deg,
+            description=f"{left_out(unplaced)}." if unplaced else "",
         )

@@ -6,11 +6,15 @@ from dataclasses import dataclass, field
 from typing import Final, Literal, get_args
 
 from edgeclip.contract.places import GRIDS_DEG
+from edgeclip.contract.plurals import counted
 from edgeclip.errors import ConfigError
 from edgeclip_dashboard.filters import DetectionFilter
 
 Format = Literal["camtrap-dp", "md-json", "csv", "csv-frames", "geojson"]
 FORMATS: Final[tuple[Format, ...]] = get_args(Format)
+WITH_FAILURES: Final[frozenset[Format]] = frozenset({"md-json", "csv", "csv-frames"})
+"""Formats that also have what is no observation."""
+
 MediaMode = Literal["copy", "url", "none"]
 MEDIA_MODES: Final[tuple[MediaMode, ...]] = get_args(MediaMode)
 
@@ -27,6 +31,8 @@ class ExportRequest:
             only named; csv and geojson never copy any.
         with_people: Whether pictures with people are copied, too.
         with_unverified: Whether Camtrap DP also gets answers in words whose trust nobody measured.
+        leave_out_unplaced: Whether what was seen at places without coordinates is left out;
+            without it Camtrap DP is refused for them, and other formats have empty coordinates.
     """
 
     format: Format
@@ -35,6 +41,7 @@ class ExportRequest:
     media: MediaMode = "copy"
     with_people: bool = False
     with_unverified: bool = False
+    leave_out_unplaced: bool = False
 
 
 def export_request(
@@ -43,10 +50,16 @@ def export_request(
     *,
     obscure_deg: float | None = None,
     media: str = "copy",
-    with_people: bool = False,
-    with_unverified: bool = False,
+    **choices: bool,
 ) -> ExportRequest:
     """Return the request that texts of a command or of a page make.
+
+    Args:
+        kind: The format.
+        asked: Which detections.
+        obscure_deg: As in the request.
+        media: Likewise.
+        choices: The request's fields that are yes or no.
 
     Raises:
         ConfigError: A format, way of pictures or grid that there is not.
@@ -58,7 +71,7 @@ def export_request(
     if obscure_deg is not None and obscure_deg not in GRIDS_DEG:
         grids = ", ".join(f"{grid:g}" for grid in GRIDS_DEG)
         raise ConfigError(f"places can be put onto grids of {grids} degree, not {obscure_deg:g}")
-    return ExportRequest(kind, asked, obscure_deg, media, with_people, with_unverified)
+    return ExportRequest(kind, asked, obscure_deg, media, **choices)
 
 
 @dataclass(frozen=True)
@@ -69,8 +82,16 @@ class Written:
         detections: How many.
         pictures: How many of their pictures were copied.
         notes: What a person should know: a sentence each.
+        left_out: How many detections are not there for want of coordinates.
     """
 
     detections: int
     pictures: int
     notes: tuple[str, ...]
+    left_out: int = 0
+
+    @property
+    def amount(self) -> str:
+        """How much it is, for the book of deeds: `88 detections, 12 left out`."""
+        more = f", {self.left_out} left out" if self.left_out else ""
+        return f"{counted(self.detections, 'detection')}{more}"

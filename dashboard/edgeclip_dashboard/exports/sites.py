@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
 from edgeclip.contract.places import told_place
-from edgeclip.errors import MappingError
-from edgeclip_dashboard.filters import DetectionFilter
-from edgeclip_dashboard.models import DetectionRow
 from edgeclip_dashboard.models_field import Deployment
 
 
@@ -66,24 +62,3 @@ class Sites:
         if told.latitude is None or told.longitude is None:
             raise ValueError("a generalised place has coordinates")
         return Position(told.latitude, told.longitude, told.uncertainty_m)
-
-    def require_positions(self, deployment_ids: Iterable[str]) -> None:
-        """Check that all of these are somewhere.
-
-        Raises:
-            MappingError: One has no coordinates; the message names all of them.
-        """
-        lost = sorted(one for one in deployment_ids if self.position(one) is None)
-        if lost:
-            named = ", ".join(lost[:10]) + (" and more" if len(lost) > 10 else "")
-            raise MappingError(
-                f"Camtrap DP needs coordinates, which are unknown of {named}: fill them in on the"
-                " page Places"
-            )
-
-
-def deployments_in(engine: Engine, asked: DetectionFilter) -> list[str]:
-    """Return the ids of the deployments of all detections that a filter lets through."""
-    ids = select(DetectionRow.deployment_id).where(*asked.conditions())
-    with Session(engine) as session:
-        return list(session.scalars(ids.distinct().order_by(DetectionRow.deployment_id)))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from edgeclip.contract.plurals import counted
+from edgeclip_dashboard.exports.unplaced import REMEDY, left_out
 
 
 @dataclass
@@ -18,6 +20,7 @@ class Tally:
         private: Pictures with people that stayed here.
         gone: Pictures whose files are not in the media folder any more.
         nowhere: Detections without coordinates.
+        unplaced: Deployments without coordinates -> detections that were left out for it.
         nameless: Classes without a scientific name.
     """
 
@@ -26,11 +29,12 @@ class Tally:
     private: int = 0
     gone: int = 0
     nowhere: int = 0
+    unplaced: Counter[str] = field(default_factory=Counter)
     nameless: set[str] = field(default_factory=set)
 
     def notes(self) -> Iterator[str]:
         """Yield what a person should know, a sentence each."""
-        if not self.detections:
+        if not self.detections and not self.unplaced:
             yield "no detection meets the filter"
         if self.private:
             said = counted(self.private, "picture")
@@ -39,7 +43,9 @@ class Tally:
             yield f"{counted(self.gone, 'picture')} are missing in the media folder"
         if self.nowhere:
             said = counted(self.nowhere, "detection")
-            yield f"{said} without coordinates: fill them in on the page Places"
+            yield f"{said} without coordinates: {REMEDY}"
+        if self.unplaced:
+            yield f"{left_out(self.unplaced)}: {REMEDY}"
         if self.nameless:
             names = ", ".join(sorted(self.nameless))
             yield f"no scientific name of {names}: write them under [export].scientific_names"

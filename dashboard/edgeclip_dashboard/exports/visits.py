@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy import Engine, func, select
+from sqlalchemy import ColumnElement, Engine, func, or_, select
 from sqlalchemy.orm import Session
 
 from edgeclip.contract.detection import Detection, RelativeBox
@@ -74,6 +74,12 @@ class Visit:
         """Whether it says what was seen: no failure, nor taken back without a person's word."""
         is_taken_back = self.row.phase == "retract" and self.verdict is None
         return self.row.failure is None and not is_taken_back
+
+
+def observed() -> ColumnElement[bool]:
+    """Return the condition of what `Visit.is_observation` says, for queries."""
+    row = DetectionRow
+    return row.failure.is_(None) & or_(row.phase != "retract", row.verdict.is_not(None))
 
 
 def read_visits(engine: Engine, asked: DetectionFilter, classes: Classes) -> Iterator[Visit]:

@@ -19,10 +19,11 @@ from edgeclip_dashboard.exports.csv_out import write_frames, write_visits
 from edgeclip_dashboard.exports.geojson import write_geojson
 from edgeclip_dashboard.exports.judging import Classes
 from edgeclip_dashboard.exports.megadetector import MegaDetectorFile
-from edgeclip_dashboard.exports.request import ExportRequest, Written
+from edgeclip_dashboard.exports.request import WITH_FAILURES, ExportRequest, Written
 from edgeclip_dashboard.exports.sink import Sink, open_single, open_sink
-from edgeclip_dashboard.exports.sites import Sites, deployments_in
+from edgeclip_dashboard.exports.sites import Sites
 from edgeclip_dashboard.exports.tally import Tally
+from edgeclip_dashboard.exports.unplaced import read_unplaced, refusal
 from edgeclip_dashboard.exports.visits import Visit, read_visits
 from edgeclip_dashboard.media_files import MediaFiles
 
@@ -81,10 +82,9 @@ class _Export:
         self._tally = Tally()
 
     def write(self, out: Path, *, overwrite: bool) -> Written:
-        kind, asked = self._request.format, self._request.asked
+        kind = self._request.format
         if kind == "camtrap-dp":
-            # before anything is written, since that may take long
-            self._sites.require_positions(deployments_in(self._source.engine, asked))
+            self._require_positions()  # before anything is written, since that may take long
             with open_sink(out, overwrite=overwrite) as sink:
                 self._camtrap(sink)
         elif kind == "md-json" and out.suffix != ".json":
@@ -94,7 +94,8 @@ class _Export:
             with open_single(out, overwrite=overwrite) as text:
                 self._single(text)
         tally = self._tally
-        return Written(tally.detections, tally.pictures, tuple(tally.notes()))
+        left_out = tally.unplaced.total()
+        return Written(tally.detections, tally.pictures, tuple(tally.notes()), left_out)
 
     def _single(self, text: TextIO) -> None:
         kind, tally = self._request.format, self._tally
@@ -116,11 +117,13 @@ class _Export:
                 sink, tables, self._sites, address, with_unverified=with_unverified
             )
             for visit in self._visits():
-                if visit.is_observation:
-                    package.add(visit)
-                    self._copy(visit, sink, f"{MEDIA_FOLDER}/")
-                    self._tally.detections += 1
-        package.describe(source.project, source.settings, self._now)
+                if not visit.is_observation:
+                    continue
+                self._require_position(visit)
+                package.add(visit)
+                self._copy(visit, sink, f"{MEDIA_FOLDER}/")
+                self._tally.detections += 1
+        package.describe(source.project, source.settings, self._now, self._tally.unplaced)
         self._tally.nameless = package.nameless
 
     def _megadetector(self, text: TextIO, sink: Sink | None) -> None:
@@ -136,9 +139,36 @@ class _Export:
             self._tally.detections += 1
         file.close()
 
+    def _require_positions(self) -> None:
+        if self._request.leave_out_unplaced:
+            return
+        unplaced = read_unplaced(self._source.engine, self._request.asked)
+        if unplaced:
+            raise refusal(unplaced)
+
+    def _require_position(self, visit: Visit) -> None:
+        """Refuse what came while the package was being written, from a place that is new."""
+        deployment_id = visit.row.deployment_id
+        if self._sites.position(deployment_id) is None:
+            raise refusal({deployment_id: 1})
+
     def _visits(self) -> Iterator[Visit]:
         classes = Classes(self._source.settings.scientific_names)
-        return read_visits(self._source.engine, self._request.asked, classes)
+        for visit in read_visits(self._source.engine, self._request.asked, classes):
+            if not self._is_left_out(visit):
+                yield visit
+
+    def _is_left_out(self, visit: Visit) -> bool:
+        """Say whether nobody knows where it was seen and that is not wanted; what is, is counted.
+
+        A failure counts where it would have been written.
+        """
+        deployment_id = visit.row.deployment_id
+        if not self._request.leave_out_unplaced or self._sites.position(deployment_id):
+            return False
+        if visit.is_observation or self._request.format in WITH_FAILURES:
+            self._tally.unplaced[deployment_id] += 1
+        return True
 
     def _copy(self, visit: Visit, sink: Sink, folder: str) -> None:
         if self._request.media != "copy":

@@ -15,7 +15,6 @@ from pydantic import Field
 from sqlalchemy.orm import Session
 from starlette.background import BackgroundTask
 
-from edgeclip.contract.plurals import counted
 from edgeclip.errors import ConfigError, DashboardError
 from edgeclip_dashboard import deeds
 from edgeclip_dashboard.exports.request import ExportRequest, Format, MediaMode, export_request
@@ -45,6 +44,9 @@ class ExportQuery(DetectionFilter):
     media: MediaMode = Field("copy", description="copy, url or none.")
     with_people: bool = Field(False, description="Also pictures with people.")
     with_unverified: bool = Field(False, description="Camtrap DP: also unverified attributes.")
+    leave_out_unplaced: bool = Field(
+        False, description="Not what was seen at places without coordinates."
+    )
 
 
 def add_export_route(router: APIRouter, source: Source) -> None:
@@ -79,6 +81,7 @@ def _request(kind: Format, asked: ExportQuery) -> ExportRequest:
         media=asked.media,
         with_people=asked.with_people,
         with_unverified=asked.with_unverified,
+        leave_out_unplaced=asked.leave_out_unplaced,
     )
 
 
@@ -90,9 +93,8 @@ def _answer(source: Source, identity: Identity, request: ExportRequest) -> FileR
     try:
         out = folder / f"{source.project}-{request.format}{suffix}"
         written = write_export(source, request, out, now)
-        subject = f"{request.format}, {counted(written.detections, 'detection')}"
         with Session(source.engine) as session, session.begin():
-            deeds.note(session, identity, "exported", subject, now)
+            deeds.note(session, identity, "exported", f"{request.format}, {written.amount}", now)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
