@@ -13,6 +13,7 @@ from edgeclip.command_line import run_application
 from edgeclip_dashboard.cli_accounts import account_app, token_app
 from edgeclip_dashboard.cli_export import add_export_commands
 from edgeclip_dashboard.cli_options import Config, Database, Project, settings_of
+from edgeclip_dashboard.cli_packs import pack_app
 from edgeclip_dashboard.cli_rules import rule_app
 
 app = typer.Typer(
@@ -26,6 +27,7 @@ app = typer.Typer(
 app.add_typer(account_app, name="account")
 app.add_typer(token_app, name="token")
 app.add_typer(rule_app, name="rule")
+app.add_typer(pack_app, name="pack")
 add_export_commands(app)
 
 

@@ -42,9 +42,24 @@ class AskedView:
             return "no answer yet" if now <= self.not_after else "never answered"
         if self.state == "receiving":
             return f"receiving, {self._percent()} %"
-        if self.state in FINAL_STATES or now <= self.not_after:
+        if self.is_final or now <= self.not_after:
             return self.state
         return f"{self.state}, and no end came"
+
+    @property
+    def is_final(self) -> bool:
+        """Whether nothing more comes."""
+        return self.state in FINAL_STATES
+
+    @property
+    def sha256(self) -> str:
+        """Of the delivery, where a pack was sent; else empty."""
+        return str(json.loads(self.args).get("sha256", ""))
+
+    @property
+    def packs(self) -> str:
+        """What the device says to have taken in, as its answer names it; else empty."""
+        return str(self._data().get("packs", ""))
 
     def snapshot(self) -> str | None:
         """Return the picture that came as an answer, as base64 of a JPEG; None without one."""
@@ -101,7 +116,10 @@ def read_sent_packs(session: Session) -> tuple[AskedView, ...]:
 
 def _views(session: Session, condition: ColumnElement[bool], most: int) -> tuple[AskedView, ...]:
     query = select(CommandRow).where(condition).order_by(CommandRow.issued_at.desc()).limit(most)
+    return tuple(asked_view(row) for row in session.scalars(query))
+
+
+def asked_view(row: CommandRow) -> AskedView:
+    """Return a command as the pages show it."""
     names = AskedView.__dataclass_fields__
-    return tuple(
-        AskedView(**{name: getattr(row, name) for name in names}) for row in session.scalars(query)
-    )
+    return AskedView(**{name: getattr(row, name) for name in names})

@@ -5,10 +5,14 @@ from __future__ import annotations
 import os
 import re
 import tempfile
+import time
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timezone
 from pathlib import Path
+from typing import Final
 
 from pydantic import ValidationError
 
@@ -18,6 +22,10 @@ from edgeclip.contract.hashing import sha256_bytes, sha256_file
 from edgeclip.contract.signing import read_statement
 from edgeclip.contract.validation import explain
 from edgeclip.errors import BundleDamagedError, DashboardError, SignatureError
+
+_PART: Final = ".part"
+_REMOVED: Final = ".removed"
+_LEFT_BEHIND_S: Final = 86_400.0  # no upload and no removal takes that long
 
 
 @dataclass(frozen=True)
@@ -36,6 +44,26 @@ class Delivery:
     key_id: str
 
 
+@dataclass(frozen=True)
+class Kept:
+    """A delivery that lies here.
+
+    Attributes:
+        written_at: When it came, aware UTC.
+        packs: Those that would decide on a device, as task@version; empty for what is damaged.
+    """
+
+    sha256: str
+    size_bytes: int
+    written_at: datetime
+    packs: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """Names it for people, also where its file cannot be read any more."""
+        return ", ".join(self.packs) or f"a damaged file, {self.sha256[:12]}"
+
+
 class PackShelf:
     """A folder of deliveries, named by their SHA-256.
 
@@ -46,6 +74,7 @@ class PackShelf:
 
     def __init__(self, folder: Path, most_bytes: int) -> None:
         self._folder = folder
+        self._packs: dict[str, tuple[str, ...]] = {}  # what a hash names does not change
         self.most_bytes = most_bytes
 
     def path_of(self, sha256: str) -> Path:
@@ -68,6 +97,44 @@ class PackShelf:
         except OSError as error:
             raise DashboardError("it is not here any more: upload it again") from error
 
+    def kept(self) -> list[Kept]:
+        """Return what lies here, the newest first; nothing is unpacked."""
+        return [found for name in self.names() if (found := self._kept(name)) is not None]
+
+    @contextmanager
+    def taken_away(self, sha256: str) -> Iterator[None]:
+        """Take a delivery away; it is back where the block raises.
+
+        Raises:
+            DashboardError: It is gone, or the folder cannot be written.
+        """
+        path = self.path_of(sha256)
+        aside = path.with_suffix(_REMOVED)
+        try:
+            path.rename(aside)
+        except FileNotFoundError as error:
+            raise DashboardError("it is not here any more") from error
+        except OSError as error:
+            raise DashboardError(
+                f"{self._folder} cannot be written ({error.strerror}): see [commands].packs"
+            ) from error
+        try:
+            yield
+        except BaseException:
+            aside.rename(path)
+            raise
+        aside.unlink(missing_ok=True)
+
+    def _kept(self, sha256: str) -> Kept | None:
+        path = self.path_of(sha256)
+        try:
+            facts = path.stat()
+        except OSError:  # taken away just now
+            return None
+        written_at = datetime.fromtimestamp(facts.st_mtime, timezone.utc)
+        packs = self._packs.get(sha256) or self._packs.setdefault(sha256, serving_packs(path))
+        return Kept(sha256, facts.st_size, written_at, packs)
+
     def place_for_upload(self) -> Path:
         """Return a new, empty file that an upload can be written to.
 
@@ -76,13 +143,21 @@ class PackShelf:
         """
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            descriptor, name = tempfile.mkstemp(".part", dir=self._folder)
+            self._sweep()
+            descriptor, name = tempfile.mkstemp(_PART, dir=self._folder)
         except OSError as error:
             raise DashboardError(
                 f"{self._folder} cannot be written ({error}): see [commands].packs"
             ) from error
         os.close(descriptor)
         return Path(name)
+
+    def _sweep(self) -> None:
+        """Remove what an upload or a removal left that a power cut ended."""
+        oldest = time.time() - _LEFT_BEHIND_S
+        for path in self._folder.iterdir():
+            if path.suffix in (_PART, _REMOVED) and 0 < _written_at(path) < oldest:
+                path.unlink(missing_ok=True)
 
     def take_in(self, upload: Path) -> Delivery:
         """Keep a delivery that was uploaded, or remove what is none.
@@ -114,6 +189,22 @@ def _written_at(path: Path) -> float:
         return path.stat().st_mtime
     except OSError:  # taken away by hand just now
         return 0.0
+
+
+def serving_packs(path: Path) -> tuple[str, ...]:
+    """Return the packs of a delivery that would decide: of each task the first of its manifest.
+
+    Its other files are not read; what is no delivery has none.
+    """
+    try:
+        with zipfile.ZipFile(path) as file:
+            manifest = BundleManifest.model_validate_json(small_entry(file, MANIFEST_FILE))
+    except (OSError, *NO_ZIP, BundleDamagedError, ValidationError):
+        return ()
+    first: dict[str, str] = {}
+    for pack in manifest.packs:
+        first.setdefault(pack.task, f"{pack.task}@{pack.version}")
+    return tuple(first.values())
 
 
 def look_into(path: Path) -> Delivery:

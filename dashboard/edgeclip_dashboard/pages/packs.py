@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 from edgeclip.errors import DashboardError
 from edgeclip_dashboard import wording
 from edgeclip_dashboard.field.asked import AskedView, read_sent_packs
+from edgeclip_dashboard.field.clearing import OnShelf, read_shelf
 from edgeclip_dashboard.field.deliveries import Delivery
 from edgeclip_dashboard.identity import Identity, identity_of
 from edgeclip_dashboard.models import Device
@@ -24,15 +25,17 @@ from edgeclip_dashboard.pages.context import PageContext
 from edgeclip_dashboard.pages.device_list import FIELD_CSS
 from edgeclip_dashboard.pages.following import Following
 from edgeclip_dashboard.pages.frame import page_frame, require
+from edgeclip_dashboard.pages.pack_shelf import PackShelfPanel
 from edgeclip_dashboard.pages.pack_upload import PackUpload
 
 
 @dataclass(frozen=True)
 class Read:
-    """What the page shows: by device what it runs, and the newest packs that were sent."""
+    """What the page shows: by device what it runs, the newest packs sent, and what lies here."""
 
     devices: dict[str, str]
     sent: tuple[AskedView, ...]
+    shelf: tuple[OnShelf, ...]
 
 
 def add_packs_page(context: PageContext) -> None:
@@ -41,7 +44,9 @@ def add_packs_page(context: PageContext) -> None:
     def read() -> Read:
         with Session(context.engine) as session:
             rows = session.execute(select(Device.device_id, Device.pack).order_by(Device.device_id))
-            return Read({row[0]: row[1] or "" for row in rows}, read_sent_packs(session))
+            devices = {row[0]: row[1] or "" for row in rows}
+            shelf = read_shelf(session, context.sending.shelf, datetime.now(timezone.utc))
+            return Read(devices, read_sent_packs(session), shelf)
 
     @ui.page("/packs")
     async def packs(request: Request) -> None:
@@ -56,10 +61,11 @@ class PacksPage:
 
     def __init__(self, context: PageContext, identity: Identity) -> None:
         self._sending = context.sending
+        self._feed = context.feed
         self._teaching = context.teaching
         self._identity = identity
         self._zone = context.zone
-        self._read = Read({}, ())
+        self._read = Read({}, (), ())
         with ui.element("section").classes("panel commands"):
             parts.heading("Send a pack")
             if self._sending.asking.author.key is None:
@@ -73,6 +79,7 @@ class PacksPage:
         with ui.element("section").classes("panel"):
             parts.heading("Sent")
             self._sent = ui.element("div").classes("sent-packs")
+        self._shelf = PackShelfPanel(context, identity)
 
     def _build_shelf(self) -> None:
         """Build what lies here already, uploaded or taught: it is looked into when it is asked for.
@@ -92,7 +99,8 @@ class PacksPage:
         chosen.on_value_change(on_change)
 
     def show(self, read: Read) -> None:
-        """Show how far each device is."""
+        """Show how far each device is, and what lies here."""
+        self._shelf.show(read.shelf)
         if read == self._read and self._sent.default_slot.children:
             return
         self._read = read
@@ -114,6 +122,7 @@ class PacksPage:
                 ui.label("No pack was sent from here yet.").classes("quiet")
 
     def _offer(self, delivery: Delivery) -> None:
+        self._feed.changed()  # it lies on the shelf now
         options = {
             device_id: f"{device_id} ({pack})" if pack else device_id
             for device_id, pack in self._read.devices.items()

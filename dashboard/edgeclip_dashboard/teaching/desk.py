@@ -99,6 +99,12 @@ class TeachingDesk:
         self._settings = settings
         self._key = key
         self._turn = threading.Lock()
+        self._builds_on: str | None = None
+
+    @property
+    def builds_on(self) -> str | None:
+        """The delivery that a class is taught on just now, or None."""
+        return self._builds_on
 
     @property
     def problem(self) -> str | None:
@@ -135,6 +141,7 @@ class TeachingDesk:
             raise DashboardError("choose a pack to build on; it must lie on the page Packs")
         if not self._turn.acquire(blocking=False):
             raise DashboardError("another class is taught just now: try again in a minute")
+        self._builds_on = ground.delivery
         try:
             with tempfile.TemporaryDirectory(prefix="edgeclip-teach-") as folder:
                 return self._taught(identity, lesson, (ground, self._key), Path(folder))
@@ -144,6 +151,7 @@ class TeachingDesk:
                 f"a file cannot be read or written ({why}): is there space for temporary files?"
             ) from error
         finally:
+            self._builds_on = None
             self._turn.release()
 
     def _taught(
