@@ -60,7 +60,7 @@ def predict(
     ] = "auto",
     task: Annotated[
         Optional[str],  # noqa: UP045
-        typer.Option(help="Which pack of a bundle answers; needed where it has several."),
+        typer.Option(help="The one pack of a bundle that answers; else each for its images."),
     ] = None,
     backbone: Annotated[
         Optional[str],  # noqa: UP045
@@ -88,7 +88,7 @@ def predict(
     tz: Annotated[str, typer.Option(help="Zone of times without one: Africa/Nairobi.")] = "UTC",
     fact: Annotated[
         Optional[list[str]],  # noqa: UP045
-        typer.Option(help="'key=value' that is known of all images, for a set; repeat."),
+        typer.Option(help="'key=value' of all images, beside light and place of each; repeat."),
     ] = None,
     workers: Annotated[
         Optional[int],  # noqa: UP045

@@ -12,13 +12,13 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.numpy import load, save
+from safetensors.numpy import save
 
 from edgeclip.contract.gate import StoredGate, read_gate
 from edgeclip.contract.hashing import sha256_file
 from edgeclip.contract.pack import PACK_FILE, ROUTER_FILE, PackManifest
 from edgeclip.contract.postprocess import class_probabilities, softmax
+from edgeclip.contract.router_rows import read_row
 from edgeclip.contract.routing import Gate, RouterRow, pack_logits, share_out
 from edgeclip.contract.slots import reaches_inside
 from edgeclip.errors import PackError
@@ -57,12 +57,14 @@ class RoutedPacks:
         rows: One a pack, in their order.
         zero_shot: The class matrix of the prompts, which all share.
         gate: Learned, in their order; None where prototypes choose.
+        fallback: Index of the pack that answers where none is for an image; None: the prompts.
     """
 
     packs: Mapping[str, Pack]
     rows: Sequence[RouterRow]
     zero_shot: Mapping[str, NDArray[np.float32]]
     gate: Gate | None = None
+    fallback: int | None = None
 
     @property
     def manifest(self) -> PackManifest:
@@ -88,7 +90,9 @@ class RoutedPacks:
                 frame and its crops are answered by the same packs. None: `base` itself.
         """
         names, columns = list(self.packs), self.manifest.column_class
-        shares = share_out(self.rows, base if chosen_by is None else chosen_by, facts, self.gate)
+        shares = share_out(
+            self.rows, base if chosen_by is None else chosen_by, facts, self.gate, self.fallback
+        )
         logits = np.zeros((len(base), len(columns)), np.float32)
         mixed = np.zeros_like(logits)
         alone = np.array([len(own) <= 1 for own in shares])
@@ -168,11 +172,21 @@ def checked(parts: Sequence[NamedPack]) -> RoutedPacks:
     first = next(iter(packs.values()))
     start, _ = read_parts(parts[0][1], first.manifest, first.tensors)
     for name, pack in packs.items():
-        _refuse_other(first.manifest, name, pack)
+        refuse_apart(first.manifest, name, pack)
     return RoutedPacks(packs, rows, start)
 
 
-def _refuse_other(first: PackManifest, name: str, pack: Pack) -> None:
+def refuse_apart(first: PackManifest, name: str, pack: Pack) -> None:
+    """Refuse a pack that cannot answer beside another from one pass of the encoder.
+
+    Args:
+        first: The other.
+        name: Of the pack.
+        pack: As read.
+
+    Raises:
+        PackError: Its encoder, classes or strips differ, or it reaches before the embedding.
+    """
     own = pack.manifest
     if own.base.weights_sha256 != first.base.weights_sha256 or own.preprocess != first.preprocess:
         raise PackError(
@@ -216,12 +230,4 @@ def router_row_of(name: str, folder: Path, pack: Pack, static: Mapping[str, str]
         raise PackError(
             f"{folder} has no router row that says which images it is for: train it again"
         )
-    try:
-        tensors = load((folder / ROUTER_FILE).read_bytes())
-        scale, threshold = (float(tensors[f"router_{n}"][0]) for n in ("scale", "threshold"))
-        keys, samples = tensors["router_keys"], tensors.get("router_samples")
-    except (SafetensorError, OSError, KeyError, ValueError) as error:
-        raise PackError(f"{folder / ROUTER_FILE} holds no router row: copy it again") from error
-    if keys.shape[1:] != (pack.manifest.base.embed_dim,):
-        raise PackError(f"{folder / ROUTER_FILE}: keys {keys.shape} are of another encoder")
-    return RouterRow(name, keys, scale, threshold, dict(static), samples=samples)
+    return read_row(name, folder, pack.manifest, static, read_tensors)

@@ -9,15 +9,13 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-import safetensors.numpy
 from numpy.typing import NDArray
-from safetensors import SafetensorError
 
 from edgeclip.contract.bundle import BundleManifest, read_bundle
 from edgeclip.contract.gate import read_gate
-from edgeclip.contract.pack import ROUTER_FILE
+from edgeclip.contract.router_rows import read_row
 from edgeclip.contract.routing import Gate, RouterRow, Shares, by_static_keys, share_out
-from edgeclip.errors import ConfigError, PackError
+from edgeclip.errors import ConfigError
 from edgeclip_device.config import InferenceSettings
 from edgeclip_device.heads import shares_a_pass
 from edgeclip_device.packs import LoadedPack, load_pack, refuse_unknown_classes
@@ -48,7 +46,7 @@ class PackRouter:
     @staticmethod
     def of_one(pack: LoadedPack) -> PackRouter:
         """Return the router of a pack that answers for every frame."""
-        return PackRouter((pack,), (_row_of_none(pack, {}),))
+        return PackRouter((pack,), (_row_of_all(pack),))
 
     @cached_property
     def resident(self) -> int:
@@ -87,7 +85,7 @@ class PackRouter:
             base: `(E,)` float32 embedding of the whole frame, unit norm.
             facts: What is known of the frame.
         """
-        return share_out(self.rows, base[None], [facts], self.gate)[0] or ((self.fallback, 1.0),)
+        return share_out(self.rows, base[None], [facts], self.gate, self.fallback)[0]
 
 
 def load_router(
@@ -189,27 +187,11 @@ def _check(router: PackRouter) -> None:
 
 
 def _row(pack: LoadedPack, static: Mapping[str, str]) -> RouterRow:
-    """Return the pack's own row, where its training stored one."""
-    if ROUTER_FILE not in pack.manifest.files:
-        return _row_of_none(pack, static)
-    path = pack.folder / ROUTER_FILE
-    try:
-        tensors = safetensors.numpy.load_file(path)
-        scale, threshold = (float(tensors[f"router_{n}"][0]) for n in ("scale", "threshold"))
-        keys = np.asarray(tensors["router_keys"], np.float32)
-    except (SafetensorError, OSError, KeyError, ValueError) as error:
-        raise PackError(f"{path} holds no router row ({error}): copy the bundle again") from error
-    if keys.shape[1:] != (pack.manifest.base.embed_dim,):
-        raise PackError(f"{path}: keys {keys.shape} are of another encoder: export it again")
-    return RouterRow(pack.manifest.task, keys, scale, threshold, dict(static))
+    """Return the pack's own row; without one static keys alone choose it."""
+    return read_row(pack.manifest.task, pack.folder, pack.manifest, static, read_tensors)
 
 
-def _row_of_none(pack: LoadedPack, static: Mapping[str, str]) -> RouterRow:
-    """Return a row without prototypes: nothing is near it, so that static keys alone choose it."""
+def _row_of_all(pack: LoadedPack) -> RouterRow:
+    """Return the row of a pack that is alone: nobody asks it for prototypes."""
     nothing = np.zeros((1, pack.manifest.base.embed_dim), np.float32)
-    return RouterRow(pack.manifest.task, nothing, 1.0, 0.0, dict(static))
-
-
-def light_of(illumination: str) -> str:
-    """Return the trainer's word for a frame's light: infrared, or day."""
-    return "infrared" if illumination == "ir" else "day"
+    return RouterRow(pack.manifest.task, nothing, 1.0, 0.0)

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeclip.contract.detection import Detection
+from edgeclip.contract.static_facts import light_of
 from edgeclip.errors import BackendError, SourceError
 from edgeclip_device.config import DeviceSettings
 from edgeclip_device.deciding import Decider
@@ -24,7 +25,7 @@ from edgeclip_device.limits import RateLimits
 from edgeclip_device.motion.gate import GateResult, MotionGate
 from edgeclip_device.motion.stuck import StuckWatch
 from edgeclip_device.outbox import Attachment, Outbox
-from edgeclip_device.pack_router import PackRouter, light_of
+from edgeclip_device.pack_router import PackRouter
 from edgeclip_device.pipeline_counts import PipelineCounts
 from edgeclip_device.rollout.shadow import Classifies
 from edgeclip_device.seen import Seen
@@ -209,7 +210,7 @@ class Pipeline:
     def _classify(
         self, frame: Frame, image: NDArray[np.uint8], gate: GateResult, gate_ms: float
     ) -> None:
-        facts = {**self._facts, "light": light_of(gate.report.illumination)}
+        facts = {**self._facts, "light": light_of(infrared=gate.report.illumination == "ir")}
         try:
             answers = self._stages.classifier.classify(image, gate.crop, facts)
         except BackendError as error:

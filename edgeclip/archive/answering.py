@@ -12,11 +12,31 @@ from numpy.typing import NDArray
 
 from edgeclip.archive.deciding import Deciders
 from edgeclip.contract.attribute_answers import AttributeBank
+from edgeclip.contract.bundle import MANIFEST_FILE, read_bundle, tasks_of
 from edgeclip.contract.pack import PackManifest
 from edgeclip.contract.postprocess import class_probabilities
+from edgeclip.contract.routing import RouterRow
 from edgeclip.regions import Strips
+from edgeclip.set_files import SET_FILE
 
 Facts = Mapping[str, str]
+Pixels = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Views:
+    """What is asked about.
+
+    Attributes:
+        pixels: `(B, S, S, 3)` uint8, RGB.
+        facts: What is known of each, for the static keys of several packs.
+        frames: For each view the row of the whole frame that it is of, by which several packs
+            choose who answers; None: each is a frame.
+    """
+
+    pixels: Pixels
+    facts: Sequence[Facts]
+    frames: Sequence[int] | None = None
 
 
 @dataclass(frozen=True)
@@ -42,37 +62,49 @@ class Answerer(Protocol):
 
     @property
     def manifest(self) -> PackManifest:
-        """Classes and preprocessing."""
+        """Classes and preprocessing; of several packs those of the first, which all share."""
 
     @property
     def deciders(self) -> Deciders:
         """Whose thresholds decide on an answer."""
 
     @property
+    def rows(self) -> Sequence[RouterRow]:
+        """Between which an image's pack is chosen; none where one pack answers for all."""
+
+    @property
     def name(self) -> str:
-        """Pack, version and runtime, for the outputs."""
+        """Packs, versions and runtime, for the outputs."""
 
     @property
     def attributes(self) -> AttributeBank | None:
         """What is asked in words beside the class; None where nothing is."""
 
-    def answer(
-        self,
-        views: NDArray[np.uint8],
-        facts: Sequence[Facts],
-        frames: Sequence[int] | None = None,
-    ) -> list[Answer]:
+    def answer(self, views: Views) -> list[Answer]:
         """Return an answer for each view.
-
-        Args:
-            views: `(B, S, S, 3)` uint8, RGB.
-            facts: What is known of each, for the static keys of a set.
-            frames: For each view the row of the whole frame that it is of, by which a set chooses
-                who answers; None: each is a frame.
 
         Raises:
             BackendError: The runtime failed.
         """
+
+
+class OnePack:
+    """What is the same of one pack on any runtime.
+
+    Args:
+        manifest: Of the pack.
+        runtime: And its precision.
+        attributes: What it asks in words.
+    """
+
+    rows: Sequence[RouterRow] = ()
+
+    def __init__(
+        self, manifest: PackManifest, runtime: str, attributes: AttributeBank | None
+    ) -> None:
+        self.manifest, self.attributes = manifest, attributes
+        self.deciders = Deciders({manifest.task: manifest})
+        self.name = f"{manifest.task}@{manifest.version} {runtime}"
 
 
 def strips_of(manifest: PackManifest) -> Strips:
@@ -112,7 +144,7 @@ class Asked:
 
     Attributes:
         path: A pack, a set of packs, or a bundle.
-        task: Of a bundle of several packs, or None.
+        task: Of a bundle of several packs the one that answers for all images, or None.
         backend: auto, torch, onnxruntime or tensorrt.
         backbone: As `edgeclip train` takes it; None: what the pack names.
         pretrained: Likewise.
@@ -137,12 +169,28 @@ def open_answerer(asked: Asked) -> Answerer:
         SetupError: The runtime is not installed, or weights are not here.
         BackendError: It computes something else than the exporter did.
     """
-    from edgeclip.contract.bundle import MANIFEST_FILE
-
-    if (asked.path / MANIFEST_FILE).is_file():
-        from edgeclip.archive.bundle_answers import open_bundle
+    if is_bundle(asked.path):
+        from edgeclip.archive.opened_bundle import open_bundle
 
         return open_bundle(asked)
     from edgeclip.archive.pack_answers import open_pack
 
     return open_pack(asked)
+
+
+def is_bundle(path: Path) -> bool:
+    """Say whether a folder holds a bundle."""
+    return (path / MANIFEST_FILE).is_file()
+
+
+def is_routed(asked: Asked) -> bool:
+    """Say whether several packs share the images, as far as what lies there can be read.
+
+    Args:
+        asked: Pack, set or bundle.
+    """
+    if (asked.path / SET_FILE).is_file():
+        return True
+    if asked.task is not None or not is_bundle(asked.path):
+        return False
+    return len(tasks_of(read_bundle(asked.path, check_hashes=False))) > 1

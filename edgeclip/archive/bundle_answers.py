@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -12,19 +12,15 @@ from zipfile import BadZipFile
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeclip.archive.answering import Answer, Answerer, Asked, Facts, as_answers
-from edgeclip.archive.deciding import Deciders
-from edgeclip.attributes.reading import untouched_bank
+from edgeclip.archive.answering import Answer, Asked, OnePack, Views, as_answers
 from edgeclip.contract.attribute_answers import AttributeBank
-from edgeclip.contract.binding import slots_to_bind
-from edgeclip.contract.bundle import BundleManifest, find_pack, read_bundle, read_bundled_pack
+from edgeclip.contract.bundle import BundleManifest
 from edgeclip.contract.engine_gate import Outputs, engine_parity
 from edgeclip.contract.engine_host import EngineHost
 from edgeclip.contract.engine_key import Runtime
 from edgeclip.contract.engine_runner import EngineRunner
-from edgeclip.contract.pack import GOLDEN_FILE, TENSORS_FILE, PackManifest
-from edgeclip.errors import BackendError, BundleMismatchError, ConfigError, PackError, SetupError
-from edgeclip.tensor_file import read_tensors
+from edgeclip.contract.pack import GOLDEN_FILE, PackManifest
+from edgeclip.errors import BackendError, BundleMismatchError, PackError, SetupError
 
 Slots = Mapping[str, NDArray[np.float32]]
 _WANTED = ("image_features", "probabilities", "base_embedding")
@@ -60,68 +56,27 @@ class Runner(Protocol):
         """
 
 
-def open_bundle(asked: Asked) -> Answerer:
-    """Return a bundle on its runtime; see `open_answerer`."""
-    if asked.backend == "torch":
-        raise ConfigError(f"--backend torch runs packs, and {asked.path} is a bundle")
-    if asked.backbone or asked.pretrained:
-        raise ConfigError("--backbone and --pretrained belong to a pack; a bundle has its encoder")
-    manifest = read_bundle(asked.path)
-    _require_choice(asked, manifest)
-    pack = read_bundled_pack(asked.path, manifest, asked.task)
-    folder = asked.path / find_pack(manifest, asked.task).path
-    slots = slots_to_bind(manifest, read_tensors(folder / TENSORS_FILE))
-    bank = untouched_bank(folder, pack, baked=manifest.baked)
-    answers = BundleAnswers(pack, _runner(asked, manifest, slots), bank)
-    answers.check(folder, manifest)
-    return answers
+class BundleAnswers(OnePack):
+    """One pack of a bundle on a runtime.
 
-
-def _require_choice(asked: Asked, manifest: BundleManifest) -> None:
-    """Refuse to answer with the first of several packs; versions of one task are one pack."""
-    tasks = list(dict.fromkeys(ref.task for ref in manifest.packs))
-    if asked.task is None and len(tasks) > 1:
-        raise ConfigError(
-            f"{asked.path} has several packs ({', '.join(tasks)}), and one answers for an archive:"
-            f" choose it with --task, as --task {tasks[0]}"
-        )
-
-
-class BundleAnswers:
-    """One pack of a bundle on a runtime."""
+    Args:
+        manifest: Of the pack.
+        runner: With its tensors bound.
+        attributes: What it asks in words.
+    """
 
     def __init__(
         self, manifest: PackManifest, runner: Runner, attributes: AttributeBank | None = None
     ) -> None:
-        self._manifest, self._runner, self.attributes = manifest, runner, attributes
+        super().__init__(manifest, runner.name, attributes)
+        self._runner = runner
 
-    @property
-    def manifest(self) -> PackManifest:
-        """Of the pack."""
-        return self._manifest
-
-    @property
-    def deciders(self) -> Deciders:
-        """The pack alone."""
-        return Deciders({self.manifest.task: self.manifest})
-
-    @property
-    def name(self) -> str:
-        """Pack, version and runtime."""
-        return f"{self._manifest.task}@{self._manifest.version} {self._runner.name}"
-
-    def answer(
-        self,
-        views: NDArray[np.uint8],
-        facts: Sequence[Facts],
-        frames: Sequence[int] | None = None,
-    ) -> list[Answer]:
+    def answer(self, views: Views) -> list[Answer]:
         """Return an answer for each view; see `Answerer`."""
-        del facts, frames
-        outputs = self._runner.run(views)
+        outputs = self._runner.run(views.pixels)
         features = outputs.base_embedding if self.attributes else None
         return as_answers(
-            outputs.probabilities, self._manifest, features=features, cells=outputs.patch_scores
+            outputs.probabilities, self.manifest, features=features, cells=outputs.patch_scores
         )
 
     def check(self, folder: Path, bundle: BundleManifest) -> None:
@@ -132,15 +87,26 @@ class BundleAnswers:
             BackendError: They come out otherwise.
         """
         images, golden = _golden(folder / GOLDEN_FILE)
-        parity = engine_parity(golden, self._runner.run(images), self._manifest, bundle.tolerance)
-        if problems := parity.problems(bundle.tolerance):
-            raise BackendError(
-                f"{self._runner.name} does not compute what the exporter did:"
-                f" {'; '.join(problems)}: export the bundle again, or use another --backend"
-            )
+        require_parity(self._runner, golden, self._runner.run(images), self.manifest, bundle)
 
 
-def _runner(asked: Asked, manifest: BundleManifest, slots: Slots) -> Runner:
+def require_parity(
+    runner: Runner, golden: Outputs, found: Outputs, pack: PackManifest, bundle: BundleManifest
+) -> None:
+    """Compare a runtime's outputs with golden ones.
+
+    Raises:
+        BackendError: They come out otherwise.
+    """
+    parity = engine_parity(golden, found, pack, bundle.tolerance)
+    if problems := parity.problems(bundle.tolerance):
+        raise BackendError(
+            f"{runner.name} does not compute what the exporter did:"
+            f" {'; '.join(problems)}: export the bundle again, or use another --backend"
+        )
+
+
+def open_runner(asked: Asked, manifest: BundleManifest, slots: Slots) -> Runner:
     """Return the runtime that was asked for; auto prefers an engine of this machine."""
     if asked.backend == "onnxruntime":
         return OnnxRunner(asked.path, manifest, slots)

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from edgeclip.adapters.head_graph import patch_scores
 from edgeclip.adapters.pack_cells import CellReader, PackCells
-from edgeclip.archive.answering import Answer, Answerer, Asked, Facts, as_answers
-from edgeclip.archive.deciding import Deciders
+from edgeclip.archive.answering import Answer, Answerer, Asked, OnePack, Views, as_answers
+from edgeclip.archive.several_packs import SeveralPacks
 from edgeclip.attributes.reading import untouched_bank
 from edgeclip.clip import Backbone, load_backbone
 from edgeclip.contract.pack import PackManifest
 from edgeclip.errors import ConfigError
 from edgeclip.packs import check_golden, load_pack
-from edgeclip.routed_packs import RoutedPacks, load_routed
+from edgeclip.routed_packs import load_routed
 from edgeclip.set_files import SET_FILE
+
+RUNTIME = "torch fp32"
 
 
 def open_pack(asked: Asked) -> Answerer:
@@ -36,91 +36,45 @@ def open_pack(asked: Asked) -> Answerer:
     return PackAnswers(asked)
 
 
-class PackAnswers:
+class PackAnswers(OnePack):
     """One pack of any kind."""
 
     def __init__(self, asked: Asked) -> None:
-        self._pack = load_pack(asked.path)
-        self.attributes = untouched_bank(asked.path, self._pack.manifest)
-        encoder = _encoder(self._pack.manifest, asked)
-        check_golden(self._pack, encoder)
-        self._outputs = PackCells(encoder, self._pack.tensors)
+        pack = load_pack(asked.path)
+        super().__init__(pack.manifest, RUNTIME, untouched_bank(asked.path, pack.manifest))
+        encoder = _encoder(pack.manifest, asked)
+        check_golden(pack, encoder)
+        self._outputs = PackCells(encoder, pack.tensors)
 
-    @property
-    def manifest(self) -> PackManifest:
-        """Of the pack."""
-        return self._pack.manifest
-
-    @property
-    def deciders(self) -> Deciders:
-        """The pack alone."""
-        return Deciders({self.manifest.task: self.manifest})
-
-    @property
-    def name(self) -> str:
-        """Pack, version and runtime."""
-        return f"{self.manifest.task}@{self.manifest.version} torch fp32"
-
-    def answer(
-        self,
-        views: NDArray[np.uint8],
-        facts: Sequence[Facts],
-        frames: Sequence[int] | None = None,
-    ) -> list[Answer]:
+    def answer(self, views: Views) -> list[Answer]:
         """Return an answer for each view; see `Answerer`."""
-        del facts, frames
-        outputs, scores = self._outputs(views)
+        outputs, scores = self._outputs(views.pixels)
         features = outputs.base_embedding.numpy() if self.attributes else None
         columns = outputs.probabilities.numpy()
         return as_answers(columns, self.manifest, features=features, cells=scores.numpy())
 
 
-class SetAnswers:
+class SetAnswers(SeveralPacks):
     """A set of packs: each image is answered by the pack that it is for, from one pass."""
 
-    attributes = None  # each pack has its own, and a table one header
-
     def __init__(self, asked: Asked) -> None:
-        self._packs: RoutedPacks = load_routed(asked.path)
+        super().__init__(load_routed(asked.path), RUNTIME)
         encoder = _encoder(self.manifest, asked)
-        for pack in self._packs.packs.values():
+        for pack in self.packs.packs.values():
             check_golden(pack, encoder)
         self._read = CellReader(encoder)
 
-    @property
-    def manifest(self) -> PackManifest:
-        """Of the first pack; classes and preprocessing are those of all."""
-        return self._packs.manifest
-
-    @property
-    def deciders(self) -> Deciders:
-        """Each pack, for what it answers."""
-        return Deciders({name: pack.manifest for name, pack in self._packs.packs.items()})
-
-    @property
-    def name(self) -> str:
-        """All packs, and the runtime."""
-        named = (f"{name}@{pack.manifest.version}" for name, pack in self._packs.packs.items())
-        return f"{', '.join(named)} torch fp32"
-
-    def answer(
-        self,
-        views: NDArray[np.uint8],
-        facts: Sequence[Facts],
-        frames: Sequence[int] | None = None,
-    ) -> list[Answer]:
+    def answer(self, views: Views) -> list[Answer]:
         """Return an answer for each view; see `Answerer`."""
-        _, embedded, cells = self._read(views)
+        _, embedded, cells = self._read(views.pixels)
         base = embedded.numpy()
         base = base / np.linalg.norm(base, axis=1, keepdims=True)
-        chosen_by = None if frames is None else base[list(frames)]
-        answers = self._packs.answer(base, facts, chosen_by=chosen_by)
-        rows = zip(answers.probabilities, answers.chosen, cells, strict=True)
-        return [Answer(row, chosen, cells=self._scores(own, chosen)) for row, chosen, own in rows]
+        return self.routed(base, views, lambda row, chosen: self._scores(cells[row], chosen))
 
     def _scores(self, cells: torch.Tensor, chosen: str | None) -> NDArray[np.float32]:
         """Return `(N - 1, K)` of cells `(N - 1, E)` by the pack that answered."""
-        tensors = self._packs.zero_shot if chosen is None else self._packs.packs[chosen].tensors
+        packs = self.packs
+        tensors = packs.zero_shot if chosen is None else packs.packs[chosen].tensors
         weights = torch.from_numpy(np.array(tensors["class_weights"]))
         scores: NDArray[np.float32] = patch_scores(cells[None], weights)[0].numpy()
         return scores

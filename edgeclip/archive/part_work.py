@@ -10,13 +10,14 @@ from pathlib import PurePosixPath
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeclip.archive.answering import Answer, Answerer
+from edgeclip.archive.answering import Answer, Answerer, Facts, Views
 from edgeclip.archive.boxing import box_of
 from edgeclip.archive.looking import Looking, Seen
 from edgeclip.archive.records import DIGITS, BoxRecord, Category, Record
 from edgeclip.archive.stores import ImageStore, Listed
 from edgeclip.contract.attribute_answers import Attributes
 from edgeclip.contract.preprocess_spec import Box
+from edgeclip.contract.static_facts import facts_of_image
 from edgeclip.errors import DataError
 from edgeclip.labels.times import parse_time
 
@@ -46,7 +47,7 @@ class PartWork:
         looking: Makes views of them.
         answerer: Answers for views.
         boxes: A detector's, or a function that gives none.
-        facts: What is known of all images, for the static keys of a set.
+        facts: What a person knows of all images, for the static keys of several packs.
     """
 
     store: ImageStore
@@ -81,13 +82,20 @@ class PartWork:
             return error
 
     def _answered(self, batch: Sequence[tuple[Listed, Seen | DataError]]) -> list[Record]:
-        views = [seen.views for _, seen in batch if isinstance(seen, Seen)]
+        able = [(image, seen) for image, seen in batch if isinstance(seen, Seen)]
         answers: Iterator[Answer] = iter(())
-        if views:
-            stacked, counts = np.concatenate(views), [len(own) for own in views]
+        if able:
+            counts = [len(seen.views) for _, seen in able]
             frames = np.repeat(np.cumsum([0, *counts[:-1]]), counts).tolist()
-            answers = iter(self.answerer.answer(stacked, [self.facts] * len(stacked), frames))
+            facts = [known for pair in able for known in [self._facts(*pair)] * len(pair[1].views)]
+            stacked = np.concatenate([seen.views for _, seen in able])
+            answers = iter(self.answerer.answer(Views(stacked, facts, frames)))
         return [self._record(image, seen, answers) for image, seen in batch]
+
+    def _facts(self, image: Listed, seen: Seen) -> Facts:
+        """Return what is known of an image, where packs ask."""
+        rows = self.answerer.rows
+        return facts_of_image(place_of(image), rows, self.facts, infrared=seen.infrared)
 
     def _record(self, image: Listed, seen: Seen | DataError, answers: Iterator[Answer]) -> Record:
         location = place_of(image)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
 
+from edgeclip.archive.answering import is_routed
 from edgeclip.archive.camtrap import FOLDER, CamtrapAsked
 from edgeclip.archive.cluster import Cluster, run_on_cluster
 from edgeclip.archive.journal import (
@@ -82,10 +83,9 @@ def predict_archive(request: PredictRequest, output: Output, bars: Bars) -> Resu
     if unknown := [name for name in output.formats if name not in FORMATS]:
         raise ConfigError(f"--format {unknown[0]}: there are {', '.join(FORMATS)}")
     digest = _digest(request.asked.path)
-    if request.facts and not (request.asked.path / SET_FILE).is_file():
+    if request.facts and not is_routed(request.asked):
         raise ConfigError(
-            f"--fact chooses between the packs of a set, and {request.asked.path} is none: leave"
-            " it out"
+            "--fact chooses between packs, and one answers for all images of this run: leave it out"
         )
     with _alone(output.folder):
         run = output.folder / RUN_FOLDER
@@ -123,7 +123,7 @@ def _plan(request: PredictRequest, output: Output, work: PartWork, digest: str) 
         "--tz": request.zone,
         "--boxes": sha256_file(request.boxes) if request.boxes else "",
         "--data-dir": str(request.data_dir or ""),
-        "--fact": ", ".join(f"{k}={v}" for k, v in sorted(request.facts.items())),
+        "--fact": _told_facts(request, work),
     }
     if request.boxes:
         options["--box-threshold"] = str(request.box_threshold)
@@ -136,6 +136,13 @@ def _plan(request: PredictRequest, output: Output, work: PartWork, digest: str) 
         images=0,
         begun_at=output.begun_at.replace(microsecond=0),
     )
+
+
+def _told_facts(request: PredictRequest, work: PartWork) -> str:
+    """Return what decides which static keys hold; a run of before did not look at each image."""
+    given = [f"{key}={value}" for key, value in sorted(request.facts.items())]
+    asks = any(row.static for row in work.answerer.rows)
+    return ", ".join([*(["light and place of each image"] if asks else []), *given])
 
 
 def _digest(path: Path) -> str:

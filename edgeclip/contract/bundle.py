@@ -26,10 +26,9 @@ from edgeclip.contract.pack import (
     PackManifest,
     Part,
     Sha256,
-    TaskName,
-    Version,
     read_pack_manifest,
 )
+from edgeclip.contract.pack_ref import PackRef
 from edgeclip.contract.preprocess_spec import PREPROCESS_VERSION, PreprocessSpec
 from edgeclip.contract.requires import Requirement
 from edgeclip.contract.slots import GraphKind, graph_of
@@ -74,14 +73,6 @@ class Graph(Part):
     nodes: int
     inputs: list[str]
     outputs: list[str]
-
-
-class PackRef(Part):
-    """Where a pack lies; everything else about it stands in its own `pack.json`."""
-
-    task: TaskName
-    version: Version
-    path: str
 
 
 class Tolerance(Part):
@@ -274,6 +265,11 @@ def read_pack_at(folder: Path, manifest: BundleManifest, reference: PackRef) -> 
     if pack.preprocess != manifest.preprocess:
         raise BundleMismatchError(f"pack {pack.task} has another preprocessing: export it again")
     return pack
+
+
+def tasks_of(manifest: BundleManifest) -> list[str]:
+    """Return the tasks of a bundle, in their order; versions of one task are one pack."""
+    return list(dict.fromkeys(ref.task for ref in manifest.packs))
 
 
 def find_pack(manifest: BundleManifest, task: str | None) -> PackRef:

@@ -121,6 +121,7 @@ def share_out(
     base: Array,
     facts: Sequence[Mapping[str, str]],
     gate: Gate | None = None,
+    fallback: int | None = None,
 ) -> list[Shares]:
     """Return for each image the packs that answer, and how much each one's answer weighs.
 
@@ -133,7 +134,9 @@ def share_out(
         base: `(B, E)` float32 base embeddings, unit norm.
         facts: B mappings: what is known of each image.
         gate: Learned; else prototypes score, and one pack answers.
+        fallback: Who answers where no row fits; None: no pack.
     """
+    rest: Shares = () if fallback is None else ((fallback, 1.0),)
     scores = gate_scores(rows, base) if gate is None else gate.scores(base)
     k = 1 if gate is None else gate.k
     near = np.stack([1 - row.likeness(base) <= row.threshold for row in rows], axis=1)
@@ -149,7 +152,7 @@ def share_out(
             order = np.argsort(-weights, kind="stable")[: np.count_nonzero(weights)]
             found.append(tuple((int(p), float(weights[p])) for p in order))
         else:
-            found.append(())
+            found.append(rest)
     return found
 
 

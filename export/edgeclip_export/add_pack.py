@@ -14,7 +14,6 @@ from edgeclip.contract.bundle import (
     SIGNATURE_FILE,
     BundleManifest,
     FileRecord,
-    PackRef,
     read_bundle,
     read_bundled_pack,
 )
@@ -29,6 +28,7 @@ from edgeclip.contract.pack import (
     filled_for,
     version_numbers,
 )
+from edgeclip.contract.pack_ref import PackRef
 from edgeclip.contract.profiles import check_pack_fits
 from edgeclip.errors import BundleMismatchError, ConfigError, ParityError, SetupError
 from edgeclip.packs import Pack, load_pack
@@ -116,7 +116,8 @@ def _added(bundle: Path, folder: Path, pack: Pack, on_check: Callable[[Check], N
     checklist = Checklist(on_check)
     check_outputs(bundle, manifest, pack, checklist)
     task, version = pack.manifest.task, pack.manifest.version
-    own = PackRef(task=task, version=version, path=f"packs/{task}/{version}")
+    static = next((ref.static for ref in manifest.packs if ref.task == task), {})
+    own = PackRef(task=task, version=version, path=f"packs/{task}/{version}", static=static)
     signature = bundle / SIGNATURE_FILE
     try:
         records = copied(folder, pack.manifest, bundle, own.path)

@@ -13,7 +13,6 @@ from edgeclip.contract.bundle import (
     SIGNATURE_FILE,
     BundleManifest,
     FileRecord,
-    PackRef,
     read_bundle,
     read_pack_at,
 )
@@ -21,6 +20,7 @@ from edgeclip.contract.files import new_folder, reason_of, remedy_for, staged_by
 from edgeclip.contract.gate import GATE_FILE, GATE_TENSORS_FILE, StoredGate
 from edgeclip.contract.hashing import sha256_file
 from edgeclip.contract.pack import PACK_FILE, ROUTER_FILE, PackManifest
+from edgeclip.contract.pack_ref import PackRef
 from edgeclip.errors import BundleMismatchError, ConfigError, SetupError
 from edgeclip.packs import Pack, load_pack
 from edgeclip.routed_packs import gate_of, load_routed
@@ -145,8 +145,8 @@ def put_set(bundle: Path, source: SetSource, checklist: Checklist) -> AddedSet:
     folders = [path for _, path, _ in source.held.parts]
     new = [path for path in folders if not _holds(manifest, path)]
     gate = f"{_GATES}/{_sha12(source.held.gate)}" if source.held.gate else None
-    if not new and gate in (None, manifest.gate):
-        raise ConfigError(f"{bundle} has the packs of {source.folder} already, and its gate")
+    if not new and gate in (None, manifest.gate) and _with_keys(manifest, source) == manifest:
+        raise ConfigError(f"{bundle} has the packs of {source.folder} already, keys and gate too")
     packs = [load_pack(path) for path in new]
     replaced = [refuse_unfit(bundle, manifest, pack.manifest) for pack in packs]
     _refuse_unknown(bundle, manifest, packs, new, source)
@@ -162,6 +162,7 @@ def put_set(bundle: Path, source: SetSource, checklist: Checklist) -> AddedSet:
             added.append(AddedPack(own, size, before, was_signed, tuple(checklist.checks)))
         if gate and source.held.gate:
             manifest = _with_gate(bundle, manifest, source.held.gate, gate)
+        manifest = _with_keys(manifest, source)
         with staged_bytes(bundle / MANIFEST_FILE, manifest.to_json().encode()):
             (bundle / SIGNATURE_FILE).unlink(missing_ok=True)
     except OSError as error:
@@ -198,6 +199,21 @@ def _with_gate(bundle: Path, manifest: BundleManifest, source: Path, gate: str) 
     return BundleManifest.model_validate_json(written.to_json())
 
 
+def _with_keys(manifest: BundleManifest, source: SetSource) -> BundleManifest:
+    """Return the manifest with the static keys that a set says of its packs."""
+    keys = {sha256_file(path / PACK_FILE): static for _, path, static in source.held.parts}
+    packs = [
+        ref.model_copy(update={"static": keys.get(_sha256_of(manifest, ref), ref.static)})
+        for ref in manifest.packs
+    ]
+    return manifest.model_copy(update={"packs": packs})
+
+
+def _sha256_of(manifest: BundleManifest, ref: PackRef) -> str:
+    """Return the hash of a pack's `pack.json`."""
+    return manifest.files[f"{ref.path}/{PACK_FILE}"].sha256
+
+
 def _clear(bundle: Path, gate: str | None) -> None:
     """Remove gates that the manifest does not name any more."""
     for path in (bundle / _GATES).glob("*"):
@@ -208,7 +224,7 @@ def _clear(bundle: Path, gate: str | None) -> None:
 def _holds(manifest: BundleManifest, folder: Path) -> bool:
     """Return whether a bundle holds the very pack of a folder."""
     sha256 = sha256_file(folder / PACK_FILE)
-    return any(manifest.files[f"{ref.path}/{PACK_FILE}"].sha256 == sha256 for ref in manifest.packs)
+    return any(_sha256_of(manifest, ref) == sha256 for ref in manifest.packs)
 
 
 def _refuse_unknown(
@@ -230,7 +246,7 @@ def _refuse_unknown(
         if ref.task in seen | coming:
             continue
         seen.add(ref.task)
-        sha256 = manifest.files[f"{ref.path}/{PACK_FILE}"].sha256
+        sha256 = _sha256_of(manifest, ref)
         if sha256 not in known and ROUTER_FILE in read_pack_at(bundle, manifest, ref).files:
             raise BundleMismatchError(
                 f"the gate of the set has no row for {ref.task} {ref.version}, which the"

@@ -21,7 +21,6 @@ from edgeclip.contract.bundle import (
     BundleManifest,
     FileRecord,
     Graph,
-    PackRef,
     Profile,
     Tolerance,
     read_bundle,
@@ -35,6 +34,7 @@ from edgeclip.contract.files import (
 )
 from edgeclip.contract.hashing import sha256_file
 from edgeclip.contract.pack import PACK_FILE, PackManifest, filled_for
+from edgeclip.contract.pack_ref import PackRef
 from edgeclip.contract.profiles import check_pack_fits, default_profiles
 from edgeclip.contract.requires import RUNTIMES
 from edgeclip.errors import ConfigError, GateError, ParityError, SetupError

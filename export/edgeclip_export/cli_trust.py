@@ -101,7 +101,7 @@ def _add_set(bundle: Path, folder: Path, key: Path | None, *, as_json: bool) -> 
         print_json({"bundle": str(bundle), **facts, "checks": checks})
         return
     gate = ["its learned gate"] if added.gate else []
-    print(f"added {', '.join(names + gate)} to {bundle}")
+    print(f"added {', '.join(names + gate) or 'static keys'} to {bundle}")
     show_router(folder)
     _say_what_is_next(bundle, was_signed=added.was_signed and not key)
 

@@ -10,12 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeclip.contract.binding import slots_to_bind
-from edgeclip.contract.bundle import BundleManifest, PackRef
+from edgeclip.contract.bundle import BundleManifest
 from edgeclip.contract.engine_faults import keep_failure, keep_parity
 from edgeclip.contract.engine_gate import EngineParity, Outputs, engine_parity
 from edgeclip.contract.engine_host import EngineHost
 from edgeclip.contract.engine_key import EngineSidecar
 from edgeclip.contract.engine_runner import EngineRunner
+from edgeclip.contract.pack_ref import PackRef
 from edgeclip.contract.plurals import counted
 from edgeclip.errors import BackendError
 from edgeclip.packs import load_pack

@@ -10,7 +10,6 @@ from edgeclip.contract.bundle import (
     BundleManifest,
     FileRecord,
     Graph,
-    PackRef,
     Profile,
     Tolerance,
     find_pack,
@@ -18,6 +17,7 @@ from edgeclip.contract.bundle import (
     read_bundled_pack,
 )
 from edgeclip.contract.hashing import sha256_bytes
+from edgeclip.contract.pack_ref import PackRef
 from edgeclip.errors import BundleDamagedError, BundleMismatchError, BundleMissingError
 from support.samples import AT, base, pack_manifest, preprocess_spec
 

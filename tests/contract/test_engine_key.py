@@ -10,7 +10,6 @@ from edgeclip.contract.bundle import (
     BundleManifest,
     FileRecord,
     Graph,
-    PackRef,
     Profile,
     Rung,
     Tolerance,
@@ -23,6 +22,7 @@ from edgeclip.contract.engine_key import (
 )
 from edgeclip.contract.engine_record import record_parity
 from edgeclip.contract.gpu import Gpu
+from edgeclip.contract.pack_ref import PackRef
 from support.engines import write_engine
 from support.samples import AT, HASH, base, preprocess_spec
 

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy.orm import Session
 
-from edgeclip.contract.bundle import MANIFEST_FILE, PackRef
+from edgeclip.contract.bundle import MANIFEST_FILE
 from edgeclip.contract.pack import PACK_FILE, PackClass, read_pack_manifest
+from edgeclip.contract.pack_ref import PackRef
 from edgeclip.contract.signing import read_private_key
 from edgeclip.errors import DashboardError, SetupError
 from edgeclip_dashboard.config_teaching import TeachingSettings

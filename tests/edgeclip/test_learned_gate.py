@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 from typer.testing import CliRunner
 
-from edgeclip.archive.answering import Asked
+from edgeclip.archive.answering import Asked, Views
 from edgeclip.archive.pack_answers import open_pack
 from edgeclip.cli import app
 from edgeclip.combining import combine, remove
@@ -139,7 +139,9 @@ def test_predict_answers_by_the_gate_as_well(
     _, f = encoder.load().embed_images(views)
     base = f.numpy() / np.linalg.norm(f.numpy(), axis=1, keepdims=True)
     expected = load_routed(tmp_path / "set").answer(base, [{}] * 4)
-    for answer, row in zip(answerer.answer(views, [{}] * 4), expected.probabilities, strict=True):
+    for answer, row in zip(
+        answerer.answer(Views(views, [{}] * 4)), expected.probabilities, strict=True
+    ):
         np.testing.assert_allclose(answer.probabilities, row, atol=1e-5)
 
 

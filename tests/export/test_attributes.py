@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgeclip.archive.answering import Asked, open_answerer
+from edgeclip.archive.answering import Asked, Views, open_answerer
 from edgeclip.attributes.adding import Addition, add_attributes
 from edgeclip.attributes.asked import read_asked
 from edgeclip.clip import Backbone
@@ -47,7 +47,7 @@ def test_a_bundle_takes_them_along_and_a_device_reads_what_the_trainer_wrote(
     views = np.random.default_rng(1).integers(0, 256, (3, 32, 32, 3), np.uint8)
     found = []
     for answerer in (open_answerer(in_torch), open_answerer(Asked(bundle, backend="onnxruntime"))):
-        features = [answer.features for answer in answerer.answer(views, [{}] * 3)]
+        features = [answer.features for answer in answerer.answer(Views(views, [{}] * 3))]
         found.append([ours.probabilities(f, f) for f in features if f is not None])
     assert len(found[0]) == 3
     np.testing.assert_allclose(found[0], found[1], atol=2e-4)

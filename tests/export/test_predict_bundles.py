@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgeclip.archive.answering import Asked, open_answerer
+from edgeclip.archive.answering import Asked, Views, open_answerer
 from edgeclip.archive.predicting import Output, predict_archive
 from edgeclip.archive.request import PredictRequest
 from edgeclip.clip import Backbone
@@ -58,8 +58,8 @@ def test_a_bundle_boxes_what_its_pack_boxes(
 ) -> None:
     asked = Asked(pack_folder, backbone=str(encoder.config), pretrained=str(encoder.weights))
     views = np.random.default_rng(1).integers(0, 256, (3, SIZE, SIZE, 3), np.uint8)
-    theirs = open_answerer(asked).answer(views, [{}] * 3)
-    ours = open_answerer(Asked(bundle, backend="onnxruntime")).answer(views, [{}] * 3)
+    theirs = open_answerer(asked).answer(Views(views, [{}] * 3))
+    ours = open_answerer(Asked(bundle, backend="onnxruntime")).answer(Views(views, [{}] * 3))
     for one, other in zip(ours, theirs, strict=True):
         assert one.cells is not None
         assert other.cells is not None
@@ -75,17 +75,22 @@ def test_an_engine_that_cannot_run_here_says_why(bundle: Path) -> None:
         open_answerer(Asked(bundle, backend="tensorrt"))
 
 
-def test_of_several_packs_one_must_be_chosen(
+def test_of_several_packs_that_do_not_say_what_they_are_for_one_must_be_chosen(
     bundle: Path, backbone: Backbone, tmp_path: Path
 ) -> None:
     write_tiny_pack(tmp_path / "other", backbone, random_tensors(2, columns=3, names=()))
     path = tmp_path / "other" / "pack.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"task": "ocelot"}))
     add_pack(bundle, tmp_path / "other", lambda _: None)
-    with pytest.raises(ConfigError, match=r"several packs \(leopard, ocelot\).*--task leopard"):
+    with pytest.raises(
+        ConfigError,
+        match=r"packs \(leopard, ocelot\), and nothing says which images are for.*--task leopard",
+    ):
         open_answerer(Asked(bundle))
     for task in ("leopard", "ocelot"):
-        assert open_answerer(Asked(bundle, task)).name.startswith(f"{task}@1.0.0")
+        answerer = open_answerer(Asked(bundle, task))
+        assert answerer.name.startswith(f"{task}@1.0.0")
+        assert not answerer.rows
     with pytest.raises(BundleMismatchError, match="no pack for task 'lynx'"):
         open_answerer(Asked(bundle, "lynx"))
 

@@ -15,11 +15,11 @@ def change_json(path: Path, **fields: object) -> None:
     path.write_text(json.dumps(json.loads(path.read_text()) | fields))
 
 
-def hash_again(bundle: Path) -> None:
-    """Write the hashes of a bundle's files as they are now."""
-    pack = bundle / PACK / "pack.json"
+def hash_again(bundle: Path, own: str = PACK) -> None:
+    """Write the hashes of a bundle's files, and of one of its packs', as they are now."""
+    pack = bundle / own / "pack.json"
     names = json.loads(pack.read_text())["files"]
-    change_json(pack, files={name: sha256_file(bundle / PACK / name) for name in names})
+    change_json(pack, files={name: sha256_file(bundle / own / name) for name in names})
     manifest = bundle / "manifest.json"
     files = {
         name: {"sha256": sha256_file(bundle / name), "size_bytes": (bundle / name).stat().st_size}

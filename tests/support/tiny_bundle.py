@@ -28,7 +28,6 @@ from edgeclip.contract.bundle import (
     BundleManifest,
     FileRecord,
     Graph,
-    PackRef,
     Profile,
     Rung,
     Tolerance,
@@ -43,6 +42,7 @@ from edgeclip.contract.pack import (
     PackManifest,
     Thresholds,
 )
+from edgeclip.contract.pack_ref import PackRef
 from edgeclip.contract.slots import GRAPH_OUTPUTS, HEAD_OUTPUTS, HEAD_SLOTS, filled_slots
 from support.samples import AT, HASH, base, hashed, pack_manifest, preprocess_spec
 

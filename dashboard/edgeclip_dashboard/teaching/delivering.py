@@ -15,11 +15,11 @@ from edgeclip.contract.bundle import (
     SIGNATURE_FILE,
     BundleManifest,
     FileRecord,
-    PackRef,
 )
 from edgeclip.contract.delivery import NO_ZIP, entry_parts, small_entry
 from edgeclip.contract.hashing import sha256_file
 from edgeclip.contract.pack import PACK_FILE, PackManifest, read_pack_manifest
+from edgeclip.contract.pack_ref import PackRef
 from edgeclip.contract.signing import sign
 from edgeclip.errors import BundleDamagedError, DashboardError
 

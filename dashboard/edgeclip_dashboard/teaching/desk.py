@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
-from edgeclip.contract.bundle import PackRef
+from edgeclip.contract.pack_ref import PackRef
 from edgeclip.errors import DashboardError, SetupError
 from edgeclip_dashboard.config_teaching import TeachingSettings
 from edgeclip_dashboard.deeds import note

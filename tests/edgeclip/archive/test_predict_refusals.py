@@ -47,7 +47,7 @@ def test_a_slash_and_a_threshold_without_boxes_make_no_other_run(
 
 
 def test_facts_are_refused_where_there_is_no_set(predict: Predict, archive: Path) -> None:
-    with pytest.raises(ConfigError, match="--fact chooses between the packs of a set"):
+    with pytest.raises(ConfigError, match="--fact chooses between packs, and one answers"):
         predict(archive, facts={"place": "hill"})
 
 

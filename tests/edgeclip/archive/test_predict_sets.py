@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from edgeclip.archive.answering import Asked, open_answerer
+from edgeclip.archive.answering import Asked, Views, open_answerer
 from edgeclip.archive.results import Results
 from edgeclip.clip import Backbone
 from edgeclip.combining import combine
@@ -78,7 +78,7 @@ def test_a_crop_is_answered_by_the_pack_that_its_frame_chose(
     asked = Asked(tmp_path / "set", backbone=str(encoder.config), pretrained=str(encoder.weights))
     answerer = open_answerer(asked)
     facts: list[dict[str, str]] = [{}, {}]
-    alone = [each.pack for each in answerer.answer(views, facts)]
+    alone = [each.pack for each in answerer.answer(Views(views, facts))]
     assert alone == ["frames", "crops"]
-    together = [each.pack for each in answerer.answer(views, facts, [0, 0])]
+    together = [each.pack for each in answerer.answer(Views(views, facts, [0, 0]))]
     assert together == ["frames", "frames"]

@@ -1,0 +1,70 @@
+"""The packs of a bundle as a set that routes, as a device without a table `[router].fallback` does.
+
+Of each task the pack that serves. Where none is for an image, the bundle's first answers, as there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from edgeclip.contract.bundle import BundleManifest, find_pack, tasks_of
+from edgeclip.contract.pack import PACK_FILE, ROUTER_FILE
+from edgeclip.contract.pack_ref import PackRef
+from edgeclip.contract.router_rows import read_row
+from edgeclip.errors import ConfigError, PackError
+from edgeclip.packs import Pack, load_pack
+from edgeclip.routed_packs import RoutedPacks, gate_of, refuse_apart
+from edgeclip.tensor_file import read_tensors
+
+
+def load_bundled(bundle: Path, manifest: BundleManifest) -> RoutedPacks:
+    """Return the packs that serve, with who answers for what.
+
+    Args:
+        bundle: Its folder.
+        manifest: What `read_bundle` gave.
+
+    Raises:
+        ConfigError: A pack does not say which images it is for, or they do not go together.
+        PackError: A pack or the gate is damaged.
+    """
+    refs = [find_pack(manifest, task) for task in tasks_of(manifest)]
+    packs = {ref.task: load_pack(bundle / ref.path) for ref in refs}
+    _require_rows(bundle, refs, packs)
+    first = next(iter(packs.values()))
+    try:
+        for name, pack in packs.items():
+            refuse_apart(first.manifest, name, pack)
+    except PackError as error:
+        raise ConfigError(f"{bundle}: {error}; or {_way(refs)}") from error
+    rows = [
+        read_row(r.task, bundle / r.path, packs[r.task].manifest, r.static, read_tensors)
+        for r in refs
+    ]
+    routed = RoutedPacks(packs, rows, {}, fallback=0)
+    if manifest.gate is None:
+        return routed
+    hashes = [manifest.files[f"{ref.path}/{PACK_FILE}"].sha256 for ref in refs]
+    stored = gate_of(bundle / manifest.gate, first.manifest)
+    return replace(routed, gate=stored.for_packs(rows, hashes, str(bundle)))
+
+
+def _require_rows(bundle: Path, refs: Sequence[PackRef], packs: dict[str, Pack]) -> None:
+    """Refuse packs that nothing chooses; one with static keys needs no prototypes."""
+    silent = [
+        ref.task
+        for ref in refs
+        if ROUTER_FILE not in packs[ref.task].manifest.files and not ref.static
+    ]
+    if silent:
+        named = ", ".join(ref.task for ref in refs)
+        raise ConfigError(
+            f"{bundle} has several packs ({named}), and nothing says which images are for"
+            f" {', '.join(silent)}: {_way(refs)}, or train it again"
+        )
+
+
+def _way(refs: Sequence[PackRef]) -> str:
+    return f"choose one pack with --task, as --task {refs[0].task}"
