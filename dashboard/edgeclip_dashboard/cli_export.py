@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime, timezone
+from datetime import datetime, timezone, tzinfo
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,6 +14,7 @@ from edgeclip.contract.plurals import counted
 from edgeclip_dashboard.cli_options import Config, Database, Project, settings_of
 
 if TYPE_CHECKING:
+    from edgeclip_dashboard.config import DashboardSettings
     from edgeclip_dashboard.exports.request import Written
     from edgeclip_dashboard.exports.writing import Source
     from edgeclip_dashboard.filters import DetectionFilter
@@ -21,8 +22,13 @@ if TYPE_CHECKING:
 Species = Annotated[list[str] | None, typer.Option(help="Class that counts; repeat.")]
 Place = Annotated[list[str] | None, typer.Option(help="Deployment id; repeat.")]
 Device = Annotated[list[str] | None, typer.Option(help="Device id; repeat.")]
-Since = Annotated[str | None, typer.Option(help="From then on: 2026-05-01, or with a time, UTC.")]
-Until = Annotated[str | None, typer.Option(help="Before then.")]
+Since = Annotated[
+    str | None,
+    typer.Option(
+        help="From then on: 2026-05-01, or 2026-05-01T18:30; without a zone by [page].time_zone."
+    ),
+]
+Until = Annotated[str | None, typer.Option(help="Before then, likewise.")]
 Severity = Annotated[str, typer.Option(help="any, alert or routine.")]
 LeastProbability = Annotated[float | None, typer.Option(help="Of the device, 0 to 1.")]
 MostProbability = Annotated[float | None, typer.Option(help="Of the device, 0 to 1.")]
@@ -80,7 +86,9 @@ def export(
     from edgeclip_dashboard.exports.request import export_request
     from edgeclip_dashboard.exports.writing import write_export
 
+    settings = _settings(project, database, media, config)
     asked = _filter(
+        settings.zone,
         class_names=species, deployment_ids=place, device_ids=device, since=since, until=until,
         severity=severity, min_probability=min_probability, max_probability=max_probability,
         light=light, reviewed=reviewed, with_tests=with_tests,
@@ -89,7 +97,7 @@ def export(
         kind, asked, obscure_deg=obscure, media=pictures, with_people=with_people,
         with_unverified=with_unverified, leave_out_unplaced=leave_out_unplaced,
     )  # fmt: skip
-    with _source(project, database, media, config) as (source, now):
+    with _source(settings) as (source, now):
         written = write_export(source, request, out, now, overwrite=overwrite)
         _note(source, f"{kind}, {written.amount}", now)
     _tell(written, out)
@@ -117,12 +125,14 @@ def export_labels(
     """Write what people have judged as labelled images for the trainer, hard examples first."""
     from edgeclip_dashboard.exports.labels import LabelsRequest, write_labels
 
+    settings = _settings(project, database, media, config)
     asked = _filter(
+        settings.zone,
         class_names=species, deployment_ids=place, device_ids=device, since=since, until=until,
         light=light,
     )  # fmt: skip
     request = LabelsRequest(asked, uncertain=uncertain, with_people=with_people)
-    with _source(project, database, media, config) as (source, now):
+    with _source(settings) as (source, now):
         written = write_labels(source, request, out, overwrite=overwrite)
         _note(source, f"labels, {counted(written.detections, 'image')}", now)
     _tell(written, out)
@@ -135,23 +145,26 @@ def add_export_commands(app: typer.Typer) -> None:
     app.command("export-labels")(export_labels)
 
 
-def _filter(**given: Any) -> DetectionFilter:
+def _filter(zone: tzinfo | None, **given: Any) -> DetectionFilter:
     from edgeclip_dashboard.filter_text import filter_of_texts
 
-    return filter_of_texts({key: value for key, value in given.items() if value is not None})
+    texts = {key: value for key, value in given.items() if value is not None}
+    return filter_of_texts(texts, zone)
+
+
+def _settings(
+    project: str | None, database: str | None, media: Path | None, config: Path | None
+) -> DashboardSettings:
+    return settings_of(config, project=project, store={"database": database, "media": media})
 
 
 @contextmanager
-def _source(
-    project: str | None, database: str | None, media: Path | None, config: Path | None
-) -> Iterator[tuple[Source, datetime]]:
+def _source(settings: DashboardSettings) -> Iterator[tuple[Source, datetime]]:
     """Yield the store of the settings, which a dashboard may be serving, and the time."""
     from edgeclip_dashboard.database import database_url, join_database
     from edgeclip_dashboard.exports.writing import Source
     from edgeclip_dashboard.media_files import MediaFiles
 
-    store = {"database": database, "media": media}
-    settings = settings_of(config, project=project, store=store)
     url = database_url(settings.store.database)
     with join_database(url, project=settings.project) as engine:
         files = MediaFiles(settings.store.media, most_bytes=settings.store.media_max_bytes)

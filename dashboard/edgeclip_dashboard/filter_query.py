@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import tzinfo
 from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlencode
@@ -19,12 +20,15 @@ EVERYTHING = DetectionFilter(with_tests=True)
 _MANY = ("class_names", "deployment_ids", "device_ids")
 
 
-def filter_from(query: QueryParams, base: DetectionFilter = EVERYTHING) -> DetectionFilter:
+def filter_from(
+    query: QueryParams, base: DetectionFilter = EVERYTHING, zone: tzinfo | None = None
+) -> DetectionFilter:
     """Return the filter that an address names; keys that are none of a filter's are left alone.
 
     Args:
         query: Keys are the fields' names; a field of several values stands several times.
         base: Where the query says nothing.
+        zone: Of times that have none, such as those a person has typed; None is UTC.
 
     Raises:
         ConfigError: A value is none of its field; the message names it.
@@ -35,7 +39,7 @@ def filter_from(query: QueryParams, base: DetectionFilter = EVERYTHING) -> Detec
     for name in DetectionFilter.model_fields:
         if name in query:
             values[name] = query.getlist(name) if name in _MANY else query[name]
-    return filter_of_texts(base.model_dump() | values)
+    return filter_of_texts(base.model_dump() | values, zone)
 
 
 def query_from(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +12,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 from typer.testing import CliRunner
 
+from edgeclip.contract.detection import Detection
+from edgeclip.contract.plurals import counted
 from edgeclip.errors import ConfigError, DashboardError, MappingError
 from edgeclip_dashboard.cli import app
 from edgeclip_dashboard.models_people import Deed
@@ -61,6 +63,64 @@ def test_the_filter_s_options_are_those_of_the_pages(desk: Desk, tmp_path: Path)
         _run(tmp_path, "export", "geojson", str(out), "--overwrite", *option.split())
         found = [feature["id"] for feature in json.loads(out.read_text())["features"]]
         assert found == [detection.detection_id], option
+
+
+LAST_OF_APRIL = datetime(2026, 4, 30, 20, 59, tzinfo=timezone.utc)  # 23:59 in Nairobi
+FIRST_OF_MAY = datetime(2026, 4, 30, 21, tzinfo=timezone.utc)  # midnight there
+
+
+@pytest.mark.parametrize(
+    ("options", "seen"),
+    [
+        pytest.param("--since 2026-05-01", [FIRST_OF_MAY], id="from midnight on"),
+        pytest.param("--until 2026-05-01", [LAST_OF_APRIL], id="before midnight"),
+        pytest.param("--since 2026-04-30T23:59:30", [FIRST_OF_MAY], id="with a time"),
+        pytest.param("--until 2026-05-01T00:00:30", [LAST_OF_APRIL, FIRST_OF_MAY], id="after it"),
+        pytest.param("--since 2026-05-01T00:00Z", [], id="UTC, where that is said"),
+        pytest.param("--until 2026-05-01T00:00Z", [LAST_OF_APRIL, FIRST_OF_MAY], id="until UTC"),
+        pytest.param("--since 2026-04-30T22:00+01:00", [FIRST_OF_MAY], id="of another zone"),
+        pytest.param("--since 2026-04-30T22:01+01:00", [], id="a minute later"),
+    ],
+)
+def test_days_begin_at_the_projects_midnight(
+    desk: Desk, tmp_path: Path, options: str, seen: list[datetime]
+) -> None:
+    config = tmp_path / "dashboard.toml"
+    config.write_text('[page]\ntime_zone = "Africa/Nairobi"\n')
+    stored = {}
+    for seq, at in enumerate((LAST_OF_APRIL, FIRST_OF_MAY), 1):
+        detection = _seen_at(at, seq)
+        desk.commit(detection, picture_of(detection, seq))
+        say(desk, detection, "right")
+        stored[detection.detection_id] = at
+    out = tmp_path / "out.geojson"
+    _run(tmp_path, "export", "geojson", str(out), *options.split(), "--config", str(config))
+    found = [feature["id"] for feature in json.loads(out.read_text())["features"]]
+    assert [stored[one] for one in found] == seen
+    if seen:
+        labels = tmp_path / "labels.csv"
+        options += f" --config {config}"
+        told = _run(tmp_path, "export-labels", str(labels), *options.split())
+        assert told.splitlines()[0].endswith(counted(len(seen), "picture"))
+
+
+def test_without_a_clock_of_the_project_days_are_utc(desk: Desk, tmp_path: Path) -> None:
+    desk.commit(_seen_at(LAST_OF_APRIL, 1), _seen_at(FIRST_OF_MAY, 2))
+    out = tmp_path / "out.geojson"
+    _run(tmp_path, "export", "geojson", str(out), "--until", "2026-05-01")
+    assert len(json.loads(out.read_text())["features"]) == 2
+
+
+def test_the_help_says_by_which_clock() -> None:
+    for command in ("export", "export-labels"):
+        told = " ".join(CliRunner().invoke(app, [command, "--help"]).output.split())
+        assert "without a zone by [page].time_zone" in told
+
+
+def _seen_at(at: datetime, seq: int) -> Detection:
+    """Return a visit that was seen best at a time."""
+    time = visit(seq).time.model_copy(update={"started_at": at, "best_at": at, "ended_at": at})
+    return visit(seq, time=time)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timezone
+from zoneinfo import ZoneInfo
 
 import pytest
 from starlette.datastructures import QueryParams
@@ -60,3 +61,10 @@ def test_a_page_that_begins_at_no_detection_is_the_newest() -> None:
 def test_a_nul_character_is_refused_before_a_database_can() -> None:
     with pytest.raises(ConfigError, match="NUL"):
         filter_from(QueryParams("class_names=a&class_names=%00"))
+
+
+def test_a_typed_time_is_by_the_projects_clock() -> None:
+    typed = filter_from(QueryParams("since=2026-05-01"), zone=ZoneInfo("Africa/Nairobi"))
+    assert typed.since == datetime(2026, 4, 30, 21, tzinfo=timezone.utc)
+    told = filter_from(QueryParams("since=2026-05-01T00:00Z"), zone=ZoneInfo("Africa/Nairobi"))
+    assert told.since == datetime(2026, 5, 1, tzinfo=timezone.utc)

@@ -39,7 +39,7 @@ def add_activity_page(context: PageContext) -> None:
 
     @ui.page("/activity")
     async def activity(request: Request) -> None:
-        asked = asked_from(request.query_params, COUNTED)
+        asked = asked_from(request.query_params, COUNTED, zone=context.zone)
         by = request.query_params.get("by", "")
         grouping: Grouping = "place" if by == "place" else "species"
         choices = await asyncio.to_thread(read_choices, context.engine)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from datetime import tzinfo
 from typing import Final
 
 from starlette.datastructures import QueryParams
@@ -49,12 +50,20 @@ class Asked:
         return replace(self, before=detection_id)
 
 
-def asked_from(query: QueryParams, base: DetectionFilter = EVERYTHING) -> Asked:
-    """Return what an address asks for; what cannot be read is told, and `base` is shown."""
+def asked_from(
+    query: QueryParams, base: DetectionFilter = EVERYTHING, *, zone: tzinfo | None = None
+) -> Asked:
+    """Return what an address asks for; what cannot be read is told, and `base` is shown.
+
+    Args:
+        query: Of the address.
+        base: Where it says nothing.
+        zone: The project's clock, for times without a zone; None is UTC.
+    """
     layers = Layers(boxes=query.get("boxes") != _OFF, heat=query.get("heat") != _OFF)
     before = query.get("before")
     try:
-        shown = filter_from(query, base)
+        shown = filter_from(query, base, zone)
     except ConfigError as error:
         return Asked(base, layers, problem=str(error))
     return Asked(shown, layers, before if before and is_detection_id(before) else None)

@@ -48,7 +48,7 @@ def add_detection_page(context: PageContext) -> None:
         choices = await asyncio.to_thread(read_choices, context.engine)
         with page_frame(context, identity, wording.title(history.view), css=_CSS):
             page = DetectionPage(context, identity, history, choices)
-            page.switch(asked_from(request.query_params).layers)
+            page.switch(asked_from(request.query_params, zone=context.zone).layers)
         client.on_delete(context.feed.listen(page.follow))
 
 

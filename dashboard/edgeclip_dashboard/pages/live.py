@@ -35,7 +35,7 @@ def add_live_page(context: PageContext) -> None:
 
     @ui.page("/")
     async def live(request: Request, client: Client) -> None:
-        asked = asked_from(request.query_params)
+        asked = asked_from(request.query_params, zone=context.zone)
         choices = await asyncio.to_thread(read_choices, context.engine)
         with page_frame(context, identity_of(request.scope), "Live", css=(_CARD_CSS, _CSS)):
             page = LivePage(context, client, asked, choices)

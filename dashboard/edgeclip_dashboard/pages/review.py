@@ -58,7 +58,7 @@ def add_review_page(context: PageContext) -> None:
 
     @ui.page("/review")
     async def review(request: Request) -> None:
-        asked = asked_from(request.query_params, UNREVIEWED)
+        asked = asked_from(request.query_params, UNREVIEWED, zone=context.zone)
         choices = await asyncio.to_thread(read_choices, context.engine)
         with page_frame(context, identity_of(request.scope), "Review", css=_CSS):
             page = ReviewPage(context, identity_of(request.scope), asked, choices)

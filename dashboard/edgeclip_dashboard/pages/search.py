@@ -40,7 +40,7 @@ def add_search_page(context: PageContext) -> None:
         with page_frame(context, identity_of(request.scope), "Search", css=(_CARD_CSS, _CSS)):
             page = SearchPage(context, words)
             try:
-                shown = filter_from(request.query_params)
+                shown = filter_from(request.query_params, zone=context.zone)
             except ConfigError as error:
                 shown, words = EVERYTHING, ""
                 page.say(str(error), is_problem=True)
