@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ipaddress
 import socket
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from edgeclip_dashboard.webhooks.deadline import AnswerDeadline
 from edgeclip_dashboard.webhooks.formats import Letter
 
 _PATIENCE_S: Final = 10.0
@@ -47,23 +47,33 @@ def open_post(longest_answer_s: float = _LONGEST_ANSWER_S) -> Iterator[Post]:
     """Yield what sends requests, over connections that are kept until the end.
 
     Args:
-        longest_answer_s: How long the body of an answer is read.
+        longest_answer_s: How long an answer may take from the end of the request to its own end.
     """
+    deadline = AnswerDeadline(longest_answer_s)
     with httpx.Client(timeout=_PATIENCE_S, follow_redirects=False) as client:
-        yield lambda letter: _post(client, letter, longest_answer_s)
+        yield lambda letter: _post(client, letter, deadline)
 
 
-def _post(client: httpx.Client, letter: Letter, longest_answer_s: float) -> Answer:
+def _post(client: httpx.Client, letter: Letter, deadline: AnswerDeadline) -> Answer:
     """Send a request and return what became of it; nothing is raised for what the other does."""
     if _is_link_local(letter.url):
         return Answer("a link-local address is no system of others: write its own")
+    deadline.renew()
     try:
         with client.stream(
-            letter.method, letter.url, headers=letter.headers, content=letter.body
+            letter.method,
+            letter.url,
+            headers=letter.headers,
+            content=letter.body,
+            extensions={"trace": deadline.trace},
         ) as response:
-            body = _first_bytes(response, time.monotonic() + longest_answer_s)
+            body = _first_bytes(response, deadline)
     except (httpx.HTTPError, httpx.InvalidURL) as error:
+        if deadline.is_over:
+            return Answer(f"no whole answer within {deadline.longest_s:g} s")
         return Answer(_one_line(f"no answer: {type(error).__name__}: {error}"))
+    finally:
+        deadline.end()
     if response.is_success:
         return Answer(None, body=body)
     told = body.decode(errors="replace")
@@ -89,12 +99,17 @@ def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
     return getattr(address, "ipv4_mapped", None) or address
 
 
-def _first_bytes(response: httpx.Response, until: float) -> bytes:
+def _first_bytes(response: httpx.Response, deadline: AnswerDeadline) -> bytes:
+    """Return what came of a body; its status is known, and so half of one is enough."""
     body = bytearray()
-    for part in response.iter_bytes():
-        body += part
-        if len(body) >= _MOST_ANSWER or time.monotonic() > until:
-            break
+    try:
+        for part in response.iter_bytes():
+            body += part
+            if len(body) >= _MOST_ANSWER:
+                break
+    except httpx.HTTPError:
+        if not deadline.is_over:
+            raise
     return bytes(body[:_MOST_ANSWER])
 
 
