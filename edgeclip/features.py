@@ -14,13 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeclip.contract.hashing import sha256_bytes
-from edgeclip.contract.preprocess import decode_image
 from edgeclip.contract.preprocess_spec import PreprocessSpec
 from edgeclip.errors import DataError
 from edgeclip.feature_cache import FeatureCache
 from edgeclip.labels.dataset import LabelledImage
 from edgeclip.labels.scan import read_image_file
-from edgeclip.regions import VIEWS_VERSION, Region, Strips, pixels_of
+from edgeclip.regions import VIEWS_VERSION, Region, Strips
+from edgeclip.stored_image import StoredImage
 from edgeclip.token_cache import TokenRows
 
 if TYPE_CHECKING:
@@ -168,9 +168,9 @@ def _inputs(
     if sha256_bytes(data) != image.facts.sha256:
         raise DataError(f"{image.path} changed while it was used: run the command again")
     try:
-        frame = decode_image(data)
-        seed = image.facts.sha256
-        return [pixels_of(frame, region, seed, spec=spec, strips=strips) for region in regions]
+        facts = image.facts
+        stored = StoredImage(data, (facts.height, facts.width), spec, strips)
+        return [stored.input(region, facts.sha256) for region in regions]
     except DataError as error:
         raise DataError(f"{image.path}: {error}") from error
 

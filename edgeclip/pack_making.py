@@ -23,7 +23,6 @@ from edgeclip.contract.pack import (
     Training,
     version_numbers,
 )
-from edgeclip.contract.preprocess import decode_image
 from edgeclip.contract.preprocess_spec import PreprocessSpec
 from edgeclip.contract.routing import RouterRow
 from edgeclip.contract.slots import graph_of
@@ -34,9 +33,10 @@ from edgeclip.labels.scan import read_image_file
 from edgeclip.pack_parts import adapter_records, parts_bytes
 from edgeclip.packs import golden_outputs, pack_files
 from edgeclip.prompts import ClassPrompts, column_class, prompts_sha256
-from edgeclip.regions import Region, Strips, pixels_of
+from edgeclip.regions import Region, Strips
 from edgeclip.routed_packs import router_bytes
 from edgeclip.splits import Split
+from edgeclip.stored_image import StoredImage
 from edgeclip.unlabelled import FrameUse
 
 if TYPE_CHECKING:  # what trains is heavy, and a pack is made without it, too
@@ -173,8 +173,9 @@ def golden_images(
     ]
     for place in np.linspace(0, len(shown) - 1, min(GOLDEN_FRAMES, len(shown))):
         index = shown[int(place)]
-        frame = decode_image(read_image_file(dataset.images[index].path))
-        images.append(pixels_of(frame, Region(index, None, 0), "", spec=spec, strips=strips))
+        image = dataset.images[index]
+        shape, data = (image.facts.height, image.facts.width), read_image_file(image.path)
+        images.append(StoredImage(data, shape, spec, strips).input(Region(index, None, 0)))
     return np.stack(images)
 
 

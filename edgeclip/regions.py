@@ -20,7 +20,9 @@ from edgeclip.labels.classes import BLANK
 from edgeclip.labels.dataset import LabelledImage
 from edgeclip.views import cropped, recoloured
 
-VIEWS_VERSION = 2  # raise it when a view changes, or the cache would serve the old one
+VIEWS_VERSION = 3  # raise it when a view changes, or the cache would serve the old one
+RANDOM_VIEWS = 2
+"""The first view that is a random one; it may be a small part of the frame."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,16 @@ class Strips:
 
     top_px: int = 0
     bottom_px: int = 0
+
+    def shrunk(self, by: int, height: int) -> Strips:
+        """Return the strips of a frame whose sides are divided; a row that is cut goes with them.
+
+        Args:
+            by: What divides them, >= 1.
+            height: Of the whole frame, px.
+        """
+        rows, end = -(-height // by), (height - self.bottom_px) // by
+        return Strips(-(-self.top_px // by), rows - end if self.bottom_px else 0)
 
     def rest_of(self, height: int) -> Box:
         """Return where what is left of a frame lies on it, x, y, width, height relative to it.
@@ -103,7 +115,7 @@ def pixels_of(
     """
     cut, box = without_strips(frame, region.box, strips)
     area = cut if box is None else crop_square(cut, box, spec.margin)
-    if region.view < 2:
+    if region.view < RANDOM_VIEWS:
         pixels = prepare(area, spec)
         return np.ascontiguousarray(pixels[:, ::-1]) if region.view == 1 else pixels
     rng = np.random.default_rng(_number(f"{seed} {region.box} {region.view}"))

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timezone
 from pathlib import Path
 
 import numpy as np
 
+from edgeclip.archive.looking import Looking
 from edgeclip.clip import load_backbone
-from edgeclip.contract.preprocess import decode_image
 from edgeclip.errors import DataError
 from edgeclip.labels.scan import read_image_file
 from edgeclip.packs import check_golden
-from edgeclip.regions import Region, Strips, pixels_of
+from edgeclip.regions import Strips
 from edgeclip.routed_packs import Answers, load_routed
 
 
@@ -74,15 +75,13 @@ def ask_images(
     for pack in packs.packs.values():
         check_golden(pack, encoder)
     strips = Strips(manifest.strip_top_px or 0, manifest.strip_bottom_px or 0)
+    looking = Looking(encoder.preprocess, strips, timezone.utc)
     inputs, unreadable = {}, {}
     for path in images:
         try:
-            frame = decode_image(read_image_file(path))
+            inputs[path] = looking.look(path.name, read_image_file(path)).views[0]
         except DataError as error:
             unreadable[path] = str(error)
-            continue
-        region = Region(0, None, 0)
-        inputs[path] = pixels_of(frame, region, "", spec=encoder.preprocess, strips=strips)
     if not inputs:
         path, why = next(iter(unreadable.items()))
         raise DataError(f"{path}: {why}")

@@ -25,6 +25,7 @@ from edgeclip.errors import BackendError, BundleMismatchError, PackError, SetupE
 Slots = Mapping[str, NDArray[np.float32]]
 _WANTED = ("image_features", "probabilities", "base_embedding")
 _CELLS = "patch_scores"
+_FITS_CACHE = 8  # images a call: the tokens of 32 do not stay in a core's cache, 5 % slower
 _HOSTS: tuple[Runtime, ...] = ("tensorrt", "tensorrt_rtx")
 
 
@@ -150,12 +151,22 @@ class OnnxRunner:
 
     def run(self, views: NDArray[np.uint8]) -> RunOutputs:
         """Return what the graph computes; see `Runner`."""
+        firsts = range(0, len(views), _FITS_CACHE)
+        return _joined([self._run(views[first : first + _FITS_CACHE]) for first in firsts])
+
+    def _run(self, views: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
         try:
-            found = self._session.run(self._wanted, {"images": views, **self._slots})
+            found: list[NDArray[np.float32]] = self._session.run(
+                self._wanted, {"images": views, **self._slots}
+            )
         except Exception as error:  # ONNX Runtime's errors share no base class
             said = (str(error).splitlines() or [type(error).__name__])[0][:200]
             raise BackendError(f"ONNX Runtime failed on a batch {views.shape} ({said})") from error
-        return RunOutputs(*found)
+        return found
+
+
+def _joined(batches: Sequence[Sequence[NDArray[np.float32]]]) -> RunOutputs:
+    return RunOutputs(*(np.concatenate(parts) for parts in zip(*batches, strict=True)))
 
 
 class GpuRunner:
@@ -170,12 +181,9 @@ class GpuRunner:
         """Return what the engine computes; see `Runner`."""
         most = self._engine.most_images
         with self._lock:
-            parts = [
-                self._engine.run(views[first : first + most], self._wanted)
-                for first in range(0, len(views), most)
-            ]
-        whole = (np.concatenate([part[name] for part in parts]) for name in self._wanted)
-        return RunOutputs(*whole)
+            firsts = range(0, len(views), most)
+            parts = [self._engine.run(views[n : n + most], self._wanted) for n in firsts]
+        return _joined([[part[name] for name in self._wanted] for part in parts])
 
 
 def engine_runner(

@@ -12,13 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from edgeclip.contract.preprocess import decode_image
 from edgeclip.contract.preprocess_spec import Box, PreprocessSpec
 from edgeclip.errors import DataError
 from edgeclip.labels.exif import read_exif
 from edgeclip.labels.scan import INFRARED_SATURATION, LEAST_SIDE, MOST_PIXELS
 from edgeclip.labels.times import time_in_name
-from edgeclip.regions import Region, Strips, pixels_of
+from edgeclip.regions import Region, Strips
+from edgeclip.stored_image import StoredImage
 
 _HEADERS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF")
 
@@ -67,19 +67,16 @@ class Looking:
         Raises:
             DataError: It is no image, damaged, too small or too large.
         """
-        taken_at = self._header(name, data)
-        frame = decode_image(data)
-        height, width = frame.shape[:2]
-        views = [
-            pixels_of(frame, Region(0, box, 0), "", spec=self.spec, strips=self.strips)
-            for box in (None, *boxes)
-        ]
+        shape, taken_at = self._header(name, data)
+        image = StoredImage(data, shape, self.spec, self.strips)
+        views = [image.input(Region(0, box, 0)) for box in (None, *boxes)]
         hsv = cv2.cvtColor(views[0], cv2.COLOR_RGB2HSV)
         infrared = float(hsv[..., 1].mean()) < INFRARED_SATURATION
+        height, width = image.upright
         return Seen(np.stack(views), width, height, taken_at, infrared)
 
-    def _header(self, name: str, data: bytes) -> datetime | None:
-        """Refuse what is too large before it is decoded; return when the image was taken."""
+    def _header(self, name: str, data: bytes) -> tuple[tuple[int, int], datetime | None]:
+        """Refuse what is too large before it is decoded; return its sides and its time."""
         named_at = time_in_name(name.rsplit("/", 1)[-1], self.zone)
         try:
             with Image.open(io.BytesIO(data), formats=_HEADERS) as image:
@@ -91,4 +88,4 @@ class Looking:
             raise DataError(f"{width} x {height} pixels: too large (limit 120 megapixels)")
         if min(width, height) < LEAST_SIDE:
             raise DataError(f"{width} x {height} pixels: too small to show anything")
-        return taken_at or named_at
+        return (height, width), taken_at or named_at

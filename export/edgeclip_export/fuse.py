@@ -24,6 +24,7 @@ from edgeclip.contract.slots import (
 from edgeclip.tower_kinds import is_staged
 from edgeclip.towers import split_tower
 from edgeclip_export.graph_rules import Expected
+from edgeclip_export.last_block import shorten
 
 _HEAD_SOFTMAXES = 2  # of the cross-modal adapter, and of the columns
 
@@ -64,6 +65,8 @@ class FusedModel(nn.Module):
         self.size, self.blocks = backbone.preprocess.size, backbone.base.blocks
         if graph == "head":  # before the weights are rounded
             self.cells = cells_of(visual).to(self.dtype)
+            if self.blocks:
+                shorten(visual)
         else:
             self.inner = inner_cells(visual).to(self.dtype)
         self.visual = visual.to(self.dtype)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -19,10 +19,14 @@ from edgeclip.errors import ConfigError
 from edgeclip_export.attention import attention
 from edgeclip_export.exported_graph import LEAST_BYTES, ExportedGraph
 from edgeclip_export.fuse import FusedModel
+from edgeclip_export.gelu import gelu
 from edgeclip_export.graph_names import name_nodes, name_weights
 from edgeclip_export.graph_rules import OPSET
 
-_ATTENTION = torch.ops.aten.scaled_dot_product_attention.default
+_TRANSLATIONS: dict[Callable[..., Any], Callable[..., Any]] = {
+    torch.ops.aten.scaled_dot_product_attention.default: attention,
+    torch.ops.aten.gelu.default: gelu,
+}
 
 
 def export_graph(model: FusedModel, size: int) -> ExportedGraph:
@@ -45,7 +49,7 @@ def export_graph(model: FusedModel, size: int) -> ExportedGraph:
                 input_names=["images", *model.slots],
                 output_names=list(model.outputs),
                 dynamic_shapes=_dynamic_shapes(model.slots),
-                custom_translation_table={_ATTENTION: attention},
+                custom_translation_table=_TRANSLATIONS,
                 external_data=False,
                 verbose=False,
             )

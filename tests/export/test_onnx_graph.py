@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 import torch
 from onnx import numpy_helper
@@ -19,6 +20,7 @@ from edgeclip_export.weight_file import WeightFile
 from support.tiny_packs import EMBED_DIM, LAYERS, SIZE, WIDTH
 
 PATCH = 8
+TOKENS = (SIZE // PATCH) ** 2 + 1
 NAMES = {
     "B": "batch",
     "K": "columns",
@@ -123,10 +125,35 @@ def test_every_matrix_has_its_layers_name(graph: onnx.ModelProto) -> None:
     expected = {
         f"visual.transformer.resblocks.{layer}.{part}"
         for layer in range(LAYERS)
-        for part in ("attn.weight_t", "mlp.c_fc.weight_t", "mlp.c_proj.weight_t")
+        for part in (*_attention(layer), "mlp.c_fc.weight_t", "mlp.c_proj.weight_t")
     }
     assert expected | {"visual.class_embedding"} <= matrices
     assert not [name for name in matrices if name.startswith(("val_", "view"))]
+
+
+def _attention(layer: int) -> tuple[str, ...]:
+    """Of the last block, the class token alone asks."""
+    if layer == LAYERS - 1:
+        return "attn.query.weight_t", "attn.key_value.weight_t"
+    return ("attn.weight_t",)
+
+
+def test_gelu_is_one_kernel_of_onnx_runtime(cpu_graph: Path, tmp_path: Path) -> None:
+    options = onnxruntime.SessionOptions()
+    options.optimized_model_filepath = str(tmp_path / "optimised.onnx")
+    onnxruntime.InferenceSession(str(cpu_graph), options, providers=["CPUExecutionProvider"])
+    optimised = onnx.load(tmp_path / "optimised.onnx", load_external_data=False)
+    operators = [node.op_type for node in optimised.graph.node]
+    assert operators.count("BiasGelu") == LAYERS
+    assert "Erf" not in operators
+
+
+def test_the_last_block_computes_its_class_token_alone(graph: onnx.ModelProto) -> None:
+    shaped = onnx.shape_inference.infer_shapes(graph).graph
+    shapes = {value.name: value.type.tensor_type.shape for value in shaped.value_info}
+    hidden = [node.output[0] for node in shaped.node if node.name.endswith("mlp.c_fc/MatMul")]
+    tokens = [shapes[name].dim[1].dim_value for name in hidden]
+    assert tokens == [*[TOKENS] * (LAYERS - 1), 1]
 
 
 @pytest.mark.parametrize("name", ["tensorrt_graph", "attn32_graph"])
