@@ -32,9 +32,8 @@ from edgeclip.contract.topics import DeviceTopics
 from support.samples import detection
 from support.sign_ins import sign_in_as_admin
 
-PROJECT = "demo"
 _milliseconds = itertools.count(int(time.time() * 1000))
-PATIENCE_S = 20.0  # how long a test waits before it fails; nothing asserts on it
+PROJECT, PATIENCE_S = "demo", 20.0  # how long a test waits before it fails; nothing asserts on it
 
 
 def eventually(condition: Callable[[], Any], *, what: str, patience_s: float = PATIENCE_S) -> Any:
@@ -79,8 +78,7 @@ def fresh_id() -> str:
 
 def sample(**changes: Any) -> Detection:
     """Return a leopard's alert with a fresh id and the given fields changed."""
-    changes.setdefault("detection_id", fresh_id())
-    return detection().model_copy(update=changes)
+    return detection().model_copy(update={"detection_id": fresh_id()} | changes)
 
 
 @dataclass
