@@ -141,6 +141,7 @@ def predict(
                 "images": results.images,
                 "failures": results.failures,
                 "decided": dict(results.decided),
+                "strangeness": results.strangeness.to_json(),
                 "notes": results.notes,
                 "files": [str(path) for path in results.files],
             }

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeclip.adapters.left_out import Whence
 from edgeclip.adapters.model import FeatureGraph, Graph
 from edgeclip.contract.slots import reaches_inside
 from edgeclip.features import Features
@@ -52,6 +53,13 @@ class PartData:
     def locations_of(self, indices: Sequence[int]) -> list[str]:
         """Return the location of images by index."""
         return [self.images[index].location or UNKNOWN_PLACE for index in indices]
+
+    def whence(self) -> Whence:
+        """Return where the regions are from."""
+        return Whence(
+            [self.images[region.image].location for region in self.regions],
+            [region.box is None and region.view == 0 for region in self.regions],
+        )
 
     def chosen(self, rows: NDArray[np.int64]) -> PartData:
         """Return some of the regions, `(m,)` int64, as a part of their own."""

@@ -129,7 +129,9 @@ class TrainingRun:
             costs=costs,
             meta_sha256=meta_sha256(self._meta) if self._meta else None,
             frames=self._frame_use(learned, base, rows),
-            router=row_of_features(_task(self._config, thresholds["adapter"]), part.features.f),
+            router=row_of_features(
+                _task(self._config, thresholds["adapter"]), part.features.f, part.whence()
+            ),
             earlier=earlier.manifest,
         )
         return trained, comparison

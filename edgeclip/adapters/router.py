@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, normalize
 
+from edgeclip.adapters.left_out import Whence, left_out_distances
+from edgeclip.adapters.prototypes import prototypes_of
 from edgeclip.adapters.threads import one_thread
 from edgeclip.contract.routing import RouterRow
 from edgeclip.errors import DataError
@@ -19,7 +21,6 @@ PROTOTYPES = 8  # of a pack: scenes differ by camera, day and night
 QUANTILE = 0.99  # of the distances of its own images, within which a pack has a say
 SAMPLES = 64  # kept for a learned gate: 128 KiB a pack of 512 numbers an image
 
-_ROUNDS = 20
 _LEAST_DISTANCE = 1e-3  # of the mean; images of one empty scene are nearly alike
 
 
@@ -29,6 +30,7 @@ def router_row(
     *,
     static: Mapping[str, str] | None = None,
     prototypes: int = PROTOTYPES,
+    whence: Whence | None = None,
 ) -> RouterRow:
     """Return the row of a pack; it depends on the pack's own training images alone.
 
@@ -40,6 +42,7 @@ def router_row(
         base: `(n, E)` float32 base embeddings of its training images.
         static: What must hold of an image.
         prototypes: At most so many, >= 1.
+        whence: Where each image is from; then the row knows how far its places are from each other.
 
     Raises:
         DataError: There are no images, or an embedding is not finite.
@@ -47,7 +50,7 @@ def router_row(
     if not len(base) or not bool(torch.isfinite(base).all()):
         raise DataError(f"router of {name}: needs finite embeddings of at least one image")
     unit = normalize(base.double(), dim=1)
-    keys = _prototypes(unit, min(max(prototypes, 1), len(unit)))
+    keys = prototypes_of(unit, min(max(prototypes, 1), len(unit)))
     distances = 1 - (unit @ keys.T).max(dim=1).values
     return RouterRow(
         name,
@@ -56,6 +59,7 @@ def router_row(
         threshold=min(max(float(torch.quantile(distances, QUANTILE)), 0.0), 2.0),
         static=dict(static or {}),
         samples=unit[_spread(len(unit))].float().numpy(),
+        left_out=left_out_distances(unit, whence, prototypes) if whence else None,
     )
 
 
@@ -64,27 +68,15 @@ def _spread(count: int) -> Tensor:
     return torch.linspace(0, count - 1, min(SAMPLES, count), dtype=torch.float64).round().long()
 
 
-def row_of_features(name: str, f: NDArray[np.float32]) -> RouterRow:
+def row_of_features(name: str, f: NDArray[np.float32], whence: Whence | None = None) -> RouterRow:
     """Return the row of a pack from its training images' features.
 
     Args:
         name: Of the pack.
         f: `(n, E)` float32, not normalised.
+        whence: As for `router_row`.
     """
-    return router_row(name, normalize(torch.from_numpy(f), dim=1))
-
-
-def _prototypes(unit: Tensor, count: int) -> Tensor:
-    keys = normalize(unit.mean(dim=0, keepdim=True), dim=1)
-    while len(keys) < count:
-        farthest = (unit @ keys.T).max(dim=1).values.argmin()
-        keys = torch.cat([keys, unit[farthest][None]])
-    for _ in range(_ROUNDS):
-        nearest = (unit @ keys.T).argmax(dim=1)
-        sums = torch.zeros_like(keys).index_add_(0, nearest, unit)
-        taken = torch.bincount(nearest, minlength=count) > 0
-        keys = torch.where(taken[:, None], normalize(sums, dim=1), keys)
-    return keys
+    return router_row(name, normalize(torch.from_numpy(f), dim=1), whence=whence)
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,11 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeclip.archive.beside import Beside
 from edgeclip.archive.deciding import Deciders
 from edgeclip.contract.attribute_answers import AttributeBank
 from edgeclip.contract.bundle import MANIFEST_FILE, read_bundle, tasks_of
+from edgeclip.contract.familiarity import Familiar
 from edgeclip.contract.pack import PackManifest
 from edgeclip.contract.postprocess import class_probabilities
 from edgeclip.contract.routing import RouterRow
@@ -49,12 +51,15 @@ class Answer:
         features: `(E,)` float32 of the untouched encoder, unit norm, where attributes ask for them.
         cells: `(N - 1, K)` float32, how much each cell is like each of the pack's columns; None
             where the runtime does not say.
+        distance: From what the packs have seen (`Familiar.distances`); None where that is not
+            known.
     """
 
     probabilities: NDArray[np.float32]
     pack: str | None
     features: NDArray[np.float32] | None = None
     cells: NDArray[np.float32] | None = None
+    distance: float | None = None
 
 
 class Answerer(Protocol):
@@ -71,6 +76,10 @@ class Answerer(Protocol):
     @property
     def rows(self) -> Sequence[RouterRow]:
         """Between which an image's pack is chosen; none where one pack answers for all."""
+
+    @property
+    def familiar(self) -> Familiar | None:
+        """What the packs have seen; None where they do not say, or change the encoder."""
 
     @property
     def name(self) -> str:
@@ -94,48 +103,51 @@ class OnePack:
     Args:
         manifest: Of the pack.
         runtime: And its precision.
-        attributes: What it asks in words.
+        beside: What is answered on the features of the encoder.
     """
 
     rows: Sequence[RouterRow] = ()
 
-    def __init__(
-        self, manifest: PackManifest, runtime: str, attributes: AttributeBank | None
-    ) -> None:
-        self.manifest, self.attributes = manifest, attributes
+    def __init__(self, manifest: PackManifest, runtime: str, beside: Beside) -> None:
+        self.manifest = manifest
+        self.attributes, self.familiar = beside.attributes, beside.familiar
         self.deciders = Deciders({manifest.task: manifest})
         self.name = f"{manifest.task}@{manifest.version} {runtime}"
+
+    def answers(
+        self,
+        columns: NDArray[np.float32],
+        base: NDArray[np.float32],
+        cells: NDArray[np.float32] | None,
+    ) -> list[Answer]:
+        """Return the answers of a pass.
+
+        Args:
+            columns: `(B, K)` float32, probabilities of the pack's columns.
+            base: `(B, E)` float32, what the encoder says before the adapters.
+            cells: `(B, N - 1, K)` float32, the graph's `patch_scores`, where it says.
+        """
+        manifest, count = self.manifest, len(columns)
+        classes = class_probabilities(columns, manifest.column_class, len(manifest.class_names))
+        nothing = [None] * count
+        rows = zip(
+            classes,
+            base if self.attributes else nothing,
+            nothing if cells is None else cells,
+            distances_of(self.familiar, base),
+            strict=True,
+        )
+        return [Answer(row, manifest.task, own, scores, far) for row, own, scores, far in rows]
+
+
+def distances_of(familiar: Familiar | None, base: NDArray[np.float32]) -> list[float | None]:
+    """Return how far each of B embeddings is from what packs have seen; None where nobody knows."""
+    return [None] * len(base) if familiar is None else list(map(float, familiar.distances(base)))
 
 
 def strips_of(manifest: PackManifest) -> Strips:
     """Return the rows that a pack was trained without."""
     return Strips(manifest.strip_top_px or 0, manifest.strip_bottom_px or 0)
-
-
-def as_answers(
-    columns: NDArray[np.float32],
-    manifest: PackManifest,
-    *,
-    features: NDArray[np.float32] | None = None,
-    cells: NDArray[np.float32] | None = None,
-) -> list[Answer]:
-    """Return answers of one pack.
-
-    Args:
-        columns: `(B, K)` float32, probabilities of its columns.
-        manifest: Of the pack.
-        features: `(B, E)` float32 of the untouched encoder, where attributes ask for them.
-        cells: `(B, N - 1, K)` float32, the graph's `patch_scores`, where it says.
-    """
-    classes = class_probabilities(columns, manifest.column_class, len(manifest.class_names))
-    nothing = [None] * len(classes)
-    rows = zip(
-        classes,
-        nothing if features is None else features,
-        nothing if cells is None else cells,
-        strict=True,
-    )
-    return [Answer(row, manifest.task, own, scores) for row, own, scores in rows]
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ from zipfile import BadZipFile
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeclip.archive.answering import Answer, Asked, OnePack, Views, as_answers
-from edgeclip.contract.attribute_answers import AttributeBank
+from edgeclip.archive.answering import Answer, Asked, OnePack, Views
+from edgeclip.archive.beside import Beside
 from edgeclip.contract.bundle import BundleManifest
 from edgeclip.contract.engine_gate import Outputs, engine_parity
 from edgeclip.contract.engine_host import EngineHost
@@ -63,22 +63,17 @@ class BundleAnswers(OnePack):
     Args:
         manifest: Of the pack.
         runner: With its tensors bound.
-        attributes: What it asks in words.
+        beside: What is answered on the features of the encoder.
     """
 
-    def __init__(
-        self, manifest: PackManifest, runner: Runner, attributes: AttributeBank | None = None
-    ) -> None:
-        super().__init__(manifest, runner.name, attributes)
+    def __init__(self, manifest: PackManifest, runner: Runner, beside: Beside) -> None:
+        super().__init__(manifest, runner.name, beside)
         self._runner = runner
 
     def answer(self, views: Views) -> list[Answer]:
         """Return an answer for each view; see `Answerer`."""
         outputs = self._runner.run(views.pixels)
-        features = outputs.base_embedding if self.attributes else None
-        return as_answers(
-            outputs.probabilities, self.manifest, features=features, cells=outputs.patch_scores
-        )
+        return self.answers(outputs.probabilities, outputs.base_embedding, outputs.patch_scores)
 
     def check(self, folder: Path, bundle: BundleManifest) -> None:
         """Compare the golden outputs: some runtimes compute nonsense.

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from edgeclip.archive.answering import Answerer, Asked
+from edgeclip.archive.beside import Beside
 from edgeclip.archive.bundle_answers import BundleAnswers, open_runner
 from edgeclip.archive.routed_bundle import RoutedBundle, slots_of_all
-from edgeclip.attributes.reading import untouched_bank
 from edgeclip.bundled_packs import load_bundled
 from edgeclip.contract.binding import slots_to_bind
 from edgeclip.contract.bundle import (
@@ -32,8 +32,8 @@ def open_bundle(asked: Asked) -> Answerer:
     pack = read_bundled_pack(asked.path, manifest, asked.task)
     folder = asked.path / find_pack(manifest, asked.task).path
     slots = slots_to_bind(manifest, read_tensors(folder / TENSORS_FILE))
-    bank = untouched_bank(folder, pack, baked=manifest.baked)
-    answers = BundleAnswers(pack, open_runner(asked, manifest, slots), bank)
+    beside = Beside.read(folder, pack, baked=manifest.baked)
+    answers = BundleAnswers(pack, open_runner(asked, manifest, slots), beside)
     answers.check(folder, manifest)
     return answers
 

@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 
 from edgeclip.adapters.head_graph import patch_scores
 from edgeclip.adapters.pack_cells import CellReader, PackCells
-from edgeclip.archive.answering import Answer, Answerer, Asked, OnePack, Views, as_answers
+from edgeclip.archive.answering import Answer, Answerer, Asked, OnePack, Views
+from edgeclip.archive.beside import Beside
 from edgeclip.archive.several_packs import SeveralPacks
-from edgeclip.attributes.reading import untouched_bank
 from edgeclip.clip import Backbone, load_backbone
 from edgeclip.contract.pack import PackManifest
 from edgeclip.errors import ConfigError
@@ -41,7 +41,7 @@ class PackAnswers(OnePack):
 
     def __init__(self, asked: Asked) -> None:
         pack = load_pack(asked.path)
-        super().__init__(pack.manifest, RUNTIME, untouched_bank(asked.path, pack.manifest))
+        super().__init__(pack.manifest, RUNTIME, Beside.read(asked.path, pack.manifest))
         encoder = _encoder(pack.manifest, asked)
         check_golden(pack, encoder)
         self._outputs = PackCells(encoder, pack.tensors)
@@ -49,9 +49,8 @@ class PackAnswers(OnePack):
     def answer(self, views: Views) -> list[Answer]:
         """Return an answer for each view; see `Answerer`."""
         outputs, scores = self._outputs(views.pixels)
-        features = outputs.base_embedding.numpy() if self.attributes else None
-        columns = outputs.probabilities.numpy()
-        return as_answers(columns, self.manifest, features=features, cells=scores.numpy())
+        columns, base = outputs.probabilities.numpy(), outputs.base_embedding.numpy()
+        return self.answers(columns, base, scores.numpy())
 
 
 class SetAnswers(SeveralPacks):

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from edgeclip.archive.answering import Answer, Answerer, Facts, Views
 from edgeclip.archive.boxing import box_of
 from edgeclip.archive.looking import Looking, Seen
-from edgeclip.archive.records import DIGITS, BoxRecord, Category, Record
+from edgeclip.archive.records import DIGITS, DISTANCE_DIGITS, BoxRecord, Category, Record
 from edgeclip.archive.stores import ImageStore, Listed
 from edgeclip.contract.attribute_answers import Attributes
 from edgeclip.contract.preprocess_spec import Box
@@ -120,6 +120,7 @@ class PartWork:
             boxes=self._boxes(image.name, own[1:]),
             where=self._where(own, probabilities, seen),
             attributes=self._in_words(own, surest),
+            distance=_rounded_distance(own[0].distance),
         )
 
     def _where(
@@ -192,3 +193,7 @@ def _batches(
 
 def _rounded(probabilities: NDArray[np.float32]) -> tuple[float, ...]:
     return tuple(round(float(value), DIGITS) for value in probabilities)
+
+
+def _rounded_distance(distance: float | None) -> float | None:
+    return None if distance is None else round(distance, DISTANCE_DIGITS)

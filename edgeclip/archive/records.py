@@ -12,6 +12,8 @@ from edgeclip.contract.preprocess_spec import Box
 DIGITS = 5
 """Of probabilities: float32 sums differ in the seventh between processors."""
 
+DISTANCE_DIGITS = 3
+
 Category = Literal["animal", "person", "vehicle"]
 
 
@@ -52,6 +54,8 @@ class Record(BaseModel):
             the frame; None where nothing is decided, of people, beside a detector's boxes, and
             where the encoder does not say.
         attributes: What is said in words beside the class, of animals alone; or None.
+        distance: Of the whole frame from what the packs have seen: 1 is as far as the farthest
+            place that their training left out; None where that is not known.
         failure: Why there is no answer, or None.
     """
 
@@ -69,4 +73,5 @@ class Record(BaseModel):
     boxes: tuple[BoxRecord, ...] = ()
     where: Box | None = None
     attributes: Attributes | None = None
+    distance: float | None = None
     failure: str | None = None

@@ -18,6 +18,7 @@ from edgeclip.archive.md_json import megadetector_json
 from edgeclip.archive.part_work import PartWork
 from edgeclip.archive.records import Record
 from edgeclip.archive.result_tables import failures_csv, predictions_csv, timelapse_csv
+from edgeclip.archive.strangeness import Strangeness
 from edgeclip.contract.files import new_file
 from edgeclip.errors import SetupError
 from edgeclip.progress import Bars
@@ -60,6 +61,7 @@ class Results:
         decided: By target whose threshold is reached: how many images.
         files: What was written.
         notes: What a person must know of it.
+        strangeness: Whether the archive looks like nothing that the packs have seen.
     """
 
     images: int = 0
@@ -67,6 +69,7 @@ class Results:
     decided: Counter[str] = field(default_factory=Counter)
     files: list[Path] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    strangeness: Strangeness = field(default_factory=Strangeness)
 
 
 def write_results(
@@ -122,7 +125,8 @@ def write_results(
         ) from error
     manifests = about.deciders.packs.values()
     taught = [f"taught: {said}" for own in manifests for said in taught_lines(own.metrics)]
-    results.notes = [*results.notes, *taught]
+    strange = results.strangeness.notes(", ".join(about.deciders.packs), work.answerer.familiar)
+    results.notes = [*results.notes, *taught, *strange]
     return results
 
 
@@ -143,6 +147,7 @@ def _write(path: Path, writer: Writer, rows: Iterable[Row], about: About, result
 def _counted(rows: Iterable[Row], about: About, results: Results) -> Iterator[Row]:
     for row in rows:
         results.images += 1
+        results.strangeness.saw(row.record)
         if row.record.failure is not None:
             results.failures += 1
         elif decision := about.decision(row.record.probabilities, row.record.pack):

@@ -7,8 +7,9 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeclip.archive.answering import Answer, Views
+from edgeclip.archive.answering import Answer, Views, distances_of
 from edgeclip.archive.deciding import Deciders
+from edgeclip.contract.familiarity import Familiar
 from edgeclip.contract.pack import PackManifest
 from edgeclip.contract.routing import RouterRow
 from edgeclip.routed_packs import RoutedPacks
@@ -30,6 +31,7 @@ class SeveralPacks:
     def __init__(self, packs: RoutedPacks, runtime: str) -> None:
         self.packs = packs
         self.deciders = Deciders({name: pack.manifest for name, pack in packs.packs.items()})
+        self.familiar = Familiar.of(packs.rows)
         named = (f"{name}@{pack.manifest.version}" for name, pack in packs.packs.items())
         self.name = f"{', '.join(named)} {runtime}"
 
@@ -53,8 +55,9 @@ class SeveralPacks:
         """
         chosen_by = None if views.frames is None else base[list(views.frames)]
         said = self.packs.answer(base, views.facts, chosen_by=chosen_by)
-        rows = zip(said.probabilities, said.chosen, strict=True)
+        distances = distances_of(self.familiar, base)
+        rows = zip(said.probabilities, said.chosen, distances, strict=True)
         return [
-            Answer(row, chosen, cells=cells_of(number, chosen))
-            for number, (row, chosen) in enumerate(rows)
+            Answer(row, chosen, cells=cells_of(number, chosen), distance=distance)
+            for number, (row, chosen, distance) in enumerate(rows)
         ]

@@ -40,9 +40,10 @@ def read_row(
     try:
         tensors = read_tensors(path)
         scale, threshold = (float(tensors[f"router_{n}"][0]) for n in ("scale", "threshold"))
-        keys, samples = tensors["router_keys"], tensors.get("router_samples")
+        keys = tensors["router_keys"]
+        samples, left_out = (tensors.get(f"router_{n}") for n in ("samples", "left_out"))
     except (PackError, KeyError, IndexError, TypeError, ValueError) as error:
         raise PackError(f"{path} holds no router row: copy the pack again") from error
     if keys.shape[1:] != (embed_dim,):
         raise PackError(f"{path}: keys {keys.shape} are of another encoder: train the pack again")
-    return RouterRow(name, keys, scale, threshold, dict(static), samples=samples)
+    return RouterRow(name, keys, scale, threshold, dict(static), samples=samples, left_out=left_out)

@@ -45,6 +45,9 @@ class RouterRow:
         bias: Of its gate.
         samples: `(n, E)` float32, unit embeddings of some of its training images, which a learned
             gate is taught by; None in packs of older software.
+        left_out: `(n,)` float32, of each place of its training the median distance of its frames to
+            the nearest prototype, had they been made without that place; None where that is not
+            known.
     """
 
     name: str
@@ -54,6 +57,7 @@ class RouterRow:
     static: Mapping[str, str] = field(default_factory=dict)
     bias: float = 0.0
     samples: Array | None = None
+    left_out: Array | None = None
 
     def __post_init__(self) -> None:
         fits = self.keys.ndim == 2 and len(self.keys) > 0 and np.isfinite(self.keys).all()
@@ -68,6 +72,13 @@ class RouterRow:
                 " make the pack again"
             )
 
+        own = self.left_out
+        if own is not None and not (own.ndim == 1 and len(own) > 1 and bool((abs(own) <= 2).all())):
+            raise PackError(
+                f"router row of {self.name}: left_out {own.shape}; expected two distances or more,"
+                " at most 2: make the pack again"
+            )
+
     def _has_samples(self, samples: Array) -> bool:
         is_matrix = samples.ndim == 2 and len(samples) > 0
         return is_matrix and samples.shape[1:] == self.keys.shape[1:] and _is_finite(samples)
@@ -79,6 +90,7 @@ class RouterRow:
             "router_scale": np.array([self.scale], np.float32),
             "router_threshold": np.array([self.threshold], np.float32),
             **({} if self.samples is None else {"router_samples": self.samples}),
+            **({} if self.left_out is None else {"router_left_out": self.left_out}),
         }
 
     def likeness(self, base: Array) -> NDArray[np.float64]:

@@ -165,7 +165,7 @@ def _router(lesson: Lesson) -> RouterRow:
     if before is None:
         return own
     keys = np.concatenate([before.keys, own.keys])
-    return RouterRow(own.name, keys, before.scale, before.threshold)
+    return RouterRow(own.name, keys, before.scale, before.threshold, left_out=before.left_out)
 
 
 def _attributes(lesson: Lesson) -> dict[str, bytes]:

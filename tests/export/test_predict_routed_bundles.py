@@ -63,6 +63,7 @@ def _pack(folder: Path, backbone: Backbone, task: str, seed: int, version: str =
         "router_keys": keys / np.linalg.norm(keys, axis=1, keepdims=True),
         "router_scale": np.array([50.0], np.float32),
         "router_threshold": np.array([1.0], np.float32),
+        "router_left_out": np.array([0.1, 0.4], np.float32),
     }
     save_file(row, folder / ROUTER_FILE)
     document = json.loads((folder / "pack.json").read_text())
@@ -134,6 +135,7 @@ def test_a_bundle_answers_as_its_set_does_in_torch(
     assert {one.pack for one in ours} == set(TASKS)
     for one, other in zip(ours, theirs, strict=True):
         np.testing.assert_allclose(one.probabilities, other.probabilities, atol=2e-4)
+        assert one.distance == pytest.approx(other.distance, abs=1e-3)
         assert one.cells is not None
         assert other.cells is not None
         np.testing.assert_allclose(one.cells, other.cells, atol=2e-3)  # stored in half
