@@ -6,7 +6,7 @@ import typer
 
 from edgeclip import cli_cache, cli_data, cli_pack
 from edgeclip.cli_evaluate import evaluate
-from edgeclip.cli_predict import predict
+from edgeclip.cli_predict import RepeatsFormat, predict
 from edgeclip.cli_recipe import recipe
 from edgeclip.cli_teach import SeveralPaths, teach
 from edgeclip.cli_train import train
@@ -29,7 +29,7 @@ app.command()(train)
 app.command(cls=SeveralPaths)(teach)
 app.command()(recipe)
 app.command()(evaluate)
-app.command()(predict)
+app.command(cls=RepeatsFormat)(predict)
 app.command()(words)
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import shlex
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Annotated, Optional
+from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 from rich.markup import escape
+from typer.core import TyperCommand
 
 from edgeclip.cli_groups import takes_groups
 from edgeclip.cli_options import AsJson, PretrainedOption, pair_of
@@ -18,6 +19,26 @@ from edgeclip.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     from edgeclip.archive.camtrap import CamtrapAsked
+
+
+class RepeatsFormat(TyperCommand):
+    """A command whose `--format` is repeated, and says so where several follow one."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Refuse `--format csv md-json` by what was meant, and go on."""
+        for place, word in enumerate(args[:-2]):
+            first, second = args[place + 1 : place + 3]
+            if word == "--format" and _is_format(second):
+                said = f"it takes one: repeat it, as --format {first} --format {second}"
+                raise typer.BadParameter(said, ctx, param_hint="--format")
+        return super().parse_args(ctx, args)
+
+
+def _is_format(word: str) -> bool:
+    """Say whether a word is a format, and no archive that is called so."""
+    from edgeclip.archive.results import FORMATS
+
+    return word in FORMATS and not Path(word).exists()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,6 +160,7 @@ def predict(
         print_json(
             {
                 "images": results.images,
+                "already": results.already,
                 "failures": results.failures,
                 "decided": dict(results.decided),
                 "strangeness": results.strangeness.to_json(),

@@ -29,6 +29,7 @@ class Bars:
             console=self._console,
             disable=quiet or not self._console.is_terminal,
         )
+        self._quiet = quiet
         self._writes_lines = not quiet and not self._console.is_terminal
         self._clock, self._began = clock, clock()
 
@@ -43,6 +44,11 @@ class Bars:
         trace: TracebackType | None,
     ) -> None:
         self._progress.stop()
+
+    def say(self, line: str) -> None:
+        """Write a line above the bars, as progress is."""
+        if not self._quiet:
+            self._console.print(line, markup=False, highlight=False, soft_wrap=True)
 
     def add(self, description: str, total: int) -> Callable[[int], None]:
         """Start a bar, or write its line.

@@ -13,14 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from edgeclip.contract.files import new_folder, reason_of, write_bytes, write_text
-from edgeclip.contract.formats import other_version
 from edgeclip.contract.gate import GATE_FILE, MOST_PACKS, MayHaveGate
 from edgeclip.contract.hashing import sha256_bytes, sha256_file
 from edgeclip.contract.pack import PACK_FILE, Part, Sha256, TaskName
-from edgeclip.contract.validation import explain
+from edgeclip.contract.versioned import read_versioned
 from edgeclip.errors import PackError
 from edgeclip.packs import load_pack
 
@@ -88,15 +87,14 @@ def _read_list(path: Path) -> RoutedSet:
         raise PackError(
             f"{path} cannot be read ({reason_of(error)}): copy the set again"
         ) from error
-    if other := other_version(data, SET_SCHEMA):
-        raise PackError(
-            f"{path}: the set's format is {other[0]}, this software reads {SET_SCHEMA}: "
-            + ("combine the packs again" if other[1] else "update edgeclip on this machine")
-        )
-    try:
-        return RoutedSet.model_validate_json(data)
-    except ValidationError as error:
-        raise PackError(explain(error, RoutedSet, str(path))) from error
+    return read_versioned(
+        data,
+        RoutedSet,
+        str(path),
+        schema=SET_SCHEMA,
+        what="set",
+        remedies=("combine the packs again", "update edgeclip on this machine"),
+    )
 
 
 def parts_of(folder: Path) -> list[NamedPack]:

@@ -18,6 +18,7 @@ from edgeclip.contract.megadetector import (
     CATEGORIES,
     FORMAT_VERSION,
     OWN_BOX,
+    OWN_THRESHOLDS,
     WHOLE_FRAME,
     category_of,
     description_of,
@@ -45,13 +46,12 @@ def megadetector_json(rows: Iterable[Row], about: About, file: IO[str]) -> None:
 
 def _head(about: About) -> dict[str, Any]:
     manifest = about.manifest
-    first = next(iter(manifest.thresholds.values()))
     return {
         "info": {
             "format_version": FORMAT_VERSION,
             "detector": "edgeclip: boxes by heat, whole frames, or the detector that was given",
             "classifier": f"edgeclip {about.answerer} ({about.pack_sha256[:12]})",
-            "classifier_metadata": {"typical_classification_threshold": first.on},
+            "classifier_metadata": _decided_at(about),
         },
         "detection_categories": CATEGORIES,
         "classification_categories": {str(i): each.name for i, each in enumerate(manifest.classes)},
@@ -59,6 +59,21 @@ def _head(about: About) -> dict[str, Any]:
             str(i): description_of(each.scientific_name) for i, each in enumerate(manifest.classes)
         },
     }
+
+
+def _decided_at(about: About) -> dict[str, Any]:
+    """Return what decides: each pack's threshold of each of its targets.
+
+    The format has room for one number for all classes. It stands there where one is right;
+    otherwise readers would hide what is decided, or show what is not.
+    """
+    own = {
+        name: {target: item.on for target, item in pack.thresholds.items()}
+        for name, pack in about.deciders.packs.items()
+    }
+    levels = {level for pack in own.values() for level in pack.values()}
+    typical = {"typical_classification_threshold": levels.pop()} if len(levels) == 1 else {}
+    return {**typical, OWN_THRESHOLDS: own}
 
 
 def _image(row: Row, about: About) -> dict[str, Any]:

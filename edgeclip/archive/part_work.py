@@ -74,6 +74,10 @@ class PartWork:
                 advance(len(batch))
         return records
 
+    def can_be_read(self, image: Listed) -> bool:
+        """Say whether an image has an answer, and is no failure."""
+        return isinstance(self._look(image), Seen)
+
     def _look(self, image: Listed) -> Seen | DataError:
         boxes = [given.box for given in self.boxes(image.name)]
         try:

@@ -23,14 +23,17 @@ from edgeclip.archive.journal import (
     open_journal,
 )
 from edgeclip.archive.newer import said_of_list
-from edgeclip.archive.part_work import PartWork, place_of
+from edgeclip.archive.part_work import PartWork
+from edgeclip.archive.placing import require_places
 from edgeclip.archive.request import PredictRequest
 from edgeclip.archive.results import FORMATS, Results, Wanted, write_results
 from edgeclip.archive.running import run_here
 from edgeclip.contract.bundle import MANIFEST_FILE
+from edgeclip.contract.files import reason_of
 from edgeclip.contract.hashing import sha256_file
 from edgeclip.contract.locks import drop_lock, lock_owner, take_lock
 from edgeclip.contract.pack import PACK_FILE
+from edgeclip.contract.plurals import counted
 from edgeclip.errors import ConfigError, PackError
 from edgeclip.progress import Bars
 from edgeclip.set_files import SET_FILE
@@ -93,24 +96,26 @@ def predict_archive(request: PredictRequest, output: Output, bars: Bars) -> Resu
         work = request.work()
         journal = open_journal(run, work.store, _plan(request, output, work, digest))
         if output.camtrap:
-            output.camtrap.deployments.require(_places(journal))  # before hours of work
+            require_places(output.camtrap.deployments, journal, work)  # before hours of work
+        already = journal.done_images()
         _answer(request, output, journal, work, bars)
         wanted = Wanted(output.formats, output.camtrap, output.heat_boxes)
         results = write_results(output.folder, journal, work, wanted, bars)
+    results.already = already
     results.notes += said_of_list(journal, work.store)
     return results
-
-
-def _places(journal: Journal) -> Iterator[str]:
-    for _, images in journal.listed(range(journal.plan.parts)):
-        yield from map(place_of, images)
 
 
 def _answer(
     request: PredictRequest, output: Output, journal: Journal, work: PartWork, bars: Bars
 ) -> None:
-    advance = bars.add("looking at images", journal.plan.images)
-    advance(journal.done_images())
+    already, every = journal.done_images(), journal.plan.images
+    if already:
+        bars.say(f"{already} of {counted(every, 'image')} were looked at already")
+    if already == every:
+        return
+    advance = bars.add("looking at images", every)
+    advance(already)
     if output.cluster is not None:
         run_on_cluster(journal, request.work, output.cluster, advance)
     else:
@@ -150,8 +155,13 @@ def _digest(path: Path) -> str:
     if not path.is_dir():
         raise PackError(f"there is no folder {path}: check --pack")
     for name in (MANIFEST_FILE, SET_FILE, PACK_FILE):
-        if (path / name).is_file():
-            return sha256_file(path / name)
+        try:
+            if (path / name).is_file():
+                return sha256_file(path / name)
+        except OSError as error:
+            raise PackError(
+                f"{path / name} cannot be read ({reason_of(error)}): copy it again"
+            ) from error
     raise PackError(f"{path} is no pack, set of packs or bundle: check --pack")
 
 

@@ -57,6 +57,7 @@ class Results:
 
     Attributes:
         images: All of the archive.
+        already: Of these, so many were looked at before this call.
         failures: Those without an answer.
         decided: By target whose threshold is reached: how many images.
         files: What was written.
@@ -65,6 +66,7 @@ class Results:
     """
 
     images: int = 0
+    already: int = 0
     failures: int = 0
     decided: Counter[str] = field(default_factory=Counter)
     files: list[Path] = field(default_factory=list)

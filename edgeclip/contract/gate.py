@@ -16,16 +16,14 @@ from numpy.typing import NDArray
 from pydantic import (
     Field,
     SerializerFunctionWrapHandler,
-    ValidationError,
     model_serializer,
     model_validator,
 )
 
-from edgeclip.contract.formats import other_version
 from edgeclip.contract.hashing import sha256_file
 from edgeclip.contract.pack import Part, Sha256, TaskName
 from edgeclip.contract.routing import Gate, RouterRow
-from edgeclip.contract.validation import explain
+from edgeclip.contract.versioned import read_versioned
 from edgeclip.errors import PackError
 
 GATE_SCHEMA: Final = "edgeclip.gate/1"
@@ -176,21 +174,14 @@ def _read_manifest(path: Path) -> GateManifest:
         text = path.read_bytes()
     except OSError as error:
         raise PackError(f"{path} is missing or unreadable: copy the folder again") from error
-    _require_format(text, path)
-    try:
-        return GateManifest.model_validate_json(text)
-    except ValidationError as error:
-        raise PackError(explain(error, GateManifest, str(path))) from error
-
-
-def _require_format(text: bytes, path: Path) -> None:
-    """Refuse another version by its name, before its fields are looked at and not understood."""
-    other = other_version(text, GATE_SCHEMA)
-    if other is not None:
-        raise PackError(
-            f"{path}: the gate's format is {other[0]}, this software reads {GATE_SCHEMA}: "
-            + ("put the set together again" if other[1] else "update edgeclip on this machine")
-        )
+    return read_versioned(
+        text,
+        GateManifest,
+        str(path),
+        schema=GATE_SCHEMA,
+        what="gate",
+        remedies=("put the set together again", "update edgeclip on this machine"),
+    )
 
 
 def _checked(

@@ -13,6 +13,8 @@ FORMAT_VERSION: Final = "1.6"
 CATEGORIES: Final = {"1": "animal", "2": "person", "3": "vehicle"}
 OWN_BOX: Final = "edgeclip_box"
 """Of a detection: how we boxed it ourselves; absent of a detector's."""
+OWN_THRESHOLDS: Final = "edgeclip_thresholds"
+"""Of a classifier: what decides, by pack and target; the format itself has one number for all."""
 WHOLE_FRAME: Final = (0.0, 0.0, 1.0, 1.0)
 _CATEGORY_OF: Final[dict[ObservationType, str]] = {
     "animal": "1", "unknown": "1", "human": "2", "vehicle": "3",

@@ -7,10 +7,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final, Literal
 
-from pydantic import AwareDatetime, Field, ValidationError, field_validator
+from pydantic import AwareDatetime, Field, field_validator
 
 from edgeclip.contract.files import new_folder, write_bytes, write_text
-from edgeclip.contract.formats import other_version
 from edgeclip.contract.hashing import sha256_bytes
 from edgeclip.contract.pack import (
     PACK_FILE,
@@ -23,7 +22,7 @@ from edgeclip.contract.pack import (
 )
 from edgeclip.contract.plurals import megabytes
 from edgeclip.contract.signing import PublicKeys, read_public_keys, verified
-from edgeclip.contract.validation import explain
+from edgeclip.contract.versioned import read_versioned
 from edgeclip.errors import ConfigError, PackError, SetupError, SignatureError
 from edgeclip.registry.folder import held_in, place_of, read_registry
 from edgeclip.registry.held import SIGNATURE_FILE, Held, read_held
@@ -140,15 +139,14 @@ def read_index(url: str) -> Index:
     """
     where = f"{url.rstrip('/')}/{INDEX_FILE}"
     data = _fetched(where, _MOST_INDEX)
-    if other := other_version(data, INDEX_SCHEMA):
-        raise PackError(
-            f"{where}: the index's format is {other[0]}, this software reads {INDEX_SCHEMA}: "
-            + ("write it again with `edgeclip pack index`" if other[1] else "update edgeclip here")
-        )
-    try:
-        return Index.model_validate_json(data)
-    except ValidationError as error:
-        raise PackError(explain(error, Index, where)) from error
+    return read_versioned(
+        data,
+        Index,
+        where,
+        schema=INDEX_SCHEMA,
+        what="index",
+        remedies=("write it again with `edgeclip pack index`", "update edgeclip here"),
+    )
 
 
 def fetch_pack(url: str, name: str, registry: Path, keys: Sequence[Path] = ()) -> Held:

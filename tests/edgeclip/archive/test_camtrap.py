@@ -109,7 +109,8 @@ def test_images_without_a_time_are_left_out_and_counted(
 ) -> None:
     save(archive / "ridge" / "untold.png", draw("leopard", 77))
     folder = package()
-    assert package.results.notes == ["camtrap-dp: 1 image left out: their time is not known"]  # type: ignore[attr-defined]
+    said = "camtrap-dp: 1 image left out: their time is not known"
+    assert package.results.notes[0] == said  # type: ignore[attr-defined]
     assert "ridge/untold.png" not in {row["mediaID"] for row in _rows(folder, "media")}
 
 
@@ -126,9 +127,21 @@ def test_a_resumed_run_writes_the_same_package(
 def test_a_place_without_coordinates_is_named_before_an_image_is_looked_at(
     package: Callable[..., Path], tmp_path: Path
 ) -> None:
-    with pytest.raises(DataError, match="has no row for river, river/north: Camtrap DP needs"):
+    with pytest.raises(DataError, match="has no row for river/north: Camtrap DP needs"):
         package(*TABLE[:2])
     assert not any((tmp_path / "out" / RUN_FOLDER / PARTS).iterdir())
+
+
+def test_a_place_whose_files_cannot_be_read_needs_no_coordinates(
+    package: Callable[..., Path], archive: Path
+) -> None:
+    (archive / "lost").mkdir()
+    (archive / "lost" / "cut.jpg").write_bytes(b"\xff\xd8 no more")
+    folder = package()
+    assert [row["deploymentID"] for row in _rows(folder, "deployments")] == ["ridge", "river"]
+    save(archive / "lost" / "20240501_120000.png", draw("leopard", 1))
+    with pytest.raises(DataError, match="has no row for lost: Camtrap DP needs"):
+        package(overwrite=True)
 
 
 def test_one_row_may_be_for_all_images_that_are_left(package: Callable[..., Path]) -> None:

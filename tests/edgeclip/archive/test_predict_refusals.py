@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from collections.abc import Callable
 from datetime import datetime, timezone
 from pathlib import Path
@@ -18,7 +19,7 @@ from edgeclip.clip import Backbone
 from edgeclip.contract.locks import drop_lock, take_lock
 from edgeclip.errors import ConfigError, DataError, PackError
 from support.drawn_images import draw, save
-from support.tiny_packs import random_tensors, write_tiny_pack
+from support.tiny_packs import TinyEncoder, random_tensors, write_tiny_pack
 
 Predict = Callable[..., Results]
 
@@ -81,6 +82,50 @@ def test_a_run_that_goes_on_says_how_many_images_came_since_its_list(
         assert len(list(csv.DictReader(file))) == 13
     results = predict(archive, overwrite=True)
     assert (results.images, results.notes) == (14, [])
+
+
+def test_a_run_that_goes_on_says_what_was_looked_at_already(
+    archive: Path, tiny_pack: Path, encoder: TinyEncoder, tmp_path: Path
+) -> None:
+    words = [
+        "predict", archive, "--pack", tiny_pack, "--out", tmp_path / "out", "--part-images", "4",
+        "--backbone", encoder.config, "--pretrained", encoder.weights,
+    ]  # fmt: skip
+    first = CliRunner().invoke(app, [*map(str, words)])
+    assert "looked at already" not in first.stderr
+    assert "looking at images: 13" in first.stderr
+    again = CliRunner().invoke(app, [*map(str, words)])
+    assert "13 of 13 images were looked at already\n" in again.stderr
+    assert "looking at images" not in again.stderr
+    (tmp_path / "out" / RUN_FOLDER / PARTS / "0000001.jsonl").unlink()
+    part = CliRunner().invoke(app, [*map(str, words)])
+    assert "9 of 13 images were looked at already\n" in part.stderr
+    assert "looking at images: 13" in part.stderr
+    told = CliRunner().invoke(app, [*map(str, words), "--json"])
+    assert json.loads(told.stdout)["already"] == 13
+    assert not told.stderr
+
+
+@pytest.mark.parametrize("at_the_end", [True, False])
+def test_several_formats_after_one_option_are_told_to_repeat_it(
+    archive: Path, tiny_pack: Path, tmp_path: Path, at_the_end: bool
+) -> None:
+    given = ["--pack", str(tiny_pack), "--out", str(tmp_path / "out")]
+    several = ["--format", "csv", "md-json"]
+    words = [str(archive), *given, *several] if at_the_end else [*several, *given, str(archive)]
+    done = CliRunner().invoke(app, ["predict", *words])
+    assert done.exit_code == 2
+    assert "repeat it, as --format csv --format md-json" in " ".join(done.output.split())
+
+
+def test_an_archive_that_is_called_as_a_format_is_one(
+    archive: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive.rename(archive.with_name("sheets"))
+    monkeypatch.chdir(archive.parent)
+    words = ["predict", "--format", "csv", "sheets", "--pack", "none", "--out", "o"]
+    done = CliRunner().invoke(app, words)
+    assert isinstance(done.exception, PackError)
 
 
 def test_another_pack_is_another_run(
