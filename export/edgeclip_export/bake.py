@@ -14,6 +14,7 @@ from torch import Tensor
 from edgeclip.adapters.deep_graph import adapted_tokens, class_pooling
 from edgeclip.adapters.head_graph import head_outputs, patch_scores
 from edgeclip.clip import Backbone
+from edgeclip.contract.bundle import Rung
 from edgeclip.contract.slots import DEEP_OUTPUTS, HEAD_OUTPUTS, HEAD_SLOTS, GraphKind, Slot
 from edgeclip.towers import TowerOutputs
 from edgeclip_export.fuse import FusedModel, TorchPrecision
@@ -94,11 +95,11 @@ class BakedModel(FusedModel):
         head["class_bias"] = head["class_bias"] + head["logit_scale"] * added
         return (*head_outputs(pooled.z, pooled.f, head), scores, attention)
 
-    def expected(self) -> Expected:
-        """Return what its graph must look like."""
+    def expected(self, rung: Rung) -> Expected:
+        """Return what its graph must look like; see `FusedModel`."""
         adapted = len(self._rows["ba"] | self._rows["bx"])
         softmaxes = 1 + ("xm_ratio" in self._head) + len(self._rows["bx"]) + self._pooled
-        looks = self.looks(norms=adapted, softmaxes=softmaxes)
+        looks = self.looks(rung, norms=adapted, softmaxes=softmaxes)
         return replace(looks, baked=self.outputs, adapted=adapted)
 
     def _upper(self, tokens: Tensor, slots: Mapping[str, Tensor]) -> TowerOutputs:

@@ -180,7 +180,7 @@ def _fill(
     reference = encoder_gates(backbone, slots, half, pack, source.frames, checklist)
     checklist.require(ParityError, "nothing was written; train the pack again")
     sha256 = pack.manifest.base.weights_sha256
-    writer = GraphWriter(folder, sha256, source.fused, checklist)
+    writer = GraphWriter(folder, sha256, source.fused("fp64"), checklist)
     with TemporaryDirectory(dir=folder, prefix=".scratch.") as scratch:
         graphs, exact = writer.write(Path(scratch))
         parity = graph_gates(backbone, slots, reference, OrtGraph(exact), checklist)

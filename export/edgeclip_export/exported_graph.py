@@ -16,10 +16,8 @@ from edgeclip_export.weight_file import WeightFile
 
 LEAST_BYTES = 1024  # smaller tensors stay in the graph, where a reader sees their values
 
-_NEAR = 0.01  # of the largest value; rounding twice is off by a thousandth
 
-
-class _Values(Protocol):
+class Values(Protocol):
     """A tensor of the exporter."""
 
     def numpy(self) -> NDArray[np.generic]:
@@ -36,25 +34,7 @@ class ExportedGraph:
     """
 
     proto: onnx.ModelProto
-    tensors: Mapping[str, _Values]
-
-    def rounded_from(self, single: ExportedGraph) -> ExportedGraph:
-        """Return this half precision graph with the rounded tensors of the single precision one.
-
-        Where the exporter folds two tensors into one, it does so in the graph's precision: those of
-        this graph would be rounded twice, and would be no other graph's.
-
-        Args:
-            single: Of the same encoder; a tensor of the same name that is far from this graph's is
-                another one.
-        """
-        shared = {name: single.tensors[name] for name in self.tensors if name in single.tensors}
-        rounded = {
-            name: _Rounded(tensor)
-            for name, tensor in shared.items()
-            if _is_near(self.tensors[name].numpy(), tensor.numpy())
-        }
-        return ExportedGraph(self.proto, {**self.tensors, **rounded})
+    tensors: Mapping[str, Values]
 
     def stored(self, file: WeightFile) -> onnx.ModelProto:
         """Return the graph with its large tensors in a file.
@@ -109,25 +89,6 @@ class ExportedGraph:
             if tensor.name in self.tensors:
                 place(tensor, self.tensors[tensor.name].numpy())
         return model
-
-
-@dataclass(frozen=True)
-class _Rounded:
-    """A tensor in half precision, made of one in single precision when it is asked for."""
-
-    single: _Values
-
-    def numpy(self) -> NDArray[np.generic]:
-        return self.single.numpy().astype(np.float16)
-
-
-def _is_near(half: NDArray[np.generic], single: NDArray[np.generic]) -> bool:
-    """Return whether a half precision tensor is a single precision one, rounded once or twice."""
-    if half.dtype != np.float16 or single.dtype != np.float32 or half.shape != single.shape:
-        return False
-    exact = single.astype(np.float32)
-    apart = float(np.abs(half.astype(np.float32) - exact).max())
-    return apart <= _NEAR * float(np.abs(exact).max())
 
 
 def _is_matrix(array: NDArray[np.generic]) -> bool:

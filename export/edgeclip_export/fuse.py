@@ -13,6 +13,7 @@ from edgeclip.adapters.deep_graph import DeepModel
 from edgeclip.adapters.head_graph import HeadGraph, patch_scores
 from edgeclip.cells import cells_of, inner_cells
 from edgeclip.clip import Backbone
+from edgeclip.contract.bundle import Rung
 from edgeclip.contract.slots import (
     OUTPUTS_OF,
     SLOTS_OF,
@@ -28,8 +29,9 @@ from edgeclip_export.last_block import shorten
 
 _HEAD_SOFTMAXES = 2  # of the cross-modal adapter, and of the columns
 
-TorchPrecision = Literal["fp16", "fp32"]
-"""Of the tower; the rung between them is made of the first one's graph."""
+TorchPrecision = Literal["fp16", "fp32", "fp64"]
+"""Of the tower: that of the rungs' graphs, or of the one graph that these are made of."""
+_DTYPES = {"fp16": torch.float16, "fp32": torch.float32, "fp64": torch.float64}
 
 
 class FusedModel(nn.Module):
@@ -38,7 +40,8 @@ class FusedModel(nn.Module):
     Mean, deviation and 255 are folded into one multiplication and one addition, in NHWC and before
     the transposition, since TensorRT refuses to transpose uint8. With `fp16` the tower runs in half
     precision, and everything after it (projection, adapters, logits) in single: under 0.5 % of the
-    operations, while a logit scale of 100 would make steps of 0.03 in half precision.
+    operations, while a logit scale of 100 would make steps of 0.03 in half precision. With `fp64`
+    the tower is in double precision, which in a graph stands for that of any rung.
 
     A `deep` graph has the slots inside the tower's last blocks too. What they add is computed in
     single precision.
@@ -60,8 +63,7 @@ class FusedModel(nn.Module):
     ) -> None:
         super().__init__()
         visual = copy.deepcopy(backbone.tower.visual).cpu().eval()
-        self.dtype = torch.float16 if precision == "fp16" else torch.float32
-        self.precision, self.graph = precision, graph
+        self.dtype, self.graph = _DTYPES[precision], graph
         self.size, self.blocks = backbone.preprocess.size, backbone.base.blocks
         if graph == "head":  # before the weights are rounded
             self.cells = cells_of(visual).to(self.dtype)
@@ -121,18 +123,24 @@ class FusedModel(nn.Module):
         pixels = images.float() * self.pixel_scale + self.pixel_shift
         return pixels.permute(0, 3, 1, 2).to(self.dtype)
 
-    def expected(self) -> Expected:
-        """Return what its graph must look like: no norm and no softmax is taken apart."""
+    def expected(self, rung: Rung) -> Expected:
+        """Return what its graph must look like: no norm and no softmax is taken apart.
+
+        Args:
+            rung: What the graph computes in.
+        """
         inside = self.graph == "deep"
         return self.looks(
+            rung,
             norms=adapted_blocks(self.blocks) if inside else 0,
             softmaxes=_HEAD_SOFTMAXES + (cross_modal_blocks(self.blocks) + 1 if inside else 0),
         )
 
-    def looks(self, *, norms: int, softmaxes: int) -> Expected:
+    def looks(self, rung: Rung, *, norms: int, softmaxes: int) -> Expected:
         """Return what a graph of this tower must look like.
 
         Args:
+            rung: What it computes in.
             norms: LayerNorms beside the tower's own.
             softmaxes: Beside the tower's own: one for each of its attentions.
         """
@@ -140,7 +148,7 @@ class FusedModel(nn.Module):
         attentions = 1 if is_staged(self.visual) else self.blocks
         return Expected(
             size=self.size,
-            rung=self.precision,
+            rung=rung,
             layer_norms=own + norms + self._norms_of_patches(),
             softmaxes=attentions + softmaxes if attentions else None,
             blocks=self.blocks,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -15,10 +13,10 @@ from edgeclip_export.attention import with_single_precision_scores
 from edgeclip_export.checks import Check, Checklist
 from edgeclip_export.config import BuilderSettings
 from edgeclip_export.engine import build_engine
-from edgeclip_export.exported_graph import ExportedGraph
-from edgeclip_export.fuse import FusedModel, TorchPrecision
+from edgeclip_export.fuse import FusedModel
 from edgeclip_export.graph_checks import graph_checks
-from edgeclip_export.graph_rules import OPSET, Expected
+from edgeclip_export.graph_precision import in_precision
+from edgeclip_export.graph_rules import OPSET
 from edgeclip_export.onnx_graph import export_graph
 from edgeclip_export.progress import SilentProgress
 from edgeclip_export.tensorrt_runtime import module_name
@@ -38,7 +36,7 @@ class GraphWriter:
     Args:
         folder: The bundle being made.
         weights_sha256: Of the encoder.
-        fused: Makes what becomes a graph, in a precision.
+        traced: What becomes the graphs, in double precision.
         checklist: Takes the checks.
     """
 
@@ -46,10 +44,10 @@ class GraphWriter:
         self,
         folder: Path,
         weights_sha256: str,
-        fused: Callable[[TorchPrecision], FusedModel],
+        traced: FusedModel,
         checklist: Checklist,
     ) -> None:
-        self._bundle, self._fused = folder, fused
+        self._bundle, self._traced = folder, traced
         self._checklist = checklist
         self._folder = folder / f"backbone/{weights_sha256[:_HASH_CHARS]}"
         self._folder.mkdir(parents=True)
@@ -64,42 +62,39 @@ class GraphWriter:
             ConfigError: The encoder cannot be exported.
             GateError: A graph is not what the contract asks for.
         """
-        fused = self._fused("fp32")
-        single = export_graph(fused, fused.size)
+        traced = export_graph(self._traced, self._traced.size)
+        single = in_precision(traced, "fp32")
         with WeightFile(self._folder / WEIGHTS_FILE) as weights:
-            graphs = self._write_half(weights, single)
-            graphs.append(self._write(single.stored_in_half(weights), fused, fused.expected()))
+            graphs = self._write_half(in_precision(traced, "fp16").stored(weights))
+            graphs.append(self._write(single.stored_in_half(weights), "fp32"))
         exact = scratch / GRAPH_FILES["fp32"]
         with WeightFile(scratch / WEIGHTS_FILE) as exact_weights:
             onnx.save_model(single.stored(exact_weights), exact)
         return graphs, exact
 
-    def _write_half(self, weights: WeightFile, single: ExportedGraph) -> list[Graph]:
-        fused = self._fused("fp16")
-        expected = fused.expected()
-        model = export_graph(fused, fused.size).rounded_from(single).stored(weights)
-        graphs = [self._write(model, fused, expected)]
+    def _write_half(self, model: onnx.ModelProto) -> list[Graph]:
+        graphs = [self._write(model, "fp16")]
         scores = with_single_precision_scores(model)
         if scores != model:  # a tower without attention has no such rung
-            graphs.append(self._write(scores, fused, replace(expected, rung="fp16-attn32")))
+            graphs.append(self._write(scores, "fp16-attn32"))
         return graphs
 
-    def _write(self, model: onnx.ModelProto, fused: FusedModel, expected: Expected) -> Graph:
-        path = self._folder / GRAPH_FILES[expected.rung]
+    def _write(self, model: onnx.ModelProto, rung: Rung) -> Graph:
+        path = self._folder / GRAPH_FILES[rung]
         onnx.save_model(model, path)
-        for check in graph_checks(path, expected):
+        for check in graph_checks(path, self._traced.expected(rung)):
             self._checklist.add(check.about(path.name))
         remedy = "this encoder cannot be exported: choose another --backbone"
         self._checklist.require(GateError, remedy)
         return Graph(
             file=path.relative_to(self._bundle).as_posix(),
             weights=(path.parent / WEIGHTS_FILE).relative_to(self._bundle).as_posix(),
-            rung=expected.rung,
-            runtime=_runtime(expected.rung),
+            rung=rung,
+            runtime=_runtime(rung),
             opset=OPSET,
             nodes=len(model.graph.node),
-            inputs=["images", *fused.slots],
-            outputs=list(fused.outputs),
+            inputs=["images", *self._traced.slots],
+            outputs=list(self._traced.outputs),
         )
 
 

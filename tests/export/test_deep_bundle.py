@@ -142,7 +142,7 @@ def test_a_deep_graph_has_a_norm_a_softmax_and_two_casts_a_block_and_no_branches
     manifest = read_bundle(deep_export.folder)
     model = onnx.load(deep_export.folder / manifest.graph_for("tensorrt").file)
     counts = node_histogram(model)
-    norms = FusedModel(deep_backbone, "fp16").expected().layer_norms
+    norms = FusedModel(deep_backbone, "fp16").expected("fp16").layer_norms
     in_tower_and_head = BLOCKS + 2
     assert counts["LayerNormalization"] == norms + BLOCKS
     assert counts["Softmax"] == in_tower_and_head + BLOCKS + 1  # cross-modal blocks, pooling
@@ -159,7 +159,9 @@ def test_a_deep_graph_of_twelve_blocks_may_be_larger_than_one_without_adapters_i
     graph = export_graph(fused, fused.size).inlined()
     onnx.save(graph, tmp_path / "model.onnx")
     assert len(graph.graph.node) > MOST_NODES
-    assert all(check.passed for check in graph_checks(tmp_path / "model.onnx", fused.expected()))
+    assert all(
+        check.passed for check in graph_checks(tmp_path / "model.onnx", fused.expected("fp16"))
+    )
 
 
 def test_the_heat_map_of_the_graph_is_that_of_torch(
@@ -213,7 +215,7 @@ def test_a_graph_with_an_input_of_another_name_is_found_out(
 ) -> None:
     manifest = read_bundle(deep_export.folder)
     path = deep_export.folder / manifest.graph_for("onnxruntime").file
-    expected = FusedModel(deep_backbone, "fp32", "deep").expected()
+    expected = FusedModel(deep_backbone, "fp32", "deep").expected("fp32")
     assert graph_checks(path, expected)[1].passed
     model = onnx.load(path)
     model.graph.input[-1].name = "other"

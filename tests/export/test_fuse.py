@@ -62,7 +62,7 @@ def test_only_the_tower_is_in_half_precision(backbone: Backbone) -> None:
 
 
 def test_the_layer_norms_of_the_tower_and_its_cells_are_counted(backbone: Backbone) -> None:
-    assert FusedModel(backbone, "fp32").expected().layer_norms == 2 * LAYERS + 3
+    assert FusedModel(backbone, "fp32").expected("fp32").layer_norms == 2 * LAYERS + 3
 
 
 def test_a_neutral_pack_gives_the_frozen_features_bit_for_bit(

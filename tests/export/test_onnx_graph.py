@@ -14,6 +14,7 @@ from edgeclip.contract.slots import HEAD_OUTPUTS, HEAD_SLOTS
 from edgeclip.errors import ConfigError
 from edgeclip_export.exported_graph import ExportedGraph
 from edgeclip_export.fuse import FusedModel
+from edgeclip_export.graph_precision import in_precision
 from edgeclip_export.graph_rules import node_histogram
 from edgeclip_export.onnx_graph import export_graph
 from edgeclip_export.weight_file import WeightFile
@@ -180,8 +181,7 @@ def test_weights_are_the_encoders_its_matrices_in_half_precision(
 @pytest.fixture(scope="module")
 def half(backbone: Backbone) -> ExportedGraph:
     """The half precision graph, exported once more."""
-    single = export_graph(FusedModel(backbone, "fp32").eval(), SIZE)
-    return export_graph(FusedModel(backbone, "fp16").eval(), SIZE).rounded_from(single)
+    return in_precision(export_graph(FusedModel(backbone, "fp64").eval(), SIZE), "fp16")
 
 
 def test_exporting_again_gives_the_same_bytes(

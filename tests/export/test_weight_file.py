@@ -98,26 +98,6 @@ def test_a_matrix_that_no_other_graph_has_in_half_stays_as_it_is(tmp_path: Path)
     assert node_histogram(model) == {"Add": 1, "MatMul": 1}
 
 
-def _half(matrix: np.typing.NDArray[np.float16]) -> ExportedGraph:
-    return ExportedGraph(_graph().proto, {"matrix": _Held(matrix), "vector": _Held(VECTOR)})
-
-
-def test_a_half_precision_graph_takes_the_rounded_tensors_of_the_single_one() -> None:
-    twice = (MATRIX * np.float32(1.001)).astype(np.float16)  # as if it had been folded in half
-    rounded = _half(twice).rounded_from(_graph()).tensors
-    np.testing.assert_array_equal(rounded["matrix"].numpy(), MATRIX.astype(np.float16))
-    assert rounded["vector"].numpy().dtype == np.float32  # it is none of half precision
-
-
-@pytest.mark.parametrize("other", [MATRIX[::-1], MATRIX.T], ids=["other values", "another shape"])
-def test_a_tensor_of_the_same_name_that_is_another_is_not_taken(
-    other: np.typing.NDArray[np.float32],
-) -> None:
-    half = other.astype(np.float16)
-    kept = _half(half).rounded_from(_graph()).tensors["matrix"]
-    np.testing.assert_array_equal(kept.numpy(), half)
-
-
 def test_placing_tensors_leaves_the_graph_itself_without_them(tmp_path: Path) -> None:
     graph = _graph()
     before = graph.proto.SerializeToString()
