@@ -24,6 +24,7 @@ from edgeclip_dashboard.pages.activity import add_activity_page
 from edgeclip_dashboard.pages.context import PageContext
 from edgeclip_dashboard.pages.deeds import add_deeds_page
 from edgeclip_dashboard.pages.deployments import add_deployment_pages
+from edgeclip_dashboard.pages.desired import add_desired_page
 from edgeclip_dashboard.pages.detection import add_detection_page
 from edgeclip_dashboard.pages.device_list import add_device_list
 from edgeclip_dashboard.pages.device_page import add_device_page
@@ -98,6 +99,7 @@ def build_application(parts: Parts, started: Callable[[], None]) -> FastAPI:
     add_activity_page(context)
     add_device_list(context)
     add_device_page(context)
+    add_desired_page(context)
     add_map_page(context)
     add_deployment_pages(context)
     add_packs_page(context)

@@ -5,37 +5,28 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
-from sqlalchemy import select, text
+from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 from typer.testing import CliRunner
 
-from edgeclip.contract.signing import make_key, read_private_key
 from edgeclip.errors import DashboardError
 from edgeclip_dashboard.cli import app
-from edgeclip_dashboard.field.asking import Asking, Author
-from edgeclip_dashboard.field.clearing import OnShelf, read_shelf, remove_pack
-from edgeclip_dashboard.field.deliveries import Delivery, PackShelf
-from edgeclip_dashboard.field.sending import PackSending
+from edgeclip_dashboard.field.clearing import remove_pack
 from edgeclip_dashboard.field.wishes import tells_of
 from edgeclip_dashboard.identity import Identity
 from edgeclip_dashboard.messages import InfoMessage
-from edgeclip_dashboard.messages_field import ReplyMessage
-from edgeclip_dashboard.models_people import Deed
 from support.deliveries import Team
-from support.reports_of_a_device import DEVICE, info, reply
+from support.reports_of_a_device import DEVICE, info
+from support.shelves import ADMIN, VERSIONS, Shelved, shelve
 
 if TYPE_CHECKING:
     from dashboard.conftest import Desk
-
-ADMIN = Identity("ana", "admin")
-VERSIONS = ("1.1.0", "1.2.0")
 
 
 @pytest.fixture(scope="module")
@@ -44,60 +35,9 @@ def delivered(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return {version: team.delivery(version) for version in VERSIONS}
 
 
-@dataclass
-class Shelved:
-    """A store and a shelf with two versions of a pack, and what sends them."""
-
-    desk: Desk
-    shelf: PackShelf
-    sending: PackSending
-    packs: dict[str, Delivery]
-
-    def send(self, version: str, state: str | None = None, **data: Any) -> None:
-        """Send a version to the device, which answers in the given state, if it does."""
-        command_id = self.sending.send(ADMIN, DEVICE, self.packs[version])
-        if state is not None:
-            self.answer(command_id, state, **data)
-
-    def answer(self, command_id: str, state: str, **data: Any) -> None:
-        self.desk.commit(ReplyMessage(reply(command_id, state, data=data)))
-
-    def found(self, now: datetime | None = None) -> dict[str, OnShelf]:
-        with Session(self.desk.engine) as session:
-            shown = read_shelf(session, self.shelf, now or datetime.now(timezone.utc))
-        return {one.kept.packs[0].split("@")[1]: one for one in shown}
-
-    def reasons(self, now: datetime | None = None) -> tuple[str, ...]:
-        """Return why each version stays."""
-        found = self.found(now)
-        return tuple(found[version].reason for version in VERSIONS)
-
-    def remove(self, version: str, identity: Identity = ADMIN, **more: Any) -> None:
-        now = datetime.now(timezone.utc)
-        sha256 = self.packs[version].sha256
-        remove_pack(self.desk.engine, self.shelf, identity, sha256, now, **more)
-
-    def is_here(self, version: str) -> bool:
-        return self.shelf.path_of(self.packs[version].sha256).exists()
-
-    def deeds(self) -> list[tuple[str, str, str]]:
-        with Session(self.desk.engine) as session:
-            rows = session.scalars(select(Deed).where(Deed.deed == "pack removed"))
-            return [(row.account_name, row.deed, row.subject) for row in rows]
-
-
 @pytest.fixture
 def shelved(desk: Desk, tmp_path: Path, delivered: dict[str, Path]) -> Shelved:
-    make_key(tmp_path / "key")
-    author = Author("demo", "dashboard", read_private_key(tmp_path / "key"))
-    asking = Asking(desk.engine, author, lambda *_: True, lambda: None)
-    shelf = PackShelf(tmp_path / "packs", 10_000_000)
-    packs = {}
-    for version, path in delivered.items():
-        place = shelf.place_for_upload()
-        shutil.copyfile(path, place)
-        packs[version] = shelf.take_in(place)
-    return Shelved(desk, shelf, PackSending(desk.engine, asking, shelf, lambda *_: True), packs)
+    return shelve(desk, tmp_path, delivered)
 
 
 def test_what_no_device_needs_can_be_removed_and_that_is_a_deed(shelved: Shelved) -> None:
@@ -138,7 +78,7 @@ def test_what_was_never_answered_or_taken_back_is_wished_no_more(shelved: Shelve
     shelved.send("1.1.0")
     assert shelved.reasons(datetime.now(timezone.utc) + timedelta(days=8)) == ("", "")
     shelved.send("1.2.0", "done")
-    back = shelved.sending.asking.ask(ADMIN, DEVICE, "pack_rollback", {})
+    back = shelved.ask("pack_rollback")
     assert shelved.reasons()[1] == f"desired state of {DEVICE}"
     shelved.answer(back, "done")
     assert shelved.reasons() == ("", "")

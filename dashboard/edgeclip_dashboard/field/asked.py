@@ -61,6 +61,18 @@ class AskedView:
         """What the device says to have taken in, as its answer names it; else empty."""
         return str(self._data().get("packs", ""))
 
+    @property
+    def sha256_told(self) -> str:
+        """Of the desired state that the device has since, as its answer says; else empty."""
+        return str(self._data().get("sha256", ""))
+
+    def arguments(self) -> str:
+        """Return what was asked, as `on 0.7, class_name leopard`; None is left out."""
+        given: dict[str, Any] = json.loads(self.args)
+        return ", ".join(
+            f"{name} {_plain(value)}" for name, value in given.items() if value is not None
+        )
+
     def snapshot(self) -> str | None:
         """Return the picture that came as an answer, as base64 of a JPEG; None without one."""
         text = self._data().get("jpeg")

@@ -97,6 +97,13 @@ class PackShelf:
         except OSError as error:
             raise DashboardError("it is not here any more: upload it again") from error
 
+    def packs_of(self, sha256: str) -> tuple[str, ...]:
+        """Return the packs of a delivery that would decide; none where it does not lie here."""
+        known = self._packs.get(sha256) or serving_packs(self.path_of(sha256))
+        if known:
+            self._packs[sha256] = known
+        return known
+
     def kept(self) -> list[Kept]:
         """Return what lies here, the newest first; nothing is unpacked."""
         return [found for name in self.names() if (found := self._kept(name)) is not None]
@@ -132,8 +139,7 @@ class PackShelf:
         except OSError:  # taken away just now
             return None
         written_at = datetime.fromtimestamp(facts.st_mtime, timezone.utc)
-        packs = self._packs.get(sha256) or self._packs.setdefault(sha256, serving_packs(path))
-        return Kept(sha256, facts.st_size, written_at, packs)
+        return Kept(sha256, facts.st_size, written_at, self.packs_of(sha256))
 
     def place_for_upload(self) -> Path:
         """Return a new, empty file that an upload can be written to.

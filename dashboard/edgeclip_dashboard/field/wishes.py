@@ -55,9 +55,9 @@ class PackWish:
 def read_wishes(session: Session) -> Mapping[str, PackWish]:
     """Return what each device was sent, by device; those that were sent nothing are not there."""
     is_done = CommandRow.state == "done"
-    sent = _newest(session, _SENDS)
-    taken = _newest(session, _SENDS & is_done)
-    back = _newest(session, (CommandRow.name == "pack_rollback") & is_done)
+    sent = newest_asked(session, _SENDS)
+    taken = newest_asked(session, _SENDS & is_done)
+    back = newest_asked(session, (CommandRow.name == "pack_rollback") & is_done)
     return {
         device_id: PackWish(view, taken.get(device_id), _after(back.get(device_id), view))
         for device_id, view in sent.items()
@@ -83,8 +83,8 @@ def _after(taken_back: AskedView | None, sent: AskedView) -> AskedView | None:
     return taken_back if is_later else None
 
 
-def _newest(session: Session, condition: ColumnElement[bool]) -> dict[str, AskedView]:
-    """Return the newest command of a kind to each device."""
+def newest_asked(session: Session, condition: ColumnElement[bool]) -> dict[str, AskedView]:
+    """Return the newest command of a kind to each device that got one, by device."""
     row = CommandRow
     newest = (
         select(row.device_id, func.max(row.command_id).label("command_id"))  # ids sort by time

@@ -30,6 +30,7 @@ NAVIGATION: tuple[Entry, ...] = (
     Entry("/search", "Search", "search"),
     Entry("/activity", "Activity", "bar_chart"),
     Entry("/devices", "Devices", "router"),
+    Entry("/desired", "Desired", "published_with_changes", "reviewer"),
     Entry("/deployments", "Places", "place"),
     Entry("/packs", "Packs", "inventory_2", "admin"),
     Entry("/export", "Export", "download", "reviewer"),
