@@ -103,7 +103,7 @@ def test_a_refusal_is_why_and_the_last_error(shelved: Shelved) -> None:
     assert view.standing == view.pack.standing == "differs"
     assert view.pack.why == "refused: key 00ff is not known here"
     assert view.last_failure is not None
-    assert view.last_failure.text == "pack_add refused: key 00ff is not known here"
+    assert view.last_failure.text == "pack add refused: key 00ff is not known here"
 
 
 def test_a_rejected_pack_says_what_its_shadow_run_showed(shelved: Shelved) -> None:

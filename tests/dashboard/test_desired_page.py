@@ -102,6 +102,8 @@ def test_a_device_is_followed_from_sent_to_as_desired(
     assert "leopard@1.1.0" in _card(browser, DEVICE)
     assert "no answer yet" in _card(browser, DEVICE)
     assert browser.value("document.documentElement.scrollWidth") <= 1280
+    tops = "new Set([...document.querySelectorAll('.menu a')].map(one => one.offsetTop)).size"
+    assert browser.value(tops) == 1  # an admin's whole menu is one row
     assert browser.value("document.querySelector('.menu [aria-current]').innerText").endswith(
         "Desired"
     )

@@ -182,7 +182,11 @@ def _last_failure(
     for view in (wish.sent if wish else None, asked):
         if view is not None and view.state in ("failed", "refused"):
             at = view.replied_at or view.issued_at
-            found.append(Failure(f"{view.name} {view.state}: {view.reason}", at, is_over=False))
+            found.append(
+                Failure(
+                    f"{wording.spaced(view.name)} {view.state}: {view.reason}", at, is_over=False
+                )
+            )
     if alarm is not None:
         text = f"{wording.spaced(alarm.code)}: {alarm.detail}"
         found.append(Failure(text, alarm.received_at, is_over=alarm.over_at is not None))

@@ -31,7 +31,7 @@ _KINDS: Final[dict[Standing, str]] = {
 }
 _ABOUT: Final = (
     "The pack that was sent from here last, and thresholds that were set from here. What other"
-    " workstations leave with `edgeclip-device desired` is told by its hash, as the device runs it."
+    " workstations leave with edgeclip-device desired is told by its hash, as the device runs it."
 )
 
 
@@ -59,7 +59,7 @@ class DesiredList:
         self._views: Views = ()
         self._cards: dict[str, tuple[DesiredView, ui.element]] = {}
         self._ticked_at = datetime.min.replace(tzinfo=timezone.utc)
-        ui.label(_ABOUT).classes("quiet")
+        ui.label(_ABOUT).classes("quiet about")
         with ui.element("div").classes("actions"):
             self._wanted = ui.input("Find a device, place or pack", on_change=self._build)
             self._wanted.props("dense outlined clearable").classes("find")
