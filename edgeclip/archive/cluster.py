@@ -7,6 +7,9 @@ without a cluster.
 
 from __future__ import annotations
 
+import logging
+import os
+import socket
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +21,8 @@ from edgeclip.archive.stores import Listed
 from edgeclip.errors import BackendError, EdgeclipError, SetupError
 
 _HERE = "local"
+_LAST_PORT = 65535
+_PATIENCE_S = 5.0
 
 
 @dataclass(frozen=True)
@@ -52,6 +57,7 @@ def run_on_cluster(
         BackendError: A worker was lost, or the runtime failed in one.
         EdgeclipError: What else ended the work of one, as it was there.
     """
+    _require_listener(cluster.address)
     ray = _ray()
     own = cluster.address == _HERE
     try:
@@ -63,14 +69,29 @@ def run_on_cluster(
             num_cpus=cluster.workers if own else None,
         )
     except (ConnectionError, ValueError) as error:
-        raise SetupError(
-            f"--cluster {cluster.address}: no Ray cluster answers there: start one with `ray start"
-            " --head`, or use --cluster local"
-        ) from error
+        raise _nothing_there(cluster.address) from error
     try:
         _run(ray, journal, make_work, cluster, advance)
     finally:
         ray.shutdown()
+
+
+def _require_listener(address: str) -> None:
+    """Find in seconds what Ray finds in minutes: that nothing listens at HOST:PORT."""
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdecimal() or int(port) > _LAST_PORT:
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), _PATIENCE_S).close()
+    except OSError as error:
+        raise _nothing_there(address) from error
+
+
+def _nothing_there(address: str) -> SetupError:
+    return SetupError(
+        f"--cluster {address}: no Ray cluster answers there: start one with `ray start --head`, or"
+        " use --cluster local"
+    )
 
 
 def _run(
@@ -90,9 +111,8 @@ def _run(
     if not rows:
         return
     parts = ray.data.from_items(rows, override_num_blocks=len(rows))
-    done = parts.map(
-        _PartWorker, fn_constructor_args=[make_work], concurrency=(1, min(workers, len(rows)))
-    )
+    pool = ray.data.ActorPoolStrategy(min_size=1, max_size=min(workers, len(rows)))
+    done = parts.map(_PartWorker, fn_constructor_args=[make_work], compute=pool)
     for row in _rows(ray, done, cluster):
         _require_done(row)
         records = [Record.model_validate_json(line) for line in row["records"]]
@@ -151,10 +171,12 @@ class _PartWorker:
 
 
 def _ray() -> Any:
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # what matters comes as an exception
     try:
         import ray
         import ray.data
         import ray.exceptions
     except ImportError as error:
         raise SetupError("Ray is not installed: pip install 'edgeclip[cluster]'") from error
+    logging.getLogger("ray.data").setLevel(logging.ERROR)  # it tells of plans and of its own bars
     return ray

@@ -23,6 +23,7 @@ from edgeclip.archive.results import Results
 from edgeclip.archive.stores import open_store
 from edgeclip.combining import combine
 from edgeclip.errors import ConfigError, DataError, PackError, SetupError
+from support.brokers import free_port
 from support.drawn_images import draw, save
 from support.tiny_packs import TinyEncoder
 
@@ -87,12 +88,14 @@ def _by_file(out: Path) -> dict[str, list[str]]:
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # of Ray
-def test_a_cluster_of_two_writes_the_same_bytes(
-    predict: Predict, archive: Path, tmp_path: Path
+def test_a_cluster_of_two_writes_the_same_bytes_without_warnings_of_its_own(
+    predict: Predict, archive: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     predict(archive, folder=tmp_path / "here")
     predict(archive, folder=tmp_path / "there", cluster=Cluster("local", 2))
     assert _table(tmp_path / "here") == _table(tmp_path / "there")
+    said = capfd.readouterr().err.splitlines()
+    assert [line for line in said if "Set ray log level" not in line] == []
 
 
 @pytest.mark.slow
@@ -110,6 +113,12 @@ def test_a_pack_that_a_worker_cannot_open_is_one_line(archive: Path, tmp_path: P
 
 
 @pytest.mark.filterwarnings("ignore")
+def test_a_port_where_no_cluster_listens_is_named(predict: Predict, archive: Path) -> None:
+    address = f"127.0.0.1:{free_port()}"
+    with pytest.raises(SetupError, match=f"--cluster {address}: no Ray cluster answers there"):
+        predict(archive, cluster=Cluster(address))
+
+
 def test_a_cluster_that_is_not_there_is_named(predict: Predict, archive: Path) -> None:
     with pytest.raises(SetupError, match="no Ray cluster answers there"):
         predict(archive, cluster=Cluster("auto"))
