@@ -77,6 +77,11 @@ def kinds_of(name: str) -> tuple[str, ...]:
     return tuple(sorted(kinds, key=lambda kind: not KINDS[kind].trained))
 
 
+def changes_features(kind: str) -> bool:
+    """Return whether an adapter of a kind reaches into the encoder, or changes its weights."""
+    return KINDS[kind].level != "features" or kind == "mlp_ln"
+
+
 def tried_by(method: str) -> set[str]:
     """Return the kinds that a method may make; of `auto` those of all its rungs.
 

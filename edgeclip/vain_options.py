@@ -13,7 +13,7 @@ from edgeclip.config import Recipe, TrainConfig
 from edgeclip.contract.pack import read_pack_manifest
 from edgeclip.errors import ConfigError
 from edgeclip.evaluation_request import BASELINE_NAMES, EvaluationRequest
-from edgeclip.kinds import KINDS, tried_by
+from edgeclip.kinds import AUTO, KINDS, changes_features, kinds_of, tried_by
 from edgeclip.labels.sources import require_source
 from edgeclip.split_file import read_split_rows
 
@@ -34,8 +34,7 @@ def check_training(config: TrainConfig) -> None:
     if config.on:
         read_pack_manifest(config.on)
     _check_split(config.split, allow_random_split=config.allow_random_split)
-    if config.attributes:
-        read_asked(config.attributes)
+    _check_attributes(config)
     if recipe.text_samples and not any(KINDS[kind].trained for kind in kinds):
         raise ConfigError(
             f"--text-samples teach what takes gradient steps, and {method} takes none: leave them"
@@ -56,6 +55,20 @@ def check_training(config: TrainConfig) -> None:
         raise ConfigError(
             f"--tuned-blocks {recipe.tuned_blocks} is for {', '.join(_TUNED)}, and {method} has"
             " none of them: leave it out"
+        )
+
+
+def _check_attributes(config: TrainConfig) -> None:
+    if not config.attributes:
+        return
+    read_asked(config.attributes)
+    if config.method == AUTO:
+        return  # some of its rungs answer them; the end says where the chosen one does not
+    if inside := [kind for kind in kinds_of(config.method) if changes_features(kind)]:
+        raise ConfigError(
+            f"--attributes are answered on the encoder's own features, and {inside[0]} of"
+            f" {config.method} changes them: leave one of them out, or name a method of the head,"
+            " such as visual or tip"
         )
 
 

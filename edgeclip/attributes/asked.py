@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 from importlib.resources import files
 from pathlib import Path
@@ -46,6 +47,8 @@ def read_asked(source: str | Path) -> list[AskedGroup]:
     if str(source) == USUAL:
         return read_asked(Path(str(files("edgeclip.attributes") / "usual.toml")))
     path = Path(source)
+    if not path.exists() and difflib.get_close_matches(str(source), [USUAL], n=1):
+        raise ConfigError(f"--attributes {source} is no file: did you mean {USUAL}?")
     tables = _read_json(path) if path.suffix.lower() == ".json" else read_toml(path)
     try:
         return _File.model_validate(tables).group

@@ -57,6 +57,9 @@ def _train(table: Path, tmp_path: Path, *more: object) -> tuple[int, str]:
         (("--unlabelled", "nowhere"), 2, "--unlabelled nowhere: nothing lies there"),
         (("--unlabelled", ".", "--method", "gda"), 2, "--unlabelled teaches what takes gradient"),
         (("--unlabelled", ".", "--steps", "0"), 2, "and auto takes none: leave it out"),
+        (("--attributes", "usul"), 2, "--attributes usul is no file: did you mean usual?"),
+        (("--attributes", "usual", "--method", "lora+gda"), 2, "lora of lora+gda changes them"),
+        (("--attributes", "usual", "--method", "block"), 2, "block of block changes them"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )
