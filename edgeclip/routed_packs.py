@@ -188,22 +188,23 @@ def refuse_apart(first: PackManifest, name: str, pack: Pack) -> None:
         PackError: Its encoder, classes or strips differ, or it reaches before the embedding.
     """
     own = pack.manifest
+    name, other = f"{name} ({own.version})", f"{first.task} ({first.version})"
     if own.base.weights_sha256 != first.base.weights_sha256 or own.preprocess != first.preprocess:
         raise PackError(
             f"{name} was trained on another encoder ({own.base.arch}/{own.base.pretrained}) than"
-            f" {first.task} ({first.base.arch}/{first.base.pretrained}): train both on one"
+            f" {other} ({first.base.arch}/{first.base.pretrained}): train both on one"
         )
     if own.prompts_sha256 != first.prompts_sha256:
         raise PackError(
-            f"{name} knows {', '.join(own.class_names)}, {first.task} knows"
-            f" {', '.join(first.class_names)}, or their prompts differ: give the same --class and"
-            " --prompt"
+            f"{name} knows {', '.join(own.class_names)}, {other} knows"
+            f" {', '.join(first.class_names)}, or their prompts differ: name versions that know the"
+            " same, or train both with the same --class and --prompt"
         )
     cut, firsts = ((m.strip_top_px or 0, m.strip_bottom_px or 0) for m in (own, first))
     if cut != firsts:
         raise PackError(
             f"{name} was trained without {cut[0]} rows at the top and {cut[1]} at the bottom,"
-            f" {first.task} without {firsts[0]} and {firsts[1]}: train both with the same"
+            f" {other} without {firsts[0]} and {firsts[1]}: train both with the same"
             " --strip-top-px and --strip-bottom-px"
         )
     moved = "projection_delta" in pack.tensors and bool(pack.tensors["projection_delta"].any())
