@@ -105,6 +105,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         whole = train_twice(Path(folder), arguments)
     figures = {
+        "command": "python -m benchmarks.training_steps",
         "machine": {
             "cpus": os.cpu_count(),
             "arch": platform.machine(),

@@ -210,7 +210,8 @@ def main() -> None:
             result["real"] = photographs(asked.real, asked.weights, like_this)
     for name, found in result.items():
         Console().print(name, shown_table(found))
-    write_text(asked.out, json.dumps(result, indent=1) + "\n")
+    content = {"command": "python -m benchmarks.where", **result}
+    write_text(asked.out, json.dumps(content, indent=1) + "\n")
 
 
 if __name__ == "__main__":
