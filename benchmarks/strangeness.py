@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from benchmarks._router_tasks import TASKS, encoded, rendered
 from edgeclip.adapters.left_out import Whence
-from edgeclip.adapters.router import row_of_features
+from edgeclip.adapters.router_rows import router_row
 from edgeclip.clip import load_backbone
 from edgeclip.contract.familiarity import Familiar
 from edgeclip.contract.files import write_text
@@ -72,7 +72,7 @@ def measured(seen: Mapping[str, World], *, places: int, draws: int, seed: int) -
             order = rng.permutation(np.unique(world.places)).tolist()
             own = np.isin(world.places, order[:places])
             whence = Whence(world.places[own].tolist(), [True] * int(own.sum()))
-            familiar = Familiar.of([row_of_features(name, world.base[own], whence)])
+            familiar = Familiar.of([router_row(name, world.base[own], whence=whence)])
             if familiar is None:
                 raise ValueError("two places or more are needed")
             like += [strange(familiar, world.base[world.places == p]) for p in order[places:]]

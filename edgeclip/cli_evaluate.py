@@ -10,7 +10,15 @@ import typer
 from rich.markup import escape
 
 from edgeclip.cli_groups import takes_groups
-from edgeclip.cli_options import AllowRandomSplit, AsJson, PretrainedOption, RunGiven, pair_of
+from edgeclip.cli_options import (
+    AllowRandomSplit,
+    AsJson,
+    PretrainedOption,
+    RunGiven,
+    StripBottomOption,
+    StripTopOption,
+    pair_of,
+)
 from edgeclip.cli_output import next_command, print_json, show
 from edgeclip.cli_reading import ReadingGiven
 from edgeclip.errors import ConfigError
@@ -34,14 +42,8 @@ class JudgedGiven:
         typer.Option(help="The encoder, where the pack's name for it is not known here."),
     ] = None
     pretrained: PretrainedOption = None
-    strip_top_px: Annotated[
-        Optional[int],  # noqa: UP045
-        typer.Option(min=0, help="Rows of burned-in text; else as the pack was trained."),
-    ] = None
-    strip_bottom_px: Annotated[
-        Optional[int],  # noqa: UP045
-        typer.Option(min=0, help="The same at the bottom."),
-    ] = None
+    strip_top_px: StripTopOption = None
+    strip_bottom_px: StripBottomOption = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,6 +18,29 @@ PretrainedOption = Annotated[
     Optional[str],  # noqa: UP045
     typer.Option(help="The backbone's weights: open_clip's tag, or a checkpoint file."),
 ]
+MetaWeightsOption = Annotated[
+    Optional[Path],  # noqa: UP045
+    typer.Option(help="Of the method meta; else those carried with the demo backbone."),
+]
+BoxesOption = Annotated[
+    Optional[Path],  # noqa: UP045
+    typer.Option(help="MegaDetector's JSON, whose boxes the images get."),
+]
+StripTopOption = Annotated[
+    Optional[int],  # noqa: UP045
+    typer.Option(min=0, help="Rows of burned-in text to cut off; else as the pack was made."),
+]
+StripBottomOption = Annotated[
+    Optional[int],  # noqa: UP045
+    typer.Option(min=0, help="The same at the bottom."),
+]
+VersionOption = Annotated[
+    Optional[str],  # noqa: UP045
+    typer.Option(help="Three numbers; else 1.0.0, or with --on the next after that pack's."),
+]
+OverwriteOption = Annotated[
+    bool, typer.Option("--overwrite/--no-overwrite", help="Replace what is there.")
+]
 Seed = Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Of whatever is drawn at random.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a machine.")]
 AllowRandomSplit = Annotated[
@@ -37,9 +60,7 @@ class RunGiven:
         float,
         typer.Option(min=0.001, max=100_000, help="Most that it holds, in 10^9 bytes."),
     ] = 20.0
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite/--no-overwrite", help="Replace what is there.")
-    ] = False
+    overwrite: OverwriteOption = False
 
 
 def pair_of(text: str, option: str) -> tuple[str, str]:

@@ -11,6 +11,8 @@ from typing import Annotated, Any, Optional
 
 import typer
 
+from edgeclip.cli_options import BoxesOption
+
 Given = dict[str, Any]
 """Fields of `ReadingOptions` but `data`, as given on the command line."""
 
@@ -44,10 +46,7 @@ class ReadingGiven:
             " sample a box."
         ),
     ] = "drop"
-    boxes: Annotated[
-        Optional[Path],  # noqa: UP045
-        typer.Option(help="MegaDetector's JSON, whose boxes the labelled images get."),
-    ] = None
+    boxes: BoxesOption = None
     box_threshold: Annotated[
         float, typer.Option(min=0, max=1, help="Least confidence of a detector's box.")
     ] = 0.2

@@ -44,7 +44,9 @@ def list_packs(registry: RegistryArgument, as_json: AsJson = False) -> None:
     if as_json:
         print_json([each.model_dump(mode="json") for each in packs])
         return
-    table = Table("pack", "alerts on", "method", "encoder", "size", "stands on", "signed by")
+    table = Table()
+    for header in ("pack", "alerts on", "method", "encoder", "size", "stands on", "signed by"):
+        table.add_column(header, overflow="fold")  # a name that is cut cannot be typed
     for each in packs:
         cells = [each.name, ", ".join(each.targets), each.method, each.encoder]
         cells += [megabytes(each.size_bytes), each.parent or "-", each.signed_by or "-"]

@@ -13,7 +13,16 @@ from rich.markup import escape
 from typer.core import TyperCommand
 
 from edgeclip.cli_groups import takes_groups
-from edgeclip.cli_options import AsJson, PretrainedOption
+from edgeclip.cli_options import (
+    AsJson,
+    BoxesOption,
+    MetaWeightsOption,
+    OverwriteOption,
+    PretrainedOption,
+    StripBottomOption,
+    StripTopOption,
+    VersionOption,
+)
 from edgeclip.cli_output import next_command, print_json, show
 
 if TYPE_CHECKING:
@@ -73,30 +82,22 @@ class TaughtGiven:
             metavar="PATHS",
         ),
     ] = None
-    boxes: Annotated[
-        Optional[Path],  # noqa: UP045
-        typer.Option(help="MegaDetector's JSON, whose boxes the images get."),
-    ] = None
+    boxes: BoxesOption = None
     method: Annotated[
         str, typer.Option(help="What predicts the class: closed (a closed form), or meta.")
     ] = "closed"
+    bundle: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help="A bundle that has the encoder: then no torch is needed, nor loaded."),
+    ] = None
     backbone: Annotated[
         Optional[str],  # noqa: UP045
         typer.Option(help="'demo', an open_clip name, or a model's JSON; else the pack's own."),
     ] = None
     pretrained: PretrainedOption = None
-    meta_weights: Annotated[
-        Optional[Path],  # noqa: UP045
-        typer.Option(help="Of the method meta; else those carried with the demo backbone."),
-    ] = None
-    strip_top_px: Annotated[
-        Optional[int],  # noqa: UP045
-        typer.Option(min=0, help="Rows of burned-in text to cut off; of --on the pack's own."),
-    ] = None
-    strip_bottom_px: Annotated[
-        Optional[int],  # noqa: UP045
-        typer.Option(min=0, help="The same at the bottom."),
-    ] = None
+    meta_weights: MetaWeightsOption = None
+    strip_top_px: StripTopOption = None
+    strip_bottom_px: StripBottomOption = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,15 +107,10 @@ class MadeGiven:
     out: Annotated[Path, typer.Option(help="The pack's folder, to be made.", show_default=False)]
     task: Annotated[
         Optional[str],  # noqa: UP045
-        typer.Option(help="The pack's name, a-z 0-9 -; else that of --on, or from the name."),
+        typer.Option(help="The pack's name, a-z 0-9 -; else that of --on, or taught-NAME."),
     ] = None
-    version: Annotated[
-        Optional[str],  # noqa: UP045
-        typer.Option(help="Three numbers; else 1.0.0, or with --on the next after that pack's."),
-    ] = None
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite/--no-overwrite", help="Replace what is there.")
-    ] = False
+    version: VersionOption = None
+    overwrite: OverwriteOption = False
 
 
 @takes_groups

@@ -13,9 +13,11 @@ from edgeclip.cli_groups import takes_groups
 from edgeclip.cli_options import (
     AllowRandomSplit,
     AsJson,
+    MetaWeightsOption,
     PretrainedOption,
     RunGiven,
     TargetOption,
+    VersionOption,
 )
 from edgeclip.cli_output import next_command, print_json, show
 from edgeclip.cli_reading import ReadingGiven
@@ -57,10 +59,7 @@ class SourceGiven:
             help="A folder, CSV of files or zip of frames of the target cameras without labels."
         ),
     ] = None
-    meta_weights: Annotated[
-        Optional[Path],  # noqa: UP045
-        typer.Option(help="Of the method meta; else those carried with the demo backbone."),
-    ] = None
+    meta_weights: MetaWeightsOption = None
     device: Annotated[
         str, typer.Option(help="Of the frozen encoder: auto (CUDA where there is any), cpu, cuda.")
     ] = "auto"
@@ -80,10 +79,7 @@ class PackGiven:
         Optional[str],  # noqa: UP045
         typer.Option(help="The pack's name, a-z 0-9 -; else from the target."),
     ] = None
-    version: Annotated[
-        Optional[str],  # noqa: UP045
-        typer.Option(help="Three numbers; else 1.0.0, or with --on the next after that pack's."),
-    ] = None
+    version: VersionOption = None
     min_precision: Annotated[
         Optional[float],  # noqa: UP045
         typer.Option(min=0, max=1, help="Take the lowest threshold that reaches it."),

@@ -3,31 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Literal
+from collections.abc import Mapping, Sequence
 
-from edgeclip.adapters.component import FusionClass
 from edgeclip.adapters.normed_adapter import is_mlp_ln_key
 from edgeclip.adapters.tower_deltas import WIDER
-from edgeclip.contract.deltas import DELTA_PREFIX, changes_weights
+from edgeclip.contract.deltas import DELTA_PREFIX
 from edgeclip.contract.slots import HEAD_SLOTS
 
 _AT_THE_START = {"class_weights", "class_bias", "logit_scale", "temperature"}
-
-
-PackFusion = Literal["F0", "F1", "F2", "bake-only"]
-
-
-def pack_fusion(slots: Iterable[str], adapters: Iterable[FusionClass]) -> PackFusion:
-    """Return what a pack costs on the device: the dearest of its adapters, earlier ones too.
-
-    Args:
-        slots: Names of its tensors; those that change weights need a graph of their own.
-        adapters: Classes of its adapters.
-    """
-    if changes_weights(slots):
-        return "bake-only"
-    return max(adapters, default="F0")
 
 
 def filled_beyond_zero_shot(slots: Mapping[str, Sequence[int]]) -> tuple[str, ...]:

@@ -42,6 +42,7 @@ from edgeclip.report import refuse_report, report_files
 from edgeclip.report_data import ReportData
 from edgeclip.run_costs import read_whole_costs
 from edgeclip.teaching.account import taught_lines
+from edgeclip.teaching.better_threshold import better_thresholds
 from edgeclip.token_cache import TokenCache
 from edgeclip.token_features import TokenLevel, encode_with_tokens
 
@@ -77,7 +78,8 @@ def evaluate_pack(request: EvaluationRequest, *, at: datetime, bars: Bars) -> Re
     images = comparison.judged.images
     openings = record_opening(request.pack, Opening.of(images, "evaluate", at))
     looked = opening_note(openings)
-    notes = [*([looked] if looked else []), *comparison.notes, *run.notes]
+    better = better_thresholds(run.pack.manifest.metrics, comparison)
+    notes = [*([looked] if looked else []), *comparison.notes, *run.notes, *better]
     data = ReportData(
         run.pack.manifest, comparison, notes, openings,
         background=background, left_out=run.read.other_classes, read=run.read.summary,

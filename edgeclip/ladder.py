@@ -19,8 +19,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeclip.adapters.stored import PackFusion
 from edgeclip.candidates import Judge, Score, better_first
-from edgeclip.costs import PackFusion
 from edgeclip.evaluation.bootstrap import Difference
 from edgeclip.folds import Folds
 

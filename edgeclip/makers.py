@@ -11,7 +11,7 @@ from edgeclip.adapters.blend import make_blend
 from edgeclip.adapters.block import BlockAdapters, BlockSettings
 from edgeclip.adapters.block_cross_modal import CrossModalBlocks, CrossModalSettings
 from edgeclip.adapters.class_head import ClassHead
-from edgeclip.adapters.component import Component, FusionClass
+from edgeclip.adapters.component import Component
 from edgeclip.adapters.cross_modal_head import CrossModalHead
 from edgeclip.adapters.linear import LinearAdapter, ProjectionAdapter, anchor_of
 from edgeclip.adapters.linear_probe import make_linear_probe
@@ -22,6 +22,7 @@ from edgeclip.adapters.pooling import ClassPooling, PoolingSettings
 from edgeclip.adapters.proker import make_proker
 from edgeclip.adapters.soft_prompts import PROMPT_ANCHOR, SoftPrompts, SoftPromptSettings
 from edgeclip.adapters.stages import StageAdapters, StageGraph
+from edgeclip.adapters.stored import FusionClass
 from edgeclip.adapters.task_residual import TaskResidual
 from edgeclip.adapters.text_adapters import TextAdapter, TextBlockAdapters
 from edgeclip.adapters.text_tokens import tokens_of_kind

@@ -9,9 +9,10 @@ import numpy as np
 import torch
 
 from edgeclip.adapters.class_head import ZeroShot
-from edgeclip.adapters.component import Component, FusionClass
+from edgeclip.adapters.component import Component
 from edgeclip.adapters.meta import MetaWeights
 from edgeclip.adapters.model import AdapterModel, Graph
+from edgeclip.adapters.stored import FusionClass
 from edgeclip.base_watch import BaseWatch
 from edgeclip.config import Recipe
 from edgeclip.fit_state import Checkpoint

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from importlib.metadata import version
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeclip.adapters.stored import pack_fusion
 from edgeclip.contract.pack import (
     PARTS_FILE,
     ROUTER_FILE,
@@ -26,7 +26,6 @@ from edgeclip.contract.pack import (
 from edgeclip.contract.preprocess_spec import PreprocessSpec
 from edgeclip.contract.routing import RouterRow
 from edgeclip.contract.slots import graph_of
-from edgeclip.costs import pack_fusion
 from edgeclip.labels.classes import observation_type
 from edgeclip.labels.dataset import Dataset
 from edgeclip.labels.scan import read_image_file
@@ -37,7 +36,7 @@ from edgeclip.regions import Region, Strips
 from edgeclip.routed_packs import router_bytes
 from edgeclip.splits import Split
 from edgeclip.stored_image import StoredImage
-from edgeclip.unlabelled import FrameUse
+from edgeclip.task_names import task_name
 
 if TYPE_CHECKING:  # what trains is heavy, and a pack is made without it, too
     from edgeclip.clip import Backbone
@@ -45,6 +44,7 @@ if TYPE_CHECKING:  # what trains is heavy, and a pack is made without it, too
     from edgeclip.evaluation.result import Evaluation
     from edgeclip.learning import Learned
     from edgeclip.run_costs import LearningCosts
+    from edgeclip.unlabelled import FrameUse
 
 FIRST_VERSION = "1.0.0"
 GOLDEN_FRAMES = 10  # beside six synthetic ones: with 13 a pack for 224 px takes over 2 MB
@@ -189,12 +189,6 @@ def synthetic_images(spec: PreprocessSpec) -> NDArray[np.uint8]:
             noise // 128 * np.uint8(255), np.broadcast_to(slope, noise.shape),
         ]
     )  # fmt: skip
-
-
-def task_name(targets: Sequence[str]) -> str:
-    """Return a pack's task for its targets: `spotted-cat`, or `spotted-cat-and-2-more`."""
-    first = re.sub(r"[^a-z0-9]+", "-", targets[0].casefold()).strip("-")[:20].strip("-") or "task"
-    return first if len(targets) == 1 else f"{first}-and-{len(targets) - 1}-more"
 
 
 def pack_class(name: str, prompts: ClassPrompts) -> PackClass:

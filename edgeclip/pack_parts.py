@@ -10,18 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import save as save_tensors
 
+from edgeclip.adapters.stored import Stored, compose
 from edgeclip.contract.pack import PARTS_FILE, AdapterPart, PackManifest
 from edgeclip.errors import PackError
 from edgeclip.tensor_file import read_tensors
-
-if TYPE_CHECKING:
-    from edgeclip.adapters.composing import Stored
 
 Tensors = Mapping[str, NDArray[np.float32]]
 _START = ("class_weights", "class_bias", "logit_scale")
@@ -66,8 +63,6 @@ def read_parts(
     Raises:
         PackError: The pack does not say what its adapters are, or they do not add up to it.
     """
-    from edgeclip.adapters.composing import Stored, compose  # torch: reading a pack does without
-
     if PARTS_FILE not in manifest.files:
         raise PackError(f"{folder} does not say what its adapters are: train it again")
     moves = read_tensors(folder / PARTS_FILE)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeclip.adapters.stored import TAUGHT, Stored, compose, pack_fusion
 from edgeclip.contract.attributes import ATTRIBUTE_TENSORS_FILE, ATTRIBUTES_FILE
 from edgeclip.contract.pack import PARTS_FILE, ROUTER_FILE, TENSORS_FILE, PackManifest
 from edgeclip.contract.slots import graph_of
@@ -18,9 +19,9 @@ from edgeclip.evaluated_parts import SPLIT_FILE
 from edgeclip.openings import REPORT_FOLDER
 from edgeclip.pack_parts import adapter_records, parts_bytes, read_parts
 from edgeclip.packs import Pack, check_golden, golden_outputs, load_pack, pack_files, write_pack
+from edgeclip.wordless import wordless_classes
 
 if TYPE_CHECKING:
-    from edgeclip.adapters.composing import Stored
     from edgeclip.clip import Backbone
 
 Floats = NDArray[np.float32]
@@ -64,6 +65,12 @@ def remove_adapter(removal: Removal, backbone: Backbone, *, at: datetime) -> Pac
     if len(kept) == len(parts):
         has = ", ".join(part.kind for part in parts) or "none"
         raise ConfigError(f"{removal.pack} has no adapter {removal.kind}: it has {has}")
+    nameless = wordless_classes(start, pack.manifest) if removal.kind == TAUGHT else []
+    if nameless:
+        raise ConfigError(
+            f"{removal.pack} knows {', '.join(nameless)} by images alone, which are in {TAUGHT}:"
+            " without it nothing is left of the class; take the pack that it was taught to"
+        )
     tensors = _tensors(pack, start, kept)
     binaries = {
         **pack_files(tensors, golden_outputs(pack.golden.images, backbone, tensors)),
@@ -79,14 +86,11 @@ def remove_adapter(removal: Removal, backbone: Backbone, *, at: datetime) -> Pac
 
 
 def _tensors(pack: Pack, start: dict[str, Floats], kept: list[Stored]) -> dict[str, Floats]:
-    from edgeclip.adapters.composing import compose
-
     same = {name: pack.tensors[name] for name in ("temperature",) if name in pack.tensors}
     return {**compose(start, kept), **same}
 
 
 def _manifest(pack: Pack, tensors: dict[str, Floats], kept: list[Stored]) -> PackManifest:
-    from edgeclip.costs import pack_fusion
     from edgeclip.kinds import ZERO_SHOT
 
     return pack.manifest.model_copy(

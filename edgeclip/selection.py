@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeclip.adapters.composing import Stored
 from edgeclip.adapters.model import AdapterModel
+from edgeclip.adapters.stored import Stored
 from edgeclip.candidates import Score
 from edgeclip.contract.pack import Thresholds
 from edgeclip.thresholds import choose_thresholds

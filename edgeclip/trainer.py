@@ -19,7 +19,6 @@ from edgeclip.config import TrainConfig
 from edgeclip.contract.attributes import AskedGroup
 from edgeclip.contract.files import refuse_filled
 from edgeclip.contract.pack import PACK_FILE, PackManifest
-from edgeclip.earlier import taught_by
 from edgeclip.errors import ConfigError
 from edgeclip.evaluation.comparison import Comparison
 from edgeclip.evaluation.result import Evaluation
@@ -44,6 +43,7 @@ from edgeclip.split_groups import location_groups, sequence_groups
 from edgeclip.splits import Split, plan_split, targets_of
 from edgeclip.summary import DataSummary, summary_of
 from edgeclip.taught import Stated
+from edgeclip.taught_by import taught_by
 from edgeclip.training_report import training_report
 from edgeclip.training_run import TrainingRun
 from edgeclip.unlabelled import unlabelled_frames

@@ -9,7 +9,7 @@ from dataclasses import replace
 from edgeclip.adapters.class_head import ZeroShot
 from edgeclip.adapters.meta_files import meta_sha256
 from edgeclip.adapters.model import AdapterModel, FeatureGraph
-from edgeclip.adapters.router import row_of_features
+from edgeclip.adapters.router_rows import router_row
 from edgeclip.attributes.making import Made, make_attributes, see_animals
 from edgeclip.base_watch import BaseWatch
 from edgeclip.beside import NONE, Beside, pseudo_classes
@@ -34,7 +34,7 @@ from edgeclip.learning import Learned, Lesson, learn
 from edgeclip.meta_weights import meta_weights_for
 from edgeclip.methods import Base, parse_method
 from edgeclip.pack_contender import Head, head_contender, judged_images
-from edgeclip.pack_making import Trained, task_name
+from edgeclip.pack_making import Trained
 from edgeclip.progress import Bars
 from edgeclip.prompts import class_prompts, column_class, prompts_sha256
 from edgeclip.regions import Strips
@@ -43,6 +43,7 @@ from edgeclip.run_folder import RunFolder
 from edgeclip.selection import Candidate, Choice, thresholds_of
 from edgeclip.split_rows import LEARNED_FROM
 from edgeclip.splits import Split
+from edgeclip.task_names import task_name
 from edgeclip.text_side import TextSide
 from edgeclip.token_cache import TokenCache
 from edgeclip.token_plan import TokenPlan, look_inside, plan_tokens, tower_sizes
@@ -129,8 +130,8 @@ class TrainingRun:
             costs=costs,
             meta_sha256=meta_sha256(self._meta) if self._meta else None,
             frames=self._frame_use(learned, base, rows),
-            router=row_of_features(
-                _task(self._config, thresholds["adapter"]), part.features.f, part.whence()
+            router=router_row(
+                _task(self._config, thresholds["adapter"]), part.features.f, whence=part.whence()
             ),
             earlier=earlier.manifest,
         )

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from edgeclip.adapters.model import AdapterModel
 from edgeclip.adapters.running import run_graph
+from edgeclip.adapters.stored import pack_fusion
 from edgeclip.config import Recipe
-from edgeclip.costs import added_macs, filled_beyond_zero_shot, pack_fusion
+from edgeclip.costs import added_macs, filled_beyond_zero_shot
 from edgeclip.fit_state import Checkpoint
 from edgeclip.ladder import Entry, Logits, Rung
 from edgeclip.makers import MAKERS

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from edgeclip.contract.settings import Settings
 
@@ -13,7 +13,7 @@ LaxPath = Annotated[Path, Field(strict=False)]
 
 
 class TeachingSettings(Settings):
-    """Table `[teaching]`: teaching on the dashboard; it needs `edgeclip[train]`, here or elsewhere.
+    """Table `[teaching]`: teaching on the dashboard; it needs a bundle or `edgeclip[train]`.
 
     Without a key nothing is taught: no device takes a pack that nobody signed.
     """
@@ -27,6 +27,11 @@ class TeachingSettings(Settings):
         None,
         description="The command `edgeclip` of another environment; else the one of this one.",
     )
+    bundle: LaxPath | None = Field(
+        None,
+        description="Folder of a bundle of the packs' encoder, by which teaching needs no torch and"
+        " starts at once; `edgeclip[cpu,device]` is enough then.",
+    )
     backbone: str | None = Field(
         None, min_length=1, max_length=300, description="Where a pack's name for it is not known."
     )
@@ -34,3 +39,9 @@ class TeachingSettings(Settings):
         None, max_length=300, description="Its weights: open_clip's tag, or a checkpoint file."
     )
     longest_s: float = Field(120.0, gt=0, le=3600, description="How long a teaching may take.")
+
+    @model_validator(mode="after")
+    def _has_one_encoder(self) -> TeachingSettings:
+        if self.bundle and (self.backbone or self.pretrained):
+            raise ValueError("a bundle has its encoder: leave it, or backbone and pretrained, out")
+        return self

@@ -12,7 +12,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from edgeclip.adapters.component import Component, FusionClass, Head
+from edgeclip.adapters.component import Component, Head
 from edgeclip.adapters.gda import Gda, discriminant, make_gda, shrunk_covariance
 from edgeclip.adapters.proker import (
     KernelRegression,
@@ -22,6 +22,7 @@ from edgeclip.adapters.proker import (
     chosen_settings,
     targets,
 )
+from edgeclip.adapters.stored import FusionClass
 from edgeclip.adapters.support import Support, folds, left_out_start
 from edgeclip.adapters.threads import one_thread
 

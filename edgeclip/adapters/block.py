@@ -9,8 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import dropout
 
-from edgeclip.adapters.component import Component, FusionClass
+from edgeclip.adapters.component import Component
 from edgeclip.adapters.starts import refuse_dead_start
+from edgeclip.adapters.stored import FusionClass
 from edgeclip.contract.slots import MOST_ADAPTED_BLOCKS, adapted_blocks
 
 LEARNED_FROM = 1.0  # a learned scale starts here, beside a zero up-projection

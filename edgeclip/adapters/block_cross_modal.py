@@ -10,8 +10,9 @@ from torch import Tensor, nn
 from torch.nn.functional import layer_norm
 
 from edgeclip.adapters.block import behind_zeros, drawn
-from edgeclip.adapters.component import Component, FusionClass
+from edgeclip.adapters.component import Component
 from edgeclip.adapters.cross_modal import Attention, attend, fold_norm, full_bake
+from edgeclip.adapters.stored import FusionClass
 from edgeclip.adapters.text_tokens import MOST_TOKENS, TextTokens
 from edgeclip.contract.slots import MOST_CROSS_MODAL_BLOCKS, cross_modal_blocks
 

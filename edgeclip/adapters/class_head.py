@@ -8,7 +8,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from edgeclip.adapters.component import Component, FusionClass, Head, turned
+from edgeclip.adapters.component import Component, Head, turned
+from edgeclip.adapters.stored import FusionClass
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from edgeclip.adapters.component import Component, FusionClass
+from edgeclip.adapters.component import Component
+from edgeclip.adapters.stored import FusionClass
 
 RATIO, REDUCTION = 0.2, 4  # the paper's for most data sets, and its bottleneck
 

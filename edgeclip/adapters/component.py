@@ -8,8 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.linalg import vector_norm
 
-FusionClass = Literal["F0", "F1", "F2"]
-"""F0: no further node. F1: at most two products at the head. F2: operations inside blocks."""
+from edgeclip.adapters.stored import FusionClass
 
 
 class Head(NamedTuple):

@@ -1,41 +1,15 @@
-"""Components as a pack stores them: put together, taken apart, and put together again.
-
-Each has slots of its own and, where it changes the class matrix, what it added to the matrix before
-it. A pack's tensors are always the sum that `compose` makes, so that a component can be taken away
-or added without training the others again, bit for bit.
-"""
+"""Trained components -> what a pack stores of them, and that -> components which do not learn."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from edgeclip.adapters.component import Component, Frozen, FusionClass, Head
-from edgeclip.errors import PackError
-
-Tensors = Mapping[str, NDArray[np.float32]]
-MATRIX = ("class_weights", "class_bias")
-
-
-@dataclass(frozen=True)
-class Stored:
-    """One component of a pack.
-
-    Attributes:
-        kind: Its name.
-        fusion: What it costs on the device.
-        slots: It binds, `MATRIX` excepted.
-        moves: Of `MATRIX`, what it added; or empty.
-    """
-
-    kind: str
-    fusion: FusionClass
-    slots: Tensors
-    moves: Tensors
+from edgeclip.adapters.component import Component, Frozen, Head
+from edgeclip.adapters.stored import MATRIX, Stored, Tensors
 
 
 def stored_parts(parts: Sequence[Component], start: Head, share: float) -> list[Stored]:
@@ -56,34 +30,6 @@ def stored_parts(parts: Sequence[Component], start: Head, share: float) -> list[
             stored.append(Stored(part.kind, part.fusion, slots, _moves(part, before, after)))
             before = after
     return stored
-
-
-def compose(start: Tensors, parts: Sequence[Stored]) -> dict[str, NDArray[np.float32]]:
-    """Return the slots of a pack: the start's with every part's slots and moves.
-
-    Args:
-        start: class_weights, class_bias and logit_scale of the prompts.
-        parts: In their order.
-
-    Raises:
-        PackError: Two parts are of one kind, bind one slot, or do not fit the class matrix.
-    """
-    slots = dict(start)
-    for part in parts:
-        if taken := sorted((set(part.slots) & set(slots)) - {"logit_scale"}):
-            raise PackError(f"{part.kind} binds {taken[0]}, which another adapter has: choose one")
-        slots |= part.slots
-        for name, move in part.moves.items():
-            if move.shape != slots[name].shape:
-                raise PackError(
-                    f"{part.kind} was made for a {name} of {move.shape}, not {slots[name].shape}:"
-                    " the packs have other classes or prompts"
-                )
-            slots[name] = slots[name] + move
-    kinds = [part.kind for part in parts]
-    if len(set(kinds)) < len(kinds):
-        raise PackError(f"two adapters of one kind in {', '.join(kinds)}: take one away")
-    return slots
 
 
 def frozen_parts(parts: Sequence[Stored]) -> list[Frozen]:

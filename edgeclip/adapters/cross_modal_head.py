@@ -8,8 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from edgeclip.adapters.block import drawn
-from edgeclip.adapters.component import Component, FusionClass
+from edgeclip.adapters.component import Component
 from edgeclip.adapters.cross_modal import Attention, attend, full_bake, kv_bake
+from edgeclip.adapters.stored import FusionClass
 from edgeclip.adapters.text_tokens import TextTokens
 
 

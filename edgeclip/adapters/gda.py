@@ -9,7 +9,8 @@ from torch import Tensor
 from torch.linalg import cholesky
 
 from edgeclip.adapters.class_head import ZeroShot
-from edgeclip.adapters.component import Component, FusionClass, Head
+from edgeclip.adapters.component import Component, Head
+from edgeclip.adapters.stored import FusionClass
 from edgeclip.adapters.support import Support, class_means
 
 SHARES = (0.0, 0.1, 0.3, 1.0, 3.0)

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
 
 from edgeclip.adapters.prototypes import prototypes_of
 
@@ -28,7 +27,9 @@ class Whence:
     frames: Sequence[bool]
 
 
-def left_out_distances(unit: Tensor, whence: Whence, count: int) -> NDArray[np.float32] | None:
+def left_out_distances(
+    unit: NDArray[np.float64], whence: Whence, count: int
+) -> NDArray[np.float32] | None:
     """Return `(n,)` float32, ascending: of each place the median distance of its frames.
 
     The distance is 1 - cos to the nearest of the prototypes that the other places give; rows whose
@@ -54,5 +55,6 @@ def left_out_distances(unit: Tensor, whence: Whence, count: int) -> NDArray[np.f
         keys = prototypes_of(rest, min(count, len(rest)))
         for place in out:
             own = unit[np.flatnonzero(frames & (names == place))]
-            found.append(float((1 - (own @ keys.T).max(dim=1).values).median()))
+            distances = 1 - (own @ keys.T).max(axis=1)
+            found.append(float(np.quantile(distances, 0.5, method="lower")))
     return np.sort(np.clip(np.array(found, np.float32), 0, 2))

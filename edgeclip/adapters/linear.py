@@ -7,7 +7,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from edgeclip.adapters.component import Component, FusionClass
+from edgeclip.adapters.component import Component
+from edgeclip.adapters.stored import FusionClass
 
 _LEAST_ANCHOR, _MOST_ANCHOR = 1e-3, 1.0
 

@@ -9,7 +9,8 @@ from torch import Tensor
 from torch.linalg import eigvalsh
 
 from edgeclip.adapters.class_head import ZeroShot
-from edgeclip.adapters.component import Component, FusionClass, Head
+from edgeclip.adapters.component import Component, Head
+from edgeclip.adapters.stored import FusionClass
 from edgeclip.adapters.support import Support
 
 STEPS = 300  # the paper's

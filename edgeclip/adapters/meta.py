@@ -13,7 +13,8 @@ from torch.linalg import vector_norm
 from torch.nn.functional import normalize
 
 from edgeclip.adapters.class_head import ZeroShot
-from edgeclip.adapters.component import Component, FusionClass, Head
+from edgeclip.adapters.component import Component, Head
+from edgeclip.adapters.stored import FusionClass
 from edgeclip.adapters.support import Support
 from edgeclip.errors import PackError
 

@@ -13,9 +13,10 @@ from torch import Tensor, nn
 
 from edgeclip.adapters.class_head import ZeroShot
 from edgeclip.adapters.component import Component
-from edgeclip.adapters.composing import Stored, compose, stored_parts
+from edgeclip.adapters.composing import stored_parts
 from edgeclip.adapters.head_graph import HeadGraph, HeadOutputs, slot_tensors
 from edgeclip.adapters.normed_adapter import adapted, is_mlp_ln_key
+from edgeclip.adapters.stored import Stored, compose
 from edgeclip.adapters.threads import one_thread
 from edgeclip.contract.deltas import split_deltas
 from edgeclip.contract.slots import HEAD_SLOTS, filled_slots

@@ -18,9 +18,10 @@ from torch.linalg import vector_norm
 from torch.nn.functional import layer_norm
 
 from edgeclip.adapters.block import drawn
-from edgeclip.adapters.component import Component, FusionClass
+from edgeclip.adapters.component import Component
 from edgeclip.adapters.head_graph import unit
 from edgeclip.adapters.starts import refuse_dead_start
+from edgeclip.adapters.stored import FusionClass
 from edgeclip.contract.deltas import DELTA_PREFIX
 from edgeclip.errors import PackError
 from edgeclip.towers import FrozenTower

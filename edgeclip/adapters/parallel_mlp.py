@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from torch.nn.functional import dropout
 
 from edgeclip.adapters.block import BlockSettings, drawn
-from edgeclip.adapters.component import Component, FusionClass
+from edgeclip.adapters.component import Component
+from edgeclip.adapters.stored import FusionClass
 from edgeclip.adapters.tower_deltas import PREFIX, WIDER
 
 _IN, _OUT = ".mlp.c_fc.weight", ".mlp.c_proj.weight"

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from edgeclip.adapters.block import drawn
 from edgeclip.adapters.class_head import ZeroShot
-from edgeclip.adapters.component import Component, FusionClass
+from edgeclip.adapters.component import Component
+from edgeclip.adapters.stored import FusionClass
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from edgeclip.adapters.component import Component, FusionClass
+from edgeclip.adapters.component import Component
+from edgeclip.adapters.stored import FusionClass
 from edgeclip.adapters.support import Support, folds, left_out_start
 
 RIDGES = (0.03, 0.1, 0.3, 1.0, 3.0)

@@ -1,28 +1,36 @@
-"""Prototypes of a pack's images: a few directions that each of them is near to."""
+"""Prototypes of a pack's images: a few directions that each of them is near to; needs no torch."""
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor
-from torch.nn.functional import normalize
+import numpy as np
+from numpy.typing import NDArray
+
+Doubles = NDArray[np.float64]
 
 _ROUNDS = 20
+_LEAST_NORM = 1e-12
 
 
-def prototypes_of(unit: Tensor, count: int) -> Tensor:
+def prototypes_of(unit: Doubles, count: int) -> Doubles:
     """Return `(count, E)` unit prototypes: spherical k-means from the farthest points, no chance.
 
     Args:
         unit: `(n, E)` float64 unit embeddings, n >= count.
         count: >= 1.
     """
-    keys = normalize(unit.mean(dim=0, keepdim=True), dim=1)
+    keys = unit_rows(unit.mean(axis=0, keepdims=True))
     while len(keys) < count:
-        farthest = (unit @ keys.T).max(dim=1).values.argmin()
-        keys = torch.cat([keys, unit[farthest][None]])
+        farthest = (unit @ keys.T).max(axis=1).argmin()
+        keys = np.concatenate([keys, unit[farthest][None]])
     for _ in range(_ROUNDS):
-        nearest = (unit @ keys.T).argmax(dim=1)
-        sums = torch.zeros_like(keys).index_add_(0, nearest, unit)
-        taken = torch.bincount(nearest, minlength=count) > 0
-        keys = torch.where(taken[:, None], normalize(sums, dim=1), keys)
+        nearest = (unit @ keys.T).argmax(axis=1)
+        sums = np.eye(count)[nearest].T @ unit
+        taken = np.bincount(nearest, minlength=count) > 0
+        keys = np.where(taken[:, None], unit_rows(sums), keys)
     return keys
+
+
+def unit_rows(rows: Doubles) -> Doubles:
+    """Return rows at unit norm; zeros stay zeros."""
+    norms = np.linalg.norm(rows, axis=1, keepdims=True)
+    return np.asarray(rows / np.maximum(norms, _LEAST_NORM))

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from edgeclip.adapters.component import Component, FusionClass, Head, turned
+from edgeclip.adapters.component import Component, Head, turned
+from edgeclip.adapters.stored import FusionClass
 from edgeclip.adapters.threads import one_thread
 from edgeclip.text_tower import Layout, TextTower
 

@@ -13,11 +13,12 @@ from torch import Tensor, nn
 
 from edgeclip.adapters.block import drawn
 from edgeclip.adapters.class_head import ZeroShot
-from edgeclip.adapters.component import Component, FusionClass
+from edgeclip.adapters.component import Component
 from edgeclip.adapters.head_graph import HeadGraph, HeadOutputs
 from edgeclip.adapters.model import Inputs, arrays
 from edgeclip.adapters.placing import back, moved
 from edgeclip.adapters.starts import refuse_dead_start
+from edgeclip.adapters.stored import FusionClass
 from edgeclip.adapters.tower_deltas import PREFIX
 from edgeclip.contract.slots import HEAD_SLOTS, filled_slots
 from edgeclip.errors import PackError

@@ -8,7 +8,8 @@ import torch
 from torch import nn
 from torch.linalg import vector_norm
 
-from edgeclip.adapters.component import Component, FusionClass, Head
+from edgeclip.adapters.component import Component, Head
+from edgeclip.adapters.stored import FusionClass
 
 ALPHA = 0.5  # the paper's
 

@@ -15,7 +15,8 @@ from torch.nn.functional import layer_norm, normalize
 
 from edgeclip.adapters.block import BlockLayer, BlockSettings
 from edgeclip.adapters.bottleneck import Bottleneck
-from edgeclip.adapters.component import Component, FusionClass, Head, turned
+from edgeclip.adapters.component import Component, Head, turned
+from edgeclip.adapters.stored import FusionClass
 from edgeclip.adapters.threads import one_thread
 from edgeclip.text_tower import TextTower
 

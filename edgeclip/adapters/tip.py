@@ -8,7 +8,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from edgeclip.adapters.component import Component, FusionClass
+from edgeclip.adapters.component import Component
+from edgeclip.adapters.stored import FusionClass
 from edgeclip.adapters.support import Support
 
 ALPHAS = (0.0, 0.3, 1.0, 3.0, 10.0)

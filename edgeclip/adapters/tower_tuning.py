@@ -13,7 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import dropout
 
-from edgeclip.adapters.component import Component, FusionClass
+from edgeclip.adapters.component import Component
+from edgeclip.adapters.stored import FusionClass
 from edgeclip.adapters.tower_deltas import PREFIX, SingularVectors
 
 _NORMS = ("ln_pre", "ln_1", "ln_2", "ln_post")

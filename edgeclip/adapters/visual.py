@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from edgeclip.adapters.bottleneck import Bottleneck
-from edgeclip.adapters.component import FusionClass
+from edgeclip.adapters.stored import FusionClass
 
 
 class VisualAdapter(Bottleneck):

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 from zipfile import BadZipFile
 
 import numpy as np
@@ -21,8 +21,8 @@ from edgeclip.contract.engine_key import Runtime
 from edgeclip.contract.engine_runner import EngineRunner
 from edgeclip.contract.pack import GOLDEN_FILE, PackManifest
 from edgeclip.errors import BackendError, BundleMismatchError, PackError, SetupError
+from edgeclip.onnx_session import OnnxSession, Slots
 
-Slots = Mapping[str, NDArray[np.float32]]
 _WANTED = ("image_features", "probabilities", "base_embedding")
 _CELLS = "patch_scores"
 _FITS_CACHE = 8  # images a call: the tokens of 32 do not stay in a core's cache, 5 % slower
@@ -123,41 +123,18 @@ class OnnxRunner:
     name = "onnxruntime fp32"
 
     def __init__(self, bundle: Path, manifest: BundleManifest, slots: Slots) -> None:
-        try:
-            import onnxruntime
-        except ImportError as error:
-            raise SetupError(
-                "ONNX Runtime is not installed: pip install 'edgeclip[cpu]'"
-            ) from error
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        options.log_severity_level = 3
-        path = bundle / manifest.graph_for("onnxruntime").file
-        self._slots = dict(slots)
-        try:
-            self._session: Any = onnxruntime.InferenceSession(
-                str(path), options, providers=["CPUExecutionProvider"]
-            )
-        except Exception as error:  # ONNX Runtime's errors share no base class
-            raise BackendError(f"ONNX Runtime cannot load {path}: export the bundle again") from (
-                error
-            )
-        self._wanted = _wanted(item.name for item in self._session.get_outputs())
+        self._slots, self._session = dict(slots), OnnxSession(bundle, manifest, threads=1)
+        self._wanted = _wanted(self._session.outputs)
 
     def run(self, views: NDArray[np.uint8]) -> RunOutputs:
         """Return what the graph computes; see `Runner`."""
         firsts = range(0, len(views), _FITS_CACHE)
-        return _joined([self._run(views[first : first + _FITS_CACHE]) for first in firsts])
-
-    def _run(self, views: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
-        try:
-            found: list[NDArray[np.float32]] = self._session.run(
-                self._wanted, {"images": views, **self._slots}
-            )
-        except Exception as error:  # ONNX Runtime's errors share no base class
-            said = (str(error).splitlines() or [type(error).__name__])[0][:200]
-            raise BackendError(f"ONNX Runtime failed on a batch {views.shape} ({said})") from error
-        return found
+        return _joined(
+            [
+                self._session.run(self._wanted, views[first : first + _FITS_CACHE], self._slots)
+                for first in firsts
+            ]
+        )
 
 
 def _joined(batches: Sequence[Sequence[NDArray[np.float32]]]) -> RunOutputs:

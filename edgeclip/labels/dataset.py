@@ -161,7 +161,7 @@ def load_dataset(
 
     Raises:
         ConfigError: A label that was asked for does not occur.
-        DataError: Not one image can be used.
+        NothingUsableError: Not one image can be used.
     """
     options = options or ReadingOptions(data=table.source)
     class_map = ClassMap(classes, (sample.label for sample in table.samples))
@@ -171,7 +171,7 @@ def load_dataset(
     readable = open_files(chosen.samples, options, problems, started, advance)
     kept = without_duplicates(readable, class_map.class_of, problems)
     if not kept:
-        raise DataError(_nothing(table, problems))
+        raise NothingUsableError(_nothing(table, problems), problems)
     images, more = _images(kept, class_map, options)
     problems += more
     notes = [*table.notes, *_notes(kept, chosen.same_class)]
@@ -189,6 +189,24 @@ def load_dataset(
         rows=len(files) + sum(problem.kind == "path" for problem in table.problems),
         warnings=table.warnings,
     )
+
+
+class NothingUsableError(DataError):
+    """Not one image of a table can be used.
+
+    Attributes:
+        problems: Why, image by image.
+    """
+
+    def __init__(self, message: str, problems: Sequence[Problem]) -> None:
+        """Say it, and keep why.
+
+        Args:
+            message: For people.
+            problems: Of its images.
+        """
+        super().__init__(message)
+        self.problems = tuple(problems)
 
 
 def _nothing(table: LabelTable, problems: Sequence[Problem]) -> str:

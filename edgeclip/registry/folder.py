@@ -80,7 +80,8 @@ def add_pack(registry: Path, source: Path) -> Held:
     place = place_of(registry, held.manifest.task, held.manifest.version)
     if place.exists():
         raise ConfigError(
-            f"{held.name} is in {registry} already: a version is never replaced, train the next"
+            f"{held.name} is in {registry} already, and a version is never replaced: make this"
+            " one anew with a higher --version, or under another --task"
         )
     place.parent.mkdir(parents=True, exist_ok=True)
     with new_folder(place) as temporary:

@@ -21,6 +21,7 @@ class Account:
         carried: Those that the pack carries.
         left_out: How many of the images are recognised where the others taught; None for one.
         threshold: What it stands on, in a few words.
+        words_read: Whether its name was read: not by a bundle, which has no text encoder.
     """
 
     name: str
@@ -30,12 +31,21 @@ class Account:
     carried: int
     left_out: int | None
     threshold: str
+    words_read: bool = True
 
     @property
     def said(self) -> str:
         """One line: from how little it was taught, and that nobody has measured it."""
         images = "1 image" if self.images == 1 else f"{self.images} images"
         return f"{self.name}: taught from {images}, threshold from {self.threshold}; UNVERIFIED"
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What must be said of the class beside from how little it was taught."""
+        if self.words_read:
+            return ()
+        said = f"the words {self.name!r} were not read, since a bundle has no text encoder:"
+        return (f"{said} prompts alone will not know it",)
 
     def figures(self) -> dict[str, float]:
         """Return what `pack.json` says of it."""
@@ -44,6 +54,8 @@ class Account:
             "others": float(self.others),
             "carried": float(self.carried),
         }
+        if not self.words_read:
+            found["words_read"] = 0.0
         if self.left_out is not None:
             found["left_out_recognised"] = float(self.left_out)
         return {f"{PREFIX}{self.name}/{key}": value for key, value in found.items()}
@@ -55,9 +67,24 @@ def taught_lines(metrics: Mapping[str, float]) -> list[str]:
     Args:
         metrics: Of `pack.json`.
     """
-    ends = {key: key.removeprefix(PREFIX).removesuffix("/images") for key in metrics}
     return [
-        f"{name} from {metrics[key]:.0f} images, its threshold is unverified"
-        for key, name in ends.items()
+        f"{name} from {metrics[_images_key(name)]:.0f} images, its threshold is unverified"
+        for name in taught_names(metrics)
+    ]
+
+
+def taught_names(metrics: Mapping[str, float]) -> list[str]:
+    """Return the classes that were taught from a few images.
+
+    Args:
+        metrics: Of `pack.json`.
+    """
+    return [
+        key.removeprefix(PREFIX).removesuffix("/images")
+        for key in metrics
         if key.startswith(PREFIX) and key.endswith("/images")
     ]
+
+
+def _images_key(name: str) -> str:
+    return f"{PREFIX}{name}/images"

@@ -1,7 +1,7 @@
 """The column of a new class, predicted from its name and a few images: no gradient step.
 
     closed form   l_new = sum_k m_k l_k + g s f^' (p - o) + c
-    meta path     l_new = s f^' w(t, examples) + c         Meta-Adapter, arXiv 2311.03774
+    meta path     see `meta_path`
 
 l_k are the logits of the pack's own columns, m_k how likely the pack finds each for the taught
 images: the new class begins as what the pack says of them, and is moved by the direction from
@@ -16,8 +16,6 @@ from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-
-from edgeclip.adapters.meta import MetaWeights, predicted_vector
 
 Doubles = NDArray[np.float64]
 
@@ -103,26 +101,6 @@ class ClosedForm:
         mix = (powers / powers.sum(axis=1, keepdims=True)).mean(axis=0)
         like = _unit(taught.means().mean(axis=0))
         return Direction(mix, GAIN * self.scale * (like - self.unlike))
-
-
-@dataclass(frozen=True)
-class MetaPath:
-    """The meta path.
-
-    Attributes:
-        scale: s, divided by the temperature.
-        text: `(E,)` float64, unit, t.
-        meta: Trained on other species.
-    """
-
-    scale: float
-    text: Doubles
-    meta: MetaWeights
-
-    def __call__(self, taught: Seen) -> Direction:
-        """Return the column that images of the class give."""
-        found = predicted_vector(self.meta, self.text, taught.features)
-        return Direction(np.zeros(taught.logits.shape[1]), self.scale * found)
 
 
 def _unit(vector: Doubles) -> Doubles:

@@ -9,27 +9,17 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeclip.adapters.class_head import ZeroShot
-from edgeclip.adapters.composing import Stored
-from edgeclip.adapters.model import arrays
-from edgeclip.clip import Backbone
+from edgeclip.adapters.stored import Stored
 from edgeclip.contract.pack import ROUTER_FILE, PackClass, PackManifest, Thresholds
 from edgeclip.contract.routing import RouterRow
 from edgeclip.errors import ConfigError, PackError
-from edgeclip.labels.classes import BLANK, normal, observation_type
-from edgeclip.labels.species_names import common_name
-from edgeclip.pack_making import SYNTHETIC, pack_class, synthetic_images
+from edgeclip.pack_making import SYNTHETIC
 from edgeclip.pack_parts import read_parts
-from edgeclip.packs import Golden, Pack, check_golden, load_pack
-from edgeclip.prompts import ClassPrompts, class_prompts, column_class
+from edgeclip.packs import Golden, Pack, load_pack
 from edgeclip.routed_packs import router_row_of
+from edgeclip.teaching.eye import Eye
 
 Floats = NDArray[np.float32]
-
-OTHER_ANIMAL = "other animal"
-_BESIDE = ("antelope", "bear", "bird", "cat", "cow", "deer", "dog", "elephant", "fox", "hare",
-           "monkey", "pig", "rodent", "sheep")  # fmt: skip
-"""What else walks past a camera: each is a prototype of `other animal`, a column of its own."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +36,7 @@ class Ground:
         thresholds: Of the classes that it alerts on.
         images: Golden inputs, `(n, S, S, 3)` uint8.
         carried: Those of `images` from the pack's own frames: none of them shows the new class.
+        folder: Of the pack; None of words.
         manifest: Of the pack; None of words.
         golden: Of the pack; None of words.
         router: Which images the pack is for; None of words, or of a pack that does not say.
@@ -60,18 +51,20 @@ class Ground:
     thresholds: Mapping[str, Thresholds]
     images: NDArray[np.uint8]
     carried: NDArray[np.uint8]
+    folder: Path | None = None
     manifest: PackManifest | None = None
     golden: Golden | None = None
     router: RouterRow | None = None
 
 
-def pack_ground(folder: Path, backbone: Backbone) -> Ground:
+def pack_ground(folder: Path, eye: Eye) -> Ground:
     """Return a pack as a ground; that its golden outputs come out again is checked.
 
     Raises:
         ConfigError: Its adapters look at patches class by class, which a further class changes.
         PackError: It is damaged, of another encoder, or does not say what its adapters or prompts
             are.
+        BackendError: A bundle computes something else.
     """
     pack = load_pack(folder)
     manifest = pack.manifest
@@ -82,7 +75,7 @@ def pack_ground(folder: Path, backbone: Backbone) -> Ground:
         )
     if manifest.prompt_columns is None:
         raise PackError(f"{folder} does not say which prompts made its columns: train it again")
-    check_golden(pack, backbone)
+    eye.check(pack)
     start, parts = read_parts(folder, manifest, pack.tensors)
     images = pack.golden.images
     return Ground(
@@ -95,6 +88,7 @@ def pack_ground(folder: Path, backbone: Backbone) -> Ground:
         thresholds=manifest.thresholds,
         images=images,
         carried=images[SYNTHETIC:],
+        folder=folder,
         manifest=manifest,
         golden=pack.golden,
         router=_router(folder, pack),
@@ -105,41 +99,3 @@ def _router(folder: Path, pack: Pack) -> RouterRow | None:
     if ROUTER_FILE not in pack.manifest.files:
         return None
     return router_row_of(pack.manifest.task, folder, pack, {})
-
-
-def words_ground(name: str, backbone: Backbone) -> Ground:
-    """Return the classes that a species is told from where there is no pack: words alone.
-
-    Args:
-        name: Of the class to be taught; what its own name says is no class beside it.
-        backbone: The encoder.
-    """
-    prompts = _prompts_beside(name)
-    columns = [list(column) for item in prompts.values() for column in item.columns]
-    places = column_class(prompts)
-    zero_shot = ZeroShot.of(backbone.embed_prompts(columns), places, backbone.logit_scale)
-    start = arrays(zero_shot.slots())
-    images = synthetic_images(backbone.preprocess)
-    return Ground(
-        classes=[pack_class(own, item) for own, item in prompts.items()],
-        column_class=places,
-        start=start,
-        parts=(),
-        tensors={**start, "temperature": np.ones(1, np.float32)},
-        temperature=1.0,
-        thresholds={},
-        images=images,
-        carried=images[:0],
-    )
-
-
-def _prompts_beside(name: str) -> dict[str, ClassPrompts]:
-    kind = observation_type(name)
-    own = set(common_name(normal(name)).split())
-    animals = class_prompts([word for word in _BESIDE if word not in own], {})
-    beside = class_prompts([OTHER_ANIMAL, "person", "vehicle", BLANK], {})
-    first = class_prompts(["animal"], {})["animal"]
-    columns = (*first.columns, *(column for item in animals.values() for column in item.columns))
-    beside[OTHER_ANIMAL] = ClassPrompts(columns)
-    same = {"human": "person", "vehicle": "vehicle"}.get(kind)
-    return {own: item for own, item in beside.items() if own != same}

@@ -33,7 +33,7 @@ class Sight:
         others: And of the frames without it that were given.
         carried: And of those that the pack carries.
         prompts: Of the class.
-        text: `(E,)` float32, unit, what they say.
+        text: `(E,)` float32, unit, what they say; None where no words were read.
     """
 
     looking: Looking
@@ -44,7 +44,7 @@ class Sight:
     others: Seen
     carried: Seen
     prompts: ClassPrompts
-    text: NDArray[np.float32]
+    text: NDArray[np.float32] | None
 
 
 @dataclass(frozen=True)
@@ -82,4 +82,5 @@ class Lesson:
             carried=len(self.ground.carried),
             left_out=self.placed.left_out,
             threshold=self.placed.basis,
+            words_read=self.sight.text is not None,
         )

@@ -7,10 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeclip.adapters.head_graph import HeadOutputs
-from edgeclip.adapters.pack_outputs import outputs_of
-from edgeclip.clip import Backbone
 from edgeclip.teaching.column import Direction, Seen
+from edgeclip.teaching.eye import Eye, Looked
 from edgeclip.teaching.ground import Ground
 from edgeclip.teaching.sights import Sights
 from edgeclip.teaching.widening import Column
@@ -23,11 +21,11 @@ class Looking:
     """Looks at images with a ground.
 
     Attributes:
-        backbone: The frozen encoder.
+        eye: The frozen encoder.
         ground: A pack, or words.
     """
 
-    backbone: Backbone
+    eye: Eye
     ground: Ground
 
     @property
@@ -41,8 +39,8 @@ class Looking:
             width, columns = self.ground.start["class_weights"].shape
             empty = np.zeros((0, width), np.float32)
             return _seen(empty, np.zeros((0, columns)), sights.owners), empty
-        found = outputs_of(sights.pixels, self.backbone, self.ground.tensors)
-        return self._said(found, sights.owners), found.base_embedding.numpy()
+        found = self.eye.look(sights.pixels, self.ground.tensors)
+        return self._said(found, sights.owners), found.base
 
     def carried(self) -> Seen:
         """Return what it says of the frames that the pack carries: of other classes, all of them.
@@ -52,15 +50,15 @@ class Looking:
         golden, first = self.ground.golden, len(self.ground.images) - len(self.ground.carried)
         columns = self.ground.start["class_weights"].shape[1]
         if golden is None:
-            return _seen(np.zeros((0, self.backbone.base.embed_dim)), np.zeros((0, columns)), None)
+            return _seen(np.zeros((0, self.eye.base.embed_dim)), np.zeros((0, columns)), None)
         logits = golden.logits[first:] / self.ground.temperature
         return _seen(golden.image_features[first:], logits, None)
 
-    def column(self, text: Floats, direction: Direction, shift: float) -> Column:
+    def column(self, text: Floats | None, direction: Direction, shift: float) -> Column:
         """Return a column in the pack's own terms.
 
         Args:
-            text: `(E,)` float32, unit.
+            text: `(E,)` float32, unit; None where its words were not read.
             direction: In calibrated logits.
             shift: c, in calibrated logits.
         """
@@ -68,15 +66,15 @@ class Looking:
         bias = start.get("class_bias", np.zeros(len(direction.mix), np.float32))
         weights = start["class_weights"] @ direction.mix + direction.weights / self.scale
         return Column(
-            text=np.asarray(text, np.float32),
+            text=np.zeros(len(weights), np.float32) if text is None else text,
             weights=np.asarray(weights, np.float32),
             bias=float(bias @ direction.mix) + heat * shift,
             mix=np.asarray(direction.mix, np.float32),
         )
 
-    def _said(self, found: HeadOutputs, owners: NDArray[np.int64]) -> Seen:
-        logits = found.logits.numpy() / self.ground.temperature
-        return _seen(found.image_features.numpy(), logits, owners)
+    def _said(self, found: Looked, owners: NDArray[np.int64]) -> Seen:
+        logits = found.logits / self.ground.temperature
+        return _seen(found.features, logits, owners)
 
 
 def _seen(

@@ -66,8 +66,12 @@ def place(predictor: Predictor, taught: Seen, others: Seen, carried: Seen) -> Pl
         level = _level(like, unlike, between=BETWEEN_ONE, alone=ALONE_ONE)
     else:
         level = _level(left_out, unlike, between=BETWEEN, alone=ALONE)
-    above = float((unlike >= level).mean()) if len(unlike) else 0.0
-    notes = [] if above <= FALSE_ALARMS else [f"{above:.0%} of the frames without it lie above"]
+    above = int((unlike >= level).sum())
+    said = (
+        f"{above} of the {len(unlike)} frames without it are taken for it, and would be false"
+        " alarms: look at what they show, or teach it from more images"
+    )
+    notes = [said] if above > FALSE_ALARMS * len(unlike) else []
     return Placed(
         direction=direction,
         shift=-level,

@@ -8,6 +8,7 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
+from edgeclip.contract.bundle import read_bundle
 from edgeclip.contract.files import refuse_filled
 from edgeclip.contract.pack import PACK_FILE, PackManifest, TaskName, Version, read_pack_manifest
 from edgeclip.contract.settings import Settings
@@ -15,6 +16,7 @@ from edgeclip.errors import ConfigError
 from edgeclip.kinds import META
 from edgeclip.labels.classes import is_blank_label, is_no_class, normal
 from edgeclip.labels.species_names import common_name
+from edgeclip.task_names import task_name
 
 MOST_IMAGES = 5
 """More teach better by `edgeclip train`, which holds some of them out and measures itself."""
@@ -32,6 +34,7 @@ class TeachRequest(Settings):
     others: tuple[Path, ...] = Field((), strict=False, description="Frames without it.")
     boxes: Path | None = Field(None, strict=False, description="MegaDetector's JSON.")
     method: Literal["closed", "meta"] = Field("closed", description="What predicts the class.")
+    bundle: Path | None = Field(None, strict=False, description="Has the encoder; no torch then.")
     backbone: str | None = Field(None, description="None: the pack's own.")
     pretrained: str | None = None
     meta_weights: Path | None = Field(None, strict=False, description="None: those carried.")
@@ -74,16 +77,20 @@ def check_teaching(request: TeachRequest) -> None:
         raise ConfigError(
             f"--meta-weights {request.meta_weights} is for --method meta: add that, or leave it out"
         )
-    if request.on is None:
+    _check_bundle(request)
+    on = pack_below(request)
+    if on is None:
         if request.backbone is None:
-            raise ConfigError("edgeclip teach: name a --backbone, or the pack to build --on")
+            raise ConfigError(
+                "edgeclip teach: name a --backbone, the pack to build --on, or a --bundle"
+            )
     else:
-        refuse_known_class(request.name, read_pack_manifest(request.on), request.on)
+        refuse_known_class(request.name, read_pack_manifest(on), on)
         if request.strip_top_px is not None or request.strip_bottom_px is not None:
             raise ConfigError(
                 "--strip-top-px and --strip-bottom-px are the pack's own under --on: leave them out"
             )
-        if request.out.resolve() == request.on.resolve():
+        if request.out.resolve() == on.resolve():
             raise ConfigError(f"--out {request.out} is the pack of --on: choose another folder")
     refuse_filled(request.out, overwrite=request.overwrite, marker=PACK_FILE)
     out = request.out.resolve()
@@ -94,6 +101,65 @@ def check_teaching(request: TeachRequest) -> None:
         arch = read_pack_manifest(request.on, check_hashes=False).base.arch
         if (arch == _CARRIED) != (request.backbone == _CARRIED):
             raise ConfigError(f"--on {request.on} stands on {arch}: leave --backbone out")
+
+
+def taught_task(name: str) -> str:
+    """Return what a pack without one below it is called: not as a training calls one.
+
+    A bundle or a folder of packs would take it for another version of the trained pack.
+
+    Args:
+        name: Of the class.
+    """
+    return f"taught-{task_name([name])}"
+
+
+def pack_below(request: TeachRequest) -> Path | None:
+    """Return the pack that gets the class: that of --on, else the bundle's; None for words alone.
+
+    Raises:
+        ConfigError: The bundle has packs of several tasks.
+        BundleMissingError: There is no bundle.
+        BundleDamagedError: It cannot be read.
+        BundleMismatchError: It is of another format.
+    """
+    if request.on is not None or request.bundle is None:
+        return request.on
+    packs = read_bundle(request.bundle, check_hashes=False).packs
+    tasks = list(dict.fromkeys(pack.task for pack in packs))
+    if len(tasks) > 1:
+        raise ConfigError(
+            f"--bundle {request.bundle} has packs of several tasks ({', '.join(tasks)}): name the"
+            f" one that gets the class, as --on {request.bundle / packs[0].path}"
+        )
+    return request.bundle / packs[0].path
+
+
+def _check_bundle(request: TeachRequest) -> None:
+    if request.bundle is None:
+        return
+    for option, given in (
+        ("--backbone", request.backbone), ("--pretrained", request.pretrained)
+    ):  # fmt: skip
+        if given is not None:
+            raise ConfigError(
+                f"{option} and --bundle: a bundle has its encoder: leave one of them out"
+            )
+    if request.method == META:
+        raise ConfigError(
+            "--method meta reads the name's words, and a bundle has no text encoder: name a"
+            " --backbone instead of --bundle, or leave the method out"
+        )
+    if read_bundle(request.bundle, check_hashes=False).baked:
+        raise ConfigError(
+            f"--bundle {request.bundle} has its pack baked in, so that no class can be added: name"
+            " one that was exported without --bake"
+        )
+    if request.bundle.resolve() in request.out.resolve().parents:
+        raise ConfigError(
+            f"--out {request.out} lies in the bundle: choose another folder, and put the pack in by"
+            " `edgeclip-export add-pack`"
+        )
 
 
 def _check_images(images: tuple[Path, ...]) -> None:

@@ -13,11 +13,11 @@ from edgeclip.contract.preprocess_spec import PreprocessSpec
 from edgeclip.errors import DataError
 from edgeclip.features import Reading
 from edgeclip.labels.classes import BLANK, normal
-from edgeclip.labels.dataset import Dataset, LabelledImage, load_dataset
+from edgeclip.labels.dataset import Dataset, LabelledImage, NothingUsableError, load_dataset
 from edgeclip.labels.detector_boxes import with_detector_boxes
 from edgeclip.labels.paths import IMAGE_SUFFIXES
 from edgeclip.labels.reading import ReadingOptions
-from edgeclip.labels.sample import LabelTable, Sample
+from edgeclip.labels.sample import LabelTable, Problem, Sample
 from edgeclip.labels.sources import read_source
 from edgeclip.regions import Strips, regions_of
 from edgeclip.teaching.request import TeachRequest
@@ -72,12 +72,7 @@ def read_material(request: TeachRequest) -> Material:
     options = ReadingOptions(data=root, boxes=request.boxes)
     samples = tuple(_sample(path, request.name) for path in request.images)
     table = with_detector_boxes(LabelTable(root, samples, (), ()), options)
-    taught = load_dataset(table, {request.name: (request.name,)}, options=options)
-    for problem in taught.problems:
-        if problem.kind == "duplicate":
-            raise DataError(f"--images: {problem.where} and {problem.what}: name each image once")
-        if problem.kind == "unreadable":
-            raise DataError(f"{problem.where}: {problem.what}")
+    taught = _taught(table, request, options)
     others, notes = _read_others(request)
     shared = {image.facts.sha256: image.path for image in taught.images}
     for image in others:
@@ -118,6 +113,30 @@ def see(
     return Sights(images, inputs, np.asarray([region.image for region in regions], np.int64))
 
 
+def _taught(table: LabelTable, request: TeachRequest, options: ReadingOptions) -> Dataset:
+    """Return the images that show the class; all of them must do."""
+    try:
+        taught = load_dataset(table, {request.name: (request.name,)}, options=options)
+        problems = taught.problems
+    except NothingUsableError as error:
+        raise _unusable("--images", error.problems) from error
+    for problem in problems:
+        if problem.kind == "duplicate":
+            raise DataError(f"--images: {problem.where} and {problem.what}: name each image once")
+    if unreadable := [problem for problem in problems if problem.kind == "unreadable"]:
+        raise _unusable("--images", unreadable)
+    return taught
+
+
+def _unusable(option: str, problems: Sequence[Problem]) -> DataError:
+    first, rest = problems[0], len(problems) - 1
+    more = f" (and {rest} more)" if rest else ""
+    return DataError(
+        f"{option}: {first.where} cannot be used, {first.what}{more}: name another frame, or open"
+        " it with an image program and save it as a JPEG"
+    )
+
+
 def _read_others(request: TeachRequest) -> tuple[tuple[LabelledImage, ...], tuple[str, ...]]:
     found: list[LabelledImage] = []
     notes: list[str] = []
@@ -132,7 +151,10 @@ def _read_others(request: TeachRequest) -> tuple[tuple[LabelledImage, ...], tupl
         unlike = tuple(_spread([replace(s, label=BLANK) for s in kept], MOST_OTHERS))
         if len(unlike) < len(kept):
             notes.append(f"of {len(kept)} frames of {source} {len(unlike)} are looked at")
-        dataset = load_dataset(replace(table, samples=unlike), {}, options=options)
+        try:
+            dataset = load_dataset(replace(table, samples=unlike), {}, options=options)
+        except NothingUsableError as error:
+            raise _unusable(f"--others {source}", error.problems) from error
         if bad := [p for p in dataset.problems if p.kind == "unreadable"]:
             notes.append(f"{len(bad)} frames of {source} cannot be read, e.g. {bad[0].where}")
         found += dataset.images

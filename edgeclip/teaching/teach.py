@@ -6,30 +6,30 @@ import time
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edgeclip.adapters.meta import MetaWeights
-from edgeclip.adapters.meta_files import meta_sha256
-from edgeclip.clip import DEMO, Backbone, load_backbone
-from edgeclip.contract.pack import PackManifest, read_pack_manifest
-from edgeclip.earlier import taught_by
+from edgeclip.contract.pack import PackManifest
 from edgeclip.kinds import META
-from edgeclip.meta_weights import meta_weights_for
 from edgeclip.packs import write_pack
 from edgeclip.prompts import class_prompts
 from edgeclip.regions import Strips
+from edgeclip.taught_by import taught_by
 from edgeclip.teaching.account import Account
-from edgeclip.teaching.column import ClosedForm, MetaPath, Predictor
-from edgeclip.teaching.ground import Ground, pack_ground, words_ground
+from edgeclip.teaching.column import ClosedForm, Predictor
+from edgeclip.teaching.eye import Eye
+from edgeclip.teaching.ground import Ground, pack_ground
 from edgeclip.teaching.lesson import Lesson, Sight
 from edgeclip.teaching.looking import Looking
 from edgeclip.teaching.placing import place
-from edgeclip.teaching.request import TeachRequest
+from edgeclip.teaching.request import TeachRequest, pack_below
 from edgeclip.teaching.sights import Material, read_material, see
 from edgeclip.teaching.widening import widened
 from edgeclip.teaching.writing import lesson_files
+
+if TYPE_CHECKING:  # torch
+    from edgeclip.teaching.meta_path import Meta
 
 
 @dataclass(frozen=True)
@@ -107,16 +107,18 @@ def teach(request: TeachRequest, *, created_at: datetime) -> TeachResult:
         ConfigError: A backbone or option is wrong, or `out` is not empty.
         DataError: An image cannot be used.
         PackError: The pack below is damaged, or of another encoder.
-        SetupError: The encoder's weights are not at hand.
+        SetupError: The encoder's weights, or what runs it, are not at hand.
+        BackendError: The bundle cannot be run, or computes something else.
+        ArtefactError: The bundle is missing or damaged.
     """
     clock = _Clock()
-    before = taught_by(request.on)
+    before = taught_by(pack_below(request))
     material = read_material(request)
-    backbone = _encoder(request)
-    meta = _meta(request, backbone)
+    eye = _eye(request)
+    meta = _meta(request, eye)
     loading_s = clock.lap()
-    ground = _ground(request, backbone)
-    sight = _see(request, material, Looking(backbone, ground))
+    ground = _ground(request, eye)
+    sight = _see(request, material, Looking(eye, ground))
     seeing_s = clock.lap()
     predictor = _predictor(meta, sight)
     placed = place(predictor, sight.taught, sight.others, sight.carried)
@@ -125,61 +127,68 @@ def teach(request: TeachRequest, *, created_at: datetime) -> TeachResult:
     predicting_s = clock.lap()
     lesson = Lesson(
         request, ground, material, sight, wide, placed, before,
-        meta_sha256=meta_sha256(meta) if meta else None,
+        meta_sha256=meta.sha256 if meta else None,
     )  # fmt: skip
-    manifest, binaries, report = lesson_files(lesson, backbone, created_at)
+    manifest, binaries, report = lesson_files(lesson, created_at)
     written = write_pack(
         request.out, manifest, binaries, report=report, overwrite=request.overwrite
     )
-    notes = (*material.notes, *placed.notes)
     account = lesson.account
+    notes = (*material.notes, *placed.notes, *account.notes)
     return TeachResult(written, account, notes, loading_s, seeing_s, predicting_s, clock.lap())
 
 
-def _encoder(request: TeachRequest) -> Backbone:
-    """Return the encoder that is named, else that of the pack below."""
-    if request.on is None or request.backbone is not None:
-        return load_backbone(str(request.backbone), request.pretrained)
-    base = read_pack_manifest(request.on, check_hashes=False).base
-    named = request.pretrained or (None if base.arch == DEMO else base.pretrained)
-    return load_backbone(base.arch, named)
+def _eye(request: TeachRequest) -> Eye:
+    """Return what looks at images; torch is loaded where no bundle is named."""
+    if request.bundle is not None:
+        from edgeclip.teaching.bundle_eye import BundleEye
+
+        return BundleEye(request.bundle)
+    from edgeclip.teaching.torch_eye import torch_eye
+
+    return torch_eye(request)
 
 
-def _ground(request: TeachRequest, backbone: Backbone) -> Ground:
-    if request.on is None:
-        return words_ground(request.name, backbone)
-    return pack_ground(request.on, backbone)
+def _ground(request: TeachRequest, eye: Eye) -> Ground:
+    below = pack_below(request)
+    if below is not None:
+        return pack_ground(below, eye)
+    from edgeclip.teaching.words_ground import words_ground
+
+    return words_ground(request.name, eye)
 
 
-def _meta(request: TeachRequest, backbone: Backbone) -> MetaWeights | None:
+def _meta(request: TeachRequest, eye: Eye) -> Meta | None:
     """Return the weights of the method meta, or None for the closed form."""
     if request.method != META:
         return None
-    return meta_weights_for(META, request.meta_weights, backbone.base)
+    from edgeclip.teaching.meta_path import read_meta_weights
+
+    return read_meta_weights(request.meta_weights, eye.base)
 
 
 def _see(request: TeachRequest, material: Material, looking: Looking) -> Sight:
     """Look at all images, and read the name."""
-    backbone, manifest = looking.backbone, looking.ground.manifest
+    eye, manifest = looking.eye, looking.ground.manifest
     asked = request.strip_top_px, request.strip_bottom_px
     own = (manifest.strip_top_px, manifest.strip_bottom_px) if manifest else asked
     strips = Strips(own[0] or 0, own[1] or 0)
     lenders = material.taught.images
-    sights = [
-        see(images, lenders, backbone.preprocess, strips) for images in (lenders, material.others)
-    ]
+    sights = [see(images, lenders, eye.preprocess, strips) for images in (lenders, material.others)]
     (taught, base), (others, _) = (looking.at(each) for each in sights)
     prompts = class_prompts([request.name], {})[request.name]
-    text = backbone.embed_prompts([list(prompts.columns[0])])[0].numpy()
+    text = eye.text(prompts.columns[0])
     return Sight(
         looking, strips, sights[0].pixels, base, taught, others, looking.carried(), prompts, text
     )
 
 
-def _predictor(meta: MetaWeights | None, sight: Sight) -> Predictor:
+def _predictor(meta: Meta | None, sight: Sight) -> Predictor:
     scale = sight.looking.scale
-    if meta is not None:
-        return MetaPath(scale, sight.text.astype(np.float64), meta)
+    if meta is not None and sight.text is not None:
+        from edgeclip.teaching.meta_path import MetaPath
+
+        return MetaPath(scale, sight.text.astype(np.float64), meta.weights)
     unlike = np.concatenate([sight.others.features, sight.carried.features])
-    centre = unlike.mean(axis=0) if len(unlike) else np.zeros(len(sight.text))
-    return ClosedForm(scale, centre)
+    width = sight.taught.features.shape[1]
+    return ClosedForm(scale, unlike.mean(axis=0) if len(unlike) else np.zeros(width))

@@ -8,14 +8,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeclip.adapters.composing import MATRIX, Stored, compose
+from edgeclip.adapters.stored import MATRIX, TAUGHT, Stored, compose
 from edgeclip.contract.slots import ALL_SLOTS
 from edgeclip.teaching.ground import Ground
 
 Floats = NDArray[np.float32]
-
-TAUGHT = "taught"
-"""Kind of the part that holds all taught columns of a pack."""
 
 
 @dataclass(frozen=True)
@@ -23,7 +20,7 @@ class Column:
     """One column of the class matrix, and of what else has a column a class.
 
     Attributes:
-        text: `(E,)` float32, unit: what its prompts say.
+        text: `(E,)` float32, unit: what its prompts say; zeros where no words were read.
         weights: `(E,)` float32, of class_weights.
         bias: Of class_bias.
         mix: `(K,)` float32, shares of the ground's columns that it is made of: of what is neither

@@ -6,13 +6,13 @@ import json
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeclip.adapters.router import row_of_features
-from edgeclip.clip import Backbone
+from edgeclip.adapters.router_rows import router_row
+from edgeclip.adapters.stored import pack_fusion
 from edgeclip.contract.attributes import ATTRIBUTE_TENSORS_FILE, ATTRIBUTES_FILE
 from edgeclip.contract.hashing import sha256_bytes
 from edgeclip.contract.pack import (
@@ -25,38 +25,38 @@ from edgeclip.contract.pack import (
 from edgeclip.contract.prompt_columns import columns_sha256
 from edgeclip.contract.routing import RouterRow
 from edgeclip.contract.slots import graph_of
-from edgeclip.costs import pack_fusion
 from edgeclip.evaluated_parts import SPLIT_FILE
 from edgeclip.kinds import ZERO_SHOT
 from edgeclip.labels.dataset import Dataset
 from edgeclip.openings import OPENINGS_FILE, REPORT_FOLDER
-from edgeclip.pack_making import GOLDEN_FRAMES, SYNTHETIC, pack_class, task_name, version_after
+from edgeclip.pack_making import GOLDEN_FRAMES, SYNTHETIC, pack_class, version_after
 from edgeclip.pack_parts import adapter_records, parts_bytes
-from edgeclip.packs import golden_outputs, pack_files
+from edgeclip.packs import Golden, pack_files
 from edgeclip.routed_packs import router_bytes
 from edgeclip.split_rows import Part
 from edgeclip.splits import Split
 from edgeclip.teaching.account import PREFIX
+from edgeclip.teaching.eye import Eye
 from edgeclip.teaching.ground import Ground
 from edgeclip.teaching.lesson import Lesson
+from edgeclip.teaching.request import taught_task
+from edgeclip.teaching.wide_golden import wide_golden
 
 TAUGHT_FILE = "taught.json"
 
 
 def lesson_files(
-    lesson: Lesson, backbone: Backbone, at: datetime
+    lesson: Lesson, at: datetime
 ) -> tuple[PackManifest, dict[str, bytes], dict[str, str]]:
     """Return the manifest without hashes, the binary files, and the report of the pack.
 
     Args:
         lesson: What was taught.
-        backbone: The frozen encoder.
         at: Aware UTC.
     """
     tensors = lesson.widened.tensors
-    golden = golden_outputs(_golden_images(lesson), backbone, tensors)
     binaries = {
-        **pack_files(tensors, golden),
+        **pack_files(tensors, _golden(lesson)),
         PARTS_FILE: parts_bytes(lesson.widened.start, lesson.widened.parts),
         ROUTER_FILE: router_bytes(_router(lesson)),
         **_attributes(lesson),
@@ -65,22 +65,23 @@ def lesson_files(
     split = _split(lesson)
     report = {SPLIT_FILE: split.to_csv(dataset.images), **_earlier_report(lesson)}
     report[TAUGHT_FILE] = json.dumps(_accounts(lesson), indent=1, ensure_ascii=False) + "\n"
-    return _manifest(lesson, backbone, at, dataset), binaries, report
+    return _manifest(lesson, at, dataset), binaries, report
 
 
-def _manifest(lesson: Lesson, backbone: Backbone, at: datetime, dataset: Dataset) -> PackManifest:
+def _manifest(lesson: Lesson, at: datetime, dataset: Dataset) -> PackManifest:
+    eye = lesson.sight.looking.eye
     ground, request, earlier = lesson.ground, lesson.request, lesson.ground.manifest
     parts, tensors = lesson.widened.parts, lesson.widened.tensors
     own = pack_class(request.name, lesson.sight.prompts)
     classes = [*ground.classes, own]
-    task = request.task or (earlier.task if earlier else task_name([request.name]))
+    task = request.task or (earlier.task if earlier else taught_task(request.name))
     split = _split(lesson)
     fields = {
         "schema": "edgeclip.pack/1",
         "task": task,
         "version": request.version or version_after(earlier, task),
         "created_at": at,
-        "tool": {name: version(name) for name in ("edgeclip", "torch", "open_clip_torch")},
+        "tool": _versions(eye),
         "method": "+".join(part.kind for part in parts) or ZERO_SHOT,
         "recipe_sha256": sha256_bytes(f"taught 1 {lesson.account.how}".encode()),
         "fusion_class": pack_fusion(tensors, (part.fusion for part in parts)),
@@ -88,8 +89,8 @@ def _manifest(lesson: Lesson, backbone: Backbone, at: datetime, dataset: Dataset
         "slots": {name: list(tensors[name].shape) for name in sorted(tensors)},
         "adapters": adapter_records(parts),
         "share": earlier.share if earlier else 1.0,
-        "base": backbone.base,
-        "preprocess": backbone.preprocess,
+        "base": eye.base,
+        "preprocess": eye.preprocess,
         "strip_top_px": lesson.sight.strips.top_px,
         "strip_bottom_px": lesson.sight.strips.bottom_px,
         "classes": classes,
@@ -142,6 +143,28 @@ def _split(lesson: Lesson) -> Split:
     return Split(tuple(parts), "as given", (), lesson.before)
 
 
+def _versions(eye: Eye) -> dict[str, str]:
+    """Return the versions of what took part, as far as it is installed."""
+    found = {}
+    for name in eye.tools:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def _golden(lesson: Lesson) -> Golden:
+    """Return the golden outputs: computed, or out of those of the pack below."""
+    tensors, below = lesson.widened.tensors, lesson.ground.golden
+    found = lesson.sight.looking.eye.golden(_golden_images(lesson), tensors)
+    if found is not None:
+        return found
+    if below is None:
+        raise ValueError("what computes no golden outputs teaches on a pack alone")
+    return wide_golden(below, tensors)
+
+
 def _golden_images(lesson: Lesson) -> NDArray[np.uint8]:
     """Return the ground's golden inputs and one of what was taught, or all of it for words.
 
@@ -160,7 +183,7 @@ def _golden_images(lesson: Lesson) -> NDArray[np.uint8]:
 
 def _router(lesson: Lesson) -> RouterRow:
     """Return which images the pack is for: those that it was for, and what it was taught."""
-    own = row_of_features(lesson.request.name, lesson.sight.base)
+    own = router_row(lesson.request.name, lesson.sight.base)
     before = lesson.ground.router
     if before is None:
         return own
@@ -170,7 +193,7 @@ def _router(lesson: Lesson) -> RouterRow:
 
 def _attributes(lesson: Lesson) -> dict[str, bytes]:
     """Return the files by which the pack answers in words, as they are."""
-    manifest, on = lesson.ground.manifest, lesson.request.on
+    manifest, on = lesson.ground.manifest, lesson.ground.folder
     if manifest is None or on is None:
         return {}
     names = (ATTRIBUTES_FILE, ATTRIBUTE_TENSORS_FILE)
@@ -179,7 +202,7 @@ def _attributes(lesson: Lesson) -> dict[str, bytes]:
 
 def _earlier_report(lesson: Lesson) -> dict[str, str]:
     """Return the looks at test images that the earlier pack remembers."""
-    on = lesson.request.on
+    on = lesson.ground.folder
     path = on / REPORT_FOLDER / OPENINGS_FILE if on else None
     return {OPENINGS_FILE: path.read_text(encoding="utf-8")} if path and path.is_file() else {}
 

@@ -173,8 +173,8 @@ def refuse_unfit(bundle: Path, manifest: BundleManifest, pack: PackManifest) -> 
     before = next((own.version for own in manifest.packs if own.task == pack.task), None)
     if before and version_numbers(before) >= version_numbers(pack.version):
         raise ConfigError(
-            f"{bundle} has {pack.task} {before}, this pack is {pack.version}: train it with a"
-            " higher --version"
+            f"{bundle} has {pack.task} {before}, this pack is {pack.version}: make it with"
+            " a higher --version, or under another --task to have both"
         )
     return before
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from pydantic import ValidationError
 from sqlalchemy.orm import Session
 
 from edgeclip.contract.bundle import MANIFEST_FILE
@@ -70,6 +71,16 @@ def test_what_the_program_answers_is_read_and_it_gets_no_secret(
     )
     said = run_teaching(settings, ["--name=x"])
     assert said == {"argv": ["teach", "--json", "--name=x"], "secret": []}
+
+
+def test_a_bundle_is_named_to_the_program_and_goes_with_no_other_encoder(
+    program: Program,
+) -> None:
+    answers = program("import json", "print(json.dumps({'argv': sys.argv[1:]}))")
+    settings = answers.model_copy(update={"bundle": Path("leopard.bundle")})
+    assert run_teaching(settings, [])["argv"] == ["teach", "--json", "--bundle", "leopard.bundle"]
+    with pytest.raises(ValidationError, match="a bundle has its encoder"):
+        TeachingSettings(bundle=Path("leopard.bundle"), backbone="demo")
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgeclip.adapters.composing import compose
+from edgeclip.adapters.stored import compose
 from edgeclip.contract.hashing import sha256_file
 from edgeclip.contract.pack import PARTS_FILE
 from edgeclip.errors import PackError

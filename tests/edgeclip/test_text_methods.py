@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from safetensors.numpy import load, save
 
 from edgeclip.adapters.class_head import ZeroShot
-from edgeclip.adapters.composing import Stored, compose, frozen_parts
+from edgeclip.adapters.composing import frozen_parts
 from edgeclip.adapters.model import AdapterModel, FeatureGraph, arrays, run_head
+from edgeclip.adapters.stored import Stored, compose
 from edgeclip.clip import Backbone
 from edgeclip.config import Recipe
 from edgeclip.errors import ConfigError

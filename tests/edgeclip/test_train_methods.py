@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgeclip.adapters.composing import compose
+from edgeclip.adapters.stored import compose
 from edgeclip.clip import Backbone
 from edgeclip.config import Recipe
 from edgeclip.contract.hashing import sha256_file

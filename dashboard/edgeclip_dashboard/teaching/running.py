@@ -24,7 +24,8 @@ _SECRETS: Final = "EDGECLIP_DASHBOARD_"
 _MOST_SAID: Final = 100_000
 _INSTALL: Final = (
     "what teaches is not installed here: install it where the dashboard runs (pip install"
-    " 'edgeclip[train]'), or name the program in [teaching].program"
+    " 'edgeclip[train]', or with [teaching].bundle 'edgeclip[cpu,device]'), or name the program in"
+    " [teaching].program"
 )
 
 
@@ -42,6 +43,7 @@ def run_teaching(settings: TeachingSettings, arguments: Sequence[str]) -> dict[s
     program = settings.program
     command = [str(program)] if program else [sys.executable, "-m", "edgeclip.cli"]
     command += ["teach", "--json", *arguments]
+    command += ["--bundle", str(settings.bundle)] if settings.bundle else []
     command += ["--backbone", settings.backbone] if settings.backbone else []
     command += ["--pretrained", settings.pretrained] if settings.pretrained else []
     with tempfile.TemporaryFile() as answers, tempfile.TemporaryFile() as complaints:

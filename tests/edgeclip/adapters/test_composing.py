@@ -7,8 +7,9 @@ from torch.nn.functional import normalize
 
 from edgeclip.adapters.class_head import ClassHead, ZeroShot
 from edgeclip.adapters.component import Component
-from edgeclip.adapters.composing import Stored, compose, frozen_parts
+from edgeclip.adapters.composing import frozen_parts
 from edgeclip.adapters.model import AdapterModel, arrays
+from edgeclip.adapters.stored import Stored, compose
 from edgeclip.adapters.visual import VisualAdapter
 from edgeclip.errors import PackError
 

@@ -8,14 +8,8 @@ from torch.nn.functional import normalize
 
 from edgeclip.adapters.gda import make_gda
 from edgeclip.adapters.model import AdapterModel
-from edgeclip.adapters.router import (
-    SAMPLES,
-    GateSettings,
-    TrainedGate,
-    load_balance,
-    router_row,
-    train_gate,
-)
+from edgeclip.adapters.router import GateSettings, TrainedGate, load_balance, train_gate
+from edgeclip.adapters.router_rows import SAMPLES, router_row
 from edgeclip.contract.hashing import sha256_bytes
 from edgeclip.contract.routing import choose
 from edgeclip.errors import DataError
@@ -31,7 +25,7 @@ def _around(center: int, count: int, *, seed: int, noise: float = 0.1) -> Tensor
 
 def test_a_row_has_the_99th_percentile_of_its_own_distances_in_numpy() -> None:
     base = _around(0, 200, seed=1)
-    row = router_row("a", base, prototypes=1)
+    row = router_row("a", base.numpy(), prototypes=1)
     key = base.double().mean(dim=0).numpy()
     distances = 1 - base.double().numpy() @ (key / np.linalg.norm(key))
     assert row.threshold == pytest.approx(np.quantile(distances, 0.99), abs=1e-6)
@@ -40,39 +34,39 @@ def test_a_row_has_the_99th_percentile_of_its_own_distances_in_numpy() -> None:
 
 def test_several_prototypes_find_the_scenes_of_a_pack() -> None:
     scenes = torch.cat([_around(center, 20, seed=center) for center in (0, 4, 7)])
-    keys = router_row("a", scenes, prototypes=3).keys
+    keys = router_row("a", scenes.numpy(), prototypes=3).keys
     assert sorted(np.abs(keys).argmax(axis=1).tolist()) == [0, 4, 7]
 
 
 def test_images_go_to_the_pack_of_their_scenes_and_strange_ones_to_none() -> None:
-    rows = [router_row(str(c), _around(c, 60, seed=c), prototypes=2) for c in (0, 4)]
+    rows = [router_row(str(c), _around(c, 60, seed=c).numpy(), prototypes=2) for c in (0, 4)]
     seen = torch.cat([_around(c, 20, seed=50 + c, noise=0.05) for c in (0, 4, 9)]).numpy()
     assert choose(rows, seen, [{}] * 60) == [0] * 20 + [1] * 20 + [None] * 20
 
 
 def test_the_same_images_in_any_order_give_nearly_the_same_row() -> None:
     base = _around(0, 50, seed=1)
-    one = router_row("a", base, prototypes=1)
-    other = router_row("a", base[torch.randperm(50)], prototypes=1)
+    one = router_row("a", base.numpy(), prototypes=1)
+    other = router_row("a", base[torch.randperm(50)].numpy(), prototypes=1)
     np.testing.assert_allclose(one.keys, other.keys, atol=1e-6)
 
 
 def test_a_row_keeps_some_of_its_images_evenly_over_all_of_them() -> None:
     base = _around(0, 200, seed=1)
-    samples = router_row("a", base).samples
+    samples = router_row("a", base.numpy()).samples
     assert samples is not None
     assert samples.shape == (SAMPLES, EMBED_DIM)
     np.testing.assert_allclose(samples[[0, -1]], base.numpy()[[0, -1]], atol=1e-6)
-    few = router_row("a", base[:5]).samples
+    few = router_row("a", base[:5].numpy()).samples
     assert few is not None
     np.testing.assert_allclose(few, base[:5].numpy(), atol=1e-6)
 
 
 def test_a_row_without_images_is_refused() -> None:
     with pytest.raises(DataError, match="router of a: needs finite embeddings"):
-        router_row("a", torch.zeros(0, EMBED_DIM))
+        router_row("a", np.zeros((0, EMBED_DIM), np.float32))
     with pytest.raises(DataError, match="router of a"):
-        router_row("a", torch.full((2, EMBED_DIM), torch.nan))
+        router_row("a", np.full((2, EMBED_DIM), np.nan, np.float32))
 
 
 def test_parity_the_gate_and_its_balance_in_numpy() -> None:
@@ -127,7 +121,7 @@ def test_a_gate_without_images_of_a_pack_is_refused() -> None:
 def test_invariant_28_a_further_pack_and_its_row_leave_the_first_as_it_was() -> None:
     first, second = support(seed=1), support(seed=2)
     model = AdapterModel(first.start, [make_gda(first)])
-    row = router_row("first", first.features)
+    row = router_row("first", first.features.numpy())
 
     def written() -> str:
         stored = model.pack_tensors() | row.tensors()
@@ -135,6 +129,6 @@ def test_invariant_28_a_further_pack_and_its_row_leave_the_first_as_it_was() -> 
 
     before = written()
     AdapterModel(second.start, [make_gda(second)]).pack_tensors()
-    router_row("second", second.features)
+    router_row("second", second.features.numpy())
     train_gate(torch.cat([first.features, second.features]), torch.tensor([0] * 12 + [1] * 12))
     assert written() == before

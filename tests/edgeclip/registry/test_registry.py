@@ -70,6 +70,17 @@ def test_list_shows_lineage_and_signer(
     assert lineage["packs"][0]["lineage"]["parent"] == "leopard@1.0.0"
 
 
+def test_list_cuts_no_name_however_narrow_the_terminal(
+    run: Run, write_pack: WritePack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "50")
+    write_pack("black-leopard-of-the-aberdares", "10.11.12")
+    table = run("pack", "list", tmp_path / "packs").out
+    rows = [line.strip("│ ").split("│") for line in table.splitlines() if line.startswith("│")]
+    assert "".join(row[0].strip() for row in rows) == "black-leopard-of-the-aberdares@10.11.12"
+    assert "…" not in table
+
+
 @pytest.mark.parametrize("what", ["nothing", "empty"])
 def test_what_holds_no_pack_is_told(run: Run, tmp_path: Path, what: str) -> None:
     if what == "empty":
@@ -147,6 +158,7 @@ def test_a_version_is_added_once(run: Run, write_pack: WritePack, tmp_path: Path
     assert _hashes(held.path) == _hashes(pack)
     ended = run("pack", "add", tmp_path / "others", pack)
     assert (ended.code, "a version is never replaced" in ended.err) == (2, True)
+    assert "with a higher --version, or under another --task" in ended.err
 
 
 def test_the_same_version_twice_is_refused(write_pack: WritePack, tmp_path: Path) -> None:

@@ -160,6 +160,7 @@ def test_without_a_pack_the_class_stands_beside_words_for_what_else_walks_past(
     assert pack.manifest.targets == ["elephant"]
     assert "an elephant" not in " ".join(pack.manifest.classes[0].prompts)
     assert (pack.manifest.version, pack.manifest.training.earlier_sha256) == ("1.0.0", None)
+    assert pack.manifest.task == "taught-elephant"  # no version of what a training calls elephant
     found = _probabilities(pack, backbone, ["elephant"] * 4 + ["leopard", "zebra", "blank"] * 2)
     limit = result.manifest.thresholds["elephant"].on
     assert (found[:4, -1] >= limit).sum() >= 3

@@ -58,7 +58,9 @@ def test_no_image_and_more_than_five_are_refused() -> None:
 
 
 def test_without_a_pack_a_backbone_is_needed() -> None:
-    with pytest.raises(ConfigError, match="name a --backbone, or the pack to build --on"):
+    with pytest.raises(
+        ConfigError, match="name a --backbone, the pack to build --on, or a --bundle"
+    ):
         check_teaching(_request(backbone=None))
 
 
@@ -103,11 +105,32 @@ def test_an_image_that_is_missing_or_damaged_is_named(
         (tmp_path / name).write_bytes(data)
         with pytest.raises(DataError, match=name):
             run_teaching(tmp_path / "pack", [tmp_path / name, elephants[0]])
+    assert not (tmp_path / "pack").exists()
+
+
+@pytest.mark.parametrize("is_alone", [True, False])
+def test_a_damaged_image_is_named_with_what_to_do_and_no_option_that_teach_lacks(
+    is_alone: bool, run_teaching: Teacher, elephants: list[Path], tmp_path: Path
+) -> None:
     cut = tmp_path / "cut.png"
     cut.write_bytes(elephants[0].read_bytes()[:400])
-    with pytest.raises(DataError, match=r"cut\.png"):
-        run_teaching(tmp_path / "pack", [cut])
-    assert not (tmp_path / "pack").exists()
+    with pytest.raises(DataError, match=r"--images: .*cut\.png cannot be used, ") as raised:
+        run_teaching(tmp_path / "pack", [cut] if is_alone else [cut, elephants[1]])
+    assert "name another frame, or open it with an image program" in str(raised.value)
+    assert "--data-dir" not in str(raised.value)
+
+
+def test_others_of_which_none_can_be_read_are_named(
+    run_teaching: Teacher, elephants: list[Path], tmp_path: Path
+) -> None:
+    bad = tmp_path / "bad"
+    bad.mkdir()
+    for name in ("a.jpg", "b.jpg"):
+        (bad / name).write_bytes(b"no image")
+    with pytest.raises(
+        DataError, match=r"--others .*bad: .*a\.jpg cannot be used, .* \(and 1 more"
+    ):
+        run_teaching(tmp_path / "pack", elephants[:1], others=(bad,))
 
 
 def test_the_same_image_twice_is_refused_whatever_its_name(
