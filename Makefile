@@ -40,7 +40,7 @@ demo: $(VENV)/.demo
 	$(BIN)/python examples/demo.py $(if $(SERVE),--serve)
 
 test: $(VENV)/.all
-	$(BIN)/python -m pytest --numprocesses $(WORKERS) --maxprocesses 4 --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 towers: $(VENV)/.all
 	$(BIN)/python -m pytest -m towers $(ARGS)

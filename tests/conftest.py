@@ -65,6 +65,12 @@ NEEDS: dict[str, Callable[[], str]] = {
 INSTALLABLE = set(NEEDS) - {"gpu"}  # nothing but a GPU is beyond .ci/run
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files that have slow tests: short ones last let all workers end together."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip a test whose need is not met, and say which."""
     for marker, missing in NEEDS.items():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from datetime import datetime, timezone
 from pathlib import Path
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from edgeclip import cli
 from edgeclip.adapters.class_head import ZeroShot
 from edgeclip.adapters.model import FeatureGraph
 from edgeclip.clip import Backbone
@@ -26,6 +28,7 @@ from edgeclip.report_data import ReportData
 from edgeclip.text_side import TextSide
 from edgeclip.token_plan import tower_sizes
 from edgeclip.trainer import TrainResult, train
+from support.commands import Ended, Run
 from support.drawn_images import DrawnSet, write_set
 from support.tiny_packs import TinyEncoder, write_encoder
 
@@ -43,6 +46,21 @@ def _usual_field_limit() -> Iterator[None]:
     before = csv.field_size_limit(131_072)
     yield
     csv.field_size_limit(before)
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Run `edgeclip` in this process."""
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def command(*arguments: object) -> Ended:
+        monkeypatch.setattr(sys, "argv", ["edgeclip", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        printed = capsys.readouterr()
+        return Ended(ended.value.code, printed.out, printed.err)
+
+    return command
 
 
 @pytest.fixture(scope="session")

@@ -9,6 +9,7 @@ import pytest
 
 from edgeclip.labels.dataset import read_labels
 from edgeclip.packs import load_pack
+from support.commands import Run
 from support.drawn_images import DrawnSet, draw, save, write_set
 from support.tiny_packs import TinyEncoder
 
@@ -30,6 +31,14 @@ def _interrupted(arguments: list[object], cwd: Path) -> subprocess.CompletedProc
     command = [sys.executable, "-c", script, *map(str, arguments)]
     usual = {"PATH": "/usr/bin:/bin", "HOME": str(cwd), "COLUMNS": "200", "OMP_NUM_THREADS": "1"}
     return subprocess.run(command, cwd=cwd, env=usual, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture
+def edgeclip(run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
+    """Runs `edgeclip` in this process, in a folder and a home of the test's own."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    return run
 
 
 def _train(encoder: TinyEncoder, table: Path, out: Path) -> list[object]:
@@ -67,40 +76,40 @@ def test_an_interrupted_training_says_how_to_continue_and_then_what_it_took_over
     assert not (tmp_path / "pack.run").exists()
 
 
-def test_json_is_all_that_a_machine_gets(encoder: TinyEncoder, table: Path, tmp_path: Path) -> None:
+def test_json_is_all_that_a_machine_gets(edgeclip: Run, encoder: TinyEncoder, table: Path) -> None:
     quick = ("--method", "head", "--folds", "2", "--json")
-    done = _edgeclip(*_train(encoder, table, Path("pack")), *quick, cwd=tmp_path)
-    content = json.loads(done.stdout)
+    done = edgeclip(*_train(encoder, table, Path("pack")), *quick)
+    content = json.loads(done.out)
     assert content["task"] == "leopard"
     assert 0 <= content["metrics"]["test/adapter/leopard/f1"] <= 1
-    measured = _edgeclip(
+    measured = edgeclip(
         "evaluate", "--pack", "pack", "--data", table, "--backbone", encoder.config,
-        "--pretrained", encoder.weights, "--json", cwd=tmp_path,
+        "--pretrained", encoder.weights, "--json",
     )  # fmt: skip
-    figures = json.loads(measured.stdout)
+    figures = json.loads(measured.out)
     assert [opening["by"] for opening in figures["openings"]] == ["train", "evaluate"]
     judged = sum(scope["images"] for scope in figures["scopes"].values())
     assert 0 < judged == figures["openings"][1]["images"] < 72  # the rest trained the pack
 
 
-def test_a_check_shows_classes_places_problems_and_the_split(tmp_path: Path) -> None:
+def test_a_check_shows_classes_places_problems_and_the_split(edgeclip: Run, tmp_path: Path) -> None:
     write_set(tmp_path / "images", DrawnSet({"leopard": 2, "blank": 2}, locations=4))
     (tmp_path / "images/place1/leopard_0_0.jpg").write_bytes(b"")
-    done = _edgeclip("data", "check", "images/labels.csv", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
+    done = edgeclip("data", "check", "images/labels.csv")
+    assert done.code == 0, done.err
     for text in ("place3", "Split by location", "unreadable 1", "empty file: 0 bytes", "warning:"):
-        assert text in done.stdout
-    as_json = _edgeclip("data", "check", "images/labels.csv", "--json", cwd=tmp_path)
-    content = json.loads(as_json.stdout)
+        assert text in done.out
+    as_json = edgeclip("data", "check", "images/labels.csv", "--json")
+    content = json.loads(as_json.out)
     assert (content["rows"], content["usable"]) == (32, 31)
 
 
-def test_a_check_of_folders_says_which_layout_it_assumed(tmp_path: Path) -> None:
+def test_a_check_of_folders_says_which_layout_it_assumed(edgeclip: Run, tmp_path: Path) -> None:
     for number, label in enumerate(("leopard", "leopard", "blank", "blank")):
         save(tmp_path / f"images/{label}/{number}.jpg", draw(label, number))
-    done = _edgeclip("data", "check", "images", cwd=tmp_path)
-    assert "assumed: layout label (guessed" in done.stdout
-    assert "no split: too few sequences" in done.stdout
+    done = edgeclip("data", "check", "images")
+    assert "assumed: layout label (guessed" in done.out
+    assert "no split: too few sequences" in done.out
 
 
 @pytest.mark.parametrize(
@@ -135,7 +144,7 @@ def test_a_check_of_folders_says_which_layout_it_assumed(tmp_path: Path) -> None
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
 def test_what_cannot_be_done_is_one_line_and_an_exit_code(
-    tmp_path: Path, arguments: list[str], code: int, message: str
+    edgeclip: Run, tmp_path: Path, arguments: list[str], code: int, message: str
 ) -> None:
     for number, label in enumerate(("leopard", "blank")):
         save(tmp_path / f"images/{label}/{number}.jpg", draw(label, number))
@@ -143,9 +152,9 @@ def test_what_cannot_be_done_is_one_line_and_an_exit_code(
         (tmp_path / "corrupt" / label / "a.jpg").write_bytes(b"junk")
     (tmp_path / "labels.csv").write_bytes(b"")
     (tmp_path / "empty").mkdir()
-    done = _edgeclip(*arguments, cwd=tmp_path)
-    assert (done.returncode, done.stdout) == (code, "")
-    (line,) = (line for line in done.stderr.splitlines() if "opening images" not in line)
+    done = edgeclip(*arguments)
+    assert (done.code, done.out) == (code, "")
+    (line,) = (line for line in done.err.splitlines() if "opening images" not in line)
     assert message in line
 
 
@@ -163,30 +172,29 @@ def test_what_cannot_be_done_is_one_line_and_an_exit_code(
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )
 def test_a_training_refuses_backbone_and_target_before_it_opens_an_image(
-    tmp_path: Path, options: tuple[str, ...], message: str
+    edgeclip: Run, tmp_path: Path, options: tuple[str, ...], message: str
 ) -> None:
     for label in ("leopard", "blank"):
         save(tmp_path / f"images/{label}/0.jpg", draw(label, 0))
-    done = _edgeclip("train", "--data", "images", "--out", "pack", *options, cwd=tmp_path)
-    (line,) = done.stderr.splitlines()
-    assert (done.returncode, message in line) == (2, True), line
+    done = edgeclip("train", "--data", "images", "--out", "pack", *options)
+    (line,) = done.err.splitlines()
+    assert (done.code, message in line) == (2, True), line
 
 
-def test_a_drawn_set_can_be_read(tmp_path: Path) -> None:
-    done = _edgeclip(
+def test_a_drawn_set_can_be_read(edgeclip: Run, tmp_path: Path) -> None:
+    done = edgeclip(
         "data", "render", "out", "--species", "leopard", "--images", "3", "--locations", "1",
-        cwd=tmp_path,
     )  # fmt: skip
-    assert done.returncode == 0, done.stderr
+    assert done.code == 0, done.err
     assert [s.label for s in read_labels(tmp_path / "out/labels.csv").samples] == (
         ["leopard"] * 3 + ["blank"] * 3
     )
 
 
-def test_the_layout_is_a_choice_of_two(tmp_path: Path) -> None:
+def test_the_layout_is_a_choice_of_two(edgeclip: Run, tmp_path: Path) -> None:
     for place in "AB":
         save(tmp_path / f"images/{place}/leopard/a.jpg", draw("leopard", ord(place)))
         save(tmp_path / f"images/{place}/civet/a.jpg", draw("zebra", ord(place)))
     for layout, names in (("label", ["A", "B"]), ("location/label", ["civet", "leopard"])):
-        done = _edgeclip("data", "check", "images", "--layout", layout, "--json", cwd=tmp_path)
-        assert [line["name"] for line in json.loads(done.stdout)["classes"]] == names
+        done = edgeclip("data", "check", "images", "--layout", layout, "--json")
+        assert [line["name"] for line in json.loads(done.out)["classes"]] == names

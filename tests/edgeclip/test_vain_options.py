@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from subprocess import PIPE
 
 import pytest
 
@@ -12,31 +15,39 @@ from edgeclip.kinds import KINDS
 from edgeclip.makers import MAKERS
 
 _SCRIPT = """
-import sys
+import contextlib, io, json, sys
 from edgeclip import cli
-sys.argv[0] = "edgeclip"
-try:
-    cli.main()
-finally:
-    print("torch" in sys.modules, "open_clip" in sys.modules)
+for line in sys.stdin:
+    sys.argv, out, err = ["edgeclip", *json.loads(line)], io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        try:
+            cli.main()
+        except SystemExit as ended:
+            code = ended.code
+    loaded = [name for name in ("torch", "open_clip") if name in sys.modules]
+    print(json.dumps([code, out.getvalue(), err.getvalue(), loaded]), flush=True)
 """
+Command = Callable[..., tuple[int, str]]
 
 
-def _command(*arguments: object) -> tuple[int, str]:
-    """Return exit code and error of the command, which must not have loaded torch."""
-    done = subprocess.run(
-        [sys.executable, "-c", _SCRIPT, *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.stdout == "False False\n"
-    return done.returncode, done.stderr
+@pytest.fixture(scope="module")
+def command() -> Iterator[Command]:
+    """Runs `edgeclip`, commands one after the other in a process that must not load torch."""
+    words = [sys.executable, "-c", _SCRIPT]
+    with subprocess.Popen(words, stdin=PIPE, stdout=PIPE, text=True) as process:
+        asked, answers = process.stdin, process.stdout
+        assert asked
+        assert answers
 
+        def run(*arguments: object) -> tuple[int, str]:
+            asked.write(json.dumps([str(word) for word in arguments]) + "\n")
+            asked.flush()
+            code, out, err, loaded = json.loads(answers.readline())
+            assert (out, loaded) == ("", [])
+            return code, err
 
-def _train(table: Path, tmp_path: Path, *more: object) -> tuple[int, str]:
-    usual = ("train", "--out", tmp_path / "pack", "--backbone", "demo")
-    return _command(*usual, "--data", table, *more)
+        yield run
+        asked.close()
 
 
 @pytest.mark.parametrize(
@@ -64,9 +75,15 @@ def _train(table: Path, tmp_path: Path, *more: object) -> tuple[int, str]:
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )
 def test_a_training_refuses_in_one_line(
-    options: tuple[str, ...], code: int, message: str, table: Path, tmp_path: Path
+    command: Command,
+    options: tuple[str, ...],
+    code: int,
+    message: str,
+    table: Path,
+    tmp_path: Path,
 ) -> None:
-    found, error = _train(table, tmp_path, *options)
+    usual = ("train", "--out", tmp_path / "pack", "--backbone", "demo", "--data", table)
+    found, error = command(*usual, *options)
     assert (found, error.count("\n")) == (code, 1), error
     assert error.startswith("error: ")
     assert message in error
@@ -87,9 +104,9 @@ def test_a_training_refuses_in_one_line(
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )
 def test_an_evaluation_refuses_in_one_line(
-    options: tuple[str, ...], code: int, message: str, table: Path, pack: Path
+    command: Command, options: tuple[str, ...], code: int, message: str, table: Path, pack: Path
 ) -> None:
-    found, error = _command("evaluate", "--pack", pack, "--data", table, *options)
+    found, error = command("evaluate", "--pack", pack, "--data", table, *options)
     assert (found, error.count("\n")) == (code, 1), error
     assert message in error
 

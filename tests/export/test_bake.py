@@ -42,7 +42,17 @@ BLOCKS = ("ba_down", "ba_down_bias", "ba_up", "ba_up_bias")
 CROSS = ("bx_qk", "bx_qk_bias", "bx_vo", "bx_out_bias")
 POOLING = ("cp_attend", "cp_score")
 ON_WEIGHTS = ("ln", "lora", "svd", "stages", "parallel_mlp", "mlp_ln")
-KINDS = ("zero-shot", "gda", "visual", "linear", "tip", "block", "deep", *ON_WEIGHTS)
+KINDS = (
+    "zero-shot",
+    "gda",
+    "visual",
+    "linear",
+    "linear+visual",
+    "tip",
+    "block",
+    "deep",
+    *ON_WEIGHTS,
+)
 Exporter = Callable[[str], BundleResult]
 
 
@@ -56,6 +66,7 @@ def _tensors(kind: str, backbone: Backbone) -> Tensors:
         "gda": ("class_bias",),
         "visual": VISUAL,
         "linear": ("projection_delta",),
+        "linear+visual": ("projection_delta", *VISUAL),
         "tip": ("cache_keys", "cache_values", "alpha", "beta"),
         "block": BLOCKS,
         "deep": (*VISUAL, *BLOCKS, *CROSS, *POOLING),
@@ -128,6 +139,27 @@ def test_invariant_29_a_pack_of_class_f0_adds_no_node(kind: str, baked: Exporter
             assert own == bare
         for operator, count in extra.items():
             assert own[operator] == bare.get(operator, 0) + count
+
+
+@pytest.mark.parametrize(
+    ("kind", "without"), [("linear", "zero-shot"), ("linear+visual", "visual")]
+)
+@pytest.mark.parametrize("runtime", ["onnxruntime", "tensorrt"])
+def test_invariant_29_a_moved_projection_adds_no_node(
+    kind: str, without: str, runtime: str, baked: Exporter
+) -> None:
+    own, bare = (node_histogram(_graph(baked(name), runtime)) for name in (kind, without))
+    assert own == bare
+
+
+@pytest.mark.parametrize("kind", ["linear", "linear+visual"])
+def test_the_golden_outputs_of_a_moved_projection_are_computed_again_by_the_graph(
+    kind: str, baked: Exporter
+) -> None:
+    result = baked(kind)
+    pack = load_pack(result.folder / result.manifest.packs[0].path)
+    assert pack.tensors["projection_delta"].any()
+    assert all(c.passed for c in verify_bundle(result.folder, lambda _: None, backend="ort"))
 
 
 def test_what_a_deep_pack_leaves_neutral_has_no_node(baked: Exporter) -> None:

@@ -109,7 +109,7 @@ def test_invariant_32_the_same_seed_gives_the_same_bits(kind: str, bench_of: Ben
 
 @pytest.mark.parametrize("kind", [kind for kind in EVERY if MAKERS[kind].fusion == "F0"])
 def test_invariant_29_class_f0_binds_nothing_but_what_folds(kind: str, bench_of: BenchOf) -> None:
-    """`tests/export/test_bake.py` and `test_bake_f0.py` show that these fold without a node."""
+    """`tests/export/test_bake.py` shows that these fold without a node."""
     model = bench_of(kind).moved(kind)
     bound = set(model.own_slots()) - _FOLDED
     assert all(changes_weights([name]) for name in bound)

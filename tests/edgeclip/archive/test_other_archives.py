@@ -24,6 +24,7 @@ from edgeclip.archive.stores import open_store
 from edgeclip.combining import combine
 from edgeclip.errors import ConfigError, DataError, PackError, SetupError
 from support.brokers import free_port
+from support.commands import Run
 from support.drawn_images import draw, save
 from support.tiny_packs import TinyEncoder
 
@@ -125,8 +126,12 @@ def test_a_cluster_that_is_not_there_is_named(predict: Predict, archive: Path) -
 
 
 def _command(encoder: TinyEncoder, archive: Path, pack: Path, out: Path) -> list[str]:
+    return [sys.executable, "-m", "edgeclip.cli", *_words(encoder, archive, pack, out)]
+
+
+def _words(encoder: TinyEncoder, archive: Path, pack: Path, out: Path) -> list[str]:
     return [
-        sys.executable, "-m", "edgeclip.cli", "predict", str(archive), "--pack", str(pack),
+        "predict", str(archive), "--pack", str(pack),
         "--backbone", str(encoder.config), "--pretrained", str(encoder.weights),
         "--out", str(out), "--part-images", "8", "--workers", "1",
     ]  # fmt: skip
@@ -134,7 +139,7 @@ def _command(encoder: TinyEncoder, archive: Path, pack: Path, out: Path) -> list
 
 @pytest.mark.slow
 def test_a_run_that_is_killed_goes_on_to_the_same_table(
-    encoder: TinyEncoder, tiny_pack: Path, tmp_path: Path
+    run: Run, encoder: TinyEncoder, tiny_pack: Path, tmp_path: Path
 ) -> None:
     archive = tmp_path / "many"
     for number in range(400):
@@ -152,21 +157,18 @@ def test_a_run_that_is_killed_goes_on_to_the_same_table(
     assert not (killed / "predictions.csv").exists()
     kept = len(list(parts.glob("*.jsonl")))
     assert 3 <= kept < 50
-    subprocess.run(command, env=environment, check=True)
-    subprocess.run(_command(encoder, archive, tiny_pack, whole), env=environment, check=True)
+    for out in (killed, whole):
+        assert run(*_words(encoder, archive, tiny_pack, out)).code == 0
     assert _table(killed) == _table(whole)
 
 
 def test_contact_sheets_are_hinted_at_until_they_are_there(
-    encoder: TinyEncoder, tiny_pack: Path, archive: Path, tmp_path: Path
+    run: Run, encoder: TinyEncoder, tiny_pack: Path, archive: Path, tmp_path: Path
 ) -> None:
-    command = _command(encoder, archive, tiny_pack, tmp_path / "out")
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    hints = [
-        "next: " in subprocess.check_output([*command, *more], env=environment, text=True)
-        for more in ([], ["--format", "sheets"])
-    ]
-    assert hints == [True, False]
+    words = _words(encoder, archive, tiny_pack, tmp_path / "out")
+    done = [run(*words, *more) for more in ([], ["--format", "sheets"])]
+    assert [ended.code for ended in done] == [0, 0], done
+    assert ["next: " in ended.out for ended in done] == [True, False]
 
 
 def test_a_set_says_which_pack_answered(

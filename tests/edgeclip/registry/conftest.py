@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -10,29 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from edgeclip import cli
 from edgeclip.clip import Backbone
 from edgeclip.contract.pack import PACK_FILE, PackManifest
 from edgeclip.contract.signing import make_key
 from edgeclip.registry.index import INDEX_FILE, write_index
 from edgeclip.registry.signing import sign_pack
-from support.commands import Edit, Ended, Run, WritePack
+from support.commands import Edit, WritePack
 from support.tiny_packs import random_tensors, write_tiny_pack
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Run `edgeclip` in this process."""
-    monkeypatch.setenv("COLUMNS", "200")
-
-    def command(*arguments: object) -> Ended:
-        monkeypatch.setattr(sys, "argv", ["edgeclip", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        printed = capsys.readouterr()
-        return Ended(ended.value.code, printed.out, printed.err)
-
-    return command
 
 
 @pytest.fixture
