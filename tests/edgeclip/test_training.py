@@ -96,6 +96,15 @@ def test_every_step_is_reported_with_its_loss() -> None:
     assert losses[-1] < losses[0] / 10
 
 
+def test_no_step_leaves_anything_behind_for_a_gpu_that_never_begins() -> None:
+    def left(steps: int) -> int:
+        before = len(torch.cuda._queued_calls)
+        _fitted(_rows(0), _start([0, 1]), RECIPE.model_copy(update={"steps": steps}))
+        return len(torch.cuda._queued_calls) - before
+
+    assert left(12) == left(2)
+
+
 def test_no_rows_are_refused() -> None:
     with pytest.raises(DataError, match="no training images"):
         _fitted(_rows(0).chosen(np.zeros(0, np.int64)), _start([0, 1]))
