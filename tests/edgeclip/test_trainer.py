@@ -15,12 +15,13 @@ from edgeclip.config import Recipe
 from edgeclip.contract.hashing import sha256_file
 from edgeclip.labels.dataset import load_dataset, read_labels
 from edgeclip.learning import Learned, learn
-from edgeclip.pack_making import golden_images, task_name
+from edgeclip.pack_making import golden_images
 from edgeclip.packs import load_pack
 from edgeclip.regions import Strips
 from edgeclip.run_costs import read_costs
 from edgeclip.run_folder import RunFolder, open_run
 from edgeclip.splits import split_images
+from edgeclip.task_names import task_name
 from edgeclip.trainer import TrainResult
 from support.drawn_images import DrawnSet, draw, save, write_set
 from support.samples import preprocess_spec
