@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edgeclip import features
+from edgeclip import stored_image
 from edgeclip.adapters.pack_outputs import outputs_of
 from edgeclip.clip import Backbone
 from edgeclip.config import Recipe
@@ -108,7 +108,7 @@ def test_a_pack_is_evaluated_without_the_strips_of_its_training(
         seen.append(strips)
         return pixels_of(*given, strips=strips, **named)
 
-    monkeypatch.setattr(features, "pixels_of", watched)
+    monkeypatch.setattr(stored_image, "pixels_of", watched)
     pack = shutil.copytree(with_strips, tmp_path / "stripped")
     data = run_evaluation(table, pack=pack, **asked)
     assert set(seen) == {Strips(*cut)}

@@ -6,15 +6,13 @@ import shutil
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 from PIL import Image
 
 from edgeclip.archive import pack_answers
-from edgeclip.archive.answering import Answer
+from edgeclip.archive.answering import Answer, Views
 from edgeclip.archive.journal import PARTS
 from edgeclip.archive.predicting import RUN_FOLDER
 from edgeclip.archive.results import Results
@@ -159,14 +157,12 @@ def test_a_runtime_that_fails_ends_the_run_and_keeps_what_was_done(
 ) -> None:
     answer, asked = pack_answers.PackAnswers.answer, 0
 
-    def fails_at_the_third(
-        self: pack_answers.PackAnswers, views: NDArray[np.uint8], *said: Any
-    ) -> list[Answer]:
+    def fails_at_the_third(self: pack_answers.PackAnswers, views: Views) -> list[Answer]:
         nonlocal asked
         asked += 1
         if asked == 3:
             raise BackendError("the runtime failed")
-        return answer(self, views, *said)
+        return answer(self, views)
 
     monkeypatch.setattr(pack_answers.PackAnswers, "answer", fails_at_the_third)
     with pytest.raises(BackendError, match="the runtime failed"):
