@@ -51,7 +51,8 @@ def _train(encoder: TinyEncoder, table: Path, out: Path) -> list[object]:
 def test_a_training_ends_with_a_table_and_names_the_next_command(
     encoder: TinyEncoder, table: Path, tmp_path: Path
 ) -> None:
-    done = _edgeclip(*_train(encoder, table, Path("pack")), cwd=tmp_path)
+    command = [*_train(encoder, table, Path("pack")), "--folds", "2"]
+    done = _edgeclip(*command, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     stages = [line.partition("] ")[2].partition(":")[0] for line in done.stderr.splitlines()]
     assert stages[:3] == ["opening images", "encoding train", "methods, held out"]
@@ -64,15 +65,15 @@ def test_a_training_ends_with_a_table_and_names_the_next_command(
 
 
 def test_an_interrupted_training_says_how_to_continue_and_then_what_it_took_over(
-    encoder: TinyEncoder, table: Path, tmp_path: Path
+    edgeclip: Run, encoder: TinyEncoder, table: Path, tmp_path: Path
 ) -> None:
     command = [*_train(encoder, table, Path("pack")), "--method", "head", "--folds", "2"]
     begun = _interrupted(command, cwd=tmp_path)
     assert begun.returncode == 130
     assert "interrupted: the same command with --resume continues here" in begun.stderr
-    done = _edgeclip(*command, "--resume", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert "resumed: 2 rounds and 0 steps taken over from the interrupted run" in done.stdout
+    done = edgeclip(*command, "--resume")
+    assert done.code == 0, done.err
+    assert "resumed: 2 rounds and 0 steps taken over from the interrupted run" in done.out
     assert not (tmp_path / "pack.run").exists()
 
 
