@@ -176,8 +176,8 @@ def _fill(
     pack, backbone, slots = source.pack, source.backbone, source.slots
     checklist.add(*weight_checks(backbone))
     checklist.require(GateError, "nothing was written; name sound weights with --pretrained")
-    half = source.fused("fp16")
-    reference = encoder_gates(backbone, slots, half, pack, source.frames, checklist)
+    # Each fused module is a copy of the encoder, so none outlives what it is made for.
+    reference = encoder_gates(backbone, slots, source.fused("fp16"), pack, source.frames, checklist)
     checklist.require(ParityError, "nothing was written; train the pack again")
     sha256 = pack.manifest.base.weights_sha256
     writer = GraphWriter(folder, sha256, source.fused("fp64"), checklist)
