@@ -21,6 +21,7 @@ from edgeclip.archive.stores import Listed
 from edgeclip.errors import BackendError, EdgeclipError, SetupError
 
 _HERE = "local"
+_CLIENT = "ray://"
 _LAST_PORT = 65535
 _PATIENCE_S = 5.0
 
@@ -30,7 +31,8 @@ class Cluster:
     """Where Ray runs.
 
     Attributes:
-        address: `auto` for the cluster of this machine, `local` for one of its own, or HOST:PORT.
+        address: `auto` for the cluster of this machine, `local` for one of its own, or HOST:PORT,
+            with `ray://` before it that of a client's server.
         workers: How many processes answer at once; None: one a core.
     """
 
@@ -57,7 +59,7 @@ def run_on_cluster(
         BackendError: A worker was lost, or the runtime failed in one.
         EdgeclipError: What else ended the work of one, as it was there.
     """
-    _require_listener(cluster.address)
+    require_listener(cluster.address)
     ray = _ray()
     own = cluster.address == _HERE
     try:
@@ -76,9 +78,16 @@ def run_on_cluster(
         ray.shutdown()
 
 
-def _require_listener(address: str) -> None:
-    """Find in seconds what Ray finds in minutes: that nothing listens at HOST:PORT."""
-    host, _, port = address.rpartition(":")
+def require_listener(address: str) -> None:
+    """Find in seconds what Ray finds in minutes: that nothing listens at HOST:PORT.
+
+    Args:
+        address: As `Cluster` has it; one without a port is left to Ray.
+
+    Raises:
+        SetupError: Nothing does.
+    """
+    host, _, port = address.removeprefix(_CLIENT).rpartition(":")
     if not host or not port.isdecimal() or int(port) > _LAST_PORT:
         return
     try:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterator
 
 from edgeclip.archive.deployments import Deployments
 from edgeclip.archive.journal import Journal
 from edgeclip.archive.part_work import PartWork, place_of
-from edgeclip.archive.stores import Listed
 
 
 def require_places(deployments: Deployments, journal: Journal, work: PartWork) -> None:
@@ -24,13 +22,16 @@ def require_places(deployments: Deployments, journal: Journal, work: PartWork) -
     Raises:
         DataError: The table has no row for a place that has an image; the message names some.
     """
-    lost: dict[str, list[Listed]] = defaultdict(list)
+    deployments.require(_lost(deployments, journal, work))
+
+
+def _lost(deployments: Deployments, journal: Journal, work: PartWork) -> Iterator[str]:
+    """Yield the places without a row, each once; of ten million images none is kept."""
+    found: set[str] = set()
     for _, images in journal.listed(range(journal.plan.parts)):
         for image in images:
-            if not deployments.of(place_of(image)):
-                lost[place_of(image)].append(image)
-    deployments.require(place for place, images in lost.items() if _any(images, work))
-
-
-def _any(images: Iterable[Listed], work: PartWork) -> bool:
-    return any(work.can_be_read(image) for image in images)
+            place = place_of(image)
+            if place in found or deployments.of(place) or not work.can_be_read(image):
+                continue
+            found.add(place)
+            yield place

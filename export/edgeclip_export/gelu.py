@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from onnxscript import opset18
@@ -17,14 +18,18 @@ def gelu(x: Any, approximate: str = "none") -> Any:
 
     Args:
         x: Of any shape.
-        approximate: none.
-
-    Raises:
-        ValueError: It is to be approximated, as no image tower's is.
+        approximate: none, or tanh as in the larger towers of SigLIP.
     """
-    if approximate != "none":
-        raise ValueError(f"an image tower's GELU is exact, found {approximate}")
-    half, one, root = (
-        op.CastLike(op.Constant(value_float=value), x) for value in (0.5, 1.0, 2.0**0.5)
-    )
-    return op.Mul(op.Mul(x, half), op.Add(op.Erf(op.Div(x, root)), one))
+    half, one = _like(x, 0.5), _like(x, 1.0)
+    said = op.Erf(op.Div(x, _like(x, 2.0**0.5))) if approximate == "none" else _tanh(x)
+    return op.Mul(op.Mul(x, half), op.Add(said, one))
+
+
+def _tanh(x: Any) -> Any:
+    """Return the nodes of tanh(sqrt(2 / pi) (x + 0.044715 x^3)); a cube that overflows gives 1."""
+    cube = op.Mul(op.Mul(op.Mul(x, x), x), _like(x, 0.044715))
+    return op.Tanh(op.Mul(op.Add(x, cube), _like(x, (2 / math.pi) ** 0.5)))
+
+
+def _like(x: Any, value: float) -> Any:
+    return op.CastLike(op.Constant(value_float=value), x)

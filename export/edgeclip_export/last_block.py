@@ -16,10 +16,11 @@ def shorten(visual: Any) -> None:
     multiplications. The cells do not come from these tokens (see `edgeclip.cells`).
 
     Args:
-        visual: A tower whose blocks are known; its last block is replaced.
+        visual: A tower whose blocks are known; its last block is replaced, unless it is one whose
+            attention norms or scales more than torch's own does.
     """
-    if visual.pool_type == "tok":
-        blocks = visual.transformer.resblocks
+    blocks = visual.transformer.resblocks
+    if visual.pool_type == "tok" and isinstance(blocks[-1].attn, nn.MultiheadAttention):
         blocks[-1] = LastBlock(blocks[-1])
 
 

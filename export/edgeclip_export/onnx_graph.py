@@ -23,10 +23,11 @@ from edgeclip_export.gelu import gelu
 from edgeclip_export.graph_names import name_nodes, name_weights
 from edgeclip_export.graph_rules import OPSET
 
-_TRANSLATIONS: dict[Callable[..., Any], Callable[..., Any]] = {
+TRANSLATIONS: dict[Callable[..., Any], Callable[..., Any]] = {
     torch.ops.aten.scaled_dot_product_attention.default: attention,
     torch.ops.aten.gelu.default: gelu,
 }
+"""Operators of torch whose nodes are not the exporter's own."""
 
 
 def export_graph(model: FusedModel, size: int) -> ExportedGraph:
@@ -49,7 +50,7 @@ def export_graph(model: FusedModel, size: int) -> ExportedGraph:
                 input_names=["images", *model.slots],
                 output_names=list(model.outputs),
                 dynamic_shapes=_dynamic_shapes(model.slots),
-                custom_translation_table=_TRANSLATIONS,
+                custom_translation_table=TRANSLATIONS,
                 external_data=False,
                 verbose=False,
             )

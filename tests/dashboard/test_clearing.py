@@ -84,6 +84,15 @@ def test_what_was_never_answered_or_taken_back_is_wished_no_more(shelved: Shelve
     assert shelved.reasons() == ("", "")
 
 
+def test_what_was_taken_back_is_wished_no_more_when_the_next_one_is_refused(
+    shelved: Shelved,
+) -> None:
+    shelved.send("1.1.0", "done")
+    shelved.ask("pack_rollback", "done")
+    shelved.send("1.2.0", "refused")
+    assert shelved.reasons() == ("", "")
+
+
 def test_what_a_device_reports_as_running_stays(shelved: Shelved) -> None:
     shelved.desk.commit(InfoMessage(info(pack="leopard@1.2.0")))
     assert shelved.reasons() == ("", f"runs on {DEVICE}")

@@ -8,7 +8,7 @@ import zipfile
 from collections.abc import Callable
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from pydantic import ValidationError
@@ -180,14 +180,23 @@ def _taught(team: Team, below: Path, folder: Path, version: str = "1.9.0") -> Pa
     return pack
 
 
-def _narrow(delivery: Path, target: Path) -> Path:
-    """Write a delivery whose bundle says how many columns it has room for."""
+def _narrow(manifest: dict[str, Any]) -> None:
+    """Let a bundle say how many columns it has room for."""
+    manifest["profiles"]["K"] = {"min": 1, "opt": 8, "max": 64}
+
+
+def _give_keys(manifest: dict[str, Any]) -> None:
+    manifest["packs"][0]["static"] = {"light": "infrared"}
+
+
+def _altered(delivery: Path, target: Path, change: Callable[[dict[str, Any]], None]) -> Path:
+    """Write a delivery with a change of its manifest."""
     with zipfile.ZipFile(delivery) as source, zipfile.ZipFile(target, "w") as file:
         for name in source.namelist():
             data = source.read(name)
             if name == MANIFEST_FILE:
                 manifest = json.loads(data)
-                manifest["profiles"]["K"] = {"min": 1, "opt": 8, "max": 64}
+                change(manifest)
                 data = json.dumps(manifest).encode()
             file.writestr(name, data)
     return target
@@ -201,6 +210,15 @@ def test_a_delivery_with_a_taught_pack_is_taken_by_a_device(team: Team, tmp_path
     manifest = unwrap(tmp_path / "new.zip", tmp_path / "new", base, believer([team.public]))
     assert [ref.version for ref in manifest.packs] == ["1.9.0", "1.1.0"]
     assert packs_in(tmp_path / "new.zip") == tuple(manifest.packs)
+
+
+def test_a_taught_pack_is_for_the_images_that_the_one_before_it_was_for(
+    team: Team, tmp_path: Path
+) -> None:
+    keyed = _altered(team.delivery("1.1.0"), tmp_path / "keyed.zip", _give_keys)
+    pack = _taught(team, keyed, tmp_path / "pack")
+    write_delivery(keyed, pack, tmp_path / "new.zip", read_private_key(team.folder / "key"), AT)
+    assert [ref.static for ref in packs_in(tmp_path / "new.zip")] == [{"light": "infrared"}] * 2
 
 
 def test_a_pack_that_does_not_go_with_the_delivery_is_refused(team: Team, tmp_path: Path) -> None:
@@ -219,7 +237,7 @@ def test_a_pack_that_does_not_go_with_the_delivery_is_refused(team: Team, tmp_pa
         "thresholds": {"c0": manifest.thresholds["leopard"]},
     }
     (wide / PACK_FILE).write_text(hashed(manifest.model_copy(update=update)).to_json())
-    narrow = _narrow(below, tmp_path / "narrow.zip")
+    narrow = _altered(below, tmp_path / "narrow.zip", _narrow)
     with pytest.raises(DashboardError, match="has room for 64 columns, the taught pack has 70"):
         write_delivery(narrow, wide, tmp_path / "new.zip", key, AT)
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -16,6 +18,7 @@ from edgeclip_export.parity import (
     torch_outputs,
 )
 from support.tiny_packs import EMBED_DIM, LAYERS, SIZE, WIDTH, Tensors
+from support.towers import VIT, load_tower
 
 
 @pytest.fixture(scope="module")
@@ -35,6 +38,21 @@ def test_fused_normalisation_equals_the_encoders_own_path(
     fused = fused_outputs(FusedModel(backbone, "fp32"), images, slots)
     found = compare(torch_outputs(backbone, images, slots), fused)
     assert found.is_finite
+    assert found.one_minus_cosine < 1e-10
+    assert found.logits < 1e-4
+
+
+@pytest.mark.parametrize(
+    "vision", [{"block_type": "custom"}, {"qk_norm": True, "scale_attn": True}]
+)
+def test_a_last_block_with_an_attention_of_its_own_is_left_as_it_is(
+    vision: dict[str, object], tmp_path: Path
+) -> None:
+    backbone = load_tower(tmp_path / "tower", {**VIT, **vision})
+    fused = FusedModel(backbone, "fp32")
+    slots = other_slots(*fused.projection.shape) | {"logit_scale": np.array([100], np.float32)}
+    frames = np.random.default_rng(0).integers(0, 256, (4, 32, 32, 3), np.uint8)
+    found = compare(torch_outputs(backbone, frames, slots), fused_outputs(fused, frames, slots))
     assert found.one_minus_cosine < 1e-10
     assert found.logits < 1e-4
 

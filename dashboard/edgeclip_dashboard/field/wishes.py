@@ -24,7 +24,7 @@ class PackWish:
 
     Attributes:
         sent: The newest pack that was sent, with what became of it.
-        taken: The newest that the device took; None where it took none.
+        taken: The newest that the device took and has still; None where there is none.
         taken_back: The newest that was taken back, if that was after `sent`.
     """
 
@@ -59,9 +59,14 @@ def read_wishes(session: Session) -> Mapping[str, PackWish]:
     taken = newest_asked(session, _SENDS & is_done)
     back = newest_asked(session, (CommandRow.name == "pack_rollback") & is_done)
     return {
-        device_id: PackWish(view, taken.get(device_id), _after(back.get(device_id), view))
+        device_id: _wish(view, taken.get(device_id), back.get(device_id))
         for device_id, view in sent.items()
     }
+
+
+def _wish(sent: AskedView, taken: AskedView | None, back: AskedView | None) -> PackWish:
+    has_still = taken is not None and _after(back, taken) is None
+    return PackWish(sent, taken if has_still else None, _after(back, sent))
 
 
 def tells_of(told: str | None, name: str) -> bool:

@@ -79,12 +79,15 @@ def write_delivery(
         OSError: The file cannot be written.
     """
     own = read_pack_manifest(pack)
-    reference = PackRef(task=own.task, version=own.version, path=f"packs/{own.task}/{own.version}")
-    files = {f"{reference.path}/{name}": pack / name for name in (PACK_FILE, *own.files)}
+    place = f"packs/{own.task}/{own.version}"
+    files = {f"{place}/{name}": pack / name for name in (PACK_FILE, *own.files)}
     try:
         with zipfile.ZipFile(below) as source:
             manifest = _manifest(source)
             _refuse_unfit(manifest, own)
+            reference = PackRef(
+                task=own.task, version=own.version, path=place, static=_static(manifest, own.task)
+            )
             data = _with(manifest, reference, files, at).to_json().encode()
             with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as file:
                 file.writestr(MANIFEST_FILE, data)
@@ -98,6 +101,11 @@ def write_delivery(
 
 def _manifest(file: zipfile.ZipFile) -> BundleManifest:
     return BundleManifest.model_validate_json(small_entry(file, MANIFEST_FILE))
+
+
+def _static(manifest: BundleManifest, task: str) -> dict[str, str]:
+    """Return what must hold of an image for the version before, which is so for the next one."""
+    return next((ref.static for ref in manifest.packs if ref.task == task), {})
 
 
 def _refuse_unfit(manifest: BundleManifest, pack: PackManifest) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -15,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from edgeclip.archive.answering import Asked
-from edgeclip.archive.cluster import Cluster, run_on_cluster
+from edgeclip.archive.cluster import Cluster, require_listener, run_on_cluster
 from edgeclip.archive.journal import PARTS, Plan, open_journal
 from edgeclip.archive.predicting import RUN_FOLDER
 from edgeclip.archive.request import PredictRequest
@@ -118,6 +119,14 @@ def test_a_port_where_no_cluster_listens_is_named(predict: Predict, archive: Pat
     address = f"127.0.0.1:{free_port()}"
     with pytest.raises(SetupError, match=f"--cluster {address}: no Ray cluster answers there"):
         predict(archive, cluster=Cluster(address))
+
+
+def test_the_server_of_a_rays_client_is_looked_for_where_its_address_says() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"ray://127.0.0.1:{server.getsockname()[1]}"
+        require_listener(address)
+    with pytest.raises(SetupError, match=f"--cluster {address}: no Ray cluster answers there"):
+        require_listener(address)
 
 
 def test_a_cluster_that_is_not_there_is_named(predict: Predict, archive: Path) -> None:
