@@ -28,8 +28,9 @@ from edgeclip.errors import ConfigError, DataError, SetupError
 
 PLAN_FILE, LIST_FILE, PARTS = "plan.json", "list.jsonl", "parts"
 PART_IMAGES = 256  # some seconds of one core: what a run that is killed does again
-FORMAT: Final = 2
-"""Of the folder: since 2, records say where in an image the decision is."""
+FORMAT: Final = 3
+"""Of the folder: since 2, records say where in an image the decision is; since 3, how far the image
+is from what the packs have seen, and large JPEGs are decoded smaller."""
 _SHOWN = 3
 _THRESHOLD = "--box-threshold"  # means something with --boxes alone
 _LISTED: Final = TypeAdapter(Listed)
@@ -51,7 +52,7 @@ class Plan(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    format: Literal[2] = FORMAT
+    format: Literal[3] = FORMAT
     archive: str
     answerer: str
     pack_sha256: str

@@ -197,18 +197,20 @@ def test_boxes_lie_below_a_strip_that_was_cut(
         assert y + height <= 42 / 48 + 1e-4
 
 
+@pytest.mark.parametrize("earlier", [1, 2])
 def test_a_run_of_an_earlier_version_is_refused_with_a_way_on(
-    predict: Predict, archive: Path, tmp_path: Path
+    predict: Predict, archive: Path, tmp_path: Path, earlier: int
 ) -> None:
     predict(archive)
     plan = tmp_path / "out" / RUN_FOLDER / PLAN_FILE
-    plan.write_text(json.dumps(json.loads(plan.read_text()) | {"format": 1}))
-    with pytest.raises(ConfigError, match=r"a run of an earlier version \(format 1.*--overwrite"):
+    plan.write_text(json.dumps(json.loads(plan.read_text()) | {"format": earlier}))
+    said = rf"a run of an earlier version \(format {earlier}.*--overwrite"
+    with pytest.raises(ConfigError, match=said):
         predict(archive)
     predict(archive, overwrite=True)
 
 
-@pytest.mark.parametrize("named", [3, "2", None, [1], True])
+@pytest.mark.parametrize("named", [4, "3", None, [1], True])
 def test_a_plan_of_no_known_format_is_refused(
     predict: Predict, archive: Path, tmp_path: Path, named: object
 ) -> None:
