@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -88,6 +89,7 @@ def _cell(text: str) -> str:
 
 def main() -> None:
     """Write the page."""
+    argparse.ArgumentParser(description=__doc__).parse_args()  # --help writes nothing
     write_text(PAGE, page())
     print(f"wrote {PAGE.relative_to(PAGE.parents[1])}")
 

@@ -78,6 +78,10 @@ class Answerer(Protocol):
         """Between which an image's pack is chosen; none where one pack answers for all."""
 
     @property
+    def unsaid(self) -> Sequence[str]:
+        """What its packs could tell and do not in this run, a line each, with what to do."""
+
+    @property
     def familiar(self) -> Familiar | None:
         """What the packs have seen; None where they do not say, or change the encoder."""
 
@@ -107,6 +111,7 @@ class OnePack:
     """
 
     rows: Sequence[RouterRow] = ()
+    unsaid: Sequence[str] = ()
 
     def __init__(self, manifest: PackManifest, runtime: str, beside: Beside) -> None:
         self.manifest = manifest

@@ -5,7 +5,7 @@ from __future__ import annotations
 from edgeclip.archive.answering import Answerer, Asked
 from edgeclip.archive.beside import Beside
 from edgeclip.archive.bundle_answers import BundleAnswers, open_runner
-from edgeclip.archive.routed_bundle import RoutedBundle, slots_of_all
+from edgeclip.archive.routed_bundle import RoutedBundle, room_for, slots_of_all
 from edgeclip.bundled_packs import load_bundled
 from edgeclip.contract.binding import slots_to_bind
 from edgeclip.contract.bundle import (
@@ -40,6 +40,7 @@ def open_bundle(asked: Asked) -> Answerer:
 
 def _all_packs(asked: Asked, manifest: BundleManifest) -> Answerer:
     packs = load_bundled(asked.path, manifest)
-    answers = RoutedBundle(packs, open_runner(asked, manifest, slots_of_all(packs, manifest)))
+    runner = open_runner(asked, manifest, slots_of_all(packs, manifest))
+    answers = RoutedBundle(packs, runner, room_for(packs, manifest))
     answers.check(manifest)
     return answers

@@ -128,7 +128,7 @@ def write_results(
     manifests = about.deciders.packs.values()
     taught = [f"taught: {said}" for own in manifests for said in taught_lines(own.metrics)]
     strange = results.strangeness.notes(", ".join(about.deciders.packs), work.answerer.familiar)
-    results.notes = [*results.notes, *taught, *strange]
+    results.notes = [*results.notes, *taught, *work.answerer.unsaid, *strange]
     return results
 
 

@@ -31,10 +31,16 @@ def slots_of_all(packs: RoutedPacks, manifest: BundleManifest) -> dict[str, Arra
         manifest: Of the bundle.
     """
     matrices = [pack.tensors["class_weights"] for pack in packs.packs.values()]
-    widest = manifest.profiles["K"].max if "K" in manifest.profiles else None
-    room = len(matrices) if widest is None else max(widest // matrices[0].shape[1], 1)
-    bound = np.ascontiguousarray(np.concatenate(matrices[:room], axis=1))
+    bound = np.ascontiguousarray(np.concatenate(matrices[: room_for(packs, manifest)], axis=1))
     return slots_to_bind(manifest, {"class_weights": bound, "logit_scale": np.ones(1, np.float32)})
+
+
+def room_for(packs: RoutedPacks, manifest: BundleManifest) -> int:
+    """Return for how many packs, the first ones, one pass tells of the cells; see there."""
+    if "K" not in manifest.profiles:
+        return len(packs.packs)
+    columns = len(packs.manifest.column_class)
+    return min(max(manifest.profiles["K"].max // columns, 1), len(packs.packs))
 
 
 class RoutedBundle(SeveralPacks):
@@ -43,12 +49,23 @@ class RoutedBundle(SeveralPacks):
     Args:
         packs: Of the bundle.
         runner: With `slots_of_all` bound.
+        boxed: For how many packs, the first ones, cells are told.
     """
 
-    def __init__(self, packs: RoutedPacks, runner: Runner) -> None:
+    def __init__(self, packs: RoutedPacks, runner: Runner, boxed: int) -> None:
         super().__init__(packs, runner.name)
-        self._runner = runner
+        self._runner, self._boxed = runner, boxed
         self._places = {name: place for place, name in enumerate(packs.packs)}
+
+    @property
+    def unsaid(self) -> list[str]:
+        """What its packs could tell and do not in this run."""
+        without = list(self._places)[self._boxed :]
+        line = (
+            f"no boxes by heat of {', '.join(without)}: the bundle's profile of K has no room for"
+            " the classes of all packs at once: look with that pack alone (--task)"
+        )
+        return [*super().unsaid, *([line] if without else [])]
 
     def answer(self, views: Views) -> list[Answer]:
         """Return an answer for each view; see `Answerer`."""

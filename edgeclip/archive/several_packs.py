@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from edgeclip.archive.answering import Answer, Views, distances_of
 from edgeclip.archive.deciding import Deciders
+from edgeclip.contract.attributes import ATTRIBUTES_FILE
 from edgeclip.contract.familiarity import Familiar
 from edgeclip.contract.pack import PackManifest
 from edgeclip.contract.routing import RouterRow
@@ -44,6 +45,17 @@ class SeveralPacks:
     def rows(self) -> Sequence[RouterRow]:
         """One a pack."""
         return self.packs.rows
+
+    @property
+    def unsaid(self) -> list[str]:
+        """What its packs could tell and do not in this run."""
+        packs = self.packs.packs.items()
+        asking = [name for name, pack in packs if ATTRIBUTES_FILE in pack.manifest.files]
+        line = (
+            f"what {', '.join(asking)} asks in words is not answered where several packs share the"
+            " images: look with that pack alone (of a bundle --task)"
+        )
+        return [line] if asking else []
 
     def routed(self, base: NDArray[np.float32], views: Views, cells_of: CellsOf) -> list[Answer]:
         """Return an answer for each view.

@@ -6,6 +6,7 @@ import csv
 import json
 import shutil
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +19,17 @@ from safetensors.numpy import load_file, save_file
 from edgeclip.archive.answering import Asked, Views, open_answerer
 from edgeclip.archive.predicting import Output, predict_archive
 from edgeclip.archive.request import PredictRequest
+from edgeclip.archive.several_packs import SeveralPacks
 from edgeclip.clip import Backbone
 from edgeclip.combining import combine
+from edgeclip.contract.attributes import ATTRIBUTES_FILE
 from edgeclip.contract.bundle import MANIFEST_FILE, read_bundle
 from edgeclip.contract.hashing import sha256_file
 from edgeclip.contract.pack import PARTS_FILE, ROUTER_FILE
 from edgeclip.errors import BackendError, ConfigError, PackError
 from edgeclip.pack_parts import parts_bytes
 from edgeclip.progress import Bars
+from edgeclip.routed_packs import load_routed
 from edgeclip_device.backends.choosing import open_backend
 from edgeclip_device.classifier import Classifier
 from edgeclip_device.config import InferenceSettings
@@ -222,6 +226,27 @@ def _packs_of(folder: Path, asked: Asked, facts: dict[str, str]) -> dict[str, st
     predict_archive(request, output, Bars(quiet=True))
     with (folder / "out" / "predictions.csv").open(newline="") as file:
         return {row["file"]: row["pack"] for row in csv.DictReader(file)}
+
+
+def test_what_packs_together_do_not_tell_is_said(bundle: Path, tmp_path: Path) -> None:
+    manifest = json.loads((bundle / MANIFEST_FILE).read_text())
+    columns = json.loads((bundle / HILL / "pack.json").read_text())["column_class"]
+    manifest["profiles"]["K"]["max"] = 2 * len(columns)
+    (bundle / MANIFEST_FILE).write_text(json.dumps(manifest))
+    save(tmp_path / "archive" / "1.png", draw("leopard", 1))
+    request = PredictRequest(str(tmp_path / "archive"), _asked(bundle))
+    notes = predict_archive(request, Output(tmp_path / "out", ["csv"]), Bars(quiet=True)).notes
+    assert [note for note in notes if note.startswith("no boxes by heat of night: ")]
+
+
+def test_questions_in_words_that_are_not_answered_are_named(made: Path) -> None:
+    routed = load_routed(made / "set")
+    day = routed.packs["day"]
+    assert SeveralPacks(routed, "here").unsaid == []
+    files = day.manifest.files | {ATTRIBUTES_FILE: "0" * 64}
+    asking = replace(day, manifest=day.manifest.model_copy(update={"files": files}))
+    several = SeveralPacks(replace(routed, packs={**routed.packs, "day": asking}), "here")
+    assert [line[:30] for line in several.unsaid] == ["what day asks in words is not "]
 
 
 def test_a_task_still_picks_one_and_takes_no_facts(bundle: Path, tmp_path: Path) -> None:
