@@ -106,6 +106,7 @@ class CommandRow(Base):
     """A command that was sent from here, and the newest reply to it."""
 
     __tablename__ = "commands"
+    __table_args__ = (Index("newest_commands", "name", "device_id", "command_id", "state"),)
 
     command_id: Mapped[str] = mapped_column(String(36), primary_key=True)
     device_id: Mapped[str] = mapped_column(String(32), index=True)

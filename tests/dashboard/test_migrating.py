@@ -248,7 +248,7 @@ def test_a_file_is_copied_before_it_is_changed(tmp_path: Path) -> None:
     (tmp_path / "d.sqlite").chmod(0o640)
     with _opened(url):
         pass
-    copy = tmp_path / "d.sqlite.before-0003"
+    copy = tmp_path / "d.sqlite.before-0004"
     with closing(sqlite3.connect(copy)) as connection:
         facts = connection.execute("SELECT value FROM edgeclip_meta ORDER BY key").fetchall()
         [count] = connection.execute("SELECT COUNT(*) FROM detections").fetchone()
@@ -262,7 +262,7 @@ def test_a_copy_can_be_put_back_and_migrated_again(tmp_path: Path) -> None:
     _fill_version_1(url)
     with _opened(url):
         pass
-    (tmp_path / "d.sqlite.before-0003").replace(tmp_path / "d.sqlite")
+    (tmp_path / "d.sqlite.before-0004").replace(tmp_path / "d.sqlite")
     with _opened(url) as engine:
         assert _differences(engine) == []
 
@@ -286,14 +286,14 @@ def test_migrate_says_what_is_due_and_does_it(tmp_path: Path) -> None:
     path = tmp_path / "d.sqlite"
     _fill_version_1(database_url(str(path)))
     place = ("--database", str(path))
-    due = f"{path}: schema version 1 to 3, after a copy at {path}.before-0003"
+    due = f"{path}: schema version 1 to 4, after a copy at {path}.before-0004"
     assert _migrate("--dry-run", *place).stdout == f"{due}; nothing was changed\n"
-    assert not Path(f"{path}.before-0003").exists()
+    assert not Path(f"{path}.before-0004").exists()
     assert _migrate(*place).stdout == f"{due}; done\n"
-    assert _migrate(*place).stdout == f"{path}: schema version 3, nothing to do; done\n"
+    assert _migrate(*place).stdout == f"{path}: schema version 4, nothing to do; done\n"
 
 
 def test_a_dry_run_makes_no_file(tmp_path: Path) -> None:
     done = _migrate("--dry-run", "--database", str(tmp_path / "d.sqlite"))
-    assert "new, to be made with schema version 3; nothing was changed" in done.stdout
+    assert "new, to be made with schema version 4; nothing was changed" in done.stdout
     assert list(tmp_path.iterdir()) == []

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import ColumnElement, Select, func, select
 from sqlalchemy.orm import Session
 
 from edgeclip_dashboard.field.asked import AskedView, asked_view
@@ -90,6 +90,15 @@ def _after(taken_back: AskedView | None, sent: AskedView) -> AskedView | None:
 
 def newest_asked(session: Session, condition: ColumnElement[bool]) -> dict[str, AskedView]:
     """Return the newest command of a kind to each device that got one, by device."""
+    return {found.device_id: asked_view(found) for found in session.scalars(newest_of(condition))}
+
+
+def newest_of(condition: ColumnElement[bool]) -> Select[CommandRow]:
+    """Return the query of the newest command to each device.
+
+    Args:
+        condition: On `name`, and `state` if need be: the index `newest_commands` has no more.
+    """
     row = CommandRow
     newest = (
         select(row.device_id, func.max(row.command_id).label("command_id"))  # ids sort by time
@@ -97,5 +106,4 @@ def newest_asked(session: Session, condition: ColumnElement[bool]) -> dict[str, 
         .group_by(row.device_id)
         .subquery()
     )
-    query = select(row).join(newest, row.command_id == newest.c.command_id)
-    return {found.device_id: asked_view(found) for found in session.scalars(query)}
+    return select(row).join(newest, row.command_id == newest.c.command_id)
