@@ -36,6 +36,30 @@ def take_lock(path: Path, *, mode: int = 0o644) -> int:
         os.close(descriptor)  # its last holder deleted it between the two calls
 
 
+def lock_file(path: Path, *, shared: bool) -> int:
+    """Return the descriptor of a lock on a file that is there, which is not changed by it.
+
+    Args:
+        path: The file. One that takes its place while it is held is another file, and free.
+        shared: Whether others may hold it too, if they share it.
+
+    Raises:
+        BlockingIOError: It is held in another way.
+        OSError: There is no such file, or it cannot be opened; to be written, if not `shared`.
+    """
+    flags, kind = (os.O_RDONLY, fcntl.LOCK_SH) if shared else (os.O_RDWR, fcntl.LOCK_EX)
+    while True:
+        descriptor = os.open(path, flags)  # NFS locks for one alone only what is open for writing
+        try:
+            fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+            if _is_at(path, descriptor):
+                return descriptor
+        except BaseException:
+            os.close(descriptor)
+            raise
+        os.close(descriptor)  # deleted or replaced between the two calls
+
+
 def drop_lock(path: Path, descriptor: int) -> None:
     """Delete a lock file that is held, and give the lock back."""
     with contextlib.suppress(OSError):  # a file that stays is taken over by the next holder

@@ -109,12 +109,6 @@ def test_packs_that_decide_together_are_each_running() -> None:
     assert not tells_of(None, "leopard@1.2.0")
 
 
-def test_a_pack_that_is_taught_on_stays(shelved: Shelved) -> None:
-    with pytest.raises(DashboardError, match="a class is taught on it just now"):
-        shelved.remove("1.1.0", taught_on=shelved.packs["1.1.0"].sha256)
-    assert shelved.is_here("1.1.0")
-
-
 def test_only_admins_remove_packs(shelved: Shelved) -> None:
     with pytest.raises(DashboardError, match="the role reviewer is not enough"):
         shelved.remove("1.1.0", Identity("ben", "reviewer"))
@@ -143,16 +137,14 @@ def test_a_damaged_file_can_be_removed(shelved: Shelved) -> None:
     assert "a damaged file, abababababab" in shelved.deeds()[0][2]
 
 
-def test_what_a_power_cut_left_goes_with_the_next_upload(shelved: Shelved) -> None:
+def test_what_a_power_cut_left_of_an_upload_goes_with_the_next(shelved: Shelved) -> None:
     folder = shelved.shelf.path_of("x").parent
     old, new = folder / "old.part", folder / "new.part"
-    for path in (old, new, folder / "old.removed"):
+    for path in (old, new):
         path.write_bytes(b"half")
-    for path in (old, folder / "old.removed"):
-        os.utime(path, (1, 1))
+    os.utime(old, (1, 1))
     shelved.shelf.place_for_upload()
     assert not old.exists()
-    assert not (folder / "old.removed").exists()
     assert new.exists()
 
 

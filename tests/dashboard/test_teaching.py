@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import sys
 import zipfile
 from collections.abc import Callable
 from datetime import datetime, timezone
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,9 +30,9 @@ from edgeclip_device.rollout.delivery import believer, unwrap
 from support.altered_bundles import change_json
 from support.dashboards import fresh_id
 from support.deliveries import Team
-from support.exported import fill, picture_of, say, visit
+from support.exported import fill, say, visit
 from support.samples import hashed
-from support.tiny_bundle import TinyPack
+from support.teaching_programs import teaching_by
 
 if TYPE_CHECKING:
     from dashboard.conftest import Desk
@@ -45,14 +45,7 @@ Program = Callable[..., TeachingSettings]
 @pytest.fixture
 def program(tmp_path: Path) -> Program:
     """Makes settings whose program is a few lines of Python."""
-
-    def made(*lines: str, longest_s: float = 20.0) -> TeachingSettings:
-        path = tmp_path / "program"
-        path.write_text("\n".join([f"#!{sys.executable}", "import os, sys, time", *lines]))
-        path.chmod(0o700)
-        return TeachingSettings(program=path, longest_s=longest_s)
-
-    return made
+    return partial(teaching_by, tmp_path / "program")
 
 
 @pytest.fixture
@@ -272,22 +265,3 @@ def test_without_a_key_it_says_what_to_do(desk: Desk, tmp_path: Path) -> None:
     assert bare.grounds() == []
     with pytest.raises(SetupError, match=r"\[teaching\].key_file"):
         bare.teach(ADA, Lesson((fresh_id(),), "gnu", ""))
-
-
-def test_what_the_program_refuses_leaves_nothing_on_the_shelf(
-    desk: Desk, team: Team, program: Program, tmp_path: Path
-) -> None:
-    shelf = PackShelf(tmp_path / "shelf", 10_000_000)
-    place = shelf.place_for_upload()
-    place.write_bytes(team.delivery("1.1.0", TinyPack()).read_bytes())
-    shelf.take_in(place)
-    told = visit(60)
-    desk.commit(told, picture_of(told, 60))
-    settings = program("sys.exit('error: --name gnu: too alike')")
-    key = read_private_key(team.folder / "key")
-    desks = TeachingDesk(desk.engine, desk.files, shelf, settings, key)
-    lesson = Lesson((told.detection_id,), "gnu", desks.grounds()[0].key)
-    with pytest.raises(DashboardError, match="too alike"):
-        desks.teach(ADA, lesson)
-    assert len(shelf.names()) == 1
-    assert [p.suffix for p in (tmp_path / "shelf").iterdir()] == [".zip"]

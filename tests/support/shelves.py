@@ -60,10 +60,10 @@ class Shelved:
         found = self.found(now)
         return tuple(found[version].reason for version in VERSIONS)
 
-    def remove(self, version: str, identity: Identity = ADMIN, **more: Any) -> None:
+    def remove(self, version: str, identity: Identity = ADMIN) -> None:
         now = datetime.now(timezone.utc)
         sha256 = self.packs[version].sha256
-        remove_pack(self.desk.engine, self.shelf, identity, sha256, now, **more)
+        remove_pack(self.desk.engine, self.shelf, identity, sha256, now)
 
     def is_here(self, version: str) -> bool:
         return self.shelf.path_of(self.packs[version].sha256).exists()

@@ -98,8 +98,6 @@ def remove_pack(
     identity: Identity,
     sha256: str,
     now: datetime,
-    *,
-    taught_on: str | None = None,
 ) -> Kept:
     """Remove a delivery that no device needs, with a line in the book of deeds.
 
@@ -109,27 +107,32 @@ def remove_pack(
         identity: Who removes it: an admin.
         sha256: Of the delivery.
         now: Aware UTC.
-        taught_on: The delivery that a class is taught on just now.
 
     Returns:
         What was removed.
 
     Raises:
-        DashboardError: It is gone, or a device needs it, or the role is not enough.
+        DashboardError: It is gone, a device needs it, it is taught on or sent just now, by this
+            process or another, or the role is not enough.
         SQLAlchemyError: The deed could not be written down; the pack is still there.
     """
     if not identity.may("admin"):
         raise DashboardError(f"the role {identity.role} is not enough to remove a pack")
+    with shelf.alone_with(sha256):  # so what no device needs now, none is sent before it is gone
+        kept = _not_needed(engine, shelf, sha256, now)
+        subject = f"{kept.name}, {megabytes(kept.size_bytes)}, {sha256[:12]}"
+        with shelf.taken_away(sha256), Session(engine) as session, session.begin():
+            deeds.note(session, identity, "pack removed", subject, now)
+    return kept
+
+
+def _not_needed(engine: Engine, shelf: PackShelf, sha256: str, now: datetime) -> Kept:
     with Session(engine) as session:
         found = {one.kept.sha256: one for one in read_shelf(session, shelf, now)}.get(sha256)
     if found is None:
         raise DashboardError("it is not here any more")
-    reason = "a class is taught on it just now" if sha256 == taught_on else found.reason
-    if reason:
-        raise DashboardError(f"{found.kept.name} stays: {reason}")
-    subject = f"{found.kept.name}, {megabytes(found.kept.size_bytes)}, {sha256[:12]}"
-    with shelf.taken_away(sha256), Session(engine) as session, session.begin():
-        deeds.note(session, identity, "pack removed", subject, now)
+    if found.reason:
+        raise DashboardError(f"{found.kept.name} stays: {found.reason}")
     return found.kept
 
 

@@ -8,7 +8,7 @@ import tempfile
 import time
 import zipfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -22,10 +22,16 @@ from edgeclip.contract.hashing import sha256_bytes, sha256_file
 from edgeclip.contract.signing import read_statement
 from edgeclip.contract.validation import explain
 from edgeclip.errors import BundleDamagedError, DashboardError, SignatureError
+from edgeclip_dashboard.field.taking_away import (
+    REMOVED,
+    alone_with,
+    in_use,
+    put_back,
+    set_aside,
+)
 
 _PART: Final = ".part"
-_REMOVED: Final = ".removed"
-_LEFT_BEHIND_S: Final = 86_400.0  # no upload and no removal takes that long
+_LEFT_BEHIND_S: Final = 86_400.0  # no upload takes that long
 
 
 @dataclass(frozen=True)
@@ -82,7 +88,13 @@ class PackShelf:
         return self._folder / f"{sha256}.zip"
 
     def names(self) -> list[str]:
-        """Return the SHA-256 of what lies here, the newest first."""
+        """Return the SHA-256 of what lies here, the newest first.
+
+        What a removal left that was interrupted lies here again.
+        """
+        for aside in self._folder.glob(f"*{REMOVED}"):
+            if is_sha256(aside.stem):
+                put_back(aside)
         found = [path for path in self._folder.glob("*.zip") if is_sha256(path.stem)]
         return [path.stem for path in sorted(found, key=_written_at, reverse=True)]
 
@@ -108,29 +120,29 @@ class PackShelf:
         """Return what lies here, the newest first; nothing is unpacked."""
         return [found for name in self.names() if (found := self._kept(name)) is not None]
 
+    def in_use(self, sha256: str) -> AbstractContextManager[None]:
+        """Let nobody take a delivery away while a block runs: see `taking_away.in_use`."""
+        return in_use(self.path_of(sha256))
+
+    def alone_with(self, sha256: str) -> AbstractContextManager[None]:
+        """Let nobody begin to use a delivery: see `taking_away.alone_with`."""
+        return alone_with(self.path_of(sha256))
+
     @contextmanager
     def taken_away(self, sha256: str) -> Iterator[None]:
-        """Take a delivery away; it is back where the block raises.
+        """Take a delivery away that the caller is alone with; it is back where the block raises.
 
         Raises:
-            DashboardError: It is gone, or the folder cannot be written.
+            DashboardError: The folder cannot be written.
         """
-        path = self.path_of(sha256)
-        aside = path.with_suffix(_REMOVED)
         try:
-            path.rename(aside)
-        except FileNotFoundError as error:
-            raise DashboardError("it is not here any more") from error
+            with set_aside(self.path_of(sha256)):
+                yield
         except OSError as error:
-            raise DashboardError(
-                f"{self._folder} cannot be written ({error.strerror}): see [commands].packs"
-            ) from error
-        try:
-            yield
-        except BaseException:
-            aside.rename(path)
-            raise
-        aside.unlink(missing_ok=True)
+            raise self._unwritable(error) from error
+
+    def _unwritable(self, error: OSError) -> DashboardError:
+        return DashboardError(f"{self._folder} cannot be written ({error}): see [commands].packs")
 
     def _kept(self, sha256: str) -> Kept | None:
         path = self.path_of(sha256)
@@ -152,17 +164,15 @@ class PackShelf:
             self._sweep()
             descriptor, name = tempfile.mkstemp(_PART, dir=self._folder)
         except OSError as error:
-            raise DashboardError(
-                f"{self._folder} cannot be written ({error}): see [commands].packs"
-            ) from error
+            raise self._unwritable(error) from error
         os.close(descriptor)
         return Path(name)
 
     def _sweep(self) -> None:
-        """Remove what an upload or a removal left that a power cut ended."""
+        """Remove what an upload left that a power cut ended."""
         oldest = time.time() - _LEFT_BEHIND_S
         for path in self._folder.iterdir():
-            if path.suffix in (_PART, _REMOVED) and 0 < _written_at(path) < oldest:
+            if path.suffix == _PART and 0 < _written_at(path) < oldest:
                 path.unlink(missing_ok=True)
 
     def take_in(self, upload: Path) -> Delivery:
@@ -175,14 +185,28 @@ class PackShelf:
             if upload.stat().st_size > self.most_bytes:
                 raise DashboardError(f"it is larger than {self.most_bytes} bytes: see [commands]")
             delivery = look_into(upload)
-            upload.replace(self.path_of(delivery.sha256))
+            if not self._has_whole(delivery.sha256):
+                upload.replace(self.path_of(delivery.sha256))
         except OSError as error:
-            raise DashboardError(
-                f"{self._folder} cannot be written ({error}): see [commands].packs"
-            ) from error
+            raise self._unwritable(error) from error
         finally:
             upload.unlink(missing_ok=True)
         return delivery
+
+    def _has_whole(self, sha256: str) -> bool:
+        """Say whether a delivery lies here undamaged, and count it as new then.
+
+        The file stays the one that it is: whoever uses it holds this very file.
+        """
+        path = self.path_of(sha256)
+        try:
+            with in_use(path):
+                if sha256_file(path) != sha256:
+                    return False
+                os.utime(path)
+                return True
+        except (DashboardError, OSError):  # not here, not for long, or not to be read
+            return False
 
 
 def is_sha256(text: str) -> bool:

@@ -62,10 +62,11 @@ class PackSending:
         """Begin to send a pack, and return the command's id.
 
         Raises:
-            DashboardError: See `Asking.ask`.
+            DashboardError: See `Asking.ask`; or it does not lie here any more.
         """
         args = {"sha256": delivery.sha256, "size_bytes": delivery.size_bytes}
-        return self.asking.ask(identity, device_id, "pack_add", args, VALID_S)
+        with self.shelf.in_use(delivery.sha256):  # until it is written down that it is needed
+            return self.asking.ask(identity, device_id, "pack_add", args, VALID_S)
 
     def go_round(self, goes_on: Callable[[], bool]) -> None:
         """Give each device what it waits for.

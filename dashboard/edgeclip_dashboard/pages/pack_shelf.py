@@ -86,7 +86,6 @@ class PackShelfPanel:
                 self._identity,
                 one.kept.sha256,
                 datetime.now(timezone.utc),
-                taught_on=self._context.teaching.builds_on,
             )
         except DashboardError as error:
             return str(error)

@@ -99,12 +99,6 @@ class TeachingDesk:
         self._settings = settings
         self._key = key
         self._turn = threading.Lock()
-        self._builds_on: str | None = None
-
-    @property
-    def builds_on(self) -> str | None:
-        """The delivery that a class is taught on just now, or None."""
-        return self._builds_on
 
     @property
     def problem(self) -> str | None:
@@ -141,9 +135,11 @@ class TeachingDesk:
             raise DashboardError("choose a pack to build on; it must lie on the page Packs")
         if not self._turn.acquire(blocking=False):
             raise DashboardError("another class is taught just now: try again in a minute")
-        self._builds_on = ground.delivery
         try:
-            with tempfile.TemporaryDirectory(prefix="edgeclip-teach-") as folder:
+            with (
+                self._shelf.in_use(ground.delivery),
+                tempfile.TemporaryDirectory(prefix="edgeclip-teach-") as folder,
+            ):
                 return self._taught(identity, lesson, (ground, self._key), Path(folder))
         except OSError as error:
             why = error.strerror or "unreadable"
@@ -151,7 +147,6 @@ class TeachingDesk:
                 f"a file cannot be read or written ({why}): is there space for temporary files?"
             ) from error
         finally:
-            self._builds_on = None
             self._turn.release()
 
     def _taught(
