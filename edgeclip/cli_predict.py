@@ -215,7 +215,7 @@ def _backend(name: str) -> str:
 
 def _file(path: Path | None) -> Path | None:
     if path is not None and not path.is_file():
-        raise ConfigError(f"--boxes {path}: there is no such file")
+        raise DataError(f"--boxes {path}: there is no such file")
     return path
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from edgeclip.attributes.asked import read_asked
 from edgeclip.config import Recipe, TrainConfig
 from edgeclip.contract.pack import read_pack_manifest
-from edgeclip.errors import ConfigError
+from edgeclip.errors import ConfigError, DataError
 from edgeclip.evaluation_request import BASELINE_NAMES, EvaluationRequest
 from edgeclip.kinds import AUTO, KINDS, changes_features, kinds_of, tried_by
 from edgeclip.labels.sources import require_source
@@ -26,7 +26,7 @@ def check_training(config: TrainConfig) -> None:
 
     Raises:
         ConfigError: The method is not known, or an option has no effect with it.
-        DataError: There is nothing at --data, or --split cannot be read.
+        DataError: There is nothing at --data or --unlabelled, or --split cannot be read.
         PackError: --on is no pack, or damaged.
     """
     kinds, recipe, method = tried_by(config.method), config.recipe, config.method
@@ -82,7 +82,7 @@ def _check_unlabelled(config: TrainConfig, kinds: Iterable[str]) -> None:
             )
         return
     if not frames.exists():
-        raise ConfigError(f"--unlabelled {frames}: nothing lies there: name a folder, CSV or zip")
+        raise DataError(f"--unlabelled {frames}: nothing lies there: name a folder, CSV or zip")
     if not any(KINDS[kind].trained for kind in kinds) or not recipe.steps:
         raise ConfigError(
             f"--unlabelled teaches what takes gradient steps, and {config.method} takes none:"

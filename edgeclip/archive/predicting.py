@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
@@ -13,33 +12,22 @@ from pathlib import Path
 from edgeclip.archive.answering import is_routed
 from edgeclip.archive.camtrap import FOLDER, CamtrapAsked
 from edgeclip.archive.cluster import Cluster, run_on_cluster
-from edgeclip.archive.journal import (
-    LIST_FILE,
-    PART_IMAGES,
-    PARTS,
-    PLAN_FILE,
-    Journal,
-    Plan,
-    open_journal,
-)
+from edgeclip.archive.journal import PART_IMAGES, Journal, Plan, open_journal
 from edgeclip.archive.newer import said_of_list
 from edgeclip.archive.part_work import PartWork
 from edgeclip.archive.placing import require_places
 from edgeclip.archive.request import PredictRequest
 from edgeclip.archive.results import FORMATS, Results, Wanted, write_results
+from edgeclip.archive.run_folder import alone
 from edgeclip.archive.running import run_here
 from edgeclip.contract.bundle import MANIFEST_FILE
 from edgeclip.contract.files import reason_of
 from edgeclip.contract.hashing import sha256_file
-from edgeclip.contract.locks import drop_lock, lock_owner, take_lock
 from edgeclip.contract.pack import PACK_FILE
 from edgeclip.contract.plurals import counted
 from edgeclip.errors import ConfigError, PackError
 from edgeclip.progress import Bars
 from edgeclip.set_files import SET_FILE
-
-RUN_FOLDER = "run"
-LOCK_FILE = ".lock"
 
 
 @dataclass(frozen=True)
@@ -90,10 +78,10 @@ def predict_archive(request: PredictRequest, output: Output, bars: Bars) -> Resu
         raise ConfigError(
             "--fact chooses between packs, and one answers for all images of this run: leave it out"
         )
-    with _alone(output.folder):
-        run = output.folder / RUN_FOLDER
-        _clear(output, run)
-        work = request.work()
+    with alone(output.folder) as run:
+        work = request.work()  # what is refused here costs no older run
+        if output.overwrite and run.exists():
+            shutil.rmtree(run)
         journal = open_journal(run, work.store, _plan(request, output, work, digest))
         if output.camtrap:
             require_places(output.camtrap.deployments, journal, work)  # before hours of work
@@ -163,38 +151,3 @@ def _digest(path: Path) -> str:
                 f"{path / name} cannot be read ({reason_of(error)}): copy it again"
             ) from error
     raise PackError(f"{path} is no pack, set of packs or bundle: check --pack")
-
-
-def _clear(output: Output, run: Path) -> None:
-    """Refuse a folder of somebody else; take an older run away where that was asked for."""
-    if not _is_ours(output.folder, run):
-        raise ConfigError(f"{output.folder} holds something else: choose another --out")
-    if output.overwrite and run.exists():
-        shutil.rmtree(run)
-
-
-def _is_ours(folder: Path, run: Path) -> bool:
-    """Say whether a folder is new, empty, or of a run, also of one that has no plan yet."""
-    if (run / PLAN_FILE).is_file():
-        return True
-    if run.is_dir():
-        return {path.name for path in run.iterdir()} <= {LIST_FILE, PARTS}
-    return not any(path.name != LOCK_FILE for path in folder.iterdir())
-
-
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    path = folder / LOCK_FILE
-    try:
-        held = take_lock(path)
-    except BlockingIOError as error:
-        raise ConfigError(
-            f"{folder} is written by process {lock_owner(path)}: wait for it, or choose another"
-            " --out"
-        ) from error
-    except OSError as error:
-        raise ConfigError(f"{folder} cannot be written ({error.strerror}): check --out") from error
-    try:
-        yield
-    finally:
-        drop_lock(path, held)

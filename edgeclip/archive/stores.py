@@ -60,8 +60,8 @@ def open_store(source: str, data_dir: Path | None = None) -> ImageStore:
         data_dir: Where a table's paths start; None: its own folder.
 
     Raises:
-        ConfigError: Nothing lies there, or `data_dir` has no table to belong to.
-        DataError: The zip or table is damaged.
+        ConfigError: `data_dir` has no table to belong to.
+        DataError: Nothing lies there, it is no archive, or the zip or table is damaged.
         SetupError: What reads such an address is not installed, or refuses us.
     """
     path = Path(source)
@@ -72,14 +72,14 @@ def open_store(source: str, data_dir: Path | None = None) -> ImageStore:
     if path.is_dir():
         return LocalFolder(path)
     if not path.is_file():
-        raise ConfigError(f"{source}: nothing lies there: name a folder, a CSV, a zip or a URL")
+        raise DataError(f"{source}: nothing lies there: name a folder, a CSV, a zip or a URL")
     if path.suffix.lower() == ".zip":
         return RemoteFolder(f"zip://::{path.resolve().as_uri()}", shown=source)
     if path.suffix.lower() in (".csv", ".tsv"):
         from edgeclip.archive.listed_files import ListedFiles
 
         return ListedFiles(path, data_dir or path.parent)
-    raise ConfigError(f"{source}: an archive is a folder, a CSV, a zip or a URL")
+    raise DataError(f"{source}: an archive is a folder, a CSV, a zip or a URL")
 
 
 class LocalFolder:

@@ -65,7 +65,7 @@ def command() -> Iterator[Command]:
         (("--method", "visual", "--prompt-rate", "0.01"), 2, "--prompt-rate 0.01 is for prompt,"),
         (("--tuned-blocks", "2"), 2, "and auto has none of them: leave it out"),
         (("--pseudo-labels", "0.95"), 2, "--pseudo-labels 0.95 is for the frames of --unlabelled"),
-        (("--unlabelled", "nowhere"), 2, "--unlabelled nowhere: nothing lies there"),
+        (("--unlabelled", "nowhere"), 6, "--unlabelled nowhere: nothing lies there"),
         (("--unlabelled", ".", "--method", "gda"), 2, "--unlabelled teaches what takes gradient"),
         (("--unlabelled", ".", "--steps", "0"), 2, "and auto takes none: leave it out"),
         (("--attributes", "usul"), 2, "--attributes usul is no file: did you mean usual?"),

@@ -15,8 +15,8 @@ from PIL import Image
 from edgeclip.archive.camtrap import CamtrapAsked
 from edgeclip.archive.deployments import read_deployments
 from edgeclip.archive.journal import PARTS, PLAN_FILE
-from edgeclip.archive.predicting import RUN_FOLDER
 from edgeclip.archive.results import Results
+from edgeclip.archive.run_folder import RUN_FOLDER
 from edgeclip.combining import combine
 from edgeclip.contract.pack import read_pack_manifest
 from edgeclip.contract.project_words import ExportSettings

@@ -14,8 +14,8 @@ import pytest
 from edgeclip.archive.camtrap import CamtrapAsked
 from edgeclip.archive.deployments import read_deployments
 from edgeclip.archive.journal import PARTS
-from edgeclip.archive.predicting import RUN_FOLDER
 from edgeclip.archive.results import Results
+from edgeclip.archive.run_folder import RUN_FOLDER
 from edgeclip.contract.project_words import ExportSettings
 from edgeclip.errors import ConfigError, DataError
 from edgeclip.labels.dataset import read_labels

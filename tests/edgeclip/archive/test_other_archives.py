@@ -18,9 +18,9 @@ import pytest
 from edgeclip.archive.answering import Asked
 from edgeclip.archive.cluster import Cluster, require_listener, run_on_cluster
 from edgeclip.archive.journal import PARTS, Plan, open_journal
-from edgeclip.archive.predicting import RUN_FOLDER
 from edgeclip.archive.request import PredictRequest
 from edgeclip.archive.results import Results
+from edgeclip.archive.run_folder import RUN_FOLDER
 from edgeclip.archive.stores import open_store
 from edgeclip.combining import combine
 from edgeclip.errors import ConfigError, DataError, PackError, SetupError

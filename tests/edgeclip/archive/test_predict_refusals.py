@@ -12,8 +12,8 @@ import pytest
 from typer.testing import CliRunner
 
 from edgeclip.archive.journal import LIST_FILE, PARTS, PLAN_FILE
-from edgeclip.archive.predicting import LOCK_FILE, RUN_FOLDER
 from edgeclip.archive.results import Results
+from edgeclip.archive.run_folder import LOCK_FILE, RUN_FOLDER
 from edgeclip.cli import app
 from edgeclip.clip import Backbone
 from edgeclip.contract.locks import drop_lock, take_lock
@@ -219,18 +219,45 @@ def test_a_damaged_list_is_named(predict: Predict, archive: Path, tmp_path: Path
     assert predict(archive, overwrite=True).images == 13
 
 
-@pytest.mark.parametrize("source", ["nowhere", "notes.txt"])
-def test_what_is_no_archive_is_refused(predict: Predict, tmp_path: Path, source: str) -> None:
-    (tmp_path / "notes.txt").write_text("none")
-    with pytest.raises(ConfigError, match=r"an archive is|nothing lies there"):
-        predict(tmp_path / source)
-    assert not (tmp_path / "out" / RUN_FOLDER).exists()
-
-
-def test_an_archive_without_images_is_refused(predict: Predict, tmp_path: Path) -> None:
+@pytest.mark.parametrize("source", ["nowhere", "notes.txt", "empty", "no.zip", "no.csv"])
+def test_what_is_no_archive_is_refused_and_leaves_nothing(
+    predict: Predict, tmp_path: Path, source: str
+) -> None:
     (tmp_path / "empty").mkdir()
-    with pytest.raises(DataError, match="no image found"):
-        predict(tmp_path / "empty")
+    for name in ("notes.txt", "no.zip", "no.csv"):
+        (tmp_path / name).write_text("none")
+    there = set(tmp_path.iterdir())
+    with pytest.raises(DataError, match=source):
+        predict(tmp_path / source, folder=tmp_path / "new" / "out")
+    assert set(tmp_path.iterdir()) == there
+
+
+def test_a_refused_run_leaves_what_was_there_before(
+    predict: Predict, archive: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "mine").mkdir()
+    with pytest.raises(DataError):
+        predict(tmp_path / "nowhere", folder=tmp_path / "mine")
+    assert not list((tmp_path / "mine").iterdir())
+    predict(archive)
+    with pytest.raises(DataError):
+        predict(tmp_path / "nowhere", overwrite=True)
+    assert predict(archive).already == 13
+
+
+@pytest.mark.parametrize("option", ["--boxes", "source"])
+def test_a_wrong_path_of_data_has_the_code_of_data(
+    archive: Path, tiny_pack: Path, tmp_path: Path, option: str
+) -> None:
+    given = {"--pack": tiny_pack, "--out": tmp_path / "out", "--boxes": tmp_path / "nowhere.json"}
+    source = archive if option == "--boxes" else tmp_path / "nowhere"
+    if option == "source":
+        del given["--boxes"]
+    words = [str(word) for pair in given.items() for word in pair]
+    done = CliRunner().invoke(app, ["predict", str(source), *words])
+    assert isinstance(done.exception, DataError)
+    assert "nowhere" in str(done.exception)
+    assert not (tmp_path / "out").exists()
 
 
 def test_what_is_no_pack_is_refused_before_anything_is_made(

@@ -14,8 +14,8 @@ from PIL import Image
 from edgeclip.archive import pack_answers
 from edgeclip.archive.answering import Answer, Views
 from edgeclip.archive.journal import PARTS
-from edgeclip.archive.predicting import RUN_FOLDER
 from edgeclip.archive.results import Results
+from edgeclip.archive.run_folder import RUN_FOLDER
 from edgeclip.errors import BackendError, DataError
 from edgeclip.labels.detections import parse_detections
 from edgeclip.labels.json_text import load_object
