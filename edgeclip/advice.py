@@ -50,8 +50,11 @@ def _support(scope: Scope, target: str) -> str | None:
     support = scope.main.frames.targets[target].support
     if support >= _FEW_IMAGES:
         return None
+    if support == 0:
+        return f"No test image shows {target}: its recall is not known. Label some that do."
+    shown = "1 test image shows" if support == 1 else f"{support} test images show"
     return (
-        f"Only {support} test images show {target}: one image more or less moves the figures much."
+        f"Only {shown} {target}: one image more or less moves the figures much."
         " Label more, from other places."
     )
 

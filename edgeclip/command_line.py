@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from typer.main import get_command
@@ -42,10 +42,15 @@ def _with_whole_help(app: Any) -> Any:
     waiting = [root]
     while waiting:
         command = waiting.pop()
-        sentences = " ".join((command.help or "").split("\n\n")[0].split())
-        command.short_help = re.split(r"(?<=\.)\s", sentences)[0].rstrip(".")
+        command.short_help = _first(command)
         waiting += getattr(command, "commands", {}).values()
     return root
+
+
+def _first(command: Any) -> str:
+    """Return the first sentence of a command's help."""
+    sentences = " ".join((command.help or "").split("\n\n")[0].split())
+    return re.split(r"(?<=\.)\s", sentences)[0].rstrip(".")
 
 
 def _run_without_frames(app: Callable[..., object], name: str) -> None:
@@ -72,8 +77,25 @@ def _usage_line(error: Any) -> str:
     if option and hasattr(error, "possibilities"):
         near = difflib.get_close_matches(option, error.possibilities or (), n=1)
         said = f"there is no option {option}" + (f": did you mean {near[0]}?" if near else "")
+    said = _with_meant_command(said, getattr(getattr(context, "command", None), "commands", {}))
     said = re.sub(r"Input should be a valid integer.*as an integer", "write a whole number", said)
     said = re.sub(r"Input should be a valid number.*as a number", "write a number", said)
     said = re.sub(r"\. Did you mean '([^']*)'.*", r": did you mean \1?", said).rstrip(".")
     help_at = "" if said.endswith("?") or not command else f": see {command} --help"
     return f"{command}: {said}{help_at}" if command else said
+
+
+def _with_meant_command(said: str, commands: Mapping[str, Any]) -> str:
+    """Return what is wrong; of an unknown command with one of a like name, or those of that word.
+
+    Older clicks name none, and newer ones by the name alone.
+    """
+    unknown = re.match(r"No such command '([^']*)'", said)
+    if not unknown:
+        return said
+    typed = unknown[1].lower()
+    shown = {name: own for name, own in commands.items() if not own.hidden}
+    meant = difflib.get_close_matches(typed, shown, n=1) or [
+        name for name, own in shown.items() if typed in re.findall(r"[\w-]+", _first(own).lower())
+    ]
+    return unknown[0] + (f": did you mean {' or '.join(meant)}?" if meant else "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -22,6 +23,9 @@ class TargetScores:
     """One target class at its threshold.
 
     Attributes:
+        precision: nan where nothing is called.
+        recall: nan without support.
+        f1: nan where nothing is called and without support.
         support: Images of the class.
         average_precision: Area under the precision-recall curve; nan without support.
     """
@@ -152,13 +156,11 @@ def _scores(
     is_target = np.asarray([label == name for label in truth])
     found, support = int((called & is_target).sum()), int(is_target.sum())
     total = int(called.sum())
-    precision = found / total if total else 0.0
-    recall = found / support if support else 0.0
     return TargetScores(
         threshold=threshold,
-        precision=precision,
-        recall=recall,
-        f1=2 * found / (total + support) if total + support else 0.0,
+        precision=found / total if total else math.nan,
+        recall=found / support if support else math.nan,
+        f1=2 * found / (total + support) if total + support else math.nan,
         average_precision=_average_precision(is_target, probabilities),
         support=support,
         found=found,

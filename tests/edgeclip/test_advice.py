@@ -30,7 +30,10 @@ def test_few_places_and_few_images_are_said() -> None:
     images = judged([Row("leopard", "A"), Row("blank", "B")])
     text = _said(images, ["leopard", "blank"])
     assert "Only 2 places were tested" in text
-    assert "Only 1 test images show leopard" in text
+    assert "Only 1 test image shows leopard: one image more or less" in text
+    assert "No test image shows leopard: its recall is not known." in _said(
+        judged([Row("blank", "A")]), ["blank"]
+    )
     assert "No place was known" in _said(judged([Row("blank", None)]), ["blank"])
     assert "Only one place was tested" in _said(judged([Row("blank")]), ["blank"])
 

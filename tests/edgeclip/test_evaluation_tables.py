@@ -3,6 +3,7 @@ from __future__ import annotations
 from rich.console import Console
 
 from edgeclip.background import BackgroundCheck, CoveredTarget
+from edgeclip.evaluation.as_json import comparison_json
 from edgeclip.evaluation.comparison import compare
 from edgeclip.evaluation_tables import evaluation_tables
 from support.judged import Row, contender, judged, many, noisy, sure_of
@@ -25,6 +26,22 @@ def test_all_contenders_stand_side_by_side_and_fit_a_terminal() -> None:
         assert part in text
     assert "F1 at known places" in text
     assert "…" not in text
+
+
+def test_a_class_that_no_image_shows_and_nothing_calls_has_no_figures() -> None:
+    compared = compare(
+        [contender(sure_of(["blank", "deer"], 0.99))], judged([Row("blank"), Row("deer")]),
+        targets=["leopard"], is_known_place=None,
+    )  # fmt: skip
+    lines = _shown(compared, width=120).splitlines()
+    assert next(line for line in lines if "0 of 0" in line).split()[1:4] == ["-", "-", "-"]
+    (own,) = comparison_json(compared)["scopes"]["all images"]["contenders"].values()
+    figures = own["targets"]["leopard"]
+    for part in (figures["recall"], figures["precision"], figures["f1"]):
+        assert part["estimate"] is None
+    assert figures["sequence_mean"] == {
+        "precision": None, "recall": None, "f1": None, "support": 0,
+    }  # fmt: skip
 
 
 def test_names_are_never_read_as_markup() -> None:

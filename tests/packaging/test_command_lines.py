@@ -43,6 +43,26 @@ def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> 
         ),
         (("edgeclip", "trian"), "edgeclip: No such command 'trian': did you mean train?"),
         (
+            ("edgeclip", "data", "draw"),
+            "edgeclip data: No such command 'draw': did you mean render or clip?",
+        ),
+        (
+            ("edgeclip", "data", "zzz"),
+            "edgeclip data: No such command 'zzz': see edgeclip data --help",
+        ),
+        (
+            ("edgeclip-export", "add-pak"),
+            "edgeclip-export: No such command 'add-pak': did you mean add-pack?",
+        ),
+        (
+            ("edgeclip-device", "reply"),
+            "edgeclip-device: No such command 'reply': did you mean replay?",
+        ),
+        (
+            ("edgeclip-dashboard", "serv"),
+            "edgeclip-dashboard: No such command 'serv': did you mean serve?",
+        ),
+        (
             ("edgeclip", "train", "--out", "x"),
             "edgeclip train: Missing option '--data': see edgeclip train --help",
         ),
