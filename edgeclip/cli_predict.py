@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import shlex
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
-from rich.markup import escape
 from typer.core import TyperCommand
 
 from edgeclip.cli_groups import takes_groups
 from edgeclip.cli_options import AsJson, PretrainedOption, pair_of
-from edgeclip.cli_output import next_command, print_json, show
-from edgeclip.contract.plurals import counted
+from edgeclip.cli_predicted import print_results, show_results
 from edgeclip.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
@@ -157,28 +154,9 @@ def predict(
     with Bars(quiet=as_json) as bars:
         results = predict_archive(request, output, bars)
     if as_json:
-        print_json(
-            {
-                "images": results.images,
-                "already": results.already,
-                "failures": results.failures,
-                "decided": dict(results.decided),
-                "strangeness": results.strangeness.to_json(),
-                "notes": results.notes,
-                "files": [str(path) for path in results.files],
-            }
-        )
+        print_results(results)
     else:
-        show(f"{counted(results.images, 'image')}, {results.failures} could not be read")
-        for name, count in results.decided.most_common():
-            show(escape(f"{name}: {counted(count, 'image')} at its threshold or above"))
-        for note in results.notes:
-            show(f"[bold yellow]{escape(note)}[/]")
-        for path in results.files:
-            show(escape(f"wrote {path}"))
-        if "sheets" not in output.formats:
-            words = ["edgeclip", "predict", source, "--pack", str(pack), "--out", str(out)]
-            next_command(f"{shlex.join(words)} --format sheets")
+        show_results(results, request, output)
     if results.failures == results.images:
         raise DataError(f"{source}: not one image could be read: see {out / 'failures.csv'}")
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from edgeclip.archive.about import About
+from edgeclip.archive.answered import PROMPTS_ALONE
 from edgeclip.archive.records import Record
 from edgeclip.contract.camtrap_dp import HEAT_BOX_TAG, tag_text
 from edgeclip.contract.pack import ObservationType
@@ -41,7 +42,7 @@ def said_of(record: Record, about: About) -> Iterator[tuple[Said, Box | None]]:
         record: With an answer.
         about: The run.
     """
-    own, pack = record.pack, f"pack:{tag_text(record.pack or 'prompts alone')}"
+    own, pack = record.pack, f"pack:{tag_text(record.pack or PROMPTS_ALONE)}"
     for box in record.boxes:
         kind = _DETECTED.get(box.category)
         if kind is None:

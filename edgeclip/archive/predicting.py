@@ -12,13 +12,13 @@ from pathlib import Path
 from edgeclip.archive.answering import is_routed
 from edgeclip.archive.camtrap import FOLDER, CamtrapAsked
 from edgeclip.archive.cluster import Cluster, run_on_cluster
-from edgeclip.archive.journal import PART_IMAGES, Journal, Plan, open_journal
+from edgeclip.archive.journal import PART_IMAGES, PLAN_FILE, Journal, Plan, open_journal
 from edgeclip.archive.newer import said_of_list
 from edgeclip.archive.part_work import PartWork
 from edgeclip.archive.placing import require_places
 from edgeclip.archive.request import PredictRequest
-from edgeclip.archive.results import FORMATS, Results, Wanted, write_results
-from edgeclip.archive.run_folder import alone
+from edgeclip.archive.results import FORMATS, SHEETS, Results, Wanted, write_results
+from edgeclip.archive.run_folder import RUN_FOLDER, alone
 from edgeclip.archive.running import run_here
 from edgeclip.contract.bundle import MANIFEST_FILE
 from edgeclip.contract.files import reason_of
@@ -55,6 +55,11 @@ class Output:
     camtrap: CamtrapAsked | None = None
     heat_boxes: bool = True
     begun_at: datetime = field(default_factory=lambda: datetime.now(timezone.utc))
+
+    def has_sheets(self) -> bool:
+        """Say whether contact sheets of this run are there, and of no older one."""
+        sheets, plan = self.folder / SHEETS, self.folder / RUN_FOLDER / PLAN_FILE
+        return sheets.is_dir() and sheets.stat().st_mtime >= plan.stat().st_mtime
 
 
 def predict_archive(request: PredictRequest, output: Output, bars: Bars) -> Results:

@@ -8,6 +8,7 @@ from pathlib import PurePosixPath
 from typing import IO
 
 from edgeclip.archive.about import About
+from edgeclip.archive.answered import PROMPTS_ALONE
 from edgeclip.archive.index import Row
 from edgeclip.contract.pack import utc_text
 
@@ -73,7 +74,7 @@ def _said(row: Row, about: About) -> list[object]:
     index, probability = about.likeliest(record.probabilities)
     burst, burst_probability = about.likeliest(row.probabilities)
     decision = about.decision(record.probabilities, record.pack) or ""
-    pack = record.pack or "prompts alone"
+    pack = record.pack or PROMPTS_ALONE
     return [decision, names[index], probability, names[burst], burst_probability, pack]
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import IO
 
 from edgeclip.archive.about import About
+from edgeclip.archive.answered import Answered
 from edgeclip.archive.camtrap import FOLDER as CAMTRAP
 from edgeclip.archive.camtrap import CamtrapAsked, write_camtrap
 from edgeclip.archive.index import Row, indexed
@@ -62,6 +63,7 @@ class Results:
         decided: By target whose threshold is reached: how many images.
         files: What was written.
         notes: What a person must know of it.
+        answered: Which packs answered for how many.
         strangeness: Whether the archive looks like nothing that the packs have seen.
     """
 
@@ -71,6 +73,7 @@ class Results:
     decided: Counter[str] = field(default_factory=Counter)
     files: list[Path] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    answered: Answered = field(default_factory=Answered)
     strangeness: Strangeness = field(default_factory=Strangeness)
 
 
@@ -99,7 +102,7 @@ def write_results(
         plan.begun_at,
         bank.asked if bank else None,
     )
-    results = Results()
+    results = Results(answered=Answered(tuple(about.deciders.packs)))
     advance = bars.add("writing", plan.images * (1 + len(wanted.formats)))
     try:
         with indexed(_told(journal.records(), wanted), folder) as index:
@@ -149,6 +152,7 @@ def _write(path: Path, writer: Writer, rows: Iterable[Row], about: About, result
 def _counted(rows: Iterable[Row], about: About, results: Results) -> Iterator[Row]:
     for row in rows:
         results.images += 1
+        results.answered.saw(row.record)
         results.strangeness.saw(row.record)
         if row.record.failure is not None:
             results.failures += 1

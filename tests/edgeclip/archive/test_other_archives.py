@@ -171,15 +171,6 @@ def test_a_run_that_is_killed_goes_on_to_the_same_table(
     assert _table(killed) == _table(whole)
 
 
-def test_contact_sheets_are_hinted_at_until_they_are_there(
-    run: Run, encoder: TinyEncoder, tiny_pack: Path, archive: Path, tmp_path: Path
-) -> None:
-    words = _words(encoder, archive, tiny_pack, tmp_path / "out")
-    done = [run(*words, *more) for more in ([], ["--format", "sheets"])]
-    assert [ended.code for ended in done] == [0, 0], done
-    assert ["next: " in ended.out for ended in done] == [True, False]
-
-
 def test_a_set_says_which_pack_answered(
     predict: Predict, archive: Path, pack: Path, tmp_path: Path
 ) -> None:

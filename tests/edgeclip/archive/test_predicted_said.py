@@ -1,0 +1,125 @@
+"""What `edgeclip predict` says at its end: who answered, and a next command that works."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from edgeclip.archive.answered import Answered
+from edgeclip.archive.answering import Asked
+from edgeclip.archive.predicting import Output
+from edgeclip.archive.records import Record
+from edgeclip.archive.request import PredictRequest
+from edgeclip.archive.results import Results
+from edgeclip.cli import app
+from edgeclip.cli_predicted import show_results
+from edgeclip.combining import combine
+from edgeclip.errors import DataError
+from support.tiny_packs import TinyEncoder
+
+Predict = Callable[..., Results]
+
+
+def _next(said: str) -> list[str]:
+    """Return the words of the next command, as a shell takes them; none where none is named."""
+    lines = [line for line in said.splitlines() if line.startswith("next: ")]
+    return shlex.split(lines[0].removeprefix("next: ")) if lines else []
+
+
+def _run(*words: object) -> str:
+    done = CliRunner().invoke(app, [str(word) for word in words], catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    return done.stdout
+
+
+@pytest.fixture
+def hill(pack: Path, tmp_path: Path) -> Path:
+    """A set whose one pack is for a place that a person names."""
+    combine([("hill", pack)], tmp_path / "the set", {"hill": {"place": "the hill"}})
+    return tmp_path / "the set"
+
+
+def test_the_next_command_is_of_the_same_run_and_is_offered_until_sheets_are_there(
+    encoder: TinyEncoder, hill: Path, archive: Path, tmp_path: Path
+) -> None:
+    with (tmp_path / "my files.csv").open("w", newline="") as file:
+        rows = [[str(path.relative_to(archive))] for path in sorted(archive.rglob("2*.png"))]
+        csv.writer(file).writerows([["file"], *rows])
+    boxes = {"images": [], "detection_categories": {"1": "animal"}, "info": {}}
+    (tmp_path / "md.json").write_text(json.dumps(boxes))
+    words = [
+        "predict", tmp_path / "my files.csv", "--pack", hill, "--out", tmp_path / "the out",
+        "--backbone", encoder.config, "--pretrained", encoder.weights, "--data-dir", archive,
+        "--boxes", tmp_path / "md.json", "--box-threshold", "0.3", "--tz", "Africa/Nairobi",
+        "--fact", "place=the hill", "--part-images", "5", "--no-heat-boxes",
+    ]  # fmt: skip
+    offered = _next(_run(*words))
+    assert offered[:2] == ["edgeclip", "predict"]
+    assert "--no-heat-boxes" in offered
+    assert not _next(_run(*offered[1:]))  # the same run, or it would be refused
+    assert list((tmp_path / "the out" / "sheets").iterdir())
+    assert not _next(_run(*words))
+    assert _next(_run(*words, "--overwrite"))  # the sheets that are there are of another run
+
+
+def test_the_next_command_names_task_and_runtime_of_a_bundle(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = Asked(Path("a bundle"), task="leopard-b", backend="onnxruntime")
+    show_results(Results(images=1), PredictRequest("card", asked), Output(tmp_path, ["csv"]))
+    usual = Asked(Path("bundle"))
+    show_results(Results(images=1), PredictRequest("card", usual), Output(tmp_path, ["csv"]))
+    first, second = (line for line in capsys.readouterr().out.splitlines() if "next" in line)
+    assert "--pack 'a bundle' " in first
+    assert first.endswith(" --task leopard-b --backend onnxruntime --format sheets")
+    assert second == f"next: edgeclip predict card --pack bundle --out {tmp_path} --format sheets"
+
+
+def test_nothing_comes_next_where_nothing_could_be_read(
+    encoder: TinyEncoder, tiny_pack: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "bad").mkdir()
+    (tmp_path / "bad" / "a.jpg").write_bytes(b"none")
+    given = ["--backbone", encoder.config, "--pretrained", encoder.weights]
+    words = ["predict", tmp_path / "bad", "--pack", tiny_pack, "--out", tmp_path / "out", *given]
+    done = CliRunner().invoke(app, [*map(str, words)])
+    assert isinstance(done.exception, DataError)
+    assert "1 image, 1 could not be read" in done.stdout
+    assert "next: " not in done.stdout
+
+
+def test_a_set_says_which_pack_answered_for_how_many(
+    predict: Predict, archive: Path, pack: Path, tmp_path: Path
+) -> None:
+    both = [("ridge", pack), ("river", pack)]
+    combine(both, tmp_path / "set", {"ridge": {"deployment": "ridge"}, "river": {"place": "x"}})
+    results = predict(archive, pack=tmp_path / "set")
+    assert results.answered.to_json() == {"ridge": 6, "river": 0, "prompts alone": 5}
+    assert results.answered.line() == (
+        "answered by: ridge 6 images, river 0 images, prompts alone 5 images (these decide nothing)"
+    )
+
+
+def test_person_and_machine_are_told_who_answered(
+    encoder: TinyEncoder, hill: Path, archive: Path, tmp_path: Path
+) -> None:
+    given = ["--backbone", encoder.config, "--pretrained", encoder.weights]
+    words = ["predict", archive, "--pack", hill, "--out", tmp_path / "out", *given]
+    said = " ".join(_run(*words).split())
+    assert "answered by: hill 0 images, prompts alone 11 images (these decide nothing)" in said
+    told = json.loads(_run(*words, "--json"))["answered_by"]
+    assert told == {"hill": 0, "prompts alone": 11}
+
+
+def test_one_pack_that_answers_for_all_is_not_spoken_of() -> None:
+    answered = Answered(("leopard",))
+    answered.saw(Record(file="a.jpg", pack="leopard"))
+    answered.saw(Record(file="b.jpg", failure="damaged"))
+    assert answered.line() is None
+    assert answered.to_json() == {"leopard": 1}
