@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from edgeclip.contract.hashing import sha256_file
+from edgeclip.contract.signing import make_key
 from support.brokers import Broker
 from support.browsers import Browser
 from support.dashboards import Dashboard, FieldDevice, eventually, running_dashboard
@@ -35,7 +36,8 @@ def dashboard(
 ) -> Iterator[Dashboard]:
     folder = tmp_path_factory.mktemp("dashboard")
     config = folder / "dashboard.toml"
-    config.write_text(f'[commands]\npacks = "{packs}"\n')
+    make_key(folder / "key")
+    config.write_text(f'[commands]\npacks = "{packs}"\nkey_file = "{folder / "key"}"\n')
     with running_dashboard(folder, broker.url, "--config", str(config)) as running:
         running.wait_online()
         told = info(pack="leopard@1.2.0").to_json()
@@ -54,14 +56,33 @@ def test_a_pack_that_no_device_needs_is_removed_after_a_question(
     [button] = browser.elements(".kept-packs button")
     assert button.accessible_name == "Remove leopard@1.1.0"
     browser.keep("pack-shelf-phone")
+    _choose(browser, "leopard@1.1.0")
     button.send_keys("\n")
     eventually(lambda: "Remove leopard@1.1.0?" in browser.text(".q-dialog"), what="the question")
     assert len(list(packs.glob("*.zip"))) == 2
-    [yes] = [one for one in browser.elements(".q-dialog button") if one.text == "Remove"]
+    [yes] = eventually(
+        lambda: [one for one in browser.elements(".q-dialog button") if one.text == "Remove"],
+        what="the answer that removes",
+    )
     yes.send_keys("\n")
     eventually(lambda: "leopard@1.1.0 is removed" in browser.text(".answer"), what="it is told")
     eventually(lambda: len(browser.elements(".kept-packs li")) == 1, what="the list follows")
     assert len(list(packs.iterdir())) == 1
+    eventually(lambda: browser.text(".offer") == "", what="it is offered no more")
+    browser.elements(".shelf")[0].click()
+    eventually(lambda: browser.texts(".q-menu .q-item") == ["leopard@1.2.0"], what="what is left")
     assert browser.console() == []
     browser.open(f"{dashboard.url}/deeds", width=1280, height=800)
     eventually(lambda: "pack removed" in browser.text(".deeds"), what="the deed")
+
+
+def _choose(browser: Browser, name: str) -> None:
+    """Choose a pack that lies here, and see it offered under the same name."""
+    browser.elements(".shelf")[0].click()
+    found = eventually(
+        lambda: [one for one in browser.elements(".q-menu .q-item") if one.text == name],
+        what="it can be chosen",
+    )
+    found[0].click()
+    eventually(lambda: "Send it" in browser.text(".offer"), what="it is offered")
+    assert browser.text(".offer .asked-name") == name

@@ -114,7 +114,7 @@ def test_three_snapshots_become_a_pack_that_a_device_takes(
     told = eventually(
         lambda: browser.text(".answer.good"), what="it is taught", patience_s=TEACHING_S
     )
-    assert "impala@1.1.0 lies on the page Packs" in told
+    assert "taught-impala@1.1.0 lies on the page Packs" in told
     assert "elephant: taught from 3 images" in told
     assert "UNVERIFIED" in told
     browser.keep("teach")
@@ -122,7 +122,7 @@ def test_three_snapshots_become_a_pack_that_a_device_takes(
     _is_taken_by_a_device(site, tmp_path)
 
     _open(browser, site, "/deeds")
-    assert "elephant from 3 images, on impala@1.0.0" in browser.text("main")
+    assert "elephant from 3 images, on taught-impala@1.0.0" in browser.text("main")
 
 
 def _is_taken_by_a_device(site: Site, folder: Path) -> None:
@@ -130,8 +130,8 @@ def _is_taken_by_a_device(site: Site, folder: Path) -> None:
     shelf = sorted((site.dashboard.folder / "packs").glob("*.zip"), key=lambda p: p.stat().st_mtime)
     unwrap(shelf[-1], folder / "new", site.bundle, believer([site.public]))
     manifest = read_bundle(folder / "new")
-    assert read_bundled_pack(folder / "new", manifest, "impala").version == "1.1.0"
-    pack = load_pack(folder / "new/packs/impala/1.1.0")
+    assert read_bundled_pack(folder / "new", manifest, "taught-impala").version == "1.1.0"
+    pack = load_pack(folder / "new/packs/taught-impala/1.1.0")
     assert pack.manifest.class_names[-2:] == ["impala", "elephant"]
     slots = filled_for(manifest.graph, manifest.base, pack.tensors)
     found = OrtGraph(folder / "new" / manifest.graph_for("onnxruntime").file).run(

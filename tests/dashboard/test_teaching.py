@@ -20,9 +20,10 @@ from edgeclip.contract.pack_ref import PackRef
 from edgeclip.contract.signing import read_private_key
 from edgeclip.errors import DashboardError, SetupError
 from edgeclip_dashboard.config_teaching import TeachingSettings
+from edgeclip_dashboard.field.carried import packs_to_build_on
 from edgeclip_dashboard.field.deliveries import PackShelf
 from edgeclip_dashboard.identity import Identity
-from edgeclip_dashboard.teaching.delivering import packs_in, unpack, write_delivery
+from edgeclip_dashboard.teaching.delivering import unpack, write_delivery
 from edgeclip_dashboard.teaching.desk import Lesson, TeachingDesk
 from edgeclip_dashboard.teaching.running import run_teaching
 from edgeclip_dashboard.teaching.snapshots import chosen_snapshots, other_snapshots
@@ -166,7 +167,7 @@ def test_what_is_gone_or_has_no_picture_is_refused(desk: Desk) -> None:
 
 def _taught(team: Team, below: Path, folder: Path, version: str = "1.9.0") -> Path:
     """Return a pack's folder that stands for a taught one: that of the delivery, further on."""
-    [reference] = packs_in(below)
+    [reference] = packs_to_build_on(below)
     pack = unpack(below, reference, folder)
     change_json(pack / PACK_FILE, version=version)
     del team
@@ -202,7 +203,7 @@ def test_a_delivery_with_a_taught_pack_is_taken_by_a_device(team: Team, tmp_path
     base = team.folder / "1.1.0"
     manifest = unwrap(tmp_path / "new.zip", tmp_path / "new", base, believer([team.public]))
     assert [ref.version for ref in manifest.packs] == ["1.9.0", "1.1.0"]
-    assert packs_in(tmp_path / "new.zip") == tuple(manifest.packs)
+    assert packs_to_build_on(tmp_path / "new.zip") == (manifest.packs[0],)
 
 
 def test_a_taught_pack_is_for_the_images_that_the_one_before_it_was_for(
@@ -211,12 +212,13 @@ def test_a_taught_pack_is_for_the_images_that_the_one_before_it_was_for(
     keyed = _altered(team.delivery("1.1.0"), tmp_path / "keyed.zip", _give_keys)
     pack = _taught(team, keyed, tmp_path / "pack")
     write_delivery(keyed, pack, tmp_path / "new.zip", read_private_key(team.folder / "key"), AT)
-    assert [ref.static for ref in packs_in(tmp_path / "new.zip")] == [{"light": "infrared"}] * 2
+    [taught] = packs_to_build_on(tmp_path / "new.zip")
+    assert (taught.version, taught.static) == ("1.9.0", {"light": "infrared"})
 
 
 def test_a_pack_that_does_not_go_with_the_delivery_is_refused(team: Team, tmp_path: Path) -> None:
     below, key = team.delivery("1.1.0"), read_private_key(team.folder / "key")
-    [reference] = packs_in(below)
+    [reference] = packs_to_build_on(below)
     same = unpack(below, reference, tmp_path / "same")
     with pytest.raises(DashboardError, match=r"holds leopard@1\.1\.0 already"):
         write_delivery(below, same, tmp_path / "new.zip", key, AT)

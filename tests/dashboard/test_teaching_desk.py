@@ -10,18 +10,31 @@ import pytest
 
 from edgeclip.contract.signing import read_private_key
 from edgeclip.errors import DashboardError
+from edgeclip_dashboard.config_teaching import TeachingSettings
 from edgeclip_dashboard.field.deliveries import PackShelf
 from edgeclip_dashboard.identity import Identity
-from edgeclip_dashboard.teaching.desk import Lesson, TeachingDesk
+from edgeclip_dashboard.teaching.desk import Lesson, Taught, TeachingDesk
+from edgeclip_device.rollout.delivery import wrap
+from edgeclip_export.sign import sign_bundle
 from support.deliveries import Team
 from support.exported import picture_of, visit
 from support.teaching_programs import teaching_by
-from support.tiny_bundle import TinyPack
+from support.tiny_bundle import TinyPack, write_tiny_bundle
 
 if TYPE_CHECKING:
     from dashboard.conftest import Desk
 
-Teach = Callable[..., None]
+Teach = Callable[..., Taught]
+# what stands for `edgeclip teach`: the pack below, a version on
+_A_VERSION_ON = (
+    "import json, shutil",
+    "on, out = (sys.argv[sys.argv.index(o) + 1] for o in ('--on', '--out'))",
+    "shutil.copytree(on, out)",
+    "pack = json.load(open(out + '/pack.json'))",
+    "pack['version'] = '1.9.0'",
+    "json.dump(pack, open(out + '/pack.json', 'w'))",
+    "print(json.dumps({'taught': {'said': 'gnu: taught'}, 'notes': ['UNVERIFIED']}))",
+)
 
 
 @pytest.fixture
@@ -40,12 +53,12 @@ def teach(desk: Desk, shelf: PackShelf, tmp_path: Path) -> Teach:
     told = visit(60)
     desk.commit(told, picture_of(told, 60))
 
-    def taught(*lines: str) -> None:
+    def taught(*lines: str) -> Taught:
         settings = teaching_by(tmp_path / "program", *lines)
         key = read_private_key(tmp_path / "team/key")
         desks = TeachingDesk(desk.engine, desk.files, shelf, settings, key)
         lesson = Lesson((told.detection_id,), "gnu", desks.grounds()[0].key)
-        desks.teach(Identity("ada", "reviewer"), lesson)
+        return desks.teach(Identity("ada", "reviewer"), lesson)
 
     return taught
 
@@ -74,3 +87,29 @@ def test_the_pack_that_is_taught_on_is_not_removed_meanwhile(
     assert shelf.names() == [sha256]
     with shelf.alone_with(sha256):  # it is free again
         pass
+
+
+def test_the_task_that_was_taught_is_named_with_its_new_version(
+    teach: Teach, shelf: PackShelf, tmp_path: Path
+) -> None:
+    key = tmp_path / "team/key"
+    bundle = write_tiny_bundle(
+        tmp_path / "two", [TinyPack(task="leopard-a"), TinyPack("leopard-b")]
+    )
+    sign_bundle(bundle, key)
+    place = shelf.place_for_upload()
+    wrap(bundle, place, task="leopard-b")
+    shelf.take_in(place)
+    taught = teach(*_A_VERSION_ON)
+    assert taught.pack == "leopard-b@1.9.0"
+    assert taught.delivery.packs == ("leopard-b@1.9.0",)
+    assert (taught.said, taught.notes) == ("gnu: taught", ("UNVERIFIED",))
+
+
+def test_of_each_task_of_a_delivery_the_newest_can_be_built_on(
+    desk: Desk, teach: Teach, shelf: PackShelf, tmp_path: Path
+) -> None:
+    teach(*_A_VERSION_ON)
+    key = read_private_key(tmp_path / "team/key")
+    grounds = TeachingDesk(desk.engine, desk.files, shelf, TeachingSettings(), key).grounds()
+    assert sorted(ground.name for ground in grounds) == ["leopard@1.1.0", "leopard@1.9.0"]

@@ -51,9 +51,12 @@ class Shelved:
         self.desk.commit(ReplyMessage(reply(command_id, state, reason=reason, data=data)))
 
     def found(self, now: datetime | None = None) -> dict[str, OnShelf]:
+        return {one.kept.packs[0].split("@")[1]: one for one in self.found_all(now)}
+
+    def found_all(self, now: datetime | None = None) -> tuple[OnShelf, ...]:
+        """Return what lies here, with why it stays."""
         with Session(self.desk.engine) as session:
-            shown = read_shelf(session, self.shelf, now or datetime.now(timezone.utc))
-        return {one.kept.packs[0].split("@")[1]: one for one in shown}
+            return read_shelf(session, self.shelf, now or datetime.now(timezone.utc))
 
     def reasons(self, now: datetime | None = None) -> tuple[str, ...]:
         """Return why each version stays."""

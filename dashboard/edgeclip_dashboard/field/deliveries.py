@@ -22,6 +22,7 @@ from edgeclip.contract.hashing import sha256_bytes, sha256_file
 from edgeclip.contract.signing import read_statement
 from edgeclip.contract.validation import explain
 from edgeclip.errors import BundleDamagedError, DashboardError, SignatureError
+from edgeclip_dashboard.field.carried import carried, carried_names, named
 from edgeclip_dashboard.field.taking_away import (
     REMOVED,
     alone_with,
@@ -39,7 +40,7 @@ class Delivery:
     """A pack as `edgeclip-device pack wrap` makes it.
 
     Attributes:
-        packs: All of its bundle, as task@version.
+        packs: Those that it carries, as task@version.
         key_id: Who says to have signed it; each device decides for itself whom it believes.
     """
 
@@ -56,7 +57,7 @@ class Kept:
 
     Attributes:
         written_at: When it came, aware UTC.
-        packs: Those that would decide on a device, as task@version; empty for what is damaged.
+        packs: Those that it carries, as task@version; empty for what is damaged.
     """
 
     sha256: str
@@ -110,8 +111,8 @@ class PackShelf:
             raise DashboardError("it is not here any more: upload it again") from error
 
     def packs_of(self, sha256: str) -> tuple[str, ...]:
-        """Return the packs of a delivery that would decide; none where it does not lie here."""
-        known = self._packs.get(sha256) or serving_packs(self.path_of(sha256))
+        """Return the packs that a delivery carries; none where it does not lie here."""
+        known = self._packs.get(sha256) or carried_names(self.path_of(sha256))
         if known:
             self._packs[sha256] = known
         return known
@@ -221,22 +222,6 @@ def _written_at(path: Path) -> float:
         return 0.0
 
 
-def serving_packs(path: Path) -> tuple[str, ...]:
-    """Return the packs of a delivery that would decide: of each task the first of its manifest.
-
-    Its other files are not read; what is no delivery has none.
-    """
-    try:
-        with zipfile.ZipFile(path) as file:
-            manifest = BundleManifest.model_validate_json(small_entry(file, MANIFEST_FILE))
-    except (OSError, *NO_ZIP, BundleDamagedError, ValidationError):
-        return ()
-    first: dict[str, str] = {}
-    for pack in manifest.packs:
-        first.setdefault(pack.task, f"{pack.task}@{pack.version}")
-    return tuple(first.values())
-
-
 def look_into(path: Path) -> Delivery:
     """Return what a delivery holds, after each of its files was compared with its manifest.
 
@@ -249,6 +234,7 @@ def look_into(path: Path) -> Delivery:
             data = small_entry(file, MANIFEST_FILE)
             manifest = BundleManifest.model_validate_json(data)
             key_id = _signer(small_entry(file, SIGNATURE_FILE), data)
+            names = set(file.namelist())
             for entry in file.infolist():
                 if entry.filename not in (MANIFEST_FILE, SIGNATURE_FILE):
                     _check(file, entry.filename, manifest.files.get(entry.filename))
@@ -264,7 +250,7 @@ def look_into(path: Path) -> Delivery:
     return Delivery(
         sha256=sha256_file(path),
         size_bytes=path.stat().st_size,
-        packs=tuple(f"{pack.task}@{pack.version}" for pack in manifest.packs),
+        packs=named(carried(manifest, names)),
         made_at=manifest.created_at,
         key_id=key_id,
     )

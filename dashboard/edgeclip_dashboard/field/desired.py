@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from edgeclip_dashboard import wording
 from edgeclip_dashboard.field.asked import AskedView
 from edgeclip_dashboard.field.reports import AlarmView, DeviceReport
-from edgeclip_dashboard.field.wishes import PackWish, newest_asked, read_wishes, tells_of
+from edgeclip_dashboard.field.wishes import PackWish, names_in, newest_asked, read_wishes, tells_of
 from edgeclip_dashboard.models_field import CommandRow, DeviceAlarm
 
 Standing = Literal["differs", "on its way", "as desired", "not set from here"]
@@ -125,12 +125,12 @@ def pack_matter(
         why = f"taken back by {back.account_name}"
         return Matter("", told, "not set from here", back.issued_at, why, "")
     sent = wish.sent
-    names = names_of(wish.sha256) or tuple(filter(None, sent.packs.split(" + ")))
+    names = _wanted(names_of(wish.sha256), sent.packs)
     wanted = ", ".join(names) or f"a pack, {wish.sha256[:_SHORT]}"
     if names and all(tells_of(told, name) for name in names) and not wish.is_open(now):
         return Matter(wanted, told, "as desired", began or sent.replied_at, "", sent.account_name)
     standing: Standing = "on its way" if wish.is_open(now) else "differs"
-    why = _why_no_pack(report, sent, now)
+    why = _why_no_pack(report, wish, now)
     return Matter(wanted, told, standing, sent.issued_at, why, sent.account_name)
 
 
@@ -157,13 +157,26 @@ def settings_matter(report: DeviceReport, asked: AskedView | None, now: datetime
     return Matter(wanted, told, "differs", asked.replied_at, why, by)
 
 
-def _why_no_pack(report: DeviceReport, sent: AskedView, now: datetime) -> str:
+def _wanted(carried: tuple[str, ...], said: str) -> tuple[str, ...]:
+    """Return which packs a device shall run with a delivery, as task@version.
+
+    Args:
+        carried: Of the delivery; none where it does not lie here any more.
+        said: What the device answered to run with it: one without a router runs one of several.
+    """
+    return tuple(name for name in carried if tells_of(said, name)) or names_in(said) or carried
+
+
+def _why_no_pack(report: DeviceReport, wish: PackWish, now: datetime) -> str:
+    sent, promoted = wish.sent, wish.promoted
     if not sent.is_final and now <= sent.not_after:
         return _waiting(report, sent, now)
     if sent.state == "done":
         standing = [one for one in report.alarms if one.code in _OF_PACKS]
         if standing:
             return f"{wording.spaced(standing[0].code)}: {standing[0].detail}"
+        if promoted is not None:
+            return f"promoted by {promoted.account_name}, yet it reports another pack since"
         return "taken, and runs beside the pack that decides until both agree, or it is promoted"
     return f"{sent.said(now)}: {sent.reason}" if sent.reason else sent.said(now)
 

@@ -26,11 +26,13 @@ class PackWish:
         sent: The newest pack that was sent, with what became of it.
         taken: The newest that the device took and has still; None where there is none.
         taken_back: The newest that was taken back, if that was after `sent`.
+        promoted: The newest that people let decide, if that was after `sent`.
     """
 
     sent: AskedView
     taken: AskedView | None
     taken_back: AskedView | None
+    promoted: AskedView | None
 
     @property
     def sha256(self) -> str:
@@ -58,15 +60,26 @@ def read_wishes(session: Session) -> Mapping[str, PackWish]:
     sent = newest_asked(session, _SENDS)
     taken = newest_asked(session, _SENDS & is_done)
     back = newest_asked(session, (CommandRow.name == "pack_rollback") & is_done)
+    promoted = newest_asked(session, (CommandRow.name == "pack_promote") & is_done)
     return {
-        device_id: _wish(view, taken.get(device_id), back.get(device_id))
+        device_id: _wish(view, taken.get(device_id), back.get(device_id), promoted.get(device_id))
         for device_id, view in sent.items()
     }
 
 
-def _wish(sent: AskedView, taken: AskedView | None, back: AskedView | None) -> PackWish:
+def _wish(
+    sent: AskedView,
+    taken: AskedView | None,
+    back: AskedView | None,
+    promoted: AskedView | None,
+) -> PackWish:
     has_still = taken is not None and _after(back, taken) is None
-    return PackWish(sent, taken if has_still else None, _after(back, sent))
+    return PackWish(sent, taken if has_still else None, _after(back, sent), _after(promoted, sent))
+
+
+def names_in(told: str | None) -> tuple[str, ...]:
+    """Return the packs that a device tells, each as task@version."""
+    return tuple(filter(None, (told or "").split(_JOINS)))
 
 
 def tells_of(told: str | None, name: str) -> bool:
@@ -76,16 +89,15 @@ def tells_of(told: str | None, name: str) -> bool:
         told: `task@version`, several joined by ` + `, cut at 64 characters; None: nothing yet.
         name: `task@version`.
     """
-    parts = (told or "").split(_JOINS)
     return any(
         part == name or (part.endswith(_CUT) and name.startswith(part.removesuffix(_CUT)))
-        for part in parts
+        for part in names_in(told)
     )
 
 
-def _after(taken_back: AskedView | None, sent: AskedView) -> AskedView | None:
-    is_later = taken_back is not None and taken_back.issued_at >= sent.issued_at
-    return taken_back if is_later else None
+def _after(later: AskedView | None, sent: AskedView) -> AskedView | None:
+    is_later = later is not None and later.issued_at >= sent.issued_at
+    return later if is_later else None
 
 
 def newest_asked(session: Session, condition: ColumnElement[bool]) -> dict[str, AskedView]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import tzinfo
 
 from nicegui import events, ui
@@ -28,6 +28,7 @@ class PackUpload:
         self._shelf = shelf
         self._zone = zone
         self._offer = offer
+        self._shown = ""
         self._upload = ui.upload(
             label="The delivery's file",
             auto_upload=True,
@@ -41,9 +42,16 @@ class PackUpload:
 
     def say(self, text: str, kind: str) -> None:
         """Say something in place of the delivery; kind is good or bad."""
+        self._shown = ""
         self._told.clear()
         with self._told:
             ui.label(text).classes(kind)
+
+    def forget(self, gone: Collection[str]) -> None:
+        """Offer a delivery no more that is among those that are gone, by their SHA-256."""
+        if self._shown in gone:
+            self._shown = ""
+            self._told.clear()
 
     async def show_kept(self, sha256: str) -> None:
         """Show a delivery that lies here already."""
@@ -66,6 +74,7 @@ class PackUpload:
         self._upload.reset()
 
     def _show(self, delivery: Delivery) -> None:
+        self._shown = delivery.sha256
         self._told.clear()
         with self._told:
             size = f"{delivery.size_bytes / 1000:,.0f} kB".replace(",", " ")

@@ -25,8 +25,8 @@ from edgeclip_dashboard.pages.context import PageContext
 from edgeclip_dashboard.pages.device_list import FIELD_CSS
 from edgeclip_dashboard.pages.following import Following
 from edgeclip_dashboard.pages.frame import page_frame, require
+from edgeclip_dashboard.pages.pack_choice import PackChoice
 from edgeclip_dashboard.pages.pack_shelf import PackShelfPanel
-from edgeclip_dashboard.pages.pack_upload import PackUpload
 
 
 @dataclass(frozen=True)
@@ -62,10 +62,10 @@ class PacksPage:
     def __init__(self, context: PageContext, identity: Identity) -> None:
         self._sending = context.sending
         self._feed = context.feed
-        self._teaching = context.teaching
         self._identity = identity
         self._zone = context.zone
         self._read = Read({}, (), ())
+        self._choice: PackChoice | None = None
         with ui.element("section").classes("panel commands"):
             parts.heading("Send a pack")
             if self._sending.asking.author.key is None:
@@ -74,33 +74,17 @@ class PacksPage:
                 ui.label(
                     "Upload the file of `edgeclip-device pack wrap`, then choose who gets it."
                 ).classes("quiet")
-                self._upload = PackUpload(self._sending.shelf, self._offer, context.zone)
-                self._build_shelf()
+                self._choice = PackChoice(self._sending.shelf, self._offer, context.zone)
         with ui.element("section").classes("panel"):
             parts.heading("Sent")
             self._sent = ui.element("div").classes("sent-packs")
         self._shelf = PackShelfPanel(context, identity)
 
-    def _build_shelf(self) -> None:
-        """Build what lies here already, uploaded or taught: it is looked into when it is asked for.
-
-        A taught pack is one of these.
-        """
-        grounds = self._teaching.grounds()
-        options = {ground.delivery: ground.name for ground in reversed(grounds)}
-        if not options:
-            return
-        chosen = ui.select(options, label="Or one that lies here").classes("who shelf")
-        chosen.props("outlined dense")
-
-        async def on_change() -> None:
-            await self._upload.show_kept(str(chosen.value or ""))
-
-        chosen.on_value_change(on_change)
-
     def show(self, read: Read) -> None:
         """Show how far each device is, and what lies here."""
         self._shelf.show(read.shelf)
+        if self._choice is not None:
+            self._choice.show([one.kept for one in read.shelf])
         if read == self._read and self._sent.default_slot.children:
             return
         self._read = read
@@ -151,7 +135,11 @@ class PacksPage:
                 await asyncio.to_thread(self._sending.send, self._identity, device_id, delivery)
         except (DashboardError, SQLAlchemyError) as error:
             is_ours = isinstance(error, DashboardError)
-            self._upload.say(str(error) if is_ours else "it could not be written down", "bad")
+            self._say(str(error) if is_ours else "it could not be written down", "bad")
         else:
             devices = wording.amount(len(device_ids), "device")
-            self._upload.say(f"It is on its way to {devices}.", "good")
+            self._say(f"It is on its way to {devices}.", "good")
+
+    def _say(self, text: str, kind: str) -> None:
+        if self._choice is not None:
+            self._choice.say(text, kind)

@@ -22,6 +22,7 @@ from edgeclip_dashboard.pages.cards import DetectionCard, Look
 from edgeclip_dashboard.pages.context import PageContext
 from edgeclip_dashboard.pages.doing import not_stored
 from edgeclip_dashboard.pages.frame import page_frame, require
+from edgeclip_dashboard.pages.pack_labels import Choice, labels
 from edgeclip_dashboard.queries import DetectionView, detection_views
 from edgeclip_dashboard.review import read_detection
 from edgeclip_dashboard.surroundings import Surroundings, read_surroundings
@@ -114,7 +115,8 @@ class TeachPage:
     def _build_form(self, grounds: list[Ground]) -> None:
         self._form = ui.element("form").classes("teach-form")
         self._form.on("submit.prevent", self._teach)
-        options = {ground.key: ground.name for ground in grounds}
+        choices = (Choice(g.key, g.name, g.delivery, g.came_at) for g in grounds)
+        options = labels(choices, self._context.zone)
         with self._form:
             self._name = ui.input("What is it called?").props(
                 f"outlined dense maxlength={_MOST_LETTERS} name=name"
@@ -188,7 +190,7 @@ class TeachPage:
 
     def _show(self, taught: Taught) -> None:
         said = ". ".join((taught.said, *taught.notes))
-        self._say(f"{taught.delivery.packs[0]} lies on the page Packs. {said}", "good")
+        self._say(f"{taught.pack} lies on the page Packs. {said}", "good")
         with self._next:
             if self._identity.may("admin"):
                 parts.link("To the packs", "/packs").classes("action primary")

@@ -16,28 +16,13 @@ from edgeclip.contract.bundle import (
     BundleManifest,
     FileRecord,
 )
-from edgeclip.contract.delivery import NO_ZIP, entry_parts, small_entry
+from edgeclip.contract.delivery import NO_ZIP, entry_parts
 from edgeclip.contract.hashing import sha256_file
 from edgeclip.contract.pack import PACK_FILE, PackManifest, read_pack_manifest
 from edgeclip.contract.pack_ref import PackRef
 from edgeclip.contract.signing import sign
 from edgeclip.errors import BundleDamagedError, DashboardError
-
-
-def packs_in(delivery: Path) -> tuple[PackRef, ...]:
-    """Return the packs of which a delivery has the files; those can be built on.
-
-    Raises:
-        DashboardError: It cannot be read.
-    """
-    try:
-        with zipfile.ZipFile(delivery) as file:
-            manifest, names = _manifest(file), set(file.namelist())
-    except (OSError, *NO_ZIP, BundleDamagedError, ValidationError) as error:
-        raise DashboardError(f"the delivery cannot be read: {error}") from error
-    if manifest.baked:
-        return ()
-    return tuple(ref for ref in manifest.packs if f"{ref.path}/{PACK_FILE}" in names)
+from edgeclip_dashboard.field.carried import manifest_of
 
 
 def unpack(delivery: Path, reference: PackRef, folder: Path) -> Path:
@@ -51,7 +36,7 @@ def unpack(delivery: Path, reference: PackRef, folder: Path) -> Path:
     folder.mkdir(parents=True)
     try:
         with zipfile.ZipFile(delivery) as file:
-            for name, record in _manifest(file).files.items():
+            for name, record in manifest_of(file).files.items():
                 inner = name.removeprefix(prefix)
                 if name.startswith(prefix) and "/" not in inner:
                     with (folder / inner).open("wb") as target:
@@ -83,7 +68,7 @@ def write_delivery(
     files = {f"{place}/{name}": pack / name for name in (PACK_FILE, *own.files)}
     try:
         with zipfile.ZipFile(below) as source:
-            manifest = _manifest(source)
+            manifest = manifest_of(source)
             _refuse_unfit(manifest, own)
             reference = PackRef(
                 task=own.task, version=own.version, path=place, static=_static(manifest, own.task)
@@ -97,10 +82,6 @@ def write_delivery(
                 _copy(source, manifest, file)
     except (*NO_ZIP, BundleDamagedError, ValidationError) as error:
         raise DashboardError(f"the delivery cannot be read: {error}") from error
-
-
-def _manifest(file: zipfile.ZipFile) -> BundleManifest:
-    return BundleManifest.model_validate_json(small_entry(file, MANIFEST_FILE))
 
 
 def _static(manifest: BundleManifest, task: str) -> dict[str, str]:

@@ -15,14 +15,16 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
+from edgeclip.contract.pack import read_pack_manifest
 from edgeclip.contract.pack_ref import PackRef
 from edgeclip.errors import DashboardError, SetupError
 from edgeclip_dashboard.config_teaching import TeachingSettings
 from edgeclip_dashboard.deeds import note
+from edgeclip_dashboard.field.carried import named, packs_to_build_on
 from edgeclip_dashboard.field.deliveries import Delivery, PackShelf
 from edgeclip_dashboard.identity import Identity
 from edgeclip_dashboard.media_files import MediaFiles
-from edgeclip_dashboard.teaching.delivering import packs_in, unpack, write_delivery
+from edgeclip_dashboard.teaching.delivering import unpack, write_delivery
 from edgeclip_dashboard.teaching.running import command_paths, run_teaching
 from edgeclip_dashboard.teaching.snapshots import Snapshot, chosen_snapshots, other_snapshots
 
@@ -34,20 +36,27 @@ NO_KEY = (
 
 @dataclass(frozen=True)
 class Ground:
-    """A pack on the shelf that can be built on."""
+    """A pack on the shelf that can be built on.
+
+    Attributes:
+        delivery: Has its files, by SHA-256.
+        reference: Names it.
+        came_at: When the delivery came, aware UTC.
+    """
 
     delivery: str
     reference: PackRef
+    came_at: datetime
 
     @property
     def key(self) -> str:
         """Names it in a form."""
-        return f"{self.delivery}:{self.reference.task}@{self.reference.version}"
+        return f"{self.delivery}:{self.name}"
 
     @property
     def name(self) -> str:
         """Names it for people."""
-        return f"{self.reference.task}@{self.reference.version}"
+        return named((self.reference,))[0]
 
 
 @dataclass(frozen=True)
@@ -67,9 +76,17 @@ class Lesson:
 
 @dataclass(frozen=True)
 class Taught:
-    """A pack that was taught: on the shelf, and what `edgeclip teach` says of it."""
+    """A pack that was taught: on the shelf, and what `edgeclip teach` says of it.
+
+    Attributes:
+        delivery: Has it, and what it was built on.
+        pack: As task@version.
+        said: How it was taught.
+        notes: What must be read first.
+    """
 
     delivery: Delivery
+    pack: str
     said: str
     notes: tuple[str, ...]
 
@@ -106,14 +123,14 @@ class TeachingDesk:
         return NO_KEY if self._key is None else None
 
     def grounds(self) -> list[Ground]:
-        """Return the packs that can be built on, the newest upload first."""
+        """Return the newest of each task of a delivery, the newest upload first."""
         found = []
-        for sha256 in self._shelf.names():
+        for kept in self._shelf.kept():
             try:
-                references = packs_in(self._shelf.path_of(sha256))
+                references = packs_to_build_on(self._shelf.path_of(kept.sha256))
             except DashboardError:  # taken away by hand, or half a file: no other is the worse
                 continue
-            found += [Ground(sha256, reference) for reference in references]
+            found += [Ground(kept.sha256, own, kept.written_at) for own in references]
         return found
 
     def teach(self, identity: Identity, lesson: Lesson) -> Taught:
@@ -172,6 +189,7 @@ class TeachingDesk:
                 *command_paths("--images", images), *command_paths("--others", unlike),
             ],
         )  # fmt: skip
+        made = read_pack_manifest(out, check_hashes=False)
         now = datetime.now(timezone.utc)
         place = self._shelf.place_for_upload()
         write_delivery(below, out, place, key, now)
@@ -183,7 +201,12 @@ class TeachingDesk:
         line = told.get("said") if isinstance(told, dict) else None
         notes = said.get("notes")
         listed = notes if isinstance(notes, list) else []
-        return Taught(delivery, str(line or "taught"), tuple(str(each) for each in listed))
+        return Taught(
+            delivery,
+            f"{made.task}@{made.version}",
+            str(line or "taught"),
+            tuple(str(each) for each in listed),
+        )
 
 
 def _copied(snapshots: Sequence[Snapshot], folder: Path) -> list[Path]:
