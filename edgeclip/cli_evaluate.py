@@ -17,7 +17,7 @@ from edgeclip.cli_options import (
     RunGiven,
     StripBottomOption,
     StripTopOption,
-    pair_of,
+    facts_given,
 )
 from edgeclip.cli_output import next_command, print_json, show
 from edgeclip.cli_reading import ReadingGiven
@@ -119,7 +119,7 @@ def evaluate(
         **vars(judged),
         **vars(run) | {"cache": run.cache or default_cache()},
     )
-    facts = dict(pair_of(text, "--fact") for text in fact or [])
+    facts = facts_given(fact)
     if (pack / SET_FILE).is_file():
         is_named = beside.device is not None
         _evaluate_set(request, facts, device_given=is_named, as_json=as_json)

@@ -8,6 +8,7 @@ from typing import Annotated, Optional
 
 import typer
 
+from edgeclip.contract.static_facts import require_possible
 from edgeclip.errors import ConfigError
 
 TargetOption = Annotated[
@@ -73,3 +74,14 @@ def pair_of(text: str, option: str) -> tuple[str, str]:
     if not equals or not key or not value:
         raise ConfigError(f"{option} {text!r}: write key=value")
     return key, value
+
+
+def facts_given(options: list[str] | None) -> dict[str, str]:
+    """Return what the options `--fact` say.
+
+    Raises:
+        ConfigError: One is written otherwise, or no image can be so.
+    """
+    facts = dict(pair_of(text, "--fact") for text in options or [])
+    require_possible(facts, "--fact ")
+    return facts

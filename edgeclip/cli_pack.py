@@ -12,7 +12,7 @@ from rich.table import Table
 
 from edgeclip.cli_attributes import register as register_attributes
 from edgeclip.cli_gate import GateOption, TopKOption, asked_k, show_gate
-from edgeclip.cli_options import AsJson, PretrainedOption, pair_of
+from edgeclip.cli_options import AsJson, PretrainedOption, facts_given, pair_of
 from edgeclip.cli_output import next_command, print_json, show
 from edgeclip.cli_registry import keep_index, register
 from edgeclip.errors import ConfigError
@@ -40,6 +40,7 @@ def combine(
 ) -> None:
     """Put packs together. Each answers for images like those that it was trained on."""
     from edgeclip.combining import combine as combine_packs
+    from edgeclip.contract.static_facts import doubt_of_key
     from edgeclip.labels.classes import empty_target_doubt
     from edgeclip.registry.address import refuse_url
 
@@ -51,7 +52,8 @@ def combine(
     k = asked_k(gate, top_k)
     for text in packs:
         refuse_url(text, "pack combine takes folders", "name that (or `edgeclip pack compose URL`)")
-    done = combine_packs([_source(text) for text in packs], out, _static(static or []), k)
+    asked = _static(static or [])
+    done = combine_packs([_source(text) for text in packs], out, asked, k)
     show(f"{escape(str(out))} holds the packs, each as it was")
     show_gate(done)
     for name, pack in done.routed.packs.items():
@@ -59,6 +61,9 @@ def combine(
         show(escape(f"{name} {pack.manifest.version} alerts on {', '.join(targets)}"))
         if doubt := empty_target_doubt(targets):
             typer.echo(f"warning: {name}: {doubt}", err=True)
+    for key in dict.fromkeys(key for keys in asked.values() for key in keys):
+        if said := doubt_of_key(key):
+            typer.echo(f"warning: {said}", err=True)
     next_command(shlex.join(["edgeclip", "pack", "ask", str(out), "image.jpg"]))
 
 
@@ -167,7 +172,7 @@ def ask(
     """Show which pack answers for each image, and what it says."""
     from edgeclip.routed_images import ask_images
 
-    facts = dict(pair_of(text, "--fact") for text in fact or [])
+    facts = facts_given(fact)
     asked = ask_images(packs, images, facts, backbone=backbone, pretrained=pretrained)
     answers = asked.answers
     rows = list(zip(asked.images, answers.chosen, answers.probabilities, strict=True))

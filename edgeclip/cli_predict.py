@@ -10,7 +10,7 @@ import typer
 from typer.core import TyperCommand
 
 from edgeclip.cli_groups import takes_groups
-from edgeclip.cli_options import AsJson, PretrainedOption, pair_of
+from edgeclip.cli_options import AsJson, PretrainedOption, facts_given
 from edgeclip.cli_predicted import print_results, show_results
 from edgeclip.errors import ConfigError, DataError
 
@@ -139,7 +139,7 @@ def predict(
         boxes=_file(boxes),
         box_threshold=_threshold(box_threshold, boxes),
         zone=_zone(tz),
-        facts=dict(pair_of(text, "--fact") for text in fact or []),
+        facts=facts_given(fact),
     )
     output = Output(
         folder=out,

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgeclip.contract.gate import GATE_FILE, GATE_TENSORS_FILE, MOST_PACKS
+from edgeclip.contract.static_facts import require_possible
 from edgeclip.errors import ConfigError
 from edgeclip.routed_packs import RoutedPacks, checked, hashes_of
 from edgeclip.set_files import NamedPack, parts_of, read_set, write_set
@@ -48,8 +49,9 @@ def combine(
         k: Packs that answer for an image by a gate that is learned; None lets prototypes choose.
 
     Raises:
-        ConfigError: A name stands twice, is none or is not there, there are too many, a gate has
-            nothing to choose between, or `out` is not empty.
+        ConfigError: A name stands twice, is none or is not there, there are too many, a key has a
+            value that no image can have, a gate has nothing to choose between, or `out` is not
+            empty.
         PackError: A pack is damaged, of another encoder, other classes or other strips than the
             first, reaches into the encoder, or has no router row.
     """
@@ -64,6 +66,8 @@ def combine(
     if unknown := sorted(set(static) - set(names)):
         raise ConfigError(f"--static {unknown[0]}: there is no such pack; {', '.join(names)} are")
     known = [(name, path, dict(static.get(name, own))) for name, path, own in parts]
+    for name, _, keys in known:
+        require_possible(keys, f"--static {name}:")
     routed, hashes = checked(known), hashes_of(known)
     learned = None if k is None else _learned(routed, hashes, k)
     if learned:

@@ -11,6 +11,7 @@ from typing import IO
 
 from edgeclip.archive.about import About
 from edgeclip.archive.answered import Answered
+from edgeclip.archive.asked_keys import AskedKeys
 from edgeclip.archive.camtrap import FOLDER as CAMTRAP
 from edgeclip.archive.camtrap import CamtrapAsked, write_camtrap
 from edgeclip.archive.index import Row, indexed
@@ -103,10 +104,11 @@ def write_results(
         bank.asked if bank else None,
     )
     results = Results(answered=Answered(tuple(about.deciders.packs)))
+    asked = AskedKeys(work.answerer.rows, work.facts)
     advance = bars.add("writing", plan.images * (1 + len(wanted.formats)))
     try:
         with indexed(_told(journal.records(), wanted), folder) as index:
-            counted = _counted(index.rows(), about, results)
+            counted = _counted(index.rows(), about, results, asked)
             _write(folder / _FAILURES, failures_csv, _seen(counted, advance), about, results)
             for name in wanted.formats:
                 rows = _seen(index.rows(), advance)
@@ -131,7 +133,7 @@ def write_results(
     manifests = about.deciders.packs.values()
     taught = [f"taught: {said}" for own in manifests for said in taught_lines(own.metrics)]
     strange = results.strangeness.notes(", ".join(about.deciders.packs), work.answerer.familiar)
-    results.notes = [*results.notes, *taught, *work.answerer.unsaid, *strange]
+    results.notes = [*results.notes, *taught, *asked.notes(), *work.answerer.unsaid, *strange]
     return results
 
 
@@ -149,9 +151,12 @@ def _write(path: Path, writer: Writer, rows: Iterable[Row], about: About, result
     results.files.append(path)
 
 
-def _counted(rows: Iterable[Row], about: About, results: Results) -> Iterator[Row]:
+def _counted(
+    rows: Iterable[Row], about: About, results: Results, asked: AskedKeys
+) -> Iterator[Row]:
     for row in rows:
         results.images += 1
+        asked.saw(row.record)
         results.answered.saw(row.record)
         results.strangeness.saw(row.record)
         if row.record.failure is not None:

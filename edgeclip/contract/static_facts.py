@@ -2,21 +2,56 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import PurePosixPath
-from typing import Literal
+from typing import TYPE_CHECKING, Final, Literal, get_args
 
-from edgeclip.contract.routing import RouterRow
+from edgeclip.errors import ConfigError
+
+if TYPE_CHECKING:  # it brings NumPy, which a command's options do without
+    from edgeclip.contract.routing import RouterRow
 
 PLACES = ("deployment", "location")
 """Keys of where a camera stood; an archive knows one place, and calls it by both."""
 
 Light = Literal["day", "infrared"]
+LIGHT: Final = "light"
+LIGHTS: Final[tuple[str, ...]] = get_args(Light)
+
+_SAID: Final = (LIGHT, "camera", *PLACES)
+"""Keys that a device or an archive has values of by itself."""
 
 
 def light_of(*, infrared: bool) -> Light:
     """Return the value of the key `light`."""
     return "infrared" if infrared else "day"
+
+
+def require_possible(keys: Mapping[str, str], option: str) -> None:
+    """Check that an image can have such facts.
+
+    Args:
+        keys: What must hold, or what is known.
+        option: Where it was written, with what stands before the key.
+
+    Raises:
+        ConfigError: The light is none.
+    """
+    if keys.get(LIGHT, LIGHTS[0]) not in LIGHTS:
+        raise ConfigError(f"{option}{LIGHT}={keys[LIGHT]}: {LIGHT} is {' or '.join(LIGHTS)}")
+
+
+def doubt_of_key(key: str) -> str | None:
+    """Return what there is to say of a key that only a person can give a value; else None."""
+    if key in _SAID:
+        return None
+    near = difflib.get_close_matches(key, _SAID, n=1)
+    meant = f"did you mean {near[0]}? Else" if near else "so"
+    return (
+        f"neither camera nor archive says {key} of an image by itself: {meant} it holds only where"
+        f" --fact {key}=VALUE says so"
+    )
 
 
 def facts_of_image(
@@ -30,7 +65,7 @@ def facts_of_image(
         given: By a person, of all images; goes before what the image says.
         infrared: Whether it has no colour.
     """
-    facts: dict[str, str] = {"light": light_of(infrared=infrared)}
+    facts: dict[str, str] = {LIGHT: light_of(infrared=infrared)}
     for key in PLACES:
         known = {row.static[key] for row in rows if key in row.static}
         facts |= {key: _called(place, known)} if place else {}

@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 
 from edgeclip.contract.routing import RouterRow
-from edgeclip.contract.static_facts import facts_of_image, light_of
+from edgeclip.contract.static_facts import (
+    doubt_of_key,
+    facts_of_image,
+    light_of,
+    require_possible,
+)
+from edgeclip.errors import ConfigError
 
 
 def _rows(**static: str) -> list[RouterRow]:
@@ -42,3 +48,21 @@ def test_what_a_person_says_goes_before_what_the_image_says() -> None:
     facts = facts_of_image("lake", _rows(), {"light": "day", "place": "hill"}, infrared=True)
     assert facts["light"] == "day"
     assert facts["place"] == "hill"
+
+
+def test_a_light_that_no_image_has_is_refused() -> None:
+    with pytest.raises(ConfigError, match="--fact light=night: light is day or infrared"):
+        require_possible({"light": "night"}, "--fact ")
+    require_possible({"light": "infrared", "place": "night"}, "--fact ")
+
+
+@pytest.mark.parametrize("key", ["light", "camera", "deployment", "location"])
+def test_of_what_a_device_or_an_archive_says_there_is_no_doubt(key: str) -> None:
+    assert doubt_of_key(key) is None
+
+
+def test_a_key_that_only_a_person_gives_a_value_is_told_with_what_may_be_meant() -> None:
+    assert "says lihgt of an image by itself: did you mean light? Else it" in str(
+        doubt_of_key("lihgt")
+    )
+    assert str(doubt_of_key("herd")).endswith("so it holds only where --fact herd=VALUE says so")

@@ -208,8 +208,17 @@ def test_a_name_twice_a_static_key_of_no_pack_and_a_full_folder_are_refused(
         combine([pack, ("Leopard 2", pack)], tmp_path / "both", {})
     with pytest.raises(ConfigError, match="--static zebra: there is no such pack; leopard are"):
         combine([pack], tmp_path / "both", {"zebra": {"light": "day"}})
+    with pytest.raises(ConfigError, match="--static other:light=night: light is day or infrared"):
+        combine([pack, ("other", pack)], tmp_path / "both", {"other": {"light": "night"}})
     with pytest.raises(ConfigError, match="is not empty"):
         combine([other], pack, {})
+
+
+def test_a_static_key_that_no_camera_says_is_warned_of(pack: Path, tmp_path: Path) -> None:
+    words = ["pack", "combine", str(pack), "--out", str(tmp_path / "set"), "--static"]
+    done = CliRunner().invoke(app, [*words, "leopard:lihgt=day"])
+    assert done.exit_code == 0
+    assert "warning: neither camera nor archive says lihgt of an image by itself" in done.stderr
 
 
 def test_packs_of_one_task_are_told_apart_by_names_that_the_set_gives_them(

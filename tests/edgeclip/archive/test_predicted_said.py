@@ -8,11 +8,13 @@ import shlex
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
 from edgeclip.archive.answered import Answered
 from edgeclip.archive.answering import Asked
+from edgeclip.archive.asked_keys import AskedKeys
 from edgeclip.archive.predicting import Output
 from edgeclip.archive.records import Record
 from edgeclip.archive.request import PredictRequest
@@ -20,7 +22,8 @@ from edgeclip.archive.results import Results
 from edgeclip.cli import app
 from edgeclip.cli_predicted import show_results
 from edgeclip.combining import combine
-from edgeclip.errors import DataError
+from edgeclip.contract.routing import RouterRow
+from edgeclip.errors import ConfigError, DataError
 from support.tiny_packs import TinyEncoder
 
 Predict = Callable[..., Results]
@@ -115,6 +118,47 @@ def test_person_and_machine_are_told_who_answered(
     assert "answered by: hill 0 images, prompts alone 11 images (these decide nothing)" in said
     told = json.loads(_run(*words, "--json"))["answered_by"]
     assert told == {"hill": 0, "prompts alone": 11}
+
+
+def _of_keys(results: Results) -> list[str]:
+    return [note for note in results.notes if note.startswith("no image")]
+
+
+def test_a_key_that_no_image_has_a_value_of_is_told_with_what_to_do(
+    predict: Predict, archive: Path, pack: Path, tmp_path: Path
+) -> None:
+    keys = {"lihgt": "day", "deployment": "nowhere", "light": "day"}
+    combine([("hill", pack), ("lake", pack)], tmp_path / "set", {"lake": keys})
+    [said] = _of_keys(predict(archive, pack=tmp_path / "set"))
+    assert said.startswith("no image has a value of lihgt, and lake asks for lihgt=day: say it by")
+    assert "--fact lihgt=day" in said
+    given = predict(archive, pack=tmp_path / "set", facts={"lihgt": "x"}, overwrite=True)
+    assert not _of_keys(given)
+
+
+def test_at_the_root_of_an_archive_no_place_is_known(
+    predict: Predict, archive: Path, pack: Path, tmp_path: Path
+) -> None:
+    combine([("hill", pack)], tmp_path / "set", {"hill": {"deployment": "hill"}})
+    [said] = _of_keys(predict(archive / "ridge", pack=tmp_path / "set"))
+    assert said.startswith("no image has a value of deployment, and hill asks for deployment=hill")
+
+
+def test_a_light_of_an_older_set_that_no_image_has_is_told() -> None:
+    row = RouterRow("hill", np.ones((1, 2), np.float32), 1.0, 0.1, {"light": "night"})
+    asked = AskedKeys([row], {})
+    asked.saw(Record(file="a.jpg", failure="damaged"))
+    assert not asked.notes()
+    asked.saw(Record(file="b.jpg"))
+    [said] = asked.notes()
+    assert said.startswith("no image is of light=night, which hill asks for: light is day or")
+
+
+def test_a_fact_that_no_image_can_have_is_refused(hill: Path, archive: Path) -> None:
+    words = ["predict", archive, "--pack", hill, "--out", archive / "o", "--fact", "light=night"]
+    done = CliRunner().invoke(app, [*map(str, words)])
+    assert isinstance(done.exception, ConfigError)
+    assert str(done.exception) == "--fact light=night: light is day or infrared"
 
 
 def test_one_pack_that_answers_for_all_is_not_spoken_of() -> None:
