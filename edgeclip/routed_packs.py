@@ -187,32 +187,62 @@ def refuse_apart(first: PackManifest, name: str, pack: Pack) -> None:
     Raises:
         PackError: Its encoder, classes or strips differ, or it reaches before the embedding.
     """
+    if apart := why_apart(first, name, pack):
+        raise PackError(f"{apart.why}: {apart.remedy}")
+
+
+@dataclass(frozen=True)
+class Apart:
+    """Why two packs cannot answer from one pass of the encoder with one list of classes.
+
+    Attributes:
+        why: What differs.
+        remedy: What whoever puts them together can do.
+        by_classes: Whether it is the classes or prompts alone, which a device does not mind.
+    """
+
+    why: str
+    remedy: str
+    by_classes: bool = False
+
+
+def why_apart(first: PackManifest, name: str, pack: Pack) -> Apart | None:
+    """Return why a pack cannot answer beside another; None where it can.
+
+    Args:
+        first: The other.
+        name: Of the pack.
+        pack: As read.
+    """
     own = pack.manifest
     name, other = f"{name} ({own.version})", f"{first.task} ({first.version})"
     if own.base.weights_sha256 != first.base.weights_sha256 or own.preprocess != first.preprocess:
-        raise PackError(
+        return Apart(
             f"{name} was trained on another encoder ({own.base.arch}/{own.base.pretrained}) than"
-            f" {other} ({first.base.arch}/{first.base.pretrained}): train both on one"
-        )
-    if own.prompts_sha256 != first.prompts_sha256:
-        raise PackError(
-            f"{name} knows {', '.join(own.class_names)}, {other} knows"
-            f" {', '.join(first.class_names)}, or their prompts differ: name versions that know the"
-            " same, or train both with the same --class and --prompt"
+            f" {other} ({first.base.arch}/{first.base.pretrained})",
+            "train both on one",
         )
     cut, firsts = ((m.strip_top_px or 0, m.strip_bottom_px or 0) for m in (own, first))
     if cut != firsts:
-        raise PackError(
+        return Apart(
             f"{name} was trained without {cut[0]} rows at the top and {cut[1]} at the bottom,"
-            f" {other} without {firsts[0]} and {firsts[1]}: train both with the same"
-            " --strip-top-px and --strip-bottom-px"
+            f" {other} without {firsts[0]} and {firsts[1]}",
+            "train both with the same --strip-top-px and --strip-bottom-px",
         )
     moved = "projection_delta" in pack.tensors and bool(pack.tensors["projection_delta"].any())
     if moved or reaches_inside(pack.tensors):
-        raise PackError(
-            f"{name} ({own.method}) reaches before the embedding that packs are chosen by: train"
-            " it with adapters of the head"
+        return Apart(
+            f"{name} ({own.method}) reaches before the embedding that packs are chosen by",
+            "train it with adapters of the head",
         )
+    if own.prompts_sha256 != first.prompts_sha256:
+        return Apart(
+            f"{name} knows {', '.join(own.class_names)}, {other} knows"
+            f" {', '.join(first.class_names)}, or their prompts differ",
+            "name versions that know the same, or train both with the same --class and --prompt",
+            by_classes=True,
+        )
+    return None
 
 
 def router_row_of(name: str, folder: Path, pack: Pack, static: Mapping[str, str]) -> RouterRow:

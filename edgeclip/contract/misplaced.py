@@ -29,5 +29,7 @@ def misplaced(folder: Path, file: str, error: Exception) -> str:
             return f"there is no folder {folder}: check the path, or {remedy}"
         for other, (found, _) in _REMEDIES.items():
             if (folder / other).is_file():
+                if file == "pack.json" and (held := sorted(folder.glob("packs/**/pack.json"))):
+                    return f"{folder} is {found}, not {wanted}: name one in it, as {held[0].parent}"
                 return f"{folder} is {found}, not {wanted}: name {wanted}, or {remedy}"
     return f"{folder} holds no readable {file}: {remedy}"

@@ -166,7 +166,9 @@ def _table_of(source: Path, options: ReadingOptions) -> LabelTable:
     """Return the frames at a place: a picture, a folder of pictures, or labels with their files."""
     if source.is_dir():
         files = sorted(p for p in source.rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES)
-        samples = tuple(_sample(path, path.parent.name or BLANK) for path in files)
+        samples = tuple(
+            _sample(path, path.parent.name or BLANK, _place(path, source)) for path in files
+        )
         if not samples:
             raise DataError(f"--others {source}: no images in this folder or below")
         return with_detector_boxes(LabelTable(source, samples, (), ()), options)
@@ -175,8 +177,14 @@ def _table_of(source: Path, options: ReadingOptions) -> LabelTable:
     return with_detector_boxes(read_source(options), options)
 
 
-def _sample(path: Path, label: str) -> Sample:
-    return Sample(path, label, None, None, None, None, where=str(path))
+def _place(path: Path, root: Path) -> str | None:
+    """Return where the camera stood, as `predict` takes it: the folder below the one named."""
+    folder = path.parent.relative_to(root).as_posix()
+    return None if folder == "." else folder
+
+
+def _sample(path: Path, label: str, place: str | None = None) -> Sample:
+    return Sample(path, label, place, None, None, None, where=str(path))
 
 
 def _spread(items: list[LabelledImage] | list[Sample], most: int) -> list:  # type: ignore[type-arg]

@@ -80,14 +80,16 @@ def add_pack(
         facts = {"task": own.task, "version": own.version, "size_bytes": added.size_bytes}
         more = {"replaces": added.replaces, "signed": key is not None}
         checks = [check.to_dict() for check in added.checks]
+        more["predict_needs_task"] = _why_task(bundle)
         print_json({"bundle": str(bundle), **facts, **more, "checks": checks})
         return
     instead = f", in place of {added.replaces}," if added.replaces else ""
     print(f"added {own.task} {own.version}{instead} to {bundle} ({megabytes(added.size_bytes)})")
-    _say_what_is_next(bundle, was_signed=added.was_signed and not key)
+    _say_what_is_next(bundle, own.task, was_signed=added.was_signed and not key)
 
 
 def _add_set(bundle: Path, folder: Path, key: Path | None, *, as_json: bool) -> None:
+    from edgeclip.contract.bundle import read_bundle
     from edgeclip_export.add_set import add_set
     from edgeclip_export.sign import sign_bundle
 
@@ -98,15 +100,26 @@ def _add_set(bundle: Path, folder: Path, key: Path | None, *, as_json: bool) -> 
     if as_json:
         checks = [check.to_dict() for check in added.checks]
         facts = {"packs": names, "gate": added.gate, "signed": key is not None}
+        facts["predict_needs_task"] = _why_task(bundle)
         print_json({"bundle": str(bundle), **facts, "checks": checks})
         return
     gate = ["its learned gate"] if added.gate else []
     print(f"added {', '.join(names + gate) or 'static keys'} to {bundle}")
     show_router(folder)
-    _say_what_is_next(bundle, was_signed=added.was_signed and not key)
+    task = read_bundle(bundle, check_hashes=False).packs[0].task
+    _say_what_is_next(bundle, task, was_signed=added.was_signed and not key)
 
 
-def _say_what_is_next(bundle: Path, *, was_signed: bool) -> None:
+def _why_task(bundle: Path) -> str | None:
+    from edgeclip.bundled_packs import needs_task
+    from edgeclip.contract.bundle import read_bundle
+
+    return needs_task(bundle, read_bundle(bundle, check_hashes=False))
+
+
+def _say_what_is_next(bundle: Path, task: str, *, was_signed: bool) -> None:
+    if why := _why_task(bundle):
+        print(f"`edgeclip predict --pack {bundle}` now needs --task, as --task {task}: {why}")
     if was_signed:
         print("the signature was of the bundle before, and is gone")
         print(f"next: edgeclip-export sign {bundle} --key FILE, your private key's")

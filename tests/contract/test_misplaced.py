@@ -32,6 +32,15 @@ def test_what_is_no_pack_is_called_what_it_is(tmp_path: Path, file: str, what: s
         read_pack_manifest(tmp_path)
 
 
+def test_a_bundle_in_place_of_a_pack_names_one_in_it(tmp_path: Path) -> None:
+    held = tmp_path / "packs/leopard/1.0.0"
+    held.mkdir(parents=True)
+    (held / "pack.json").write_text("{}")
+    (tmp_path / "manifest.json").write_text("{}")
+    with pytest.raises(PackError, match=f"is a bundle, not an adapter pack: name one in .* {held}"):
+        read_pack_manifest(tmp_path)
+
+
 def test_a_file_in_place_of_a_folder_is_told_so(tmp_path: Path) -> None:
     (tmp_path / "pack.zip").write_text("")
     with pytest.raises(PackError, match="is a file, and an adapter pack is a folder"):

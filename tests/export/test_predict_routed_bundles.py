@@ -25,9 +25,11 @@ from edgeclip.combining import combine
 from edgeclip.contract.attributes import ATTRIBUTES_FILE
 from edgeclip.contract.bundle import MANIFEST_FILE, read_bundle
 from edgeclip.contract.hashing import sha256_file
-from edgeclip.contract.pack import PARTS_FILE, ROUTER_FILE
+from edgeclip.contract.pack import PARTS_FILE, ROUTER_FILE, PackClass
+from edgeclip.contract.prompt_columns import columns_sha256
 from edgeclip.errors import BackendError, ConfigError, PackError
 from edgeclip.pack_parts import parts_bytes
+from edgeclip.packs import load_pack
 from edgeclip.progress import Bars
 from edgeclip.routed_packs import load_routed
 from edgeclip_device.backends.choosing import open_backend
@@ -42,6 +44,7 @@ from edgeclip_export.checks import Check
 from edgeclip_export.config import BundleConfig
 from support.altered_bundles import change_json, hash_again
 from support.drawn_images import draw, save
+from support.export_commands import Run
 from support.tiny_packs import SIZE, TinyEncoder, random_tensors, write_tiny_pack
 
 NIGHT = {"light": "infrared"}
@@ -261,9 +264,48 @@ def test_packs_that_see_other_parts_of_a_frame_are_refused_with_a_way_out(bundle
     change_json(bundle / HILL / "pack.json", strip_top_px=20)
     hash_again(bundle, HILL)
     with pytest.raises(
-        ConfigError, match=r"without 20 rows at the top.*choose one pack with --task, as"
+        ConfigError,
+        match=r"bundle: choose one pack with --task, as --task day: hill .* 20 rows at the top",
     ):
         open_answerer(_asked(bundle))
+
+
+def test_a_pack_of_other_classes_is_added_with_word_that_predict_needs_a_task(
+    bundle: Path, run: Run, backbone: Backbone, tmp_path: Path
+) -> None:
+    pack = _pack(tmp_path / "pack", backbone, "hill", 5, version="1.1.0")
+    document = json.loads((pack / "pack.json").read_text())
+    document["classes"][0]["prompts"][0] = "a photo of something else."
+    classes = [PackClass.model_validate(own) for own in document["classes"]]
+    edited = load_pack(bundle / HILL).manifest.model_copy(update={"classes": classes})
+    assert edited.prompt_columns is not None
+    document["prompts_sha256"] = columns_sha256(edited.prompt_columns)
+    (pack / "pack.json").write_text(json.dumps(document))
+    said = run("add-pack", bundle, pack)
+    assert said.last_line.startswith(f"`edgeclip predict --pack {bundle}` now needs --task, as")
+    assert "--task hill: hill (1.1.0) knows " in said.last_line
+    assert said.last_line.endswith("a device still lets each answer for its images, by [router]."
+                                   "packs")  # fmt: skip
+    assert _as_on_a_device(bundle, [{"task": "day"}, {"task": "hill"}])
+    with pytest.raises(ConfigError, match="choose one pack with --task, as --task day: hill"):
+        open_answerer(_asked(bundle))
+    assert open_answerer(_asked(bundle, "hill")).name.startswith("hill@1.1.0 ")
+
+
+def test_packs_that_go_together_need_no_task_and_nothing_is_said(
+    bundle: Path, run: Run, backbone: Backbone, tmp_path: Path
+) -> None:
+    pack = _pack(tmp_path / "pack", backbone, "hill", 5, version="1.1.0")
+    assert "--task" not in run("add-pack", bundle, pack).out
+
+
+def test_a_pack_that_says_of_no_images_that_they_are_its_own_needs_a_task(
+    bundle: Path, run: Run, backbone: Backbone, tmp_path: Path
+) -> None:
+    tensors = random_tensors(6, columns=3, names=("class_bias",))
+    write_tiny_pack(tmp_path / "pack", backbone, tensors)
+    facts = json.loads(run("add-pack", bundle, tmp_path / "pack", "--json").out)
+    assert facts["predict_needs_task"] == "nothing says which images are for leopard"
 
 
 def test_a_row_that_is_none_is_named(bundle: Path) -> None:

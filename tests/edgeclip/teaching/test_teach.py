@@ -16,6 +16,7 @@ from edgeclip.archive.answering import Asked
 from edgeclip.archive.predicting import Output, predict_archive
 from edgeclip.archive.request import PredictRequest
 from edgeclip.clip import Backbone
+from edgeclip.contract.hashing import sha256_file
 from edgeclip.contract.pack import read_pack_manifest
 from edgeclip.contract.preprocess import prepare
 from edgeclip.evaluating import evaluate_pack
@@ -25,6 +26,7 @@ from edgeclip.pack_contents import pack_facts
 from edgeclip.packs import Pack, check_golden, load_pack
 from edgeclip.progress import Bars
 from edgeclip.routed_packs import load_routed
+from edgeclip.split_file import read_split_rows
 from edgeclip.teaching.teach import TeachResult
 from edgeclip.trainer import TrainResult
 from support.drawn_images import DrawnSet, draw, save, write_set
@@ -137,6 +139,20 @@ def test_an_evaluation_leaves_out_the_images_that_taught_or_placed_the_threshold
     assert said in report.notes
     found = report.comparison.headline.main.frames.targets["elephant"]
     assert found.average_precision > 0.9
+
+
+def test_folders_below_the_others_are_their_places_as_predict_takes_them(
+    run_teaching: Teacher, elephants: list[Path], without: Path, tmp_path: Path
+) -> None:
+    others = tmp_path / "others"
+    for number, file in enumerate(sorted(without.iterdir())[:6]):
+        place = others / ("" if number == 0 else f"ridge/cam{number % 2}")
+        place.mkdir(parents=True, exist_ok=True)
+        (place / file.name).write_bytes(file.read_bytes())
+    run_teaching(tmp_path / "pack", elephants[:2], others=(others,))
+    rows = read_split_rows(tmp_path / "pack/report/split.csv")
+    places = [rows[sha256_file(path)].location for path in others.rglob("*.png")]
+    assert sorted(places, key=str) == [None, *["ridge/cam0"] * 2, *["ridge/cam1"] * 3]
 
 
 def test_an_archive_s_results_say_which_class_was_taught(
