@@ -20,7 +20,7 @@ from edgeclip_device.backends.choosing import Chosen, choose_backend
 from edgeclip_device.backends.ladder import Ladder
 from edgeclip_device.blame import is_taken_back
 from edgeclip_device.classifier import Classifier
-from edgeclip_device.clock import SystemClock, WallClock, believed
+from edgeclip_device.clock import SystemClock, believed
 from edgeclip_device.config import DeviceSettings
 from edgeclip_device.desired import DesiredFile, with_desired
 from edgeclip_device.detections import DetectionWriter
@@ -79,7 +79,8 @@ def opened_detector(
         named_bundle(base.inference)  # else a state folder is all that comes of it
     with ExitStack() as stack:
         stack.enter_context(only_process(base.state, "detect"))
-        stack.enter_context(telling_why(base.state, options.clock))
+        if not options.on_desk:  # a person reads the error itself
+            stack.enter_context(telling_why(base.state, options.clock))
         outbox = Outbox(base.state, base.outbox, options.clock)
         stack.callback(outbox.close)
         count_start(outbox)
@@ -90,16 +91,17 @@ def opened_detector(
         settings = shelf.applied(shelf.read().serving)
         trust = Trust(settings.inference, settings.state, shelf.ran_here())
         notifier.busy(_WARM_UP_S)
-        router = _load_router(settings, trust, outbox, shelf)
+        router = _load_router(settings, trust, outbox, shelf, on_desk=options.on_desk)
         pack = router.packs[router.resident]
         source = options.opened(settings, router)
         stack.callback(source.close)  # a camera opens while the engine is loaded
         own = OwnEngines(settings.inference, settings.state)
         ladder = Ladder(believes=own.believes, on_try=lambda: notifier.busy(_WARM_UP_S))
-        chosen = choose_backend(pack, settings.inference, ladder)
+        level = logging.INFO if options.on_desk else logging.ERROR
+        chosen = choose_backend(pack, settings.inference, ladder, alarm_level=level)
         stack.callback(chosen.backend.close)
         trust.accept(pack.bundle_manifest)
-        _say_what_runs(settings, source, outbox, (router, chosen), options.clock)
+        _say_what_runs(settings, source, outbox, (router, chosen), options)
         bell = Bell(settings.state)
         stack.callback(bell.close)
         reports = (notifier, options, bell, base, shelf)
@@ -199,17 +201,26 @@ def _join(
 
 
 def _load_router(
-    settings: DeviceSettings, trust: Trust, outbox: Outbox, shelf: Shelf
+    settings: DeviceSettings, trust: Trust, outbox: Outbox, shelf: Shelf, *, on_desk: bool
 ) -> PackRouter:
     """Load the packs that decide; one that may not is an alarm."""
     try:
         router = load_router(settings.inference, settings.router, trust.read)
     except ArtefactError as error:
-        outbox.alarms.raise_alarm("pack_rejected", str(error))
+        if not on_desk:
+            outbox.alarms.raise_alarm("pack_rejected", str(error))
         raise
     state = shelf.read()
     outbox.alarms.set_alarm("pack_rejected", state.reason if state.is_rejected else None)
     return router
+
+
+def stills_hint(settings: DeviceSettings, source: Source) -> str:
+    """Return why single images are hardly ever detections as it is set; empty where they can be."""
+    can_be = settings.motion.algorithm == "off" and settings.visits.of == 1
+    if can_be or not isinstance(source, StillsSource | WatchedFolder):
+        return ""
+    return "single images have neither motion nor votes: --motion off --votes 1/1 judges each"
 
 
 def _say_what_runs(
@@ -217,26 +228,22 @@ def _say_what_runs(
     source: Source,
     outbox: Outbox,
     decides: tuple[PackRouter, Chosen],
-    clock: WallClock,
+    options: DetectOptions,
 ) -> None:
     """Log what runs once, and leave it for the uplink's `info`."""
     router, chosen = decides
     name = masked(source.name)
     log.info("source %s, gate %s, outbox %s", name, settings.motion.algorithm, settings.state)
-    if isinstance(source, StillsSource | WatchedFolder) and (
-        settings.motion.algorithm != "off" or settings.visits.of > 1
-    ):
-        log.warning(
-            "single images have neither motion nor votes: --motion off --votes 1/1 judges each"
-        )
-    at = believed(clock.now(), clock.not_before)
+    if hint := stills_hint(settings, source):
+        log.log(logging.INFO if options.on_desk else logging.WARNING, "%s", hint)
+    at = believed(options.clock.now(), options.clock.not_before)
     backend = (chosen.backend.name, chosen.backend.precision)
     bundled = router.packs[0].bundle_manifest.packs
     packs = [f"{pack.task}@{pack.version}" for pack in bundled]
     what = running(router.names, backend, name, at, rung=chosen.rung, alarm=chosen.alarm)
     what = what.model_copy(update={"packs_available": packs})
     outbox.note(RUNNING, what.model_dump_json())
-    if chosen.alarm:  # told where the backend was chosen, at each start
+    if chosen.alarm and not options.on_desk:  # told where the backend was chosen, at each start
         outbox.alarms.raise_alarm("degraded_precision", chosen.alarm, is_logged=True)
     else:
         outbox.alarms.clear_alarm("degraded_precision")

@@ -50,6 +50,7 @@ class DetectOptions:
         speed: Of a file's frames against their times; 0 is as fast as possible.
         on_commit: Told of every revision that is on disk.
         open_source: Opens what is watched.
+        on_desk: Whether a person at a desk looks on, as in a replay: nothing is an alarm there.
     """
 
     clock: WallClock = field(default_factory=SystemClock)
@@ -57,6 +58,7 @@ class DetectOptions:
     speed: float = 0.0
     on_commit: CommitHook = _nothing
     open_source: Callable[[Opening], Source] = open_source
+    on_desk: bool = False
 
     def opened(self, settings: DeviceSettings, router: PackRouter) -> Source:
         """Return the source that the settings name, opened; a camera begins to open.

@@ -44,6 +44,7 @@ class HealthDesk:
         boot_id: Of this boot.
         tree: The machine's files.
         sent_bytes: Tells what left today, where that is counted.
+        on_desk: Whether a person at a desk looks on: that a clock is not believed is no alarm then.
     """
 
     def __init__(
@@ -54,7 +55,9 @@ class HealthDesk:
         tree: Tree | None = None,
         *,
         sent_bytes: Callable[[], int | None] = lambda: None,
+        on_desk: bool = False,
     ) -> None:
+        self._on_desk = on_desk
         self._sent_bytes = sent_bytes
         self._settings = settings
         self._clock = clock
@@ -158,7 +161,8 @@ class HealthDesk:
         now_s = self._clock.boot_ns() / 1e9
         judged = self._judge.judge(now_s, machine, self._clock.trust(), untimed)
         for code, detail in judged.items():
-            backlog.alarms.set_alarm(code, detail)
+            is_told = code != "clock_untrusted" or not self._on_desk
+            backlog.alarms.set_alarm(code, detail if is_told else None)
         return self._composer.compose(
             self._boot_id,
             machine,

@@ -33,9 +33,11 @@ class UplinkOptions:
         timing: What the link waits for.
         requests: Where root can be asked for something.
         look_at_disk_s: A disk that failed is looked at after so long.
+        on_desk: Whether a person at a desk looks on, as in a replay: its clock is no alarm.
     """
 
     on_released: ReleasedHook | None = None
     timing: LinkTiming = field(default_factory=LinkTiming)
     requests: Path = FOLDER
     look_at_disk_s: float = 10.0
+    on_desk: bool = False

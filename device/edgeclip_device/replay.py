@@ -15,9 +15,10 @@ from pathlib import Path
 from edgeclip.contract.detection import Detection
 from edgeclip_device.config import DeviceSettings
 from edgeclip_device.credentials import broker_credentials
-from edgeclip_device.detect import opened_detector
+from edgeclip_device.detect import opened_detector, stills_hint
 from edgeclip_device.detector import DetectOptions, Detector
 from edgeclip_device.drain import DrainCounts
+from edgeclip_device.link_report import UplinkOptions
 from edgeclip_device.motion.gate import GateCounts
 from edgeclip_device.notify import Notifier
 from edgeclip_device.pipeline import Committed
@@ -61,7 +62,7 @@ class Replayed:
 
 @dataclass
 class ReplayResult:
-    """What a replay did."""
+    """What a replay did; `hint` says why single images are hardly ever detections as it is set."""
 
     clip: str
     backend: str
@@ -69,6 +70,7 @@ class ReplayResult:
     state: Path
     broker: str | None
     is_gated: bool = True
+    hint: str = ""
     seconds: float = 0.0
     gate: GateCounts = field(default_factory=GateCounts)
     counts: PipelineCounts = field(default_factory=PipelineCounts)
@@ -140,7 +142,7 @@ def replay(settings: DeviceSettings, options: ReplayOptions) -> ReplayResult:
     settings = settings.model_copy(update={"camera": camera})
     ledger = _Ledger()
     detect_options = DetectOptions(
-        start=options.start, speed=options.speed, on_commit=ledger.committed
+        start=options.start, speed=options.speed, on_commit=ledger.committed, on_desk=True
     )
     notifier = Notifier()
     began = time.monotonic()
@@ -167,7 +169,8 @@ def _run_with_uplink(
     ledger: _Ledger,
     result: ReplayResult,
 ) -> None:
-    thread = UplinkThread(settings, broker_credentials(), ledger.released)
+    on_desk = UplinkOptions(ledger.released, on_desk=True)
+    thread = UplinkThread(settings, broker_credentials(), on_desk)
     thread.start()
     try:
         detector.run(threading.Event())
@@ -201,6 +204,7 @@ def _new_result(settings: DeviceSettings, detector: Detector) -> ReplayResult:
         state=settings.state,
         broker=settings.mqtt.url,
         is_gated=settings.motion.algorithm != "off",
+        hint=stills_hint(settings, detector.source),
     )
 
 

@@ -28,6 +28,7 @@ def replay_json(result: ReplayResult) -> str:
         "uplink": asdict(result.drain),
         "waiting": {"detections": result.waiting[0], "media": result.waiting[1]},
         "is_delivered": result.is_delivered,
+        "hint": result.hint or None,
         "latency_ms": latencies(result),
         "detections": [_replayed(item) for item in result.detections],
     }
@@ -67,6 +68,8 @@ def summary_table(result: ReplayResult) -> Table:
         "detections",
         f"{counts.detections}, {counts.revisions} revisions committed; {counts.failures} failures",
     )
+    if result.hint:
+        table.add_row("", result.hint)
     rows, media = result.waiting
     if result.broker is None:
         table.add_row("sent", f"nothing: no --broker; {rows} revisions lie in {result.state}")

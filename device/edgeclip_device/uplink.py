@@ -82,10 +82,14 @@ class Uplink:
         self._presence = Presence(settings, self._boot_id)
         self._announcer = Announcer(self._topics)
         self._dashboard = DashboardWatch()
-        self._health = HealthDesk(
-            settings, clock, self._boot_id, sent_bytes=lambda: self._at.budget.sent_bytes
-        )
         options = self._options
+        self._health = HealthDesk(
+            settings,
+            clock,
+            self._boot_id,
+            sent_bytes=lambda: self._at.budget.sent_bytes,
+            on_desk=options.on_desk,
+        )
         self._refuge = Refuge(settings.state, clock, options.requests, options.look_at_disk_s)
         self._most_packet: int | None = None
         self._at = self._opened(self._refuge.open())

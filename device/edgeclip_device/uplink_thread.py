@@ -8,12 +8,11 @@ import time
 from collections.abc import Callable
 
 from edgeclip.errors import EdgeclipError, PublishError
-from edgeclip_device.backoff import LinkTiming
 from edgeclip_device.clock import SystemClock
 from edgeclip_device.config import DeviceSettings
 from edgeclip_device.credentials import Credentials
 from edgeclip_device.events import StopAsked, Woken
-from edgeclip_device.link_report import ReleasedHook, UplinkOptions
+from edgeclip_device.link_report import UplinkOptions
 from edgeclip_device.locks import only_process
 from edgeclip_device.notify import Notifier
 from edgeclip_device.uplink import Uplink
@@ -31,24 +30,21 @@ class UplinkThread:
     Args:
         settings: The device's configuration.
         credentials: Of the broker.
-        on_released: Told, in the uplink's thread, what each receipt deleted.
+        options: What differs from a service; its hook is called in the uplink's thread.
         on_failed: Called in the uplink's thread when it ends by an error.
-        timing: What the link waits for.
     """
 
     def __init__(
         self,
         settings: DeviceSettings,
         credentials: Credentials,
-        on_released: ReleasedHook | None = None,
+        options: UplinkOptions | None = None,
         on_failed: Callable[[], None] | None = None,
-        timing: LinkTiming = LinkTiming(),  # noqa: B008 - frozen
     ) -> None:
         self._settings = settings
         self._credentials = credentials
-        self._on_released = on_released
+        self._options = options or UplinkOptions()
         self._on_failed = on_failed
-        self._timing = timing
         self._uplink: Uplink | None = None
         self._error: BaseException | None = None
         self._is_open = threading.Event()
@@ -128,7 +124,7 @@ class UplinkThread:
             self._credentials,
             clock=SystemClock(self._settings.clock),
             notifier=notifier,
-            options=UplinkOptions(self._on_released, self._timing),
+            options=self._options,
         )
         listener = Listener(self._settings.state, lambda: uplink.events.put(Woken()))
         self._uplink = uplink

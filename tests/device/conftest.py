@@ -13,6 +13,7 @@ from edgeclip_device.backoff import LinkTiming
 from edgeclip_device.clock import SystemClock
 from edgeclip_device.config import DeviceSettings, load_settings
 from edgeclip_device.credentials import Credentials
+from edgeclip_device.link_report import UplinkOptions
 from edgeclip_device.outbox import Outbox
 from edgeclip_device.uplink_thread import UplinkThread
 from support.brokers import Broker, running_broker
@@ -101,7 +102,8 @@ def start_uplink() -> Iterator[UplinkStarter]:
             credentials: Credentials | None = None,
             timing: LinkTiming = LinkTiming(),  # noqa: B008 - frozen
         ) -> UplinkThread:
-            thread = UplinkThread(settings, credentials or Credentials(), timing=timing)
+            options = UplinkOptions(timing=timing)
+            thread = UplinkThread(settings, credentials or Credentials(), options)
             thread.start()
             stack.callback(thread.stop)
             return thread

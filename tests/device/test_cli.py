@@ -118,6 +118,9 @@ def test_a_mistake_is_one_line_with_the_remedy(
     assert done.returncode == code
     assert re.search(words, " ".join(done.stderr.split()))
     assert "Traceback" not in done.stderr
+    if arguments[0] == "replay":
+        assert done.stderr.startswith("error: ")  # and nothing before it that says the same
+        assert done.stderr.count("\n") == 1
 
 
 def test_a_state_folder_that_cannot_be_written_says_so(

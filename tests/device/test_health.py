@@ -227,6 +227,18 @@ def test_health_is_retained_at_the_broker_and_told_again_at_every_connect(
             eventually(lambda: len(receiver.healths) > seen, "health after the broker's restart")
 
 
+def test_on_a_desk_a_clock_that_is_not_believed_is_no_alarm(
+    make_settings: Make, tmp_path: Path
+) -> None:
+    settings, clock = make_settings(), StandingClock()
+    clock.trusted = False
+    desk = HealthDesk(settings, clock, BOOT, orin(tmp_path / "orin"), on_desk=True)
+    with closing(Backlog(settings.state)) as backlog:
+        desk.on_connected()
+        desk.tell(Wire(), backlog, DrainCounts())
+        assert "clock_untrusted" not in backlog.alarms.standing()
+
+
 def test_while_an_alarm_stands_health_comes_more_often(make_settings: Make, tmp_path: Path) -> None:
     settings = make_settings(health={"interval_s": 9000.0, "alarm_interval_s": 1.0})
     clock = StandingClock()

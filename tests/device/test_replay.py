@@ -1,19 +1,24 @@
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
+import cv2
 import pytest
 
 from edgeclip.errors import PublishError, SetupError, SourceError
+from edgeclip_device.alarms import opened_alarms
+from edgeclip_device.clock import SystemClock
 from edgeclip_device.config import DeviceSettings
 from edgeclip_device.locks import only_process
 from edgeclip_device.replay import ReplayOptions, replay
 from edgeclip_device.replay_tables import summary_table
 from support.brokers import Broker, free_port, running_broker
 from support.clocks import NOON
+from support.drawn_clips import ground
 from support.receivers import eventually, receiving
 
 Make = Callable[..., DeviceSettings]
@@ -38,6 +43,44 @@ def test_without_a_motion_gate_no_frame_is_said_to_be_opened_by_motion(
     cells = list(summary_table(replay(settings, ReplayOptions())).columns[1].cells)
     assert any(": without a motion gate; " in str(cell) for cell in cells)
     assert not any("opened by motion" in str(cell) for cell in cells)
+
+
+def test_a_folder_of_single_images_that_shows_nothing_says_why_beside_the_figure(
+    make_settings: Make, tmp_path: Path
+) -> None:
+    for number in range(3):
+        cv2.imwrite(str(tmp_path / f"{number}.png"), ground())
+    settings = make_settings(camera={"source": str(tmp_path)})
+    result = replay(settings, ReplayOptions())
+    names, cells = (list(column.cells) for column in summary_table(result).columns)
+    row = names.index("detections")
+    assert str(cells[row]).startswith("0, ")
+    assert cells[row + 1] == (
+        "single images have neither motion nor votes: --motion off --votes 1/1 judges each"
+    )
+    judged = settings.model_copy(
+        update={
+            "motion": settings.motion.model_copy(update={"algorithm": "off"}),
+            "visits": settings.visits.model_copy(update={"frames": 1, "of": 1}),
+        }
+    )
+    assert replay(judged, ReplayOptions()).hint == ""
+
+
+@pytest.mark.broker
+def test_on_a_desk_neither_clock_nor_backend_is_an_alarm(
+    make_settings: Make, still_clip: Path, broker: Broker, caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setitem(sys.modules, "tensorrt", None)  # importing it fails, installed or not
+    settings = make_settings(
+        camera={"source": str(still_clip)}, mqtt={"url": broker.url}, inference={"backend": "auto"}
+    )
+    with receiving(broker):
+        replay(settings, ReplayOptions())
+    assert not [record for record in caplog.records if record.levelname in ("ERROR", "WARNING")]
+    with opened_alarms(settings.state, SystemClock()) as alarms:
+        assert not alarms.standing()
 
 
 def test_every_frame_is_gated_or_classified(make_settings: Make, crossing_clip: Path) -> None:

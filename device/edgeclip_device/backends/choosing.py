@@ -41,7 +41,11 @@ def open_backend(pack: LoadedPack, settings: InferenceSettings) -> Backend:
 
 
 def choose_backend(
-    pack: LoadedPack, settings: InferenceSettings, ladder: Ladder | None = None
+    pack: LoadedPack,
+    settings: InferenceSettings,
+    ladder: Ladder | None = None,
+    *,
+    alarm_level: int = logging.ERROR,
 ) -> Chosen:
     """Return the backend with the pack bound, after it computed golden outputs rightly.
 
@@ -49,6 +53,7 @@ def choose_backend(
         pack: What is to be bound.
         settings: The table `[inference]`.
         ladder: None is this machine's.
+        alarm_level: Of the log, for what is below the rung that was asked for.
 
     Raises:
         SetupError: What was asked for is not installed.
@@ -62,7 +67,7 @@ def choose_backend(
     place = f"rung {chosen.rung} of {LAST_RUNG}"
     log.info("backend %s %s, %s, runs pack %s, %s", name, precision, place, pack.name, how)
     if chosen.alarm:
-        log.error("alarm degraded_precision: %s: %s", place, chosen.alarm)
+        log.log(alarm_level, "alarm degraded_precision: %s: %s", place, chosen.alarm)
     return chosen
 
 
