@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
+from typing import IO, TypeVar
 
 from edgeclip.archive.about import About
 from edgeclip.archive.answered import Answered
@@ -26,6 +26,7 @@ from edgeclip.errors import SetupError
 from edgeclip.progress import Bars
 from edgeclip.teaching.account import taught_lines
 
+Item = TypeVar("Item", Row, Record)
 Writer = Callable[[Iterable[Row], About, IO[str]], None]
 
 _WRITERS: dict[str, tuple[str, Writer]] = {
@@ -105,13 +106,13 @@ def write_results(
     )
     results = Results(answered=Answered(tuple(about.deciders.packs)))
     asked = AskedKeys(work.answerer.rows, work.facts)
-    advance = bars.add("writing", plan.images * (1 + len(wanted.formats)))
+    gathered = _seen(journal.records(), bars.add("gathering answers", plan.images))
     try:
-        with indexed(_told(journal.records(), wanted), folder) as index:
+        with indexed(_told(gathered, wanted), folder) as index:
             counted = _counted(index.rows(), about, results, asked)
-            _write(folder / _FAILURES, failures_csv, _seen(counted, advance), about, results)
+            _write(folder / _FAILURES, failures_csv, counted, about, results)
             for name in wanted.formats:
-                rows = _seen(index.rows(), advance)
+                rows = _seen(index.rows(), bars.add(f"writing {_shown(name)}", plan.images))
                 if name == CAMTRAP and wanted.camtrap:
                     package = folder / CAMTRAP
                     files, notes = write_camtrap(
@@ -132,7 +133,7 @@ def write_results(
         ) from error
     manifests = about.deciders.packs.values()
     taught = [f"taught: {said}" for own in manifests for said in taught_lines(own.metrics)]
-    strange = results.strangeness.notes(", ".join(about.deciders.packs), work.answerer.familiar)
+    strange = results.strangeness.notes(list(about.deciders.packs), work.answerer.familiar)
     results.notes = [*results.notes, *taught, *asked.notes(), *work.answerer.unsaid, *strange]
     return results
 
@@ -166,7 +167,12 @@ def _counted(
         yield row
 
 
-def _seen(rows: Iterable[Row], advance: Callable[[int], None]) -> Iterator[Row]:
-    for row in rows:
+def _seen(items: Iterable[Item], advance: Callable[[int], None]) -> Iterator[Item]:
+    for item in items:
         advance(1)
-        yield row
+        yield item
+
+
+def _shown(name: str) -> str:
+    """Return what a format writes, for a person."""
+    return _WRITERS[name][0] if name in _WRITERS else name

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from edgeclip.archive.records import Record
@@ -35,20 +36,20 @@ class Strangeness:
         """Whether the archive is."""
         return 2 * self.beyond > self.judged
 
-    def notes(self, names: str, familiar: Familiar | None) -> list[str]:
+    def notes(self, names: Sequence[str], familiar: Familiar | None) -> list[str]:
         """Return the warning; nothing of an archive like those that the packs are for.
 
         Args:
-            names: Of the packs, for a person.
-            familiar: What they have seen.
+            names: Of the packs, for a person; one at least.
+            familiar: What they have seen, of each in that order.
         """
         if familiar is None or not self.is_strange:
             return []
         said = (
-            f"this archive looks like nothing that {names} learned from: {self.beyond} of"
-            f" {counted(self.judged, 'image')} are further from it than the farthest of the"
-            f" {familiar.places} places that its training left out in turn: look through some"
-            " before you use the answers, or train with images from here"
+            f"this archive looks like nothing that {' or '.join(names)} learned from: {self.beyond}"
+            f" of {counted(self.judged, 'image')} are further from"
+            f" {_farthest(names, familiar.places)}: look through some before you use the answers,"
+            " or train with images from here"
         )
         return [said]
 
@@ -57,3 +58,14 @@ class Strangeness:
         if not self.judged:
             return None
         return {"judged": self.judged, "beyond": self.beyond, "is_strange": self.is_strange}
+
+
+def _farthest(names: Sequence[str], places: Sequence[int]) -> str:
+    """Return what images are further from than from what, of one pack or of each of several."""
+    if len(names) == 1:
+        return f"it than the farthest of the {places[0]} places that its training left out in turn"
+    each = ", ".join(f"{name} {count}" for name, count in zip(names, places, strict=True))
+    return (
+        "each of these packs than the farthest of the places that its training left out in turn"
+        f" ({each})"
+    )

@@ -37,9 +37,9 @@ class Familiar:
         return Familiar(known) if known and all(r.left_out is not None for r in known) else None
 
     @property
-    def places(self) -> int:
-        """How many places the packs left out in turn, together."""
-        return sum(len(row.left_out) for row in self.rows if row.left_out is not None)
+    def places(self) -> list[int]:
+        """How many places each pack left out in turn."""
+        return [len(row.left_out) for row in self.rows if row.left_out is not None]
 
     def distances(self, base: Array) -> Array:
         """Return `(B,)` float32, >= 0: 1 is as far as the farthest place that was left out.

@@ -84,6 +84,31 @@ def test_the_next_command_names_task_and_runtime_of_a_bundle(
     assert second == f"next: edgeclip predict card --pack bundle --out {tmp_path} --format sheets"
 
 
+def test_progress_counts_images_for_each_file_that_is_written(
+    encoder: TinyEncoder, tiny_pack: Path, archive: Path, tmp_path: Path
+) -> None:
+    given = ["--backbone", encoder.config, "--pretrained", encoder.weights, "--format", "csv"]
+    words = ["predict", archive, "--pack", tiny_pack, "--out", tmp_path / "out", *given]
+    done = CliRunner().invoke(app, [*map(str, words), "--format", "sheets"])
+    stages = [line.partition("] ")[2] for line in done.stderr.splitlines()]
+    assert stages == [
+        "looking at images: 13", "gathering answers: 13", "writing predictions.csv: 13",
+        "writing sheets: 13",
+    ]  # fmt: skip
+
+
+def test_all_columns_of_the_table_are_described(
+    predict: Predict, archive: Path, tmp_path: Path
+) -> None:
+    predict(archive)
+    with (tmp_path / "out" / "predictions.csv").open(newline="") as file:
+        columns = next(csv.reader(file))
+    assert len(columns) > 15
+    page = (Path(__file__).parents[3] / "docs" / "archives.md").read_text()
+    told = page.partition("### The columns of predictions.csv")[2].partition("###")[0]
+    assert [name for name in columns if f"`{name}`" not in told and name[:2] != "p("] == []
+
+
 def test_nothing_comes_next_where_nothing_could_be_read(
     encoder: TinyEncoder, tiny_pack: Path, tmp_path: Path
 ) -> None:

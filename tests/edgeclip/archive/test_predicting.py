@@ -234,7 +234,7 @@ def test_contact_sheets_show_what_reached_its_threshold(
     assert results.decided["leopard"] > 6
     [path] = [path for path in results.files if path.suffix == ".jpg"]
     with Image.open(path) as sheet:
-        assert sheet.size == (1440, 2 * 202)  # two lines of six
+        assert sheet.size == (1440, 34 + 2 * 218)  # a heading, two lines of six
 
 
 def test_where_nothing_reaches_a_threshold_no_sheet_is_drawn(

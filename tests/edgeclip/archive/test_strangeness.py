@@ -146,6 +146,18 @@ def test_of_a_set_the_nearest_pack_counts(
     assert len(_predicted(unlike_it, tmp_path / "one", tmp_path / "alone").notes) == 1
 
 
+def test_of_several_packs_the_warning_names_each_with_its_places(
+    trained_here: Path, unlike_it: Path, tmp_path: Path
+) -> None:
+    combine([("far", trained_here), ("further", trained_here)], tmp_path / "set", {})
+    results = _predicted(unlike_it, tmp_path / "set", tmp_path / "out")
+    [said] = [note for note in results.notes if note.startswith("this archive")]
+    places = len(load_file(trained_here / ROUTER_FILE)["router_left_out"])
+    assert "like nothing that far or further learned from" in said
+    assert "of 30 images are further from each of these packs than" in said
+    assert f"left out in turn (far {places}, further {places}): look" in said
+
+
 def _mend(pack: Path, **fields: object) -> None:
     document = json.loads((pack / "pack.json").read_text())
     hashes = {name: sha256_file(pack / name) for name in document["files"]}
