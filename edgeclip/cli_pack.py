@@ -12,7 +12,7 @@ from rich.table import Table
 
 from edgeclip.cli_attributes import register as register_attributes
 from edgeclip.cli_gate import GateOption, TopKOption, asked_k, show_gate
-from edgeclip.cli_options import AsJson, PretrainedOption, facts_given, pair_of
+from edgeclip.cli_options import AsJson, OverwriteOption, PretrainedOption, facts_given, pair_of
 from edgeclip.cli_output import next_command, print_json, show
 from edgeclip.cli_registry import keep_index, register
 from edgeclip.errors import ConfigError
@@ -37,6 +37,7 @@ def combine(
     ] = None,
     gate: GateOption = "prototypes",
     top_k: TopKOption = None,
+    overwrite: OverwriteOption = False,
 ) -> None:
     """Put packs together. Each answers for images like those that it was trained on."""
     from edgeclip.combining import combine as combine_packs
@@ -53,7 +54,8 @@ def combine(
     for text in packs:
         refuse_url(text, "pack combine takes folders", "name that (or `edgeclip pack compose URL`)")
     asked = _static(static or [])
-    done = combine_packs([_source(text) for text in packs], out, asked, k)
+    sources = [_source(text) for text in packs]
+    done = combine_packs(sources, out, asked, k, overwrite=overwrite)
     show(f"{escape(str(out))} holds the packs, each as it was")
     show_gate(done)
     for name, pack in done.routed.packs.items():
@@ -92,6 +94,7 @@ def remove(
         typer.Option(help="For --adapter: the encoder, where the pack's name for it is not known."),
     ] = None,
     pretrained: PretrainedOption = None,
+    overwrite: OverwriteOption = False,
 ) -> None:
     """Take a pack out of a set, or an adapter out of a pack. The rest stays as it was."""
     from edgeclip.registry.address import refuse_url
@@ -101,14 +104,16 @@ def remove(
     if adapter is None and (backbone or pretrained):
         raise ConfigError("--backbone and --pretrained are for --adapter: leave them out")
     refuse_url(packs, "pack remove works on a folder of this machine", "remove it there")
+    if out is None and overwrite:
+        raise ConfigError("--overwrite is for the folder of --out: leave it out, or name that")
     if adapter is None and out is None:
         _remove_held(packs, str(part))
     elif out is None:
         raise ConfigError("--adapter makes a new pack: name its folder with --out")
     elif adapter is None:
-        _remove_part(packs, str(part), out)
+        _remove_part(packs, str(part), out, overwrite=overwrite)
     else:
-        _remove_adapter(packs, adapter, out, (backbone, pretrained))
+        _remove_adapter(packs, adapter, (out, overwrite), (backbone, pretrained))
 
 
 def _remove_held(registry: Path, name: str) -> None:
@@ -122,16 +127,16 @@ def _remove_held(registry: Path, name: str) -> None:
     show(escape(f"{gone.name} is gone from {registry}; the others are as they were"))
 
 
-def _remove_part(packs: Path, part: str, out: Path) -> None:
+def _remove_part(packs: Path, part: str, out: Path, *, overwrite: bool) -> None:
     from edgeclip.combining import remove as remove_pack
 
-    remove_pack(packs, part, out)
+    remove_pack(packs, part, out, overwrite=overwrite)
     show(f"{escape(str(out))} is without {escape(part)}")
     next_command(shlex.join(["edgeclip", "pack", "ask", str(out), "image.jpg"]))
 
 
 def _remove_adapter(
-    pack: Path, kind: str, out: Path, encoder: tuple[str | None, str | None]
+    pack: Path, kind: str, made: tuple[Path, bool], encoder: tuple[str | None, str | None]
 ) -> None:
     from datetime import datetime, timezone
 
@@ -142,9 +147,10 @@ def _remove_adapter(
     from edgeclip.pack_removal import Removal, remove_adapter
 
     named = pretrained or (None if backbone or base.arch == "demo" else base.pretrained)
-    removal = Removal(pack, kind, out)
+    removal = Removal(pack, kind, *made)
     encoder_here = load_backbone(backbone or base.arch, named)
     manifest = remove_adapter(removal, encoder_here, at=datetime.now(timezone.utc))
+    out, _ = made
     show(f"{escape(str(out))} is without {escape(kind)}: {escape(manifest.method)} is left")
     show(
         "its temperature and thresholds are those of the whole pack: `edgeclip train --on` chooses"

@@ -12,7 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from edgeclip.cli_gate import GateOption, TopKOption, asked_k, show_gate
-from edgeclip.cli_options import AsJson
+from edgeclip.cli_options import AsJson, OverwriteOption
 from edgeclip.cli_output import next_command, print_json, show
 from edgeclip.contract.plurals import megabytes
 from edgeclip.errors import ConfigError
@@ -141,6 +141,7 @@ def compose(
     gate: GateOption = "prototypes",
     top_k: TopKOption = None,
     key: KeyOption = None,
+    overwrite: OverwriteOption = False,
 ) -> None:
     """Put packs of a registry together by their names. Each stays as it is."""
     from edgeclip.registry.address import is_url, packs_of
@@ -152,15 +153,15 @@ def compose(
     _refuse_key_here(key, registry)
     if is_url(registry):
         with packs_of(registry, names, key or []) as fetched:
-            _compose([(pack.task, pack.name, path) for pack, path in fetched], out, k)
+            _compose([(pack.task, pack.name, path) for pack, path in fetched], out, k, overwrite)
     else:
         held = read_registry(Path(registry))
         chosen = [find_pack(held, name) for name in names]
-        _compose([(each.manifest.task, each.name, each.path) for each in chosen], out, k)
+        _compose([(each.manifest.task, each.name, each.path) for each in chosen], out, k, overwrite)
     next_command(shlex.join(["edgeclip", "pack", "ask", str(out), "image.jpg"]))
 
 
-def _compose(packs: list[tuple[str, str, Path]], out: Path, k: int | None) -> None:
+def _compose(packs: list[tuple[str, str, Path]], out: Path, k: int | None, overwrite: bool) -> None:
     from edgeclip.combining import combine
 
     tasks = [task for task, _, _ in packs]
@@ -169,7 +170,7 @@ def _compose(packs: list[tuple[str, str, Path]], out: Path, k: int | None) -> No
             f"two packs are of {twice[0]}: leave one out, or give one another name with"
             f" `edgeclip pack combine`, as {twice[0]}-2=FOLDER"
         )
-    done = combine([(task, path) for task, _, path in packs], out, {}, k)
+    done = combine([(task, path) for task, _, path in packs], out, {}, k, overwrite=overwrite)
     show(escape(f"{out} holds {', '.join(name for _, name, _ in packs)}, each as it was"))
     show_gate(done)
 

@@ -7,11 +7,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edgeclip.contract.files import refuse_filled
 from edgeclip.contract.gate import GATE_FILE, GATE_TENSORS_FILE, MOST_PACKS
 from edgeclip.contract.static_facts import require_possible
 from edgeclip.errors import ConfigError
 from edgeclip.routed_packs import RoutedPacks, checked, hashes_of
-from edgeclip.set_files import NamedPack, parts_of, read_set, write_set
+from edgeclip.set_files import SET_FILE, NamedPack, parts_of, read_set, write_set
 from edgeclip.task_names import is_task_name
 
 if TYPE_CHECKING:
@@ -38,6 +39,8 @@ def combine(
     out: Path,
     static: Mapping[str, Mapping[str, str]],
     k: int | None = None,
+    *,
+    overwrite: bool = False,
 ) -> Combined:
     """Put packs together; each is copied as it is.
 
@@ -47,14 +50,16 @@ def combine(
         out: The set to be.
         static: Pack name -> what must hold of an image.
         k: Packs that answer for an image by a gate that is learned; None lets prototypes choose.
+        overwrite: Replace a set that is there.
 
     Raises:
         ConfigError: A name stands twice, is none or is not there, there are too many, a key has a
             value that no image can have, a gate has nothing to choose between, or `out` is not
-            empty.
+            empty and not to be replaced.
         PackError: A pack is damaged, of another encoder, other classes or other strips than the
             first, reaches into the encoder, or has no router row.
     """
+    refuse_filled(out, overwrite=overwrite, marker=SET_FILE)
     parts = [part for source in sources for part in _named(source)]
     names = [name for name, _, _ in parts]
     if twice := sorted({name for name in names if names.count(name) > 1}):
@@ -72,18 +77,27 @@ def combine(
     learned = None if k is None else _learned(routed, hashes, k)
     if learned:
         routed = replace(routed, gate=learned.stored.for_packs(routed.rows, hashes, str(out)))
-    write_set(known, out, learned.files if learned else None)
     folders = [source if isinstance(source, Path) else source[1] for source in sources]
-    return Combined(routed, learned, [own for own in folders if read_set(own).gate])
+    left = [own for own in folders if read_set(own).gate]  # one of them may be what is replaced
+    write_set(known, out, learned.files if learned else None, overwrite=overwrite)
+    return Combined(routed, learned, left)
 
 
-def remove(folder: Path, name: str, out: Path) -> None:
+def remove(folder: Path, name: str, out: Path, *, overwrite: bool = False) -> None:
     """Write a set without one of its packs; the others, and a gate, stay bit for bit.
 
+    Args:
+        folder: The set.
+        name: Of the pack in it.
+        out: The set to be.
+        overwrite: Replace a set that is there, which may be this one.
+
     Raises:
-        ConfigError: There is no such pack in it, or no other.
+        ConfigError: There is no such pack in it, or no other, or `out` is not empty and not to be
+            replaced.
         PackError: The set is damaged.
     """
+    refuse_filled(out, overwrite=overwrite, marker=SET_FILE)
     held = read_set(folder)
     left = [part for part in held.parts if part[0] != name]
     if len(left) == len(held.parts) or not left:
@@ -93,7 +107,8 @@ def remove(folder: Path, name: str, out: Path) -> None:
         )
     files = (GATE_FILE, GATE_TENSORS_FILE)
     gate = held.gate
-    write_set(left, out, {file: (gate / file).read_bytes() for file in files} if gate else None)
+    kept = {file: (gate / file).read_bytes() for file in files} if gate else None
+    write_set(left, out, kept, overwrite=overwrite)
 
 
 def _learned(routed: RoutedPacks, hashes: Sequence[str], k: int) -> LearnedGate:

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from edgeclip.adapters.stored import TAUGHT, Stored, compose, pack_fusion
 from edgeclip.contract.attributes import ATTRIBUTE_TENSORS_FILE, ATTRIBUTES_FILE
-from edgeclip.contract.pack import PARTS_FILE, ROUTER_FILE, TENSORS_FILE, PackManifest
+from edgeclip.contract.files import refuse_filled
+from edgeclip.contract.pack import PACK_FILE, PARTS_FILE, ROUTER_FILE, TENSORS_FILE, PackManifest
 from edgeclip.contract.slots import graph_of
 from edgeclip.errors import ConfigError
 from edgeclip.evaluated_parts import SPLIT_FILE
@@ -35,11 +36,13 @@ class Removal:
         pack: Its folder; it stays as it is.
         kind: Of the adapter, as `pack.json` names it.
         out: The pack to be.
+        overwrite: Replace a pack that is there, which may be this one.
     """
 
     pack: Path
     kind: str
     out: Path
+    overwrite: bool = False
 
 
 def remove_adapter(removal: Removal, backbone: Backbone, *, at: datetime) -> PackManifest:
@@ -55,9 +58,11 @@ def remove_adapter(removal: Removal, backbone: Backbone, *, at: datetime) -> Pac
         at: Aware UTC.
 
     Raises:
-        ConfigError: The pack has no such adapter, or `out` is not empty.
+        ConfigError: The pack has no such adapter, or `out` is not empty and not to be
+            replaced.
         PackError: The pack is damaged, of another encoder, or does not say what its adapters are.
     """
+    refuse_filled(removal.out, overwrite=removal.overwrite, marker=PACK_FILE)
     pack = load_pack(removal.pack)
     check_golden(pack, backbone)
     start, parts = read_parts(removal.pack, pack.manifest, pack.tensors)
@@ -82,7 +87,7 @@ def remove_adapter(removal: Removal, backbone: Backbone, *, at: datetime) -> Pac
             binaries[name] = (removal.pack / name).read_bytes()
     report = {SPLIT_FILE: split.read_text(encoding="utf-8")} if split.is_file() else {}
     manifest = _manifest(pack, tensors, kept).model_copy(update={"created_at": at})
-    return write_pack(removal.out, manifest, binaries, report=report)
+    return write_pack(removal.out, manifest, binaries, report=report, overwrite=removal.overwrite)
 
 
 def _tensors(pack: Pack, start: dict[str, Floats], kept: list[Stored]) -> dict[str, Floats]:

@@ -106,16 +106,23 @@ def parts_of(folder: Path) -> list[NamedPack]:
     return read_set(folder).parts
 
 
-def write_set(parts: Sequence[NamedPack], out: Path, gate: Mapping[str, bytes] | None) -> None:
+def write_set(
+    parts: Sequence[NamedPack],
+    out: Path,
+    gate: Mapping[str, bytes] | None,
+    *,
+    overwrite: bool = False,
+) -> None:
     """Write a set, whole or not at all; each pack is copied as it is.
 
     Args:
         parts: Its packs.
         out: To be made.
         gate: Content of the gate's files by their names; None without one.
+        overwrite: Replace a folder that is there.
 
     Raises:
-        ConfigError: `out` is not empty.
+        ConfigError: `out` is not empty, and `overwrite` is false.
     """
     content = RoutedSet(
         packs=[
@@ -124,7 +131,7 @@ def write_set(parts: Sequence[NamedPack], out: Path, gate: Mapping[str, bytes] |
         ],
         gate=sha256_bytes(gate[GATE_FILE]) if gate else None,
     )
-    with new_folder(out) as temporary:
+    with new_folder(out, overwrite=overwrite) as temporary:
         for name, path, _ in parts:
             shutil.copytree(path, temporary / _PACKS / name)
         for file, data in (gate or {}).items():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -77,6 +78,11 @@ def test_the_others_stay_bit_for_bit_and_golden_outputs_are_theirs(
     assert [
         part.kind for part in read_parts(tmp_path / "less", less.manifest, less.tensors)[1]
     ] == [part.kind for part in rest]
+    again = Removal(folder, kind, tmp_path / "less")
+    with pytest.raises(ConfigError, match="is not empty: choose another --out, or add --overwrite"):
+        remove_adapter(again, bench.backbone, at=AT)
+    replaced = remove_adapter(replace(again, overwrite=True), bench.backbone, at=AT)
+    assert replaced.files == less.manifest.files
     deep = any(part.kind.startswith("block") for part in rest)
     assert less.manifest.graph == ("deep" if deep else "head")
 

@@ -214,6 +214,24 @@ def test_a_name_twice_a_static_key_of_no_pack_and_a_full_folder_are_refused(
         combine([other], pack, {})
 
 
+def test_a_set_that_is_there_is_replaced_by_overwrite_and_nothing_else_is(
+    pack: Path, other: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "set"
+    _run("combine", pack, "--static", "leopard:light=day", "--out", out)
+    refused = ["pack", "combine", str(pack), str(other), "--out", str(out)]
+    assert "add --overwrite" in str(CliRunner().invoke(app, refused).exception)
+    _run("combine", out, other, "--out", out, "--overwrite")  # the set itself and a pack
+    assert list(load_routed(out).packs) == ["leopard", "other"]
+    _run("remove", out, "--part", "leopard", "--out", out, "--overwrite")
+    assert list(load_routed(out).packs) == ["other"]
+    assert _hashes(out / "packs/other") == _hashes(other)
+    with pytest.raises(ConfigError, match=r"holds no router\.json: --overwrite would delete"):
+        combine([other], pack, {}, overwrite=True)
+    vain = ["pack", "remove", str(tmp_path), "--part", "leopard@1.0.0", "--overwrite"]
+    assert "--overwrite is for the folder of --out" in str(CliRunner().invoke(app, vain).exception)
+
+
 def test_a_static_key_that_no_camera_says_is_warned_of(pack: Path, tmp_path: Path) -> None:
     words = ["pack", "combine", str(pack), "--out", str(tmp_path / "set"), "--static"]
     done = CliRunner().invoke(app, [*words, "leopard:lihgt=day"])

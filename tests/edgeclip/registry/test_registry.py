@@ -241,6 +241,10 @@ def test_packs_are_composed_by_their_names(run: Run, pack: Path, tmp_path: Path)
     done = run("pack", "compose", tmp_path / "packs", "leopard", "hill", "--out", tmp_path / "set")
     assert done.code == 0, done.err
     assert [name for name, _, _ in parts_of(tmp_path / "set")] == ["leopard", "hill"]
+    words = ("pack", "compose", tmp_path / "packs", "hill", "leopard", "--out", tmp_path / "set")
+    assert "add --overwrite" in run(*words).err
+    assert run(*words, "--overwrite").code == 0
+    assert [name for name, _, _ in parts_of(tmp_path / "set")] == ["hill", "leopard"]
 
 
 def test_a_task_is_new_or_goes_on(write_pack: WritePack, tmp_path: Path) -> None:
