@@ -116,8 +116,7 @@ def import_places(
 
     settings = settings_of(config, project=project, store={"database": database})
     url = database_url(settings.store.database)
-    changed, same = places_table.import_places(file, url, settings.project)
-    print(f"{changed} places are written, {same} were as the table says")
+    print(places_table.import_places(file, url, settings.project).said)
 
 
 @app.command()

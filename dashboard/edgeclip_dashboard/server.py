@@ -44,6 +44,7 @@ from edgeclip_dashboard.receiver import Receiver, ReceiverParts
 from edgeclip_dashboard.rounds import Rounds
 from edgeclip_dashboard.store import Store
 from edgeclip_dashboard.teaching.desk import TeachingDesk
+from edgeclip_dashboard.teaching.set_up import wrong_path
 from edgeclip_dashboard.text_encoder import TextEncoder
 from edgeclip_dashboard.thinning import EVERY_S, Thinning
 from edgeclip_dashboard.turns import turn_of
@@ -177,6 +178,8 @@ def _teaching(
     """Return what teaches packs, with the key that is configured."""
     table = settings.teaching
     key = read_private_key(table.key_file) if table.key_file else None
+    if wrong := wrong_path(table):  # a disk may come later: detections are received meanwhile
+        log.warning("nothing can be taught: %s", wrong)
     return TeachingDesk(engine, files, shelf, table, key)
 
 

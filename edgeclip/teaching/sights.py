@@ -122,7 +122,8 @@ def _taught(table: LabelTable, request: TeachRequest, options: ReadingOptions) -
         raise _unusable("--images", error.problems) from error
     for problem in problems:
         if problem.kind == "duplicate":
-            raise DataError(f"--images: {problem.where} and {problem.what}: name each image once")
+            same = problem.what.removesuffix(": used once")
+            raise DataError(f"--images: {problem.where} has the {same}: name each image once")
     if unreadable := [problem for problem in problems if problem.kind == "unreadable"]:
         raise _unusable("--images", unreadable)
     return taught

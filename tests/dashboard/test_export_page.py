@@ -64,16 +64,19 @@ def test_places_without_coordinates_are_left_out_by_a_choice_that_says_how_much(
         for seq, place in enumerate(("ridge-2026", "ridge-2026", "swamp-2026"), 1):
             device.send(device.sample(seq=seq, deployment_id=place))
         eventually(lambda: len(dashboard.detections()) == 3, what="all are stored")
+    browser.sign_in(dashboard.url, dashboard.cookie)
+    browser.open(f"{dashboard.url}/export", width=360, height=800)
+    eventually(lambda: "(ridge-2026, swamp" in browser.text(".problem"), what="both are named")
+    _leave_out(browser)
+    eventually(lambda: "Nothing is left to write: all" in browser.text("main"), what="it is said")
     table = tmp_path / "places.csv"
     table.write_text("deployment_id,latitude,longitude\nridge-2026,-3.1,36.5\n")
     database = database_url(str(dashboard.folder / "detections.sqlite"))
-    assert import_places(table, database, "demo") == (1, 0)
-    browser.sign_in(dashboard.url, dashboard.cookie)
+    assert import_places(table, database, "demo") == (1, 0, ())
     browser.open(f"{dashboard.url}/export", width=360, height=800)
     eventually(lambda: "(swamp-2026)" in browser.text(".problem"), what="the place is named")
     assert not browser.value("document.querySelector('#download').offsetParent")
-    [choice] = [box for box in browser.elements(".q-checkbox") if "without coordinates" in box.text]
-    choice.send_keys(" ")
+    _leave_out(browser)
     told = "1 detection of 1 place without coordinates is left out (swamp-2026)"
     eventually(lambda: told in browser.text(".notice"), what="it is told what is left out")
     assert "To be written: 2 detections" in browser.text("main")
@@ -81,3 +84,8 @@ def test_places_without_coordinates_are_left_out_by_a_choice_that_says_how_much(
     assert browser.value("document.documentElement.scrollWidth") <= 360
     browser.keep("export-left-out-phone")
     assert browser.console() == []
+
+
+def _leave_out(browser: Browser) -> None:
+    [choice] = [box for box in browser.elements(".q-checkbox") if "without coordinates" in box.text]
+    choice.send_keys(" ")

@@ -130,8 +130,21 @@ def test_a_table_of_camtrap_dp_is_read_as_it_is(tmp_path: Path) -> None:
 def test_a_table_is_written_whole(tmp_path: Path) -> None:
     url = _database(tmp_path)
     file = _table(tmp_path, "deployment_id,latitude,longitude\na,1,2\nb,,\n")
-    assert import_places(file, url, "demo") == (2, 0)
-    assert import_places(file, url, "demo") == (0, 2)
+    assert import_places(file, url, "demo") == (2, 0, ("a", "b"))
+    assert import_places(file, url, "demo") == (0, 2, ())
+
+
+def test_a_table_says_which_of_its_places_are_new_here(tmp_path: Path) -> None:
+    url = _database(tmp_path)
+    import_places(_table(tmp_path, "deployment_id,latitude,longitude\na,1,2\nb,,\n"), url, "demo")
+    file = _table(tmp_path, "deployment_id,latitude,longitude\na,3,2\nb,,\nrigde,1,1\n")
+    found = import_places(file, url, "demo")
+    assert found.said == (
+        "2 places are written, 1 of them new here (rigde), 1 was as the table says"
+    )
+    assert import_places(file, url, "demo").said == (
+        "0 places are written, 3 were as the table says"
+    )
 
 
 @pytest.mark.parametrize(
@@ -153,7 +166,7 @@ def test_a_line_of_no_id_writes_nothing(tmp_path: Path) -> None:
     file = _table(tmp_path, "deployment_id\ngood\nNOT GOOD\n")
     with pytest.raises(DashboardError, match="is no id"):
         import_places(file, url, "demo")
-    assert import_places(_table(tmp_path, "deployment_id\ngood\n"), url, "demo") == (1, 0)
+    assert import_places(_table(tmp_path, "deployment_id\ngood\n"), url, "demo").written == 1
 
 
 def test_the_overview_says_how_each_place_stands(desk: Desk) -> None:

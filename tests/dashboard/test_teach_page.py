@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -25,8 +26,8 @@ from edgeclip_export.ort_graph import OrtGraph
 from edgeclip_export.sign import sign_bundle
 from support.brokers import Broker
 from support.browsers import Browser
-from support.dashboards import Dashboard, eventually, field_device, running_dashboard
-from support.feature_sets import told_scenes
+from support.dashboards import Dashboard, eventually, field_device, fresh_id, running_dashboard
+from support.feature_sets import Told, told_scenes
 from support.sign_ins import Visit
 
 pytestmark = [pytest.mark.broker, pytest.mark.browser]
@@ -44,11 +45,13 @@ class Site:
         dashboard: Serves.
         bundle: Of the devices.
         public: Whose signature they believe.
+        twin: A detection with the shot of another one.
     """
 
     dashboard: Dashboard
     bundle: Path
     public: Path
+    twin: str
 
 
 @pytest.fixture(scope="module")
@@ -72,11 +75,26 @@ def site(tmp_path_factory: pytest.TempPathFactory, broker: Broker) -> Iterator[S
     with running_dashboard(folder, broker.url, "--config", str(config)) as running:
         running.wait_online()
         with field_device(broker.url) as device:
-            for told in told_scenes(load_backbone(DEMO), PLAN):
+            scenes_told = list(told_scenes(load_backbone(DEMO), PLAN))
+            twin = _twin(scenes_told[0], seq=7)
+            for told in (*scenes_told, twin):
                 device.send(told.detection)
                 device.send_media(told.detection, told.jpeg)
-        eventually(lambda: len(running.detections()) == 12, what="all are stored")
-        yield Site(running, bundle, public)
+        eventually(lambda: len(running.detections()) == 13, what="all are stored")
+        yield Site(running, bundle, public, twin.detection.detection_id)
+
+
+def _twin(told: Told, seq: int) -> Told:
+    """Return another detection of the same shot, in a file of its own."""
+    jpeg = told.jpeg[:2] + b"\xff\xfe\x00\x06twin" + told.jpeg[2:]  # a comment
+    [media] = told.detection.media
+    own = {"sha256": hashlib.sha256(jpeg).hexdigest(), "size_bytes": len(jpeg)}
+    update = {
+        "detection_id": fresh_id(),
+        "seq": seq,
+        "media": [media.model_copy(update=own)],
+    }
+    return Told(told.detection.model_copy(update=update), jpeg)
 
 
 def _open(browser: Browser, site: Site, path: str, width: int = 1300, height: int = 1000) -> None:
@@ -100,7 +118,8 @@ def test_without_a_pack_the_page_says_what_is_missing(browser: Browser, site: Si
 def test_three_snapshots_become_a_pack_that_a_device_takes(
     browser: Browser, site: Site, tmp_path: Path
 ) -> None:
-    first, second, third = _ids(site, "elephant")[:3]
+    ids = [one for one in _ids(site, "elephant") if one != site.twin]
+    first, second, third = ids[-1], ids[0], site.twin
     _open(browser, site, f"/detections/{first}")
     links = [link for link in browser.elements("a.action") if link.text == "Teach this"]
     links[0].click()
@@ -117,6 +136,10 @@ def test_three_snapshots_become_a_pack_that_a_device_takes(
     assert "taught-impala@1.1.0 lies on the page Packs" in told
     assert "elephant: taught from 3 images" in told
     assert "UNVERIFIED" in told
+    assert browser.value("document.querySelector('.answer a').pathname") == "/packs"
+    assert browser.texts(".answer .notice")[0].startswith("some images show nearly the same shot")
+    mark = browser.value("document.querySelector('.menu [aria-current]').innerText")
+    assert mark.endswith("Review")
     browser.keep("teach")
     assert browser.console() == []
     _is_taken_by_a_device(site, tmp_path)
@@ -186,10 +209,25 @@ def test_it_fits_a_phone_in_the_dark(browser: Browser, site: Site) -> None:
     browser.sign_in(site.dashboard.url, site.dashboard.cookie)
     browser.prefer_dark(is_dark=True)
     browser.open(f"{site.dashboard.url}/teach", width=360, height=800)
-    eventually(lambda: len(browser.elements(".mark")) == 12, what="the detections")
+    eventually(lambda: len(browser.elements(".mark")) == 13, what="the detections")
     browser.keep("teach-phone")
     browser.prefer_dark(is_dark=False)
     assert browser.value("document.documentElement.scrollWidth") <= 360
+
+
+def test_a_wrong_bundle_is_told_at_the_start_and_on_the_page(
+    browser: Browser, broker: Broker, tmp_path: Path
+) -> None:
+    make_key(tmp_path / "key")
+    config = tmp_path / "dashboard.toml"
+    config.write_text(f'[teaching]\nkey_file = "{tmp_path / "key"}"\nbundle = "nowhere"\n')
+    with running_dashboard(tmp_path, broker.url, "--config", str(config)) as running:
+        said = "[teaching].bundle: there is no folder nowhere: check the path"
+        eventually(lambda: f"nothing can be taught: {said}" in "".join(running.errors), what="log")
+        browser.sign_in(running.url, running.cookie)
+        browser.open(f"{running.url}/teach")
+        eventually(lambda: said in browser.text(".teach"), what="the page says it")
+        assert browser.elements(".teach-form") == []
 
 
 def test_viewers_get_neither_the_page_nor_the_button(site: Site) -> None:

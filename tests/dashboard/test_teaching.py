@@ -263,7 +263,7 @@ def test_a_damaged_delivery_is_told_and_hides_no_other(
 def test_without_a_key_it_says_what_to_do(desk: Desk, tmp_path: Path) -> None:
     shelf = PackShelf(tmp_path / "shelf", 10_000_000)
     bare = TeachingDesk(desk.engine, desk.files, shelf, TeachingSettings(), None)
-    assert "edgeclip-export keygen" in str(bare.problem)
+    assert "edgeclip-export keygen" in str(bare.problem())
     assert bare.grounds() == []
     with pytest.raises(SetupError, match=r"\[teaching\].key_file"):
         bare.teach(ADA, Lesson((fresh_id(),), "gnu", ""))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from edgeclip.contract.signing import read_private_key
-from edgeclip.errors import DashboardError
+from edgeclip.errors import DashboardError, SetupError
 from edgeclip_dashboard.config_teaching import TeachingSettings
 from edgeclip_dashboard.field.deliveries import PackShelf
 from edgeclip_dashboard.identity import Identity
@@ -113,3 +115,78 @@ def test_of_each_task_of_a_delivery_the_newest_can_be_built_on(
     key = read_private_key(tmp_path / "team/key")
     grounds = TeachingDesk(desk.engine, desk.files, shelf, TeachingSettings(), key).grounds()
     assert sorted(ground.name for ground in grounds) == ["leopard@1.1.0", "leopard@1.9.0"]
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        pytest.param(
+            "f'error: --name gnu: {on} knows Gnu already: sharpen it by `edgeclip train --on`'",
+            "the pack knows Gnu already: what is special can be taught under a name of its own",
+            id="a class that is known",
+        ),
+        pytest.param(
+            "f'error: --images: {image} cannot be used, it is cut short: name another frame, or"
+            " open it with an image program and save it as a JPEG'",
+            "picture 1 cannot be used, it is cut short: choose another detection",
+            id="a picture that cannot be used",
+        ),
+        pytest.param(
+            "f'error: --on {on} (maple) pools patches: build on a pack of the head'",
+            r"leopard@1\.1\.0 \(maple\) pools patches: build on a pack of the head",
+            id="a pack that cannot be built on",
+        ),
+        pytest.param(
+            "f'error: {out}.part cannot be written: free space'",
+            "a file for this cannot be written: free space",
+            id="a file of its own",
+        ),
+    ],
+)
+def test_what_the_program_refuses_is_said_in_words_of_the_page(
+    teach: Teach, line: str, said: str
+) -> None:
+    options = "('--on', '--out', '--images')"
+    with pytest.raises(DashboardError, match=f"^{said}") as told:
+        teach(
+            f"on, out, image = (sys.argv[sys.argv.index(o) + 1] for o in {options})",
+            f"sys.exit({line})",
+        )
+    assert "edgeclip-teach-" not in str(told.value)
+    assert "--" not in str(told.value)
+
+
+def test_two_detections_with_one_picture_are_told_apart_from_two_pictures(
+    desk: Desk, shelf: PackShelf, tmp_path: Path
+) -> None:
+    first, second = visit(60), visit(61)
+    picture = picture_of(first, 60)
+    twin = second.model_copy(update={"media": first.media})
+    desk.commit(first, twin, picture)
+    settings = teaching_by(tmp_path / "program", "sys.exit('error: it was started')")
+    key = read_private_key(tmp_path / "team/key")
+    desks = TeachingDesk(desk.engine, desk.files, shelf, settings, key)
+    lesson = Lesson((first.detection_id, second.detection_id), "gnu", desks.grounds()[0].key)
+    with pytest.raises(DashboardError, match="two of the chosen detections have the same picture"):
+        desks.teach(Identity("ada", "reviewer"), lesson)
+
+
+def test_a_wrong_path_of_the_table_is_said_before_anything_is_taught(
+    desk: Desk, shelf: PackShelf, tmp_path: Path
+) -> None:
+    key = read_private_key(tmp_path / "team/key")
+    write_tiny_bundle(tmp_path / "right")
+    write_tiny_bundle(tmp_path / "baked", baked=True)
+    (tmp_path / "empty").mkdir()
+    for settings, said in (
+        (TeachingSettings(bundle=tmp_path / "none"), "there is no folder .*none: check the path"),
+        (TeachingSettings(bundle=tmp_path / "empty"), "empty holds no readable manifest.json"),
+        (TeachingSettings(bundle=tmp_path / "baked"), "baked has its pack baked in"),
+        (TeachingSettings(program=tmp_path / "none"), "none is no program: check the path"),
+    ):
+        desks = TeachingDesk(desk.engine, desk.files, shelf, settings, key)
+        assert re.search(rf"Nothing can be taught now\. \[teaching\].*{said}", str(desks.problem()))
+        with pytest.raises(SetupError, match=said):
+            desks.teach(Identity("ada", "reviewer"), Lesson(("x",), "gnu", "none"))
+    right = TeachingSettings(bundle=tmp_path / "right", program=Path(sys.executable))
+    assert TeachingDesk(desk.engine, desk.files, shelf, right, key).problem() is None

@@ -5,17 +5,20 @@ from __future__ import annotations
 import csv
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from sqlalchemy import URL
 from sqlalchemy.orm import Session
 
+from edgeclip.contract.plurals import counted
 from edgeclip.errors import DashboardError, DataError
 from edgeclip_dashboard.database import join_database
 from edgeclip_dashboard.deeds import COMMAND_LINE
 from edgeclip_dashboard.field.places import PLACE_FIELDS, Place, place_of, save_place
+from edgeclip_dashboard.models_field import Deployment
 
 _MOST_BYTES: Final = 20_000_000
+_MOST_NAMED: Final = 5
 _CAMTRAP_DP: Final = {
     "deploymentID": "deployment_id",
     "locationName": "name",
@@ -28,16 +31,36 @@ _CAMTRAP_DP: Final = {
 }
 
 
-def import_places(file: Path, url: URL, project: str) -> tuple[int, int]:
+class Imported(NamedTuple):
+    """What became of a table's lines.
+
+    Attributes:
+        written: How many were new, or not as they are now.
+        same: How many were as the table says.
+        new: Ids that neither a device nor a person had named here before.
+    """
+
+    written: int
+    same: int
+    new: tuple[str, ...]
+
+    @property
+    def said(self) -> str:
+        """In a line; new ids are named, for one may be misspelt."""
+        names = ", ".join(self.new[:_MOST_NAMED]) + (" .." if len(self.new) > _MOST_NAMED else "")
+        new = f", {len(self.new)} of them new here ({names})" if self.new else ""
+        is_one = self.written == 1
+        written = f"{counted(self.written, 'place')} {'is' if is_one else 'are'} written{new}"
+        return f"{written}, {self.same} {'was' if self.same == 1 else 'were'} as the table says"
+
+
+def import_places(file: Path, url: URL, project: str) -> Imported:
     """Write all deployments of a table, or none.
 
     Args:
         file: CSV with a column `deployment_id` (or Camtrap DP's `deploymentID`).
         url: Of the database.
         project: Whose database it is.
-
-    Returns:
-        How many were written, and how many are as they were.
 
     Raises:
         DataError: The file cannot be read, or a line of it is wrong.
@@ -46,11 +69,13 @@ def import_places(file: Path, url: URL, project: str) -> tuple[int, int]:
     places = read_table(file)
     now = datetime.now(timezone.utc)
     with join_database(url, project=project) as engine, Session(engine) as session:
-        changed = 0
+        written, new = 0, []
         with session.begin():
             for deployment_id, place in places:
-                changed += save_place(session, deployment_id, place, COMMAND_LINE, now)
-    return changed, len(places) - changed
+                is_new = session.get(Deployment, deployment_id) is None
+                written += save_place(session, deployment_id, place, COMMAND_LINE, now)
+                new += [deployment_id] if is_new else []
+    return Imported(written, len(places) - written, tuple(new))
 
 
 def read_table(file: Path) -> list[tuple[str, Place]]:

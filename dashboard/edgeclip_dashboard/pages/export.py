@@ -170,6 +170,8 @@ class ExportPage:
 def _told(count: int, look: Look) -> str:
     if not look.count:
         return "No detection matches: there is nothing to write."
+    if not count:
+        return "Nothing is left to write: all of it was seen at places without coordinates."
     return f"To be written: {wording.amount(count, 'detection')}"
 
 

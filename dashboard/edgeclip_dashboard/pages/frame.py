@@ -12,7 +12,7 @@ from nicegui import ui
 from edgeclip_dashboard import wording
 from edgeclip_dashboard.identity import Identity, Role
 from edgeclip_dashboard.pages.context import THEMES, PageContext
-from edgeclip_dashboard.pages.navigation import NAVIGATION, is_under
+from edgeclip_dashboard.pages.navigation import NAVIGATION, line_of
 
 _CSS = Path(__file__).with_name("frame.css")
 _GREEN = "#2f6b4f"  # of controls; `--routine` in frame.css
@@ -91,13 +91,13 @@ class Frame:
         return THEMES.get(chosen, self._context.dark)
 
     def _build_menu(self, identity: Identity) -> None:
-        current = self._client.page.path
+        current = line_of(self._client.page.path)
         for entry in NAVIGATION:
-            if not (entry.is_listed and identity.may(entry.role)):
+            if entry.under or not identity.may(entry.role):
                 continue
             link = ui.element("a")
             link.props["href"] = entry.path
-            if is_under(current, entry.path):
+            if entry.path == current:
                 link.props["aria-current"] = "page"
             with link:
                 ui.icon(entry.icon, size="1.2rem").props("aria-hidden=true")

@@ -12,21 +12,21 @@ from edgeclip_dashboard.identity import Role
 class Entry:
     """One line of the menu; `icon` is a name of the Material icons that NiceGUI brings.
 
-    One that is not listed is no line: another page leads there.
+    One that lies `under` another's path is no line: that page leads there.
     """
 
     path: str
     title: str
     icon: str
     role: Role = "viewer"
-    is_listed: bool = True
+    under: str = ""
 
 
 NAVIGATION: tuple[Entry, ...] = (
     Entry("/", "Live", "sensors"),
     Entry("/map", "Map", "map"),
     Entry("/review", "Review", "rule", "reviewer"),
-    Entry("/teach", "Teach", "school", "reviewer", is_listed=False),
+    Entry("/teach", "Teach", "school", "reviewer", under="/review"),
     Entry("/search", "Search", "search"),
     Entry("/activity", "Activity", "bar_chart"),
     Entry("/devices", "Devices", "router"),
@@ -39,7 +39,7 @@ NAVIGATION: tuple[Entry, ...] = (
     Entry("/webhooks", "Webhooks", "webhook", "admin"),
     Entry("/accounts", "Accounts", "group", "admin"),
     Entry("/deeds", "Deeds", "history_edu", "admin"),
-    Entry("/malformed", "Malformed messages", "report", "admin", is_listed=False),
+    Entry("/malformed", "Malformed messages", "report", "admin", under="/"),
 )
 
 
@@ -51,6 +51,13 @@ def role_for(path: str, entries: Iterable[Entry] = NAVIGATION) -> Role:
     """
     above = [entry for entry in entries if is_under(path, entry.path)]
     return max(above, key=lambda entry: len(entry.path)).role if above else "viewer"
+
+
+def line_of(path: str) -> str:
+    """Return the path of the menu's line that a page belongs to; empty: to none."""
+    above = [entry for entry in NAVIGATION if is_under(path, entry.path)]
+    deepest = max(above, key=lambda entry: len(entry.path), default=None)
+    return (deepest.under or deepest.path) if deepest else ""
 
 
 def is_under(path: str, folder: str) -> bool:

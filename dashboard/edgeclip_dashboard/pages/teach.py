@@ -50,9 +50,11 @@ def add_teach_page(context: PageContext) -> None:
         asked = request.query_params.getlist("detection")[:MOST_IMAGES]
         chosen = [own for own in dict.fromkeys(asked) if is_detection_id(own)]
         views, around = await asyncio.to_thread(_read, context, chosen)
+        problem = await asyncio.to_thread(context.teaching.problem)
         grounds = await asyncio.to_thread(context.teaching.grounds)
         with page_frame(context, identity, "Teach", css=_CSS):
-            TeachPage(context, identity, views, chosen).build(grounds, Look(surroundings=around))
+            page = TeachPage(context, identity, views, chosen)
+            page.build(problem, grounds, Look(surroundings=around))
 
 
 def _read(context: PageContext, chosen: list[str]) -> tuple[list[DetectionView], Surroundings]:
@@ -96,18 +98,19 @@ class TeachPage:
         self._chosen = [own for own in chosen if own in known]
         self._marks: dict[str, ui.element] = {}
 
-    def build(self, grounds: list[Ground], look: Look) -> None:
-        """Build the form and the detections below it."""
-        problem = self._context.teaching.problem
+    def build(self, problem: str | None, grounds: list[Ground], look: Look) -> None:
+        """Build the form and the detections below it, or what keeps from teaching."""
         with ui.element("section").classes("panel teach"):
             ui.label(problem or _ABOUT).classes("quiet")
             if problem is None and not grounds:
                 ui.label(
                     "There is no pack to build on yet: an admin uploads one on the page Packs."
                 ).classes("quiet")
+                if self._identity.may("admin"):
+                    parts.link("To the packs", "/packs")
             elif problem is None:
                 self._build_form(grounds)
-            self._answer = ui.label("").classes("answer").props("role=status")
+            self._answer = ui.element("div").classes("answer").props("role=status")
             self._next = ui.element("div").classes("actions")
         if problem is None and grounds:
             self._build_choice(look)
@@ -189,8 +192,14 @@ class TeachPage:
             self._button.update()
 
     def _show(self, taught: Taught) -> None:
-        said = ". ".join((taught.said, *taught.notes))
-        self._say(f"{taught.pack} lies on the page Packs. {said}", "good")
+        self._say("", "good")
+        with self._answer:
+            with ui.element("p"):
+                ui.label(f"{taught.pack} lies on the page ")
+                self._link_packs("Packs")
+                ui.label(f". {taught.said}")
+            for note in taught.notes:
+                ui.label(note).classes("notice")
         with self._next:
             if self._identity.may("admin"):
                 parts.link("To the packs", "/packs").classes("action primary")
@@ -198,5 +207,15 @@ class TeachPage:
                 ui.label("An admin can send it to devices from there.").classes("quiet")
 
     def _say(self, text: str, kind: str) -> None:
-        self._answer.set_text(text)
+        self._answer.clear()
         self._answer.classes(replace=f"answer {kind}")
+        if text:
+            with self._answer:
+                ui.label(text)
+
+    def _link_packs(self, text: str) -> None:
+        """Build a link to the page Packs, or its text for those whom it is not for."""
+        if self._identity.may("admin"):
+            parts.link(text, "/packs")
+        else:
+            ui.label(text)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import shutil
 import tempfile
 import threading
 from collections.abc import Sequence
@@ -24,14 +22,12 @@ from edgeclip_dashboard.field.carried import named, packs_to_build_on
 from edgeclip_dashboard.field.deliveries import Delivery, PackShelf
 from edgeclip_dashboard.identity import Identity
 from edgeclip_dashboard.media_files import MediaFiles
+from edgeclip_dashboard.teaching.bench import lay_out
 from edgeclip_dashboard.teaching.delivering import unpack, write_delivery
-from edgeclip_dashboard.teaching.running import command_paths, run_teaching
-from edgeclip_dashboard.teaching.snapshots import Snapshot, chosen_snapshots, other_snapshots
-
-NO_KEY = (
-    "Nothing can be taught here yet: make a key with `edgeclip-export keygen`, name it in"
-    " [teaching].key_file, and its public half on the devices."
-)
+from edgeclip_dashboard.teaching.running import run_teaching
+from edgeclip_dashboard.teaching.set_up import NO_KEY, wrong_path
+from edgeclip_dashboard.teaching.snapshots import chosen_snapshots, other_snapshots
+from edgeclip_dashboard.teaching.told import PageWords
 
 
 @dataclass(frozen=True)
@@ -117,10 +113,12 @@ class TeachingDesk:
         self._key = key
         self._turn = threading.Lock()
 
-    @property
     def problem(self) -> str | None:
-        """What must be configured before anything can be taught, or None."""
-        return NO_KEY if self._key is None else None
+        """Return what must be configured before anything can be taught, or None."""
+        if self._key is None:
+            return NO_KEY
+        wrong = wrong_path(self._settings)
+        return f"Nothing can be taught now. {wrong}." if wrong else None
 
     def grounds(self) -> list[Ground]:
         """Return the newest of each task of a delivery, the newest upload first."""
@@ -147,6 +145,8 @@ class TeachingDesk:
         """
         if self._key is None:
             raise SetupError(NO_KEY)
+        if wrong := wrong_path(self._settings):
+            raise SetupError(wrong)
         ground = next((own for own in self.grounds() if own.key == lesson.ground), None)
         if ground is None:
             raise DashboardError("choose a pack to build on; it must lie on the page Packs")
@@ -176,26 +176,23 @@ class TeachingDesk:
         ground, key = on
         with Session(self._engine) as session:
             shown = chosen_snapshots(session, self._files, lesson.detection_ids)
-            others = other_snapshots(session, self._files, lesson.name, lesson.detection_ids)
+            unlike = other_snapshots(session, self._files, lesson.name, lesson.detection_ids)
+        others = [own for own in unlike if own.path not in {one.path for one in shown}]
         below = self._shelf.path_of(ground.delivery)
-        pack, out = unpack(below, ground.reference, folder / "below"), folder / "taught"
-        images = _copied(shown, folder / "images")
-        unlike = _copied(others, folder / "others")
-        said = run_teaching(
-            self._settings,
-            [
-                f"--name={lesson.name}", "--on", str(pack), "--out", str(out),
-                "--boxes", str(_boxes(folder, shown + others, images + unlike)),
-                *command_paths("--images", images), *command_paths("--others", unlike),
-            ],
-        )  # fmt: skip
-        made = read_pack_manifest(out, check_hashes=False)
+        pack = unpack(below, ground.reference, folder / "below")
+        bench = lay_out(folder, (pack, ground.name), shown, others)
+        words = PageWords(lesson.name, folder, bench.words | _words(self._settings))
+        try:
+            said = run_teaching(self._settings, [f"--name={lesson.name}", *bench.arguments])
+        except DashboardError as error:
+            raise DashboardError(words.of(str(error))) from error
+        made = read_pack_manifest(bench.out, check_hashes=False)
         now = datetime.now(timezone.utc)
         place = self._shelf.place_for_upload()
-        write_delivery(below, out, place, key, now)
+        write_delivery(below, bench.out, place, key, now)
         delivery = self._shelf.take_in(place)
         with Session(self._engine) as session, session.begin():
-            subject = f"{lesson.name} from {len(images)} images, on {ground.name}"
+            subject = f"{lesson.name} from {len(shown)} images, on {ground.name}"
             note(session, identity, "class taught", subject, now)
         told = said.get("taught")
         line = told.get("said") if isinstance(told, dict) else None
@@ -205,31 +202,9 @@ class TeachingDesk:
             delivery,
             f"{made.task}@{made.version}",
             str(line or "taught"),
-            tuple(str(each) for each in listed),
+            tuple(words.of(str(each)) for each in listed),
         )
 
 
-def _copied(snapshots: Sequence[Snapshot], folder: Path) -> list[Path]:
-    """Return copies under plain names: what is taught must not depend on how media are kept."""
-    folder.mkdir()
-    return [
-        Path(shutil.copyfile(snapshot.path, folder / f"{number}.jpg"))
-        for number, snapshot in enumerate(snapshots)
-    ]
-
-
-def _boxes(folder: Path, snapshots: Sequence[Snapshot], paths: Sequence[Path]) -> Path:
-    """Write where something moved as a detector would, and return the file."""
-    images = [
-        {
-            "file": str(path),
-            "detections": [{"category": "1", "conf": 1.0, "bbox": list(snapshot.box)}]
-            if snapshot.box
-            else [],
-        }
-        for snapshot, path in zip(snapshots, paths, strict=True)
-    ]
-    content = {"images": images, "detection_categories": {"1": "animal"}, "info": {}}
-    file = folder / "boxes.json"
-    file.write_text(json.dumps(content), encoding="utf-8")
-    return file
+def _words(settings: TeachingSettings) -> dict[Path, str]:
+    return {settings.bundle: "[teaching].bundle"} if settings.bundle else {}

@@ -22,6 +22,7 @@ from edgeclip_dashboard.config_teaching import TeachingSettings
 
 _SECRETS: Final = "EDGECLIP_DASHBOARD_"
 _MOST_SAID: Final = 100_000
+_MOST_TOLD: Final = 1_000
 _INSTALL: Final = (
     "what teaches is not installed here: install it where the dashboard runs (pip install"
     " 'edgeclip[train]', or with [teaching].bundle 'edgeclip[cpu,device]'), or name the program in"
@@ -95,7 +96,7 @@ def _refusal(complained: str) -> Exception:
     last = next((line for line in reversed(complained.splitlines()) if line.strip()), "")
     if "ModuleNotFoundError" in last or "No module named" in last:
         return SetupError(_INSTALL)
-    return DashboardError(last.removeprefix("error: ")[:300] or "it ended and said nothing")
+    return DashboardError(last.removeprefix("error: ")[:_MOST_TOLD] or "it ended and said nothing")
 
 
 def command_paths(option: str, paths: Sequence[Path]) -> list[str]:

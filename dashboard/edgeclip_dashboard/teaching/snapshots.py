@@ -39,8 +39,8 @@ def chosen_snapshots(
     """Return the best snapshot of each detection.
 
     Raises:
-        DashboardError: There are none or too many, one has no picture here, or shows people: packs
-            travel, and a few frames that taught them go with them.
+        DashboardError: There are none or too many, two have one picture, one has none here, or
+            shows people: packs travel, and a few frames that taught them go with them.
     """
     ids = list(dict.fromkeys(detection_ids))
     if not 1 <= len(ids) <= MOST_IMAGES:
@@ -48,13 +48,17 @@ def chosen_snapshots(
     rows = [session.get(DetectionRow, detection_id) for detection_id in ids]
     if None in rows:
         raise DashboardError("a detection is not stored any more: choose again")
-    found = []
+    found: list[Snapshot] = []
     for view in detection_views(session, [row for row in rows if row is not None]):
         snapshot = _snapshot(session, files, view)
         if snapshot is None:
             raise DashboardError(
                 f"detection {view.detection_id} has no picture here, or one that shows people:"
                 " leave it out"
+            )
+        if any(snapshot.path == own.path for own in found):
+            raise DashboardError(
+                "two of the chosen detections have the same picture: leave one of them out"
             )
         found.append(snapshot)
     return found

@@ -137,7 +137,8 @@ def test_the_same_image_twice_is_refused_whatever_its_name(
     run_teaching: Teacher, elephants: list[Path], tmp_path: Path
 ) -> None:
     copy = Path(shutil.copyfile(elephants[0], tmp_path / "copy.png"))
-    with pytest.raises(DataError, match="name each image once"):
+    said = rf"copy\.png has the same bytes as {elephants[0].name}: name each image once"
+    with pytest.raises(DataError, match=said):
         run_teaching(tmp_path / "pack", [elephants[0], copy])
     with pytest.raises(DataError, match="name each image once"):
         run_teaching(tmp_path / "pack", [elephants[0], elephants[0]])
