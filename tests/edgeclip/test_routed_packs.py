@@ -162,16 +162,6 @@ def test_a_set_tells_which_packs_it_holds_and_a_pack_what_it_is(
     assert told[0]["classes"] == load_pack(pack).manifest.class_names
 
 
-def test_one_pack_alone_is_not_combined_unless_it_is_told_for_which_images(
-    pack: Path, tmp_path: Path
-) -> None:
-    done = CliRunner().invoke(app, ["pack", "combine", str(pack), "--out", str(tmp_path / "set")])
-    assert isinstance(done.exception, ConfigError)
-    assert "alone is nothing to combine: name two packs or more" in str(done.exception)
-    _run("combine", pack, "--static", "leopard:light=infrared", "--out", tmp_path / "set")
-    assert list(load_routed(tmp_path / "set").packs) == ["leopard"]
-
-
 def test_packs_of_another_encoder_or_other_classes_are_refused(
     pack: Path, other: Path, tmp_path: Path
 ) -> None:
@@ -230,13 +220,6 @@ def test_a_set_that_is_there_is_replaced_by_overwrite_and_nothing_else_is(
         combine([other], pack, {}, overwrite=True)
     vain = ["pack", "remove", str(tmp_path), "--part", "leopard@1.0.0", "--overwrite"]
     assert "--overwrite is for the folder of --out" in str(CliRunner().invoke(app, vain).exception)
-
-
-def test_a_static_key_that_no_camera_says_is_warned_of(pack: Path, tmp_path: Path) -> None:
-    words = ["pack", "combine", str(pack), "--out", str(tmp_path / "set"), "--static"]
-    done = CliRunner().invoke(app, [*words, "leopard:lihgt=day"])
-    assert done.exit_code == 0
-    assert "warning: neither camera nor archive says lihgt of an image by itself" in done.stderr
 
 
 def test_packs_of_one_task_are_told_apart_by_names_that_the_set_gives_them(

@@ -218,7 +218,7 @@ def _interrupted(
         assert any(line.startswith(at) for line in iter(process.stdout.readline, ""))
         process.send_signal(sign)
         try:
-            out, errors = process.communicate(timeout=60)
+            out, errors = process.communicate(timeout=300)
         finally:
             process.kill()  # one that did not end would be waited for without end
     return Finished(process.returncode, out, errors)

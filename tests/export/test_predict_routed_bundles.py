@@ -24,76 +24,39 @@ from edgeclip.clip import Backbone
 from edgeclip.combining import combine
 from edgeclip.contract.attributes import ATTRIBUTES_FILE
 from edgeclip.contract.bundle import MANIFEST_FILE, read_bundle
-from edgeclip.contract.hashing import sha256_file
-from edgeclip.contract.pack import PARTS_FILE, ROUTER_FILE, PackClass
-from edgeclip.contract.prompt_columns import columns_sha256
+from edgeclip.contract.pack import ROUTER_FILE
 from edgeclip.errors import BackendError, ConfigError, PackError
-from edgeclip.pack_parts import parts_bytes
-from edgeclip.packs import load_pack
 from edgeclip.progress import Bars
 from edgeclip.routed_packs import load_routed
-from edgeclip_device.backends.choosing import open_backend
-from edgeclip_device.classifier import Classifier
-from edgeclip_device.config import InferenceSettings
-from edgeclip_device.pack_router import load_router
-from edgeclip_device.router_settings import RouterSettings
 from edgeclip_export.add_pack import add_pack
 from edgeclip_export.add_set import add_set
-from edgeclip_export.bundle_writer import write_bundle
-from edgeclip_export.checks import Check
-from edgeclip_export.config import BundleConfig
 from support.altered_bundles import change_json, hash_again
 from support.drawn_images import draw, save
-from support.export_commands import Run
-from support.tiny_packs import SIZE, TinyEncoder, random_tensors, write_tiny_pack
-
-NIGHT = {"light": "infrared"}
-TASKS = ("day", "hill", "night")
-HILL = "packs/hill/1.0.0"
-
-
-def _ignore(check: Check) -> None:
-    assert check.name
-
-
-def _views(count: int, seed: int = 1) -> NDArray[np.uint8]:
-    return np.random.default_rng(seed).integers(0, 256, (count, SIZE, SIZE, 3), np.uint8)
-
-
-def _pack(folder: Path, backbone: Backbone, task: str, seed: int, version: str = "1.0.0") -> Path:
-    """A pack for images such as the drawn ones; the prototypes of each are other ones of them."""
-    tensors = random_tensors(seed, columns=3, names=("class_bias",))
-    write_tiny_pack(folder, backbone, tensors, version=version)
-    (folder / PARTS_FILE).write_bytes(parts_bytes(tensors, []))
-    keys = backbone.embed_images(_views(4, seed))[1].numpy()
-    row = {
-        "router_keys": keys / np.linalg.norm(keys, axis=1, keepdims=True),
-        "router_scale": np.array([50.0], np.float32),
-        "router_threshold": np.array([1.0], np.float32),
-        "router_left_out": np.array([0.1, 0.4], np.float32),
-    }
-    save_file(row, folder / ROUTER_FILE)
-    document = json.loads((folder / "pack.json").read_text())
-    document["task"] = task
-    for file in (ROUTER_FILE, PARTS_FILE):
-        document["files"][file] = sha256_file(folder / file)
-    (folder / "pack.json").write_text(json.dumps(document))
-    return folder
+from support.routed_bundles import (
+    HILL,
+    NIGHT,
+    TASKS,
+    as_on_a_device,
+    asked_of,
+    ignored,
+    random_views,
+    routed_pack,
+    write_routed,
+)
+from support.tiny_packs import TinyEncoder
 
 
 @pytest.fixture(scope="module")
 def packs(tmp_path_factory: pytest.TempPathFactory, backbone: Backbone) -> list[Path]:
     root = tmp_path_factory.mktemp("several")
-    return [_pack(root / task, backbone, task, seed) for seed, task in enumerate(TASKS, 1)]
+    return [routed_pack(root / task, backbone, task, seed) for seed, task in enumerate(TASKS, 1)]
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory, packs: list[Path], encoder: TinyEncoder) -> Path:
     """A folder with a set of three packs, one of them for infrared, and the bundle of it."""
     root = tmp_path_factory.mktemp("made")
-    combine(packs, root / "set", {"night": NIGHT})
-    named = str(encoder.config), str(encoder.weights)
-    write_bundle(BundleConfig(root / "set", root / "bundle", *named), _ignore)
+    write_routed(root, packs, encoder)
     return root
 
 
@@ -103,18 +66,8 @@ def bundle(made: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(made / "bundle", tmp_path / "bundle"))
 
 
-def _asked(bundle: Path, task: str | None = None) -> Asked:
-    return Asked(bundle, task, backend="onnxruntime")
-
-
 def _in_torch(held: Path, encoder: TinyEncoder) -> Asked:
     return Asked(held, backbone=str(encoder.config), pretrained=str(encoder.weights))
-
-
-def _as_on_a_device(bundle: Path, packs: list[dict[str, str]]) -> Classifier:
-    inference = InferenceSettings(bundle=bundle, backend="onnxruntime", threads=1)
-    router = load_router(inference, RouterSettings.model_validate({"packs": packs}))
-    return Classifier(open_backend(router.packs[router.resident], inference), router)
 
 
 def test_a_bundle_remembers_the_static_keys_of_its_set(made: Path) -> None:
@@ -132,11 +85,11 @@ def test_a_bundle_answers_as_its_set_does_in_torch(
     if k is not None:
         held, bundle = tmp_path / "set", Path(shutil.copytree(bundle, tmp_path / "bundle"))
         combine(packs, held, {"night": NIGHT}, k=k)
-        add_set(bundle, held, _ignore)
-    views = _views(12, 7)
+        add_set(bundle, held, ignored)
+    views = random_views(12, 7)
     facts: list[Mapping[str, str]] = [NIGHT if row % 3 == 0 else {} for row in range(12)]
     asking = Views(views, facts, [0, 1, 1, *range(3, 12)])
-    ours = open_answerer(_asked(bundle)).answer(asking)
+    ours = open_answerer(asked_of(bundle)).answer(asking)
     theirs = open_answerer(_in_torch(held, encoder)).answer(asking)
     assert [one.pack for one in ours] == [other.pack for other in theirs]
     assert {one.pack for one in ours} == set(TASKS)
@@ -150,10 +103,10 @@ def test_a_bundle_answers_as_its_set_does_in_torch(
 
 def test_parity_a_bundle_answers_as_a_device_with_it_does(made: Path) -> None:
     routed = [{"task": "day"}, {"task": "hill"}, {"task": "night", **NIGHT}]
-    classifier = _as_on_a_device(made / "bundle", routed)
-    views = _views(9, 3)
+    classifier = as_on_a_device(made / "bundle", routed)
+    views = random_views(9, 3)
     facts: list[Mapping[str, str]] = [NIGHT if row % 3 == 0 else {} for row in range(9)]
-    ours = open_answerer(_asked(made / "bundle")).answer(Views(views, facts))
+    ours = open_answerer(asked_of(made / "bundle")).answer(Views(views, facts))
     for view, known, answer in zip(views, facts, ours, strict=True):
         (said,) = classifier.classify(view, None, known)
         assert said.task == answer.pack
@@ -163,10 +116,10 @@ def test_parity_a_bundle_answers_as_a_device_with_it_does(made: Path) -> None:
 def test_where_no_pack_is_for_an_image_the_first_answers_as_on_a_device(bundle: Path) -> None:
     for task in ("day", "hill"):
         _with_row(bundle, task, threshold=0.0)
-    views = _views(2)
-    answers = open_answerer(_asked(bundle)).answer(Views(views, [{}, NIGHT]))
+    views = random_views(2)
+    answers = open_answerer(asked_of(bundle)).answer(Views(views, [{}, NIGHT]))
     assert [each.pack for each in answers] == ["day", "night"]
-    classifier = _as_on_a_device(bundle, [{"task": "day"}, {"task": "hill"}])
+    classifier = as_on_a_device(bundle, [{"task": "day"}, {"task": "hill"}])
     assert classifier.classify(views[0], None)[0].task == "day"
 
 
@@ -202,9 +155,9 @@ def test_each_image_passes_the_encoder_once_whoever_answers(
     made: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(onnxruntime, "InferenceSession", _CountedSession)
-    answerer = open_answerer(_asked(made / "bundle"))
+    answerer = open_answerer(asked_of(made / "bundle"))
     _CountedSession.images = 0  # golden frames were computed
-    answers = answerer.answer(Views(_views(12, 7), [{}] * 6 + [NIGHT] * 6))
+    answers = answerer.answer(Views(random_views(12, 7), [{}] * 6 + [NIGHT] * 6))
     assert {each.pack for each in answers} == set(TASKS)
     assert _CountedSession.images == 12
 
@@ -216,7 +169,7 @@ def test_light_of_each_image_chooses_unless_a_fact_says_otherwise(
         save(tmp_path / "archive" / f"{number}.png", draw("leopard", number))
         grey = np.repeat(draw("leopard", number)[..., :1], 3, axis=2)
         save(tmp_path / "archive" / f"grey{number}.png", grey)
-    for asked in (_asked(made / "bundle"), _in_torch(made / "set", encoder)):
+    for asked in (asked_of(made / "bundle"), _in_torch(made / "set", encoder)):
         by_light = _packs_of(tmp_path, asked, {})
         assert all((said == "night") == name.startswith("grey") for name, said in by_light.items())
         assert "night" not in _packs_of(tmp_path, asked, {"light": "day"}).values()
@@ -237,7 +190,7 @@ def test_what_packs_together_do_not_tell_is_said(bundle: Path, tmp_path: Path) -
     manifest["profiles"]["K"]["max"] = 2 * len(columns)
     (bundle / MANIFEST_FILE).write_text(json.dumps(manifest))
     save(tmp_path / "archive" / "1.png", draw("leopard", 1))
-    request = PredictRequest(str(tmp_path / "archive"), _asked(bundle))
+    request = PredictRequest(str(tmp_path / "archive"), asked_of(bundle))
     notes = predict_archive(request, Output(tmp_path / "out", ["csv"]), Bars(quiet=True)).notes
     assert [note for note in notes if note.startswith("no boxes by heat of night: ")]
 
@@ -253,9 +206,9 @@ def test_questions_in_words_that_are_not_answered_are_named(made: Path) -> None:
 
 
 def test_a_task_still_picks_one_and_takes_no_facts(bundle: Path, tmp_path: Path) -> None:
-    assert open_answerer(_asked(bundle, "hill")).name.startswith("hill@1.0.0 ")
+    assert open_answerer(asked_of(bundle, "hill")).name.startswith("hill@1.0.0 ")
     save(tmp_path / "archive" / "1.png", draw("leopard", 1))
-    request = PredictRequest(str(tmp_path / "archive"), _asked(bundle, "hill"), facts=NIGHT)
+    request = PredictRequest(str(tmp_path / "archive"), asked_of(bundle, "hill"), facts=NIGHT)
     with pytest.raises(ConfigError, match="--fact chooses between packs, and one answers"):
         predict_archive(request, Output(tmp_path / "out", ["csv"]), Bars(quiet=True))
 
@@ -267,52 +220,14 @@ def test_packs_that_see_other_parts_of_a_frame_are_refused_with_a_way_out(bundle
         ConfigError,
         match=r"bundle: choose one pack with --task, as --task day: hill .* 20 rows at the top",
     ):
-        open_answerer(_asked(bundle))
-
-
-def test_a_pack_of_other_classes_is_added_with_word_that_predict_needs_a_task(
-    bundle: Path, run: Run, backbone: Backbone, tmp_path: Path
-) -> None:
-    pack = _pack(tmp_path / "pack", backbone, "hill", 5, version="1.1.0")
-    document = json.loads((pack / "pack.json").read_text())
-    document["classes"][0]["prompts"][0] = "a photo of something else."
-    classes = [PackClass.model_validate(own) for own in document["classes"]]
-    edited = load_pack(bundle / HILL).manifest.model_copy(update={"classes": classes})
-    assert edited.prompt_columns is not None
-    document["prompts_sha256"] = columns_sha256(edited.prompt_columns)
-    (pack / "pack.json").write_text(json.dumps(document))
-    said = run("add-pack", bundle, pack)
-    assert said.last_line.startswith(f"`edgeclip predict --pack {bundle}` now needs --task, as")
-    assert "--task hill: hill (1.1.0) knows " in said.last_line
-    assert said.last_line.endswith("a device still lets each answer for its images, by [router]."
-                                   "packs")  # fmt: skip
-    assert _as_on_a_device(bundle, [{"task": "day"}, {"task": "hill"}])
-    with pytest.raises(ConfigError, match="choose one pack with --task, as --task day: hill"):
-        open_answerer(_asked(bundle))
-    assert open_answerer(_asked(bundle, "hill")).name.startswith("hill@1.1.0 ")
-
-
-def test_packs_that_go_together_need_no_task_and_nothing_is_said(
-    bundle: Path, run: Run, backbone: Backbone, tmp_path: Path
-) -> None:
-    pack = _pack(tmp_path / "pack", backbone, "hill", 5, version="1.1.0")
-    assert "--task" not in run("add-pack", bundle, pack).out
-
-
-def test_a_pack_that_says_of_no_images_that_they_are_its_own_needs_a_task(
-    bundle: Path, run: Run, backbone: Backbone, tmp_path: Path
-) -> None:
-    tensors = random_tensors(6, columns=3, names=("class_bias",))
-    write_tiny_pack(tmp_path / "pack", backbone, tensors)
-    facts = json.loads(run("add-pack", bundle, tmp_path / "pack", "--json").out)
-    assert facts["predict_needs_task"] == "nothing says which images are for leopard"
+        open_answerer(asked_of(bundle))
 
 
 def test_a_row_that_is_none_is_named(bundle: Path) -> None:
     (bundle / HILL / ROUTER_FILE).write_bytes(b"no tensors")
     hash_again(bundle, HILL)
     with pytest.raises(PackError, match=r"hill/1\.0\.0/router\.safetensors holds no router row"):
-        open_answerer(_asked(bundle))
+        open_answerer(asked_of(bundle))
 
 
 def test_a_runtime_that_computes_otherwise_for_one_pack_is_refused(bundle: Path) -> None:
@@ -323,24 +238,24 @@ def test_a_runtime_that_computes_otherwise_for_one_pack_is_refused(bundle: Path)
     np.savez(path, allow_pickle=False, **golden)
     hash_again(bundle, HILL)
     with pytest.raises(BackendError, match="does not compute what the exporter did"):
-        open_answerer(_asked(bundle))
+        open_answerer(asked_of(bundle))
 
 
 def test_other_keys_of_a_set_come_into_a_bundle_that_has_its_packs(
     bundle: Path, packs: list[Path], tmp_path: Path
 ) -> None:
     combine(packs, tmp_path / "set", {"hill": {"deployment": "ridge"}})
-    assert not add_set(bundle, tmp_path / "set", _ignore).packs
+    assert not add_set(bundle, tmp_path / "set", ignored).packs
     static = {ref.task: ref.static for ref in read_bundle(bundle).packs}
     assert static == {"day": {}, "hill": {"deployment": "ridge"}, "night": {}}
     with pytest.raises(ConfigError, match=r"has the packs of .* already, keys and gate too"):
-        add_set(bundle, tmp_path / "set", _ignore)
+        add_set(bundle, tmp_path / "set", ignored)
 
 
 def test_the_next_version_of_a_task_has_the_keys_of_the_one_before(
     bundle: Path, backbone: Backbone, tmp_path: Path
 ) -> None:
-    add_pack(bundle, _pack(tmp_path / "newer", backbone, "night", 9, "1.1.0"), _ignore)
-    answerer = open_answerer(_asked(bundle))
+    add_pack(bundle, routed_pack(tmp_path / "newer", backbone, "night", 9, "1.1.0"), ignored)
+    answerer = open_answerer(asked_of(bundle))
     assert "night@1.1.0" in answerer.name
     assert [row.static for row in answerer.rows] == [{}, {}, NIGHT]
