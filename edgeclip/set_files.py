@@ -15,11 +15,11 @@ from typing import Final, Literal
 
 from pydantic import Field
 
-from edgeclip.contract.files import new_folder, reason_of, write_bytes, write_text
+from edgeclip.contract.files import new_folder, write_bytes, write_text
 from edgeclip.contract.gate import GATE_FILE, MOST_PACKS, MayHaveGate
 from edgeclip.contract.hashing import sha256_bytes, sha256_file
 from edgeclip.contract.pack import PACK_FILE, Part, Sha256, TaskName
-from edgeclip.contract.versioned import read_versioned
+from edgeclip.contract.versioned import read_versioned_file
 from edgeclip.errors import PackError
 from edgeclip.packs import load_pack
 
@@ -81,20 +81,8 @@ def read_set(folder: Path) -> SetFolder:
 
 
 def _read_list(path: Path) -> RoutedSet:
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise PackError(
-            f"{path} cannot be read ({reason_of(error)}): copy the set again"
-        ) from error
-    return read_versioned(
-        data,
-        RoutedSet,
-        str(path),
-        schema=SET_SCHEMA,
-        what="set",
-        remedies=("combine the packs again", "update edgeclip on this machine"),
-    )
+    remedies = "combine the packs again", "update edgeclip on this machine"
+    return read_versioned_file(path, RoutedSet, schema=SET_SCHEMA, what="set", remedies=remedies)
 
 
 def parts_of(folder: Path) -> list[NamedPack]:

@@ -23,14 +23,13 @@ from pydantic import (
 from edgeclip.contract.hashing import sha256_file
 from edgeclip.contract.pack import Part, Sha256, TaskName
 from edgeclip.contract.routing import Gate, RouterRow
-from edgeclip.contract.versioned import read_versioned
+from edgeclip.contract.versioned import read_versioned_file
 from edgeclip.errors import PackError
 
 GATE_SCHEMA: Final = "edgeclip.gate/1"
 GATE_FILE = "gate.json"
 GATE_TENSORS_FILE = "gate.safetensors"
 MOST_PACKS = 8
-_MOST_BYTES = 1_000_000
 
 ReadTensors = Callable[[Path], dict[str, NDArray[np.float32]]]
 
@@ -168,19 +167,9 @@ def gate_tensors(
 
 
 def _read_manifest(path: Path) -> GateManifest:
-    try:
-        if path.stat().st_size > _MOST_BYTES:
-            raise PackError(f"{path} is larger than {_MOST_BYTES / 1e6:.0f} MB: it is no gate")
-        text = path.read_bytes()
-    except OSError as error:
-        raise PackError(f"{path} is missing or unreadable: copy the folder again") from error
-    return read_versioned(
-        text,
-        GateManifest,
-        str(path),
-        schema=GATE_SCHEMA,
-        what="gate",
-        remedies=("put the set together again", "update edgeclip on this machine"),
+    remedies = "put the set together again", "update edgeclip on this machine"
+    return read_versioned_file(
+        path, GateManifest, schema=GATE_SCHEMA, what="gate", remedies=remedies
     )
 
 

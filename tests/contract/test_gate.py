@@ -149,7 +149,7 @@ def test_tensors_that_are_no_gate_are_refused(
 @pytest.mark.parametrize(
     ("file", "content", "message"),
     [
-        (GATE_FILE, None, "is missing or unreadable"),
+        (GATE_FILE, None, "cannot be read .*: copy the gate again"),
         (GATE_FILE, b"", "Invalid JSON"),
         (GATE_FILE, b"\xff\xfe", "Invalid JSON|valid"),
         (GATE_FILE, b"[]", "the document"),

@@ -20,7 +20,9 @@ from edgeclip_dashboard.store import Committed, Store
 from support.brokers import Broker, running_broker
 from support.browsers import Browser, chromium
 from support.dashboards import FieldDevice, field_device
+from support.deliveries import Team
 from support.postgres import Postgres, running_postgres
+from support.shelves import VERSIONS
 
 SCREENSHOTS = Path(__file__).parents[2] / "test-output"
 NOW = datetime(2026, 5, 1, 12, tzinfo=timezone.utc)
@@ -54,6 +56,13 @@ class Desk:
         """Return the one detection that is stored."""
         [view] = self.picture().detections
         return view
+
+
+@pytest.fixture(scope="session")
+def delivered(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Deliveries of two versions of a pack."""
+    team = Team(tmp_path_factory.mktemp("work") / "team")
+    return {version: team.delivery(version) for version in VERSIONS}
 
 
 @pytest.fixture(scope="session")

@@ -21,18 +21,11 @@ from edgeclip_dashboard.field.clearing import remove_pack
 from edgeclip_dashboard.field.wishes import tells_of
 from edgeclip_dashboard.identity import Identity
 from edgeclip_dashboard.messages import InfoMessage
-from support.deliveries import Team
 from support.reports_of_a_device import DEVICE, info
-from support.shelves import ADMIN, VERSIONS, Shelved, shelve
+from support.shelves import ADMIN, Shelved, shelve
 
 if TYPE_CHECKING:
     from dashboard.conftest import Desk
-
-
-@pytest.fixture(scope="module")
-def delivered(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    team = Team(tmp_path_factory.mktemp("work") / "team")
-    return {version: team.delivery(version) for version in VERSIONS}
 
 
 @pytest.fixture

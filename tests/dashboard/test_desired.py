@@ -16,22 +16,15 @@ from edgeclip_dashboard.field.reports import read_reports
 from edgeclip_dashboard.ledger import Ledger
 from edgeclip_dashboard.messages import InfoMessage, StatusMessage
 from edgeclip_dashboard.messages_field import AlarmMessage
-from support.deliveries import Team
 from support.reports_of_a_device import DEVICE, alarm, info
 from support.samples import AT
-from support.shelves import ADMIN, VERSIONS, Shelved, shelve
+from support.shelves import ADMIN, Shelved, shelve
 
 if TYPE_CHECKING:
     from dashboard.conftest import Desk
 
 SHA = "ab" * 32
 THRESHOLDS = {"class_name": "leopard", "on": 0.7}
-
-
-@pytest.fixture(scope="module")
-def delivered(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    team = Team(tmp_path_factory.mktemp("work") / "team")
-    return {version: team.delivery(version) for version in VERSIONS}
 
 
 @pytest.fixture

@@ -20,7 +20,6 @@ from typer.testing import CliRunner
 from edgeclip.errors import DashboardError
 from edgeclip_dashboard.cli import app
 from edgeclip_dashboard.models_field import CommandRow
-from support.deliveries import Team
 from support.shelves import Shelved, shelve
 
 if TYPE_CHECKING:
@@ -37,16 +36,10 @@ KILLED_IN_A_REMOVAL = """
 """
 
 
-@pytest.fixture(scope="module")
-def delivered(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    team = Team(tmp_path_factory.mktemp("work") / "team")
-    return {"1.1.0": team.delivery("1.1.0")}
-
-
 @pytest.fixture
 def shelved(desk: Desk, tmp_path: Path, delivered: dict[str, Path]) -> Shelved:
     """A shelf with one pack, which came long ago."""
-    found = shelve(desk, tmp_path, delivered)
+    found = shelve(desk, tmp_path, {"1.1.0": delivered["1.1.0"]})
     os.utime(found.shelf.path_of(found.packs["1.1.0"].sha256), LONG_AGO)
     return found
 

@@ -9,12 +9,14 @@ from pathlib import Path
 import pytest
 
 from edgeclip.clip import Backbone
+from edgeclip.combining import combine
 from edgeclip.contract.bundle import BundleManifest, read_bundle
 from edgeclip_export import cli
 from edgeclip_export.bundle_writer import BundleResult, write_bundle
 from edgeclip_export.checks import Check
 from edgeclip_export.config import BundleConfig
 from support.export_commands import Finished, Run
+from support.routed_bundles import NIGHT, TASKS, ignored, routed_pack
 from support.tiny_packs import TinyEncoder, random_tensors, write_encoder, write_tiny_pack
 
 ADAPTER = ("va_down", "va_up", "va_ratio", "class_bias")
@@ -52,6 +54,29 @@ def export(
 def bundle(export: BundleResult, tmp_path: Path) -> Path:
     """A copy of the bundle that a test may damage, and build engines in."""
     return Path(shutil.copytree(export.folder, tmp_path / "bundle"))
+
+
+@pytest.fixture(scope="session")
+def several_packs(tmp_path_factory: pytest.TempPathFactory, backbone: Backbone) -> list[Path]:
+    root = tmp_path_factory.mktemp("several")
+    return [routed_pack(root / task, backbone, task, seed) for seed, task in enumerate(TASKS, 1)]
+
+
+@pytest.fixture(scope="session")
+def several(
+    tmp_path_factory: pytest.TempPathFactory, several_packs: list[Path], encoder: TinyEncoder
+) -> Path:
+    """A folder with a set of three packs, one of them for infrared, and the bundle of it."""
+    root = tmp_path_factory.mktemp("made")
+    combine(several_packs, root / "set", {"night": NIGHT})
+    write_bundle(config_for(root / "set", root / "bundle", encoder), ignored)
+    return root
+
+
+@pytest.fixture
+def routed(several: Path, tmp_path: Path) -> Path:
+    """A copy that a test may change."""
+    return Path(shutil.copytree(several / "bundle", tmp_path / "bundle"))
 
 
 @pytest.fixture(scope="session")

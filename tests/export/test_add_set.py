@@ -8,17 +8,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from safetensors.numpy import save_file
 
 from edgeclip.clip import Backbone
 from edgeclip.combining import combine
 from edgeclip.contract.bundle import MANIFEST_FILE, SIGNATURE_FILE, read_bundle
 from edgeclip.contract.gate import GATE_FILE, GATE_TENSORS_FILE, read_gate
 from edgeclip.contract.hashing import sha256_file
-from edgeclip.contract.pack import PARTS_FILE, ROUTER_FILE
 from edgeclip.contract.signing import make_key
 from edgeclip.errors import BundleMismatchError, ConfigError
-from edgeclip.pack_parts import parts_bytes
 from edgeclip.routed_packs import load_routed
 from edgeclip.tensor_file import read_tensors
 from edgeclip_device.backends.choosing import open_backend
@@ -29,36 +26,22 @@ from edgeclip_device.router_settings import RouterSettings
 from edgeclip_export.add_pack import add_pack
 from edgeclip_export.add_set import add_set
 from edgeclip_export.bundle_writer import write_bundle
-from edgeclip_export.checks import Check
 from edgeclip_export.config import BundleConfig
 from edgeclip_export.sign import sign_bundle
 from edgeclip_export.verify import verify_bundle
 from support.export_commands import Run
-from support.tiny_packs import TinyEncoder, random_tensors, write_tiny_pack
-
-
-def _ignore(check: Check) -> None:
-    assert check.name
+from support.routed_bundles import ignored, pack_with_row
+from support.tiny_packs import TinyEncoder
 
 
 def _pack(folder: Path, backbone: Backbone, task: str, seed: int, version: str = "1.0.0") -> Path:
-    """A pack of a class matrix alone, with a router row."""
-    tensors = random_tensors(seed, columns=3, names=("class_bias",))
-    write_tiny_pack(folder, backbone, tensors, version=version)
-    (folder / PARTS_FILE).write_bytes(parts_bytes(tensors, []))
     keys = np.random.default_rng(seed).normal(size=(4, backbone.base.embed_dim))
     row = {
         "router_keys": (keys / np.linalg.norm(keys, axis=1, keepdims=True)).astype(np.float32),
         "router_scale": np.array([5.0], np.float32),
         "router_threshold": np.array([1.5], np.float32),
     }
-    save_file(row, folder / ROUTER_FILE)
-    document = json.loads((folder / "pack.json").read_text())
-    document["task"] = task
-    for file in (ROUTER_FILE, PARTS_FILE):
-        document["files"][file] = sha256_file(folder / file)
-    (folder / "pack.json").write_text(json.dumps(document))
-    return folder
+    return pack_with_row(folder, backbone, task, row, seed=seed, version=version)
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +58,7 @@ def whole(
     root = tmp_path_factory.mktemp("whole")
     combine(packs[:2], root / "set", {"b": {}}, k=2)
     named = str(encoder.config), str(encoder.weights)
-    write_bundle(BundleConfig(root / "set", root / "bundle", *named), _ignore)
+    write_bundle(BundleConfig(root / "set", root / "bundle", *named), ignored)
     return root / "bundle"
 
 
@@ -97,7 +80,7 @@ def test_a_set_becomes_a_bundle_with_all_its_packs_and_its_gate(
     for file in (GATE_FILE, GATE_TENSORS_FILE):
         assert sha256_file(whole / manifest.gate / file) == sha256_file(held / file)
         assert f"{manifest.gate}/{file}" in manifest.files
-    verify_bundle(whole, _ignore)
+    verify_bundle(whole, ignored)
 
 
 def test_parity_the_gate_of_a_bundle_computes_what_that_of_the_set_does(
@@ -161,7 +144,7 @@ def test_a_set_comes_into_a_bundle_and_its_gate_in_place_of_the_older_one(
 def test_a_pack_that_the_gate_does_not_know_is_not_added(routed: Path, packs: list[Path]) -> None:
     manifest = (routed / MANIFEST_FILE).read_bytes()
     with pytest.raises(BundleMismatchError, match=r"has no row for c 1\.0\.0: put a set together"):
-        add_pack(routed, packs[2], _ignore)
+        add_pack(routed, packs[2], ignored)
     assert (routed / MANIFEST_FILE).read_bytes() == manifest
 
 
@@ -170,7 +153,7 @@ def test_a_gate_that_does_not_know_a_pack_of_the_bundle_is_not_added(
 ) -> None:
     combine(packs[1:], tmp_path / "others", {}, k=1)
     with pytest.raises(BundleMismatchError, match=r"the set has no row for a 1\.0\.0, which"):
-        add_set(routed, tmp_path / "others", _ignore)
+        add_set(routed, tmp_path / "others", ignored)
 
 
 @pytest.fixture(scope="module")
@@ -181,7 +164,7 @@ def static_first(
     root = tmp_path_factory.mktemp("static")
     combine(packs, root / "set", {"a": {"light": "infrared"}}, k=1)
     named = str(encoder.config), str(encoder.weights)
-    write_bundle(BundleConfig(root / "set", root / "bundle", *named), _ignore)
+    write_bundle(BundleConfig(root / "set", root / "bundle", *named), ignored)
     return root / "bundle"
 
 
@@ -199,7 +182,7 @@ def test_the_next_version_of_a_pack_comes_in_beside_one_with_static_keys(
     routed = Path(shutil.copytree(static_first, tmp_path / "bundle"))
     newer = _pack(tmp_path / "newer", backbone, "b", 7, "1.1.0")
     combine([newer, packs[2], packs[0]], tmp_path / "set", {"a": {"light": "infrared"}}, k=1)
-    added = add_set(routed, tmp_path / "set", _ignore)
+    added = add_set(routed, tmp_path / "set", ignored)
     assert [(own.reference.task, own.replaces) for own in added.packs] == [("b", "1.0.0")]
     assert read_bundle(routed).gate == added.gate
 
@@ -208,7 +191,7 @@ def test_a_set_without_a_gate_goes_into_a_bundle_without_one(
     bundle: Path, packs: list[Path], tmp_path: Path
 ) -> None:
     combine(packs[:2], tmp_path / "set", {})
-    added = add_set(bundle, tmp_path / "set", _ignore)
+    added = add_set(bundle, tmp_path / "set", ignored)
     assert [own.reference.task for own in added.packs] == ["a", "b"]
     assert "gate" not in json.loads((bundle / MANIFEST_FILE).read_text())
 
@@ -219,7 +202,7 @@ def test_a_signature_ends_with_what_it_was_of(
     make_key(tmp_path / "key")
     sign_bundle(routed, tmp_path / "key")
     combine(packs, tmp_path / "more", {}, k=1)
-    assert add_set(routed, tmp_path / "more", _ignore).was_signed
+    assert add_set(routed, tmp_path / "more", ignored).was_signed
     assert not (routed / SIGNATURE_FILE).exists()
 
 
@@ -232,4 +215,4 @@ def test_a_set_is_not_baked_and_tasks_are_told_apart(
     assert (ended.code, "is a set, and --bake makes graphs of one pack" in ended.err) == (2, True)
     combine([("ridge", packs[0]), ("hill", packs[0])], tmp_path / "twice", {})
     with pytest.raises(ConfigError, match="has two packs of a, and a device knows packs by"):
-        add_set(bundle, tmp_path / "twice", _ignore)
+        add_set(bundle, tmp_path / "twice", ignored)

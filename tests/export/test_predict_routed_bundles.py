@@ -41,50 +41,29 @@ from support.routed_bundles import (
     ignored,
     random_views,
     routed_pack,
-    write_routed,
 )
 from support.tiny_packs import TinyEncoder
-
-
-@pytest.fixture(scope="module")
-def packs(tmp_path_factory: pytest.TempPathFactory, backbone: Backbone) -> list[Path]:
-    root = tmp_path_factory.mktemp("several")
-    return [routed_pack(root / task, backbone, task, seed) for seed, task in enumerate(TASKS, 1)]
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory, packs: list[Path], encoder: TinyEncoder) -> Path:
-    """A folder with a set of three packs, one of them for infrared, and the bundle of it."""
-    root = tmp_path_factory.mktemp("made")
-    write_routed(root, packs, encoder)
-    return root
-
-
-@pytest.fixture
-def bundle(made: Path, tmp_path: Path) -> Path:
-    """A copy that a test may change."""
-    return Path(shutil.copytree(made / "bundle", tmp_path / "bundle"))
 
 
 def _in_torch(held: Path, encoder: TinyEncoder) -> Asked:
     return Asked(held, backbone=str(encoder.config), pretrained=str(encoder.weights))
 
 
-def test_a_bundle_remembers_the_static_keys_of_its_set(made: Path) -> None:
-    refs = read_bundle(made / "bundle").packs
+def test_a_bundle_remembers_the_static_keys_of_its_set(several: Path) -> None:
+    refs = read_bundle(several / "bundle").packs
     assert [(ref.task, ref.static) for ref in refs] == [("day", {}), ("hill", {}), ("night", NIGHT)]
-    written = json.loads((made / "bundle" / MANIFEST_FILE).read_text())["packs"]
+    written = json.loads((several / "bundle" / MANIFEST_FILE).read_text())["packs"]
     assert ["static" in ref for ref in written] == [False, False, True]
 
 
 @pytest.mark.parametrize("k", [None, 1, 2])
 def test_a_bundle_answers_as_its_set_does_in_torch(
-    made: Path, packs: list[Path], encoder: TinyEncoder, tmp_path: Path, k: int | None
+    several: Path, several_packs: list[Path], encoder: TinyEncoder, tmp_path: Path, k: int | None
 ) -> None:
-    held, bundle = made / "set", made / "bundle"
+    held, bundle = several / "set", several / "bundle"
     if k is not None:
         held, bundle = tmp_path / "set", Path(shutil.copytree(bundle, tmp_path / "bundle"))
-        combine(packs, held, {"night": NIGHT}, k=k)
+        combine(several_packs, held, {"night": NIGHT}, k=k)
         add_set(bundle, held, ignored)
     views = random_views(12, 7)
     facts: list[Mapping[str, str]] = [NIGHT if row % 3 == 0 else {} for row in range(12)]
@@ -101,34 +80,36 @@ def test_a_bundle_answers_as_its_set_does_in_torch(
         np.testing.assert_allclose(one.cells, other.cells, atol=2e-3)  # stored in half
 
 
-def test_parity_a_bundle_answers_as_a_device_with_it_does(made: Path) -> None:
+def test_parity_a_bundle_answers_as_a_device_with_it_does(several: Path) -> None:
     routed = [{"task": "day"}, {"task": "hill"}, {"task": "night", **NIGHT}]
-    classifier = as_on_a_device(made / "bundle", routed)
+    classifier = as_on_a_device(several / "bundle", routed)
     views = random_views(9, 3)
     facts: list[Mapping[str, str]] = [NIGHT if row % 3 == 0 else {} for row in range(9)]
-    ours = open_answerer(asked_of(made / "bundle")).answer(Views(views, facts))
+    ours = open_answerer(asked_of(several / "bundle")).answer(Views(views, facts))
     for view, known, answer in zip(views, facts, ours, strict=True):
         (said,) = classifier.classify(view, None, known)
         assert said.task == answer.pack
         np.testing.assert_allclose(said.probabilities, answer.probabilities, atol=2e-5)
 
 
-def test_where_no_pack_is_for_an_image_the_first_answers_as_on_a_device(bundle: Path) -> None:
+def test_where_no_pack_is_for_an_image_the_first_answers_as_on_a_device(
+    routed: Path,
+) -> None:
     for task in ("day", "hill"):
-        _with_row(bundle, task, threshold=0.0)
+        _with_row(routed, task, threshold=0.0)
     views = random_views(2)
-    answers = open_answerer(asked_of(bundle)).answer(Views(views, [{}, NIGHT]))
+    answers = open_answerer(asked_of(routed)).answer(Views(views, [{}, NIGHT]))
     assert [each.pack for each in answers] == ["day", "night"]
-    classifier = as_on_a_device(bundle, [{"task": "day"}, {"task": "hill"}])
+    classifier = as_on_a_device(routed, [{"task": "day"}, {"task": "hill"}])
     assert classifier.classify(views[0], None)[0].task == "day"
 
 
-def _with_row(bundle: Path, task: str, *, threshold: float) -> None:
+def _with_row(routed: Path, task: str, *, threshold: float) -> None:
     """Change how near an image must be to a pack of a bundle."""
     own = f"packs/{task}/1.0.0"
-    path = bundle / own / ROUTER_FILE
+    path = routed / own / ROUTER_FILE
     save_file(load_file(path) | {"router_threshold": np.array([threshold], np.float32)}, path)
-    hash_again(bundle, own)
+    hash_again(routed, own)
 
 
 class _CountedSession:
@@ -152,10 +133,10 @@ _SESSION = onnxruntime.InferenceSession
 
 
 def test_each_image_passes_the_encoder_once_whoever_answers(
-    made: Path, monkeypatch: pytest.MonkeyPatch
+    several: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(onnxruntime, "InferenceSession", _CountedSession)
-    answerer = open_answerer(asked_of(made / "bundle"))
+    answerer = open_answerer(asked_of(several / "bundle"))
     _CountedSession.images = 0  # golden frames were computed
     answers = answerer.answer(Views(random_views(12, 7), [{}] * 6 + [NIGHT] * 6))
     assert {each.pack for each in answers} == set(TASKS)
@@ -163,13 +144,13 @@ def test_each_image_passes_the_encoder_once_whoever_answers(
 
 
 def test_light_of_each_image_chooses_unless_a_fact_says_otherwise(
-    made: Path, encoder: TinyEncoder, tmp_path: Path
+    several: Path, encoder: TinyEncoder, tmp_path: Path
 ) -> None:
     for number in range(3):
         save(tmp_path / "archive" / f"{number}.png", draw("leopard", number))
         grey = np.repeat(draw("leopard", number)[..., :1], 3, axis=2)
         save(tmp_path / "archive" / f"grey{number}.png", grey)
-    for asked in (asked_of(made / "bundle"), _in_torch(made / "set", encoder)):
+    for asked in (asked_of(several / "bundle"), _in_torch(several / "set", encoder)):
         by_light = _packs_of(tmp_path, asked, {})
         assert all((said == "night") == name.startswith("grey") for name, said in by_light.items())
         assert "night" not in _packs_of(tmp_path, asked, {"light": "day"}).values()
@@ -184,78 +165,80 @@ def _packs_of(folder: Path, asked: Asked, facts: dict[str, str]) -> dict[str, st
         return {row["file"]: row["pack"] for row in csv.DictReader(file)}
 
 
-def test_what_packs_together_do_not_tell_is_said(bundle: Path, tmp_path: Path) -> None:
-    manifest = json.loads((bundle / MANIFEST_FILE).read_text())
-    columns = json.loads((bundle / HILL / "pack.json").read_text())["column_class"]
+def test_what_packs_together_do_not_tell_is_said(routed: Path, tmp_path: Path) -> None:
+    manifest = json.loads((routed / MANIFEST_FILE).read_text())
+    columns = json.loads((routed / HILL / "pack.json").read_text())["column_class"]
     manifest["profiles"]["K"]["max"] = 2 * len(columns)
-    (bundle / MANIFEST_FILE).write_text(json.dumps(manifest))
+    (routed / MANIFEST_FILE).write_text(json.dumps(manifest))
     save(tmp_path / "archive" / "1.png", draw("leopard", 1))
-    request = PredictRequest(str(tmp_path / "archive"), asked_of(bundle))
+    request = PredictRequest(str(tmp_path / "archive"), asked_of(routed))
     notes = predict_archive(request, Output(tmp_path / "out", ["csv"]), Bars(quiet=True)).notes
     assert [note for note in notes if note.startswith("no boxes by heat of night: ")]
 
 
-def test_questions_in_words_that_are_not_answered_are_named(made: Path) -> None:
-    routed = load_routed(made / "set")
+def test_questions_in_words_that_are_not_answered_are_named(several: Path) -> None:
+    routed = load_routed(several / "set")
     day = routed.packs["day"]
     assert SeveralPacks(routed, "here").unsaid == []
     files = day.manifest.files | {ATTRIBUTES_FILE: "0" * 64}
     asking = replace(day, manifest=day.manifest.model_copy(update={"files": files}))
-    several = SeveralPacks(replace(routed, packs={**routed.packs, "day": asking}), "here")
-    assert [line[:30] for line in several.unsaid] == ["what day asks in words is not "]
+    found = SeveralPacks(replace(routed, packs={**routed.packs, "day": asking}), "here")
+    assert [line[:30] for line in found.unsaid] == ["what day asks in words is not "]
 
 
-def test_a_task_still_picks_one_and_takes_no_facts(bundle: Path, tmp_path: Path) -> None:
-    assert open_answerer(asked_of(bundle, "hill")).name.startswith("hill@1.0.0 ")
+def test_a_task_still_picks_one_and_takes_no_facts(routed: Path, tmp_path: Path) -> None:
+    assert open_answerer(asked_of(routed, "hill")).name.startswith("hill@1.0.0 ")
     save(tmp_path / "archive" / "1.png", draw("leopard", 1))
-    request = PredictRequest(str(tmp_path / "archive"), asked_of(bundle, "hill"), facts=NIGHT)
+    request = PredictRequest(str(tmp_path / "archive"), asked_of(routed, "hill"), facts=NIGHT)
     with pytest.raises(ConfigError, match="--fact chooses between packs, and one answers"):
         predict_archive(request, Output(tmp_path / "out", ["csv"]), Bars(quiet=True))
 
 
-def test_packs_that_see_other_parts_of_a_frame_are_refused_with_a_way_out(bundle: Path) -> None:
-    change_json(bundle / HILL / "pack.json", strip_top_px=20)
-    hash_again(bundle, HILL)
+def test_packs_that_see_other_parts_of_a_frame_are_refused_with_a_way_out(
+    routed: Path,
+) -> None:
+    change_json(routed / HILL / "pack.json", strip_top_px=20)
+    hash_again(routed, HILL)
     with pytest.raises(
         ConfigError,
         match=r"bundle: choose one pack with --task, as --task day: hill .* 20 rows at the top",
     ):
-        open_answerer(asked_of(bundle))
+        open_answerer(asked_of(routed))
 
 
-def test_a_row_that_is_none_is_named(bundle: Path) -> None:
-    (bundle / HILL / ROUTER_FILE).write_bytes(b"no tensors")
-    hash_again(bundle, HILL)
+def test_a_row_that_is_none_is_named(routed: Path) -> None:
+    (routed / HILL / ROUTER_FILE).write_bytes(b"no tensors")
+    hash_again(routed, HILL)
     with pytest.raises(PackError, match=r"hill/1\.0\.0/router\.safetensors holds no router row"):
-        open_answerer(asked_of(bundle))
+        open_answerer(asked_of(routed))
 
 
-def test_a_runtime_that_computes_otherwise_for_one_pack_is_refused(bundle: Path) -> None:
-    path = bundle / HILL / "golden.npz"
+def test_a_runtime_that_computes_otherwise_for_one_pack_is_refused(routed: Path) -> None:
+    path = routed / HILL / "golden.npz"
     with np.load(path) as arrays:
         golden = dict(arrays)
     golden["probabilities"] = golden["probabilities"][:, ::-1]
     np.savez(path, allow_pickle=False, **golden)
-    hash_again(bundle, HILL)
+    hash_again(routed, HILL)
     with pytest.raises(BackendError, match="does not compute what the exporter did"):
-        open_answerer(asked_of(bundle))
+        open_answerer(asked_of(routed))
 
 
 def test_other_keys_of_a_set_come_into_a_bundle_that_has_its_packs(
-    bundle: Path, packs: list[Path], tmp_path: Path
+    routed: Path, several_packs: list[Path], tmp_path: Path
 ) -> None:
-    combine(packs, tmp_path / "set", {"hill": {"deployment": "ridge"}})
-    assert not add_set(bundle, tmp_path / "set", ignored).packs
-    static = {ref.task: ref.static for ref in read_bundle(bundle).packs}
+    combine(several_packs, tmp_path / "set", {"hill": {"deployment": "ridge"}})
+    assert not add_set(routed, tmp_path / "set", ignored).packs
+    static = {ref.task: ref.static for ref in read_bundle(routed).packs}
     assert static == {"day": {}, "hill": {"deployment": "ridge"}, "night": {}}
     with pytest.raises(ConfigError, match=r"has the packs of .* already, keys and gate too"):
-        add_set(bundle, tmp_path / "set", ignored)
+        add_set(routed, tmp_path / "set", ignored)
 
 
 def test_the_next_version_of_a_task_has_the_keys_of_the_one_before(
-    bundle: Path, backbone: Backbone, tmp_path: Path
+    routed: Path, backbone: Backbone, tmp_path: Path
 ) -> None:
-    add_pack(bundle, routed_pack(tmp_path / "newer", backbone, "night", 9, "1.1.0"), ignored)
-    answerer = open_answerer(asked_of(bundle))
+    add_pack(routed, routed_pack(tmp_path / "newer", backbone, "night", 9, "1.1.0"), ignored)
+    answerer = open_answerer(asked_of(routed))
     assert "night@1.1.0" in answerer.name
     assert [row.static for row in answerer.rows] == [{}, {}, NIGHT]

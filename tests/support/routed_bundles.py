@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,6 @@ from safetensors.numpy import save_file
 
 from edgeclip.archive.answering import Asked
 from edgeclip.clip import Backbone
-from edgeclip.combining import combine
 from edgeclip.contract.hashing import sha256_file
 from edgeclip.contract.pack import PARTS_FILE, ROUTER_FILE
 from edgeclip.pack_parts import parts_bytes
@@ -20,10 +20,8 @@ from edgeclip_device.classifier import Classifier
 from edgeclip_device.config import InferenceSettings
 from edgeclip_device.pack_router import load_router
 from edgeclip_device.router_settings import RouterSettings
-from edgeclip_export.bundle_writer import write_bundle
 from edgeclip_export.checks import Check
-from edgeclip_export.config import BundleConfig
-from support.tiny_packs import SIZE, TinyEncoder, random_tensors, write_tiny_pack
+from support.tiny_packs import SIZE, random_tensors, write_tiny_pack
 
 NIGHT = {"light": "infrared"}
 TASKS = ("day", "hill", "night")
@@ -42,9 +40,6 @@ def routed_pack(
     folder: Path, backbone: Backbone, task: str, seed: int, version: str = "1.0.0"
 ) -> Path:
     """A pack for images such as the drawn ones; the prototypes of each are other ones of them."""
-    tensors = random_tensors(seed, columns=3, names=("class_bias",))
-    write_tiny_pack(folder, backbone, tensors, version=version)
-    (folder / PARTS_FILE).write_bytes(parts_bytes(tensors, []))
     keys = backbone.embed_images(random_views(4, seed))[1].numpy()
     row = {
         "router_keys": keys / np.linalg.norm(keys, axis=1, keepdims=True),
@@ -52,20 +47,29 @@ def routed_pack(
         "router_threshold": np.array([1.0], np.float32),
         "router_left_out": np.array([0.1, 0.4], np.float32),
     }
-    save_file(row, folder / ROUTER_FILE)
+    return pack_with_row(folder, backbone, task, row, seed=seed, version=version)
+
+
+def pack_with_row(
+    folder: Path,
+    backbone: Backbone,
+    task: str,
+    row: Mapping[str, NDArray[np.float32]],
+    *,
+    seed: int,
+    version: str = "1.0.0",
+) -> Path:
+    """A pack of a class matrix alone, with a router row."""
+    tensors = random_tensors(seed, columns=3, names=("class_bias",))
+    write_tiny_pack(folder, backbone, tensors, version=version)
+    (folder / PARTS_FILE).write_bytes(parts_bytes(tensors, []))
+    save_file(dict(row), folder / ROUTER_FILE)
     document = json.loads((folder / "pack.json").read_text())
     document["task"] = task
     for file in (ROUTER_FILE, PARTS_FILE):
         document["files"][file] = sha256_file(folder / file)
     (folder / "pack.json").write_text(json.dumps(document))
     return folder
-
-
-def write_routed(root: Path, packs: list[Path], encoder: TinyEncoder) -> None:
-    """Write `set` and `bundle` of three packs."""
-    combine(packs, root / "set", {"night": NIGHT})
-    named = str(encoder.config), str(encoder.weights)
-    write_bundle(BundleConfig(root / "set", root / "bundle", *named), ignored)
 
 
 def asked_of(bundle: Path, task: str | None = None) -> Asked:
