@@ -8,7 +8,7 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
-from edgeclip.contract.bundle import read_bundle
+from edgeclip.contract.bundle import find_pack, read_bundle, tasks_of
 from edgeclip.contract.files import refuse_filled
 from edgeclip.contract.pack import PACK_FILE, PackManifest, TaskName, Version, read_pack_manifest
 from edgeclip.contract.settings import Settings
@@ -125,14 +125,14 @@ def pack_below(request: TeachRequest) -> Path | None:
     """
     if request.on is not None or request.bundle is None:
         return request.on
-    packs = read_bundle(request.bundle, check_hashes=False).packs
-    tasks = list(dict.fromkeys(pack.task for pack in packs))
+    manifest = read_bundle(request.bundle, check_hashes=False)
+    tasks, first = tasks_of(manifest), request.bundle / find_pack(manifest, None).path
     if len(tasks) > 1:
         raise ConfigError(
             f"--bundle {request.bundle} has packs of several tasks ({', '.join(tasks)}): name the"
-            f" one that gets the class, as --on {request.bundle / packs[0].path}"
+            f" one that gets the class, as --on {first}"
         )
-    return request.bundle / packs[0].path
+    return first
 
 
 def _check_bundle(request: TeachRequest) -> None:
