@@ -200,7 +200,7 @@ def _seed(seed: int) -> None:
     """Seed what draws on the CPU, and on a GPU where one is at work, as `torch.manual_seed` does.
 
     That writes down where it was called from for each kind of device that has not begun yet, and
-    keeps it for good: a millisecond and more of a small adapter's few a step.
+    keeps it for good: time and memory at each of a small adapter's short steps.
     """
     torch.default_generator.manual_seed(seed)
     if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]

@@ -25,7 +25,7 @@ from edgeclip.onnx_session import OnnxSession, Slots
 
 _WANTED = ("image_features", "probabilities", "base_embedding")
 _CELLS = "patch_scores"
-_FITS_CACHE = 8  # images a call: the tokens of 32 do not stay in a core's cache, 5 % slower
+_FITS_CACHE = 8  # images a call: the tokens of 32 do not stay in a core's cache
 _HOSTS: tuple[Runtime, ...] = ("tensorrt", "tensorrt_rtx")
 
 

@@ -23,8 +23,8 @@ _REDUCED = {
 def shrink_of(data: bytes, shape: tuple[int, int], size: int) -> int:
     """Return by what a frame's sides may be divided while it is decoded: 1, 2 or 4.
 
-    A JPEG's blocks of 8 x 8 pixels can be decoded as blocks of 4 x 4 or 2 x 2, in a third of the
-    time. What is left has twice the pixels of the encoder's input on its shorter side, at least.
+    A JPEG's blocks of 8 x 8 pixels can be decoded as blocks of 4 x 4 or 2 x 2, which is quicker.
+    What is left has twice the pixels of the encoder's input on its shorter side, at least.
 
     Args:
         data: A whole file; only a JPEG is divided.
