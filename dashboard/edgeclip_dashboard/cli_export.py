@@ -15,7 +15,7 @@ from edgeclip_dashboard.cli_options import Config, Database, Project, settings_o
 
 if TYPE_CHECKING:
     from edgeclip_dashboard.config import DashboardSettings
-    from edgeclip_dashboard.exports.request import Written
+    from edgeclip_dashboard.exports.request import ExportRequest, Written
     from edgeclip_dashboard.exports.writing import Source
     from edgeclip_dashboard.filters import DetectionFilter
 
@@ -84,7 +84,6 @@ def export(
 ) -> None:
     """Write detections in a format of the field, whole or not at all."""
     from edgeclip_dashboard.exports.request import export_request
-    from edgeclip_dashboard.exports.writing import write_export
 
     settings = _settings(project, database, media, config)
     asked = _filter(
@@ -97,10 +96,7 @@ def export(
         kind, asked, obscure_deg=obscure, media=pictures, with_people=with_people,
         with_unverified=with_unverified, leave_out_unplaced=leave_out_unplaced,
     )  # fmt: skip
-    with _source(settings) as (source, now):
-        written = write_export(source, request, out, now, overwrite=overwrite)
-        _note(source, f"{kind}, {written.amount}", now)
-    _tell(written, out)
+    _export(settings, request, out, overwrite=overwrite)
 
 
 def export_labels(
@@ -173,6 +169,18 @@ def _source(settings: DashboardSettings) -> Iterator[tuple[Source, datetime]]:
             Source(engine, files, settings.project, settings.export, address),
             datetime.now(timezone.utc),
         )
+
+
+def _export(
+    settings: DashboardSettings, request: ExportRequest, out: Path, *, overwrite: bool
+) -> None:
+    """Write what was asked for, with its deed, and say what came of it."""
+    from edgeclip_dashboard.exports.writing import write_export
+
+    with _source(settings) as (source, now):
+        written = write_export(source, request, out, now, overwrite=overwrite)
+        _note(source, f"{request.format}, {written.amount}", now)
+    _tell(written, out)
 
 
 def _note(source: Source, subject: str, now: datetime) -> None:

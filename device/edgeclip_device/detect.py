@@ -33,7 +33,7 @@ from edgeclip_device.notify import Notifier
 from edgeclip_device.outbox import Outbox
 from edgeclip_device.own_engines import OwnEngines
 from edgeclip_device.pack_router import PackRouter, load_router
-from edgeclip_device.packs import named_bundle
+from edgeclip_device.packs import LoadedPack, named_bundle
 from edgeclip_device.pipeline import Committed, Pipeline, Stages
 from edgeclip_device.power.resting import Resting
 from edgeclip_device.power.schedule import Schedule
@@ -84,21 +84,14 @@ def opened_detector(
         outbox = Outbox(base.state, base.outbox, options.clock)
         stack.callback(outbox.close)
         count_start(outbox)
-        settings = with_desired(base, DesiredFile(base.state).read())
-        shelf = Shelf(settings)
-        if shelf.count_start():
-            raise BackendError("it ended again and again after its promotion")
-        settings = shelf.applied(shelf.read().serving)
+        shelf, settings = _wanted(base)
         trust = Trust(settings.inference, settings.state, shelf.ran_here())
         notifier.busy(_WARM_UP_S)
         router = _load_router(settings, trust, outbox, shelf, on_desk=options.on_desk)
         pack = router.packs[router.resident]
         source = options.opened(settings, router)
         stack.callback(source.close)  # a camera opens while the engine is loaded
-        own = OwnEngines(settings.inference, settings.state)
-        ladder = Ladder(believes=own.believes, on_try=lambda: notifier.busy(_WARM_UP_S))
-        level = logging.INFO if options.on_desk else logging.ERROR
-        chosen = choose_backend(pack, settings.inference, ladder, alarm_level=level)
+        chosen = _choose_backend(settings, pack, notifier, on_desk=options.on_desk)
         stack.callback(chosen.backend.close)
         trust.accept(pack.bundle_manifest)
         _say_what_runs(settings, source, outbox, (router, chosen), options)
@@ -198,6 +191,25 @@ def _join(
     return Detector(
         source, router, backend, outbox, pipeline, gate, notifier, options, vitals, resting, errands
     )
+
+
+def _wanted(base: DeviceSettings) -> tuple[Shelf, DeviceSettings]:
+    """Count this start; return the packs here, and the settings with all that is wished."""
+    settings = with_desired(base, DesiredFile(base.state).read())
+    shelf = Shelf(settings)
+    if shelf.count_start():
+        raise BackendError("it ended again and again after its promotion")
+    return shelf, shelf.applied(shelf.read().serving)
+
+
+def _choose_backend(
+    settings: DeviceSettings, pack: LoadedPack, notifier: Notifier, *, on_desk: bool
+) -> Chosen:
+    """Return what runs a pack, by an engine that this device believes where it has one."""
+    own = OwnEngines(settings.inference, settings.state)
+    ladder = Ladder(believes=own.believes, on_try=lambda: notifier.busy(_WARM_UP_S))
+    level = logging.INFO if on_desk else logging.ERROR
+    return choose_backend(pack, settings.inference, ladder, alarm_level=level)
 
 
 def _load_router(

@@ -11,11 +11,12 @@ from typing import IO, TypeVar
 
 from edgeclip.archive.about import About
 from edgeclip.archive.answered import Answered
+from edgeclip.archive.answering import Answerer
 from edgeclip.archive.asked_keys import AskedKeys
 from edgeclip.archive.camtrap import FOLDER as CAMTRAP
 from edgeclip.archive.camtrap import CamtrapAsked, write_camtrap
 from edgeclip.archive.index import Row, indexed
-from edgeclip.archive.journal import Journal
+from edgeclip.archive.journal import Journal, Plan
 from edgeclip.archive.md_json import megadetector_json
 from edgeclip.archive.part_work import PartWork
 from edgeclip.archive.records import Record
@@ -95,15 +96,7 @@ def write_results(
         SetupError: The disk is full.
         DataError: A part of the run is damaged.
     """
-    plan, bank = journal.plan, work.answerer.attributes
-    about = About(
-        work.answerer.manifest,
-        work.answerer.deciders,
-        work.answerer.name,
-        plan.pack_sha256,
-        plan.begun_at,
-        bank.asked if bank else None,
-    )
+    plan, about = journal.plan, _about(journal.plan, work.answerer)
     results = Results(answered=Answered(tuple(about.deciders.packs)))
     asked = AskedKeys(work.answerer.rows, work.facts)
     gathered = _seen(journal.records(), bars.add("gathering answers", plan.images))
@@ -114,9 +107,8 @@ def write_results(
             for name in wanted.formats:
                 rows = _seen(index.rows(), bars.add(f"writing {_shown(name)}", plan.images))
                 if name == CAMTRAP and wanted.camtrap:
-                    package = folder / CAMTRAP
                     files, notes = write_camtrap(
-                        package, rows, index.bursts(), about, wanted.camtrap
+                        folder / CAMTRAP, rows, index.bursts(), about, wanted.camtrap
                     )
                     results.files, results.notes = [*results.files, *files], notes
                 elif name == SHEETS:
@@ -136,6 +128,19 @@ def write_results(
     strange = results.strangeness.notes(list(about.deciders.packs), work.answerer.familiar)
     results.notes = [*results.notes, *taught, *asked.notes(), *work.answerer.unsaid, *strange]
     return results
+
+
+def _about(plan: Plan, answerer: Answerer) -> About:
+    """Return what outputs say of the run itself."""
+    bank = answerer.attributes
+    return About(
+        answerer.manifest,
+        answerer.deciders,
+        answerer.name,
+        plan.pack_sha256,
+        plan.begun_at,
+        bank.asked if bank else None,
+    )
 
 
 def _told(records: Iterable[Record], wanted: Wanted) -> Iterator[Record]:
