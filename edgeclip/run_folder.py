@@ -27,6 +27,7 @@ from safetensors.numpy import save
 from edgeclip.config import TrainConfig
 from edgeclip.contract.files import write_bytes, write_text
 from edgeclip.contract.pack import Base
+from edgeclip.contract.plurals import first_of
 from edgeclip.contract.settings import Settings
 from edgeclip.errors import ConfigError, SetupError
 from edgeclip.labels.dataset import Dataset
@@ -273,9 +274,8 @@ def _require_same(path: Path, earlier: RunId, now: RunId) -> None:
     found = earlier.differences(now)
     if not found:
         return
-    more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
     raise ConfigError(
-        f"--resume: {path} holds another run ({'; '.join(found[:_SHOWN])}{more}): run what it was,"
+        f"--resume: {path} holds another run ({first_of(found, _SHOWN, '; ')}): run what it was,"
         " or leave --resume out to start from the beginning"
     )
 

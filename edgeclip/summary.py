@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from edgeclip.contract.plurals import first_of
 from edgeclip.errors import DataError
 from edgeclip.labels.classes import empty_target_doubt
 from edgeclip.labels.dataset import Dataset, LabelledImage, count_by_class_and_location
@@ -210,10 +211,10 @@ def _warnings(
     warnings = []
     few = [f"{line.name} {line.images}" for line in lines if line.images < FEW_IMAGES]
     if few:
-        warnings.append(f"fewer than {FEW_IMAGES} images: {_some(few)}")
+        warnings.append(f"fewer than {FEW_IMAGES} images: {first_of(few, _MOST_NAMED)}")
     near = [f"{line.name} {line.locations}" for line in lines if line.locations < FEW_LOCATIONS]
     if near:
-        warnings.append(f"fewer than {FEW_LOCATIONS} locations: {_some(near)}")
+        warnings.append(f"fewer than {FEW_LOCATIONS} locations: {first_of(near, _MOST_NAMED)}")
     copied = sum(image.time_origin == "file's own time" for image in images)
     if copied:
         warnings.append(f"{copied} times are the files' own: a copy has that of the copying")
@@ -221,13 +222,10 @@ def _warnings(
         warnings.append(doubt)
     unscored = [line.name for line in lines if line.name not in targets and line.name != "blank"]
     if targets and unscored:
-        warnings.append(f"not targets, so learned but never alerted: {_some(unscored)}")
+        warnings.append(
+            f"not targets, so learned but never alerted: {first_of(unscored, _MOST_NAMED)}"
+        )
     return warnings
-
-
-def _some(names: Sequence[str]) -> str:
-    shown, more = ", ".join(names[:_MOST_NAMED]), len(names) - _MOST_NAMED
-    return shown + (f" and {more} more" if more > 0 else "")
 
 
 def _is_thumbnail(image: LabelledImage) -> bool:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from pathlib import Path, PurePosixPath
 
+from edgeclip.contract.plurals import first_of
 from edgeclip.errors import DataError
 from edgeclip.labels.text_tables import Row, cell, parse_table, read_source_bytes
 from edgeclip.labels.times import parse_time
@@ -101,10 +102,9 @@ class Deployments:
         """
         lost = sorted({place for place in places if not self.of(place)})
         if lost:
-            named = ", ".join(place or EVERYTHING for place in lost[:_SHOWN])
-            more = f" and {len(lost) - _SHOWN} more" if len(lost) > _SHOWN else ""
+            named = first_of([place or EVERYTHING for place in lost], _SHOWN)
             raise DataError(
-                f"{self.table} has no row for {named}{more}: Camtrap DP needs coordinates; add"
+                f"{self.table} has no row for {named}: Camtrap DP needs coordinates; add"
                 f" rows, or one called {EVERYTHING} for all that is left"
             )
 

@@ -24,6 +24,7 @@ from edgeclip.archive.records import Record
 from edgeclip.archive.stores import ImageStore, Listed
 from edgeclip.contract.files import write_bytes, write_text
 from edgeclip.contract.formats import fields_of
+from edgeclip.contract.plurals import first_of
 from edgeclip.errors import ConfigError, DataError, SetupError
 
 PLAN_FILE, LIST_FILE, PARTS = "plan.json", "list.jsonl", "parts"
@@ -188,9 +189,8 @@ def open_journal(folder: Path, store: ImageStore, plan: Plan) -> Journal:
     earlier = _earlier(folder)
     if earlier is not None:
         if found := earlier.differences(plan):
-            more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
             raise ConfigError(
-                f"{folder} holds another run ({'; '.join(found[:_SHOWN])}{more}): run what it was,"
+                f"{folder} holds another run ({first_of(found, _SHOWN, '; ')}): run what it was,"
                 " choose another --out, or add --overwrite"
             )
         return Journal(folder, earlier, is_earlier=True)

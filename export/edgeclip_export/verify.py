@@ -16,6 +16,7 @@ from edgeclip.contract.bundle import (
 )
 from edgeclip.contract.engine_gate import Outputs
 from edgeclip.contract.engine_host import EngineHost
+from edgeclip.contract.plurals import first_of
 from edgeclip.contract.requires import require_runtime
 from edgeclip.errors import BackendError, BundleMismatchError, ParityError, SetupError
 from edgeclip.packs import load_pack
@@ -133,8 +134,7 @@ def _strays(bundle: Path, manifest: BundleManifest) -> list[Check]:
     ]
     if not strays:
         return []
-    more = f" and {len(strays) - _NAMED} more" if len(strays) > _NAMED else ""
-    note = f"{', '.join(strays[:_NAMED])}{more}: nothing reads them, and no hash is of them"
+    note = f"{first_of(strays, _NAMED)}: nothing reads them, and no hash is of them"
     return [Check("files that are not the bundle's", None, note=note)]
 
 

@@ -8,7 +8,7 @@ from typing import Final
 from sqlalchemy import Engine, func, or_, select
 from sqlalchemy.orm import Session
 
-from edgeclip.contract.plurals import counted
+from edgeclip.contract.plurals import counted, first_of
 from edgeclip.errors import MappingError
 from edgeclip_dashboard.exports.visits import observed
 from edgeclip_dashboard.filters import DetectionFilter
@@ -56,9 +56,7 @@ def amount_of(unplaced: Unplaced) -> str:
 
 def names_of(unplaced: Unplaced) -> str:
     """Return the first deployment ids, sorted."""
-    names = sorted(unplaced)
-    more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
-    return ", ".join(names[:_MOST_NAMED]) + more
+    return first_of(sorted(unplaced), _MOST_NAMED)
 
 
 def refusal(unplaced: Unplaced) -> MappingError:

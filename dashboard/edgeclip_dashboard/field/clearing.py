@@ -12,7 +12,7 @@ from typing import Final
 from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
 
-from edgeclip.contract.plurals import megabytes
+from edgeclip.contract.plurals import first_of, megabytes
 from edgeclip.errors import DashboardError
 from edgeclip_dashboard import deeds
 from edgeclip_dashboard.field.deliveries import Kept, PackShelf
@@ -43,9 +43,9 @@ class OnShelf:
         """Why it cannot be removed; empty where it can."""
         found = []
         if self.wished:
-            found.append(f"desired state of {_named(self.wished)}")
+            found.append(f"desired state of {first_of(self.wished, _MOST_NAMED)}")
         if self.running:
-            found.append(f"runs on {_named(self.running)}")
+            found.append(f"runs on {first_of(self.running, _MOST_NAMED)}")
         return "; ".join(found)
 
 
@@ -134,8 +134,3 @@ def _not_needed(engine: Engine, shelf: PackShelf, sha256: str, now: datetime) ->
     if found.reason:
         raise DashboardError(f"{found.kept.name} stays: {found.reason}")
     return found.kept
-
-
-def _named(device_ids: tuple[str, ...]) -> str:
-    more = len(device_ids) - _MOST_NAMED
-    return ", ".join(device_ids[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
