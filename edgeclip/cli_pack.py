@@ -113,7 +113,7 @@ def remove(
     elif adapter is None:
         _remove_part(packs, str(part), out, overwrite=overwrite)
     else:
-        _remove_adapter(packs, adapter, (out, overwrite), (backbone, pretrained))
+        _remove_adapter(packs, adapter, out, (backbone, pretrained), overwrite=overwrite)
 
 
 def _remove_held(registry: Path, name: str) -> None:
@@ -136,7 +136,7 @@ def _remove_part(packs: Path, part: str, out: Path, *, overwrite: bool) -> None:
 
 
 def _remove_adapter(
-    pack: Path, kind: str, made: tuple[Path, bool], encoder: tuple[str | None, str | None]
+    pack: Path, kind: str, out: Path, encoder: tuple[str | None, str | None], *, overwrite: bool
 ) -> None:
     from datetime import datetime, timezone
 
@@ -147,10 +147,9 @@ def _remove_adapter(
     from edgeclip.pack_removal import Removal, remove_adapter
 
     named = pretrained or (None if backbone or base.arch == "demo" else base.pretrained)
-    removal = Removal(pack, kind, *made)
+    removal = Removal(pack, kind, out, overwrite)
     encoder_here = load_backbone(backbone or base.arch, named)
     manifest = remove_adapter(removal, encoder_here, at=datetime.now(timezone.utc))
-    out, _ = made
     show(f"{escape(str(out))} is without {escape(kind)}: {escape(manifest.method)} is left")
     show(
         "its temperature and thresholds are those of the whole pack: `edgeclip train --on` chooses"

@@ -153,15 +153,19 @@ def compose(
     _refuse_key_here(key, registry)
     if is_url(registry):
         with packs_of(registry, names, key or []) as fetched:
-            _compose([(pack.task, pack.name, path) for pack, path in fetched], out, k, overwrite)
+            parts = [(pack.task, pack.name, path) for pack, path in fetched]
+            _compose(parts, out, k, overwrite=overwrite)
     else:
         held = read_registry(Path(registry))
         chosen = [find_pack(held, name) for name in names]
-        _compose([(each.manifest.task, each.name, each.path) for each in chosen], out, k, overwrite)
+        parts = [(each.manifest.task, each.name, each.path) for each in chosen]
+        _compose(parts, out, k, overwrite=overwrite)
     next_command(shlex.join(["edgeclip", "pack", "ask", str(out), "image.jpg"]))
 
 
-def _compose(packs: list[tuple[str, str, Path]], out: Path, k: int | None, overwrite: bool) -> None:
+def _compose(
+    packs: list[tuple[str, str, Path]], out: Path, k: int | None, *, overwrite: bool
+) -> None:
     from edgeclip.combining import combine
 
     tasks = [task for task, _, _ in packs]

@@ -122,7 +122,7 @@ def _matter(title: str, matter: Matter, view: DesiredView, now: datetime) -> Non
             if matter.since is not None and matter.standing != "not set from here":
                 ui.label(_for_how_long(matter.since, now)).classes("quiet")
         zone = view.report.zone
-        asked = f"{wording.local(matter.since, zone)}" if matter.by and matter.since else ""
+        asked = wording.local(matter.since, zone) if matter.by and matter.since else ""
         parts.facts(
             words.known(
                 ("wanted", matter.wanted),
