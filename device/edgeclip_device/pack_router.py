@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from edgeclip.contract.bundle import BundleManifest, read_bundle
 from edgeclip.contract.gate import read_gate
-from edgeclip.contract.router_rows import read_row
+from edgeclip.contract.router_rows import read_row, row_without_prototypes
 from edgeclip.contract.routing import Gate, RouterRow, Shares, by_static_keys, share_out
 from edgeclip.errors import ConfigError
 from edgeclip_device.config import InferenceSettings
@@ -46,7 +46,9 @@ class PackRouter:
     @staticmethod
     def of_one(pack: LoadedPack) -> PackRouter:
         """Return the router of a pack that answers for every frame."""
-        return PackRouter((pack,), (_row_of_all(pack),))
+        manifest = pack.manifest
+        row = row_without_prototypes(manifest.task, manifest.base.embed_dim, {})  # nobody asks it
+        return PackRouter((pack,), (row,))
 
     @cached_property
     def resident(self) -> int:
@@ -189,9 +191,3 @@ def _check(router: PackRouter) -> None:
 def _row(pack: LoadedPack, static: Mapping[str, str]) -> RouterRow:
     """Return the pack's own row; without one static keys alone choose it."""
     return read_row(pack.manifest.task, pack.folder, pack.manifest, static, read_tensors)
-
-
-def _row_of_all(pack: LoadedPack) -> RouterRow:
-    """Return the row of a pack that is alone: nobody asks it for prototypes."""
-    nothing = np.zeros((1, pack.manifest.base.embed_dim), np.float32)
-    return RouterRow(pack.manifest.task, nothing, 1.0, 0.0)

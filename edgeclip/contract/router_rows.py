@@ -13,6 +13,17 @@ from edgeclip.contract.routing import RouterRow
 from edgeclip.errors import PackError
 
 
+def row_without_prototypes(name: str, embed_dim: int, static: Mapping[str, str]) -> RouterRow:
+    """Return the row of a pack that static keys alone choose: no image is near to it.
+
+    Args:
+        name: It has in a set or bundle.
+        embed_dim: E, of its encoder.
+        static: What must hold of an image.
+    """
+    return RouterRow(name, np.zeros((1, embed_dim), np.float32), 1.0, 0.0, dict(static))
+
+
 def read_row(
     name: str,
     folder: Path,
@@ -34,8 +45,7 @@ def read_row(
     """
     embed_dim = manifest.base.embed_dim
     if ROUTER_FILE not in manifest.files:
-        nothing = np.zeros((1, embed_dim), np.float32)  # which nothing is near to
-        return RouterRow(name, nothing, 1.0, 0.0, dict(static))
+        return row_without_prototypes(name, embed_dim, static)
     path = folder / ROUTER_FILE
     try:
         tensors = read_tensors(path)
