@@ -31,7 +31,8 @@ PLAN_FILE, LIST_FILE, PARTS = "plan.json", "list.jsonl", "parts"
 PART_IMAGES = 256  # some seconds of one core: what a run that is killed does again
 FORMAT: Final = 3
 """Of the folder: since 2, records say where in an image the decision is; since 3, how far the image
-is from what the packs have seen, and large JPEGs are decoded smaller."""
+is from what the packs have seen, static keys are compared with each image, and large JPEGs are
+decoded smaller."""
 _SHOWN = 3
 _THRESHOLD = "--box-threshold"  # means something with --boxes alone
 _LISTED: Final = TypeAdapter(Listed)

@@ -121,7 +121,7 @@ def _plan(request: PredictRequest, output: Output, work: PartWork, digest: str) 
         "--tz": request.zone,
         "--boxes": sha256_file(request.boxes) if request.boxes else "",
         "--data-dir": str(request.data_dir or ""),
-        "--fact": _told_facts(request, work),
+        "--fact": ", ".join(f"{k}={v}" for k, v in sorted(request.facts.items())),
     }
     if request.boxes:
         options["--box-threshold"] = str(request.box_threshold)
@@ -134,13 +134,6 @@ def _plan(request: PredictRequest, output: Output, work: PartWork, digest: str) 
         images=0,
         begun_at=output.begun_at.replace(microsecond=0),
     )
-
-
-def _told_facts(request: PredictRequest, work: PartWork) -> str:
-    """Return what decides which static keys hold; a run of before did not look at each image."""
-    given = [f"{key}={value}" for key, value in sorted(request.facts.items())]
-    asks = any(row.static for row in work.answerer.rows)
-    return ", ".join([*(["light and place of each image"] if asks else []), *given])
 
 
 def _digest(path: Path) -> str:
