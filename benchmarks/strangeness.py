@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from benchmarks._router_tasks import TASKS, encoded, rendered
 from edgeclip.adapters.left_out import Whence
 from edgeclip.adapters.router_rows import router_row
+from edgeclip.archive.strangeness import Strangeness
 from edgeclip.clip import load_backbone
 from edgeclip.contract.familiarity import Familiar
 from edgeclip.contract.files import write_text
@@ -58,7 +59,7 @@ def worlds(folder: Path, seed: int) -> dict[str, World]:
 
 def strange(familiar: Familiar, base: NDArray[np.float32]) -> bool:
     """Say whether an archive of these images is warned of."""
-    return bool((familiar.distances(base) > 1).mean() > 0.5)  # a median
+    return Strangeness(len(base), int((familiar.distances(base) > 1).sum())).is_strange
 
 
 def measured(seen: Mapping[str, World], *, places: int, draws: int, seed: int) -> dict[str, object]:
