@@ -10,6 +10,7 @@ import argparse
 import json
 import os
 import platform
+import random
 import tempfile
 import time
 from collections.abc import Callable, Mapping
@@ -68,12 +69,18 @@ LIMITS = {
 
 
 def least_thread_s(calls: Mapping[str, Callable[[], object]]) -> dict[str, float]:
-    """Return each call's least CPU time of this thread, s; the calls take turns."""
+    """Return each call's least CPU time of this thread, s.
+
+    The calls take turns, in another order each round: what comes after the loading of a graph finds
+    a core's cache without its weights, and would always be the same one.
+    """
     for call in calls.values():
         call()
-    least = dict.fromkeys(calls, float("inf"))
+    least, order = dict.fromkeys(calls, float("inf")), list(calls.items())
+    rng = random.Random(1)
     for _ in range(ROUNDS):
-        for name, call in calls.items():
+        rng.shuffle(order)
+        for name, call in order:
             began = time.thread_time()
             call()
             least[name] = min(least[name], time.thread_time() - began)
