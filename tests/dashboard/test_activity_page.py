@@ -55,7 +55,7 @@ def test_charts_are_drawn_without_another_server_and_told_in_words(
     said = _said(browser)
     assert said[0] == "By day: most on 2026-05-01, 3 detections"
     assert said[2].startswith("In all: leopard 3, ")
-    browser.elements(".numbers summary")[0].click()
+    browser.click(".numbers summary")
     assert browser.texts(".numbers tbody tr:last-child td")[:2] == ["all", "3"]
     browser.keep("activity")
     assert browser.console() == []
@@ -68,10 +68,7 @@ def test_it_is_counted_by_place_and_under_an_address_of_its_own(
     browser: Browser, dashboard: Dashboard
 ) -> None:
     _open(browser, dashboard)
-    [by_place] = [
-        button for button in browser.elements(".tools button") if button.text == "by place"
-    ]
-    by_place.click()
+    browser.click(".tools button", "by place")
     eventually(
         lambda: _said(browser)[-1:] == ["In all: ridge-1 3, ridge-0 2"],
         what="it is counted by place",

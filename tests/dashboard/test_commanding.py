@@ -115,16 +115,7 @@ def page(browser: Browser, dashboard: Dashboard, field: Field) -> Browser:
 
 
 def _click(browser: Browser, label: str) -> None:
-    """Click the button of a label, once it is there."""
-
-    def found() -> bool:
-        for button in browser.elements("button, .q-item"):
-            if button.is_displayed() and label in button.text:
-                button.click()
-                return True
-        return False
-
-    eventually(found, what=f"{label} can be clicked")
+    browser.click("button, .q-item", label)
 
 
 def _newest(browser: Browser) -> str:
@@ -154,9 +145,10 @@ def test_a_device_is_disarmed_only_after_a_question(page: Browser, field: Field)
     eventually(lambda: "classifies nothing" in page.text(".confirm"), what="the question")
     page.keep("device-confirm")
     _click(page, "Leave it")
+    eventually(lambda: not page.texts(".confirm"), what="the question is taken back")
     _click(page, "Disarm")
     eventually(lambda: page.texts(".confirm"), what="the question")
-    page.elements(".confirm .danger")[0].click()
+    page.click(".confirm .danger")
     eventually(lambda: "disarm" in _newest(page) and "done" in _newest(page), what="it is disarmed")
     assert field.noted("armed") == "0"
     _click(page, "Arm")
@@ -195,7 +187,7 @@ def test_a_pack_is_sent_in_chunks_and_decides(
     page.keep("device-pack-sent")
     _click(page, "Roll back")
     eventually(lambda: page.texts(".confirm"), what="the question")
-    page.elements(".confirm .danger")[0].click()
+    page.click(".confirm .danger")
     eventually(lambda: "pack rollback" in _newest(page) and "done" in _newest(page),
                what="it is taken back")  # fmt: skip
 

@@ -35,15 +35,15 @@ def test_the_menu_marks_the_page_that_is_open(browser: Browser, dashboard: Dashb
 
 def test_on_a_phone_the_menu_opens_and_closes(browser: Browser, dashboard: Dashboard) -> None:
     _open(browser, dashboard, width=360)
-    [opener] = browser.elements("header .opener")
     [menu] = browser.elements("#menu")
     assert not menu.is_displayed()
-    opener.click()
+    browser.click("header .opener")
     eventually(menu.is_displayed, what="the menu opens")
+    [opener] = browser.elements("header .opener")
     assert opener.get_attribute("aria-expanded") == "true"
     browser.keep("frame-phone-menu")
     assert browser.value("document.documentElement.scrollWidth") <= 360
-    opener.click()
+    browser.click("header .opener")
     eventually(lambda: not menu.is_displayed(), what="the menu closes")
 
 
@@ -51,7 +51,7 @@ def test_a_chosen_theme_holds_on_the_next_page(browser: Browser, dashboard: Dash
     is_dark = "document.body.classList.contains('body--dark')"
     _open(browser, dashboard)
     before = browser.value(is_dark)
-    browser.elements("header .theme")[0].click()
+    browser.click("header .theme")
     eventually(lambda: browser.value(is_dark) is not before, what="the theme changes")
     _open(browser, dashboard)
     eventually(lambda: browser.value(is_dark) is not before, what="it is the same after a reload")

@@ -83,10 +83,9 @@ def test_choosing_in_the_filter_changes_list_and_address_without_a_reload(
     _open(browser, dashboard, "")
     browser.value("(window.notReloaded = true)")
     assert browser.texts(".species") == ["leopard", "civet", "leopard"]
-    browser.elements(".filter summary")[0].click()
-    browser.elements(".filter input[aria-label='Day and night']")[0].click()
-    [night] = [item for item in browser.elements(".q-menu .q-item") if item.text == "night"]
-    night.click()
+    browser.click(".filter summary")
+    browser.click(".filter .q-field:has([aria-label='Day and night'])")
+    browser.click(".q-menu .q-item", "night")
     eventually(lambda: browser.texts(".species") == ["leopard", "civet"], what="it is filtered")
     assert browser.value("location.search") == "?light=night"
     browser.elements(".filter input[type=date]")[1].send_keys("01012020")
@@ -117,8 +116,7 @@ def test_boxes_and_heat_lie_over_the_snapshot_and_can_be_switched_off(
         " document.querySelector('.snapshot img').getBoundingClientRect().width"
     )
     for name, end in (("Heat", "?heat=0"), ("Boxes", None)):
-        [switch] = [box for box in browser.elements(".layers .q-checkbox") if box.text == name]
-        switch.click()
+        browser.click(".layers .q-checkbox", name)
         eventually(
             lambda end=end: (  # type: ignore[misc]  # a default argument binds
                 browser.value(f"({overlay}?.src ?? null)?.slice(-7) ?? null") == end
@@ -157,10 +155,10 @@ def test_what_the_page_has_no_room_for_is_a_page_away(
         browser.forget()
         _open(browser, dashboard, "?light=day")
         assert browser.texts(".species") == ["leopard", "genet"]
-        browser.elements("a.older")[0].click()
+        browser.click("a.older")
         eventually(lambda: browser.texts(".species") == ["civet"], what="the older ones are shown")
         assert "this list does not grow" in browser.text(".back")
         assert not browser.elements("a.older")[0].is_displayed()
         assert browser.value("location.search").startswith("?light=day&before=")
-        browser.elements(".back a")[0].click()
+        browser.click(".back a")
         eventually(lambda: browser.texts(".species") == ["leopard", "genet"], what="back again")

@@ -59,17 +59,6 @@ def _open(browser: Browser, dashboard: Dashboard, path: str, width: int = 1400) 
     eventually(lambda: "Connected to" in browser.text(".link"), what="the page is alive")
 
 
-def _press(browser: Browser, text: str) -> None:
-    def found() -> bool:
-        for button in browser.elements("button.action"):
-            if button.text.strip().casefold() == text.casefold():
-                button.click()
-                return True
-        return False
-
-    eventually(found, what=f"the button {text}")
-
-
 def _fill(browser: Browser, label: str, text: str) -> None:
     selector = f"[aria-label={label!r}]"
     eventually(lambda: browser.elements(selector), what=f"the field {label}")
@@ -90,16 +79,16 @@ def test_from_a_rule_to_a_message_to_the_one_who_has_seen_it(
 ) -> None:
     _open(browser, dashboard, "/rules")
     browser.keep("rules-empty")
-    _press(browser, "New rule")
+    browser.click("button.action", "New rule")
     _fill(browser, "Name", "night leopards")
     _fill(browser, "Tell", server.channel("t0ken-of-the-team"))
     browser.keep("rules-form")
-    _press(browser, "Store the rule")
+    browser.click("button.action", "Store the rule")
     eventually(
         lambda: "The rule night leopards is stored." in browser.text(".answer"), what="it is"
     )
     eventually(lambda: "JSON (json://127.0.0.1/...)" in browser.text(".told"), what="it is shown")
-    _press(browser, "Send a test")
+    browser.click("button.action", "Send a test")
     eventually(lambda: "took it" in browser.text(".answer"), what="the channel was tried")
     assert server.titles() == ["Test of the rule night leopards"]
     browser.keep("rules")
@@ -137,7 +126,7 @@ def test_a_notice_is_acknowledged_on_its_page(
     _open(browser, dashboard, "/notices")
     _seen_now(device, seq=2, class_name="<b>lion</b>")
     eventually(lambda: "<b>lion</b>" in browser.text(".told"), what="it is shown as text")
-    _press(browser, "I have seen it")
+    browser.click("button.action", "I have seen it")
     eventually(lambda: "acknowledged by admin" in browser.text(".told"), what="it is noted")
     browser.keep("notices")
     assert browser.console() == []
@@ -147,9 +136,9 @@ def test_a_wrong_rule_says_what_is_wrong_and_an_old_channel_is_kept(
     browser: Browser, dashboard: Dashboard
 ) -> None:
     _open(browser, dashboard, "/rules")
-    _press(browser, "Change")
+    browser.click("button.action", "Change")
     _fill(browser, "Tell further", "pigeon://s3cret-s3cret")
-    _press(browser, "Store the rule")
+    browser.click("button.action", "Store the rule")
     eventually(
         lambda: (
             "channel 1: Apprise does not take this pigeon:// address"
@@ -161,7 +150,7 @@ def test_a_wrong_rule_says_what_is_wrong_and_an_old_channel_is_kept(
     [field] = browser.elements("[aria-label='Tell further']")
     field.send_keys(Keys.CONTROL + "a", Keys.DELETE)
     _fill(browser, "Name", " and dawns")
-    _press(browser, "Store the rule")
+    browser.click("button.action", "Store the rule")
     eventually(lambda: "night leopards and dawns" in browser.text(".told"), what="it is changed")
     assert "JSON (json://127.0.0.1/...)" in browser.text(".told")
     assert browser.console() == []
@@ -173,7 +162,7 @@ def test_a_webhook_shows_its_secret_once_and_is_told(
     _open(browser, dashboard, "/webhooks")
     _fill(browser, "Name", "partner")
     _fill(browser, "Address, https://..", f"{server.url}/in")
-    _press(browser, "Store the webhook")
+    browser.click("button.action", "Store the webhook")
     eventually(lambda: "(shown this once)" in browser.text(".answer"), what="the secret is shown")
     _seen_now(device, seq=3)
     eventually(lambda: server.heard, what="the partner is told")
@@ -182,7 +171,7 @@ def test_a_webhook_shows_its_secret_once_and_is_told(
     browser.keep("webhooks")
     _open(browser, dashboard, "/webhooks")
     assert "shown this once" not in browser.value("document.documentElement.outerHTML")
-    _press(browser, "Switch off")
+    browser.click("button.action", "Switch off")
     eventually(lambda: "partner is off" in browser.text(".answer"), what="it is switched off")
     assert browser.console() == []
 

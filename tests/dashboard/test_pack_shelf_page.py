@@ -69,7 +69,7 @@ def test_a_pack_that_no_device_needs_is_removed_after_a_question(
     eventually(lambda: len(browser.elements(".kept-packs li")) == 1, what="the list follows")
     assert len(list(packs.iterdir())) == 1
     eventually(lambda: browser.text(".offer") == "", what="it is offered no more")
-    browser.elements(".shelf")[0].click()
+    browser.click(".shelf")
     eventually(lambda: browser.texts(".q-menu .q-item") == ["leopard@1.2.0"], what="what is left")
     assert browser.console() == []
     browser.open(f"{dashboard.url}/deeds", width=1280, height=800)
@@ -78,11 +78,7 @@ def test_a_pack_that_no_device_needs_is_removed_after_a_question(
 
 def _choose(browser: Browser, name: str) -> None:
     """Choose a pack that lies here, and see it offered under the same name."""
-    browser.elements(".shelf")[0].click()
-    found = eventually(
-        lambda: [one for one in browser.elements(".q-menu .q-item") if one.text == name],
-        what="it can be chosen",
-    )
-    found[0].click()
+    browser.click(".shelf")
+    browser.click(".q-menu .q-item", name)
     eventually(lambda: "Send it" in browser.text(".offer"), what="it is offered")
     assert browser.text(".offer .asked-name") == name

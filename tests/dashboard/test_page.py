@@ -235,7 +235,7 @@ def test_every_control_and_image_has_a_name(
 def test_light_and_dark_can_be_switched(browser: Browser, dashboard: Dashboard) -> None:
     _open(browser, dashboard)
     before = browser.value("document.body.classList.contains('body--dark')")
-    browser.elements("header .theme")[0].click()
+    browser.click("header .theme")
     eventually(
         lambda: browser.value("document.body.classList.contains('body--dark')") != before,
         what="the page changes",

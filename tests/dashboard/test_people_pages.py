@@ -50,13 +50,13 @@ def test_a_person_signs_in_on_a_phone_and_out_again(browser: Browser, dashboard:
     for name, text in (("name", "admin"), ("password", "wrong password"), ("password", "")):
         _fill(browser, f"input[name={name}]", text)
     _fill(browser, "input[name=password]", "wrong password")
-    browser.elements("button")[0].click()
+    browser.click("button")
     eventually(lambda: "is wrong" in browser.text("[role=alert]"), what="it is refused")
     assert browser.value("document.activeElement.name") == "password"
     browser.keep("sign-in-refused")
     _fill(browser, "input[name=name]", "admin")
     _fill(browser, "input[name=password]", ADMIN_PASSWORD)
-    browser.elements("button")[0].click()
+    browser.click("button")
     eventually(lambda: browser.value("location.pathname") == "/", what="the live page opens")
     browser.open(dashboard.url + "/account", width=360)
     assert "Signed in as admin. Role: admin." in browser.text("main")
@@ -67,7 +67,7 @@ def test_a_person_signs_in_on_a_phone_and_out_again(browser: Browser, dashboard:
     assert browser.value(f"[{keeper}.value, {keeper}.offsetParent]") == ["admin", None]
     assert browser.value("document.activeElement.name") == "present"
     browser.open(dashboard.url + "/account", width=360)
-    browser.elements("button")[0].click()
+    browser.click("button")
     eventually(lambda: browser.value("location.pathname") == "/sign-in", what="it is signed out")
     assert [line for line in browser.console() if "403" not in line] == []
 
@@ -93,17 +93,17 @@ def test_an_admin_adds_an_account_whose_password_is_shown_once(
     _open(browser, dashboard, "/accounts")
     [name, _] = browser.elements(".adder input[maxlength='64']")
     name.send_keys("Jane")
-    browser.elements(".adder button")[0].click()
+    browser.click(".adder button")
     eventually(lambda: "One-time password of jane" in browser.text(".told"), what="it is added")
     once = browser.text(".told").split(": ")[1].split()[0]
     eventually(lambda: "jane" in browser.text(".people .name"), what="it is listed")
     browser.keep("accounts")
     visit = Visit(dashboard.url)
     assert visit.sign_in("jane", once).status == 303
-    browser.elements("button[aria-label='Disable jane']")[0].click()
+    browser.click("button[aria-label='Disable jane']")
     eventually(lambda: "disabled" in browser.text(".people .state"), what="it is disabled")
     assert visit.get("/password").location.startswith("/sign-in")
-    browser.elements("button[aria-label='Disable admin']")[0].click()
+    browser.click("button[aria-label='Disable admin']")
     eventually(lambda: "the last admin" in browser.text(".told"), what="it is refused")
     assert browser.console() == []
 
@@ -128,7 +128,7 @@ def test_an_open_page_ends_with_its_session(browser: Browser, dashboard: Dashboa
     [name, _] = browser.elements(".adder input[maxlength='64']")
     name.send_keys("mallory")
     visit.post("/sign-out", {"csrf": visit.csrf("/account")})
-    browser.elements(".adder button")[0].click()
+    browser.click(".adder button")
     eventually(lambda: browser.value("location.pathname") == "/sign-in", what="it has to sign in")
     listed = [row["name"] for row in _accounts(dashboard)]
     assert "mallory" not in listed

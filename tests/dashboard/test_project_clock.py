@@ -64,7 +64,7 @@ def test_a_day_of_the_filter_begins_at_the_projects_midnight(
     browser.open(f"{dashboard.url}/")
     eventually(lambda: browser.texts(".species") == ["leopard"], what="it is shown")
     eventually(lambda: browser.value("window.socket?.connected"), what="it is connected")
-    browser.elements(".filter summary")[0].click()
+    browser.click(".filter summary")
     first, last = browser.elements(".filter input[type=date]")
     assert "From, Africa/Nairobi" in browser.text(".filter")
     last.send_keys("04302026")
@@ -88,6 +88,6 @@ def test_what_is_of_no_place_has_the_projects_time(browser: Browser, dashboard: 
     eventually(lambda: "by the clock of each place" in browser.text(".summary"), what="counted")
     browser.open(f"{dashboard.url}/rules")
     eventually(lambda: browser.value("window.socket?.connected"), what="it is connected")
-    browser.elements("button.primary")[0].click()
+    browser.click("button.primary")
     zones = "[...document.querySelectorAll('input')].map(one => one.value)"
     eventually(lambda: "Africa/Nairobi" in (browser.value(zones) or []), what="the form offers it")

@@ -154,7 +154,7 @@ def test_on_a_phone_it_is_judged_by_touch(browser: Browser, dashboard: Dashboard
     _wait_for(browser, "leopard", "61 %")
     assert browser.value("document.documentElement.scrollWidth") <= 360
     browser.keep("review-phone")
-    browser.elements(".verdicts .wrong")[0].click()
+    browser.click(".verdicts .wrong")
     _wait_for(browser, "bush pig", "55 %")
     assert _verdicts(dashboard)["leopard 0.61"] == ("wrong", None)
 

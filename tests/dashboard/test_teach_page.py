@@ -121,15 +121,14 @@ def test_three_snapshots_become_a_pack_that_a_device_takes(
     ids = [one for one in _ids(site, "elephant") if one != site.twin]
     first, second, third = ids[-1], ids[0], site.twin
     _open(browser, site, f"/detections/{first}")
-    links = [link for link in browser.elements("a.action") if link.text == "Teach this"]
-    links[0].click()
+    browser.click("a.action", "Teach this")
     eventually(lambda: "1 of at most 5 chosen" in browser.text(".teach"), what="it is chosen")
     for own in (second, third):
         card = f'[data-detection-id="{own}"]'
-        browser.elements(f".choice:has({card}) .mark")[0].click()
+        browser.click(f".choice:has({card}) .mark")
     eventually(lambda: "3 of at most 5" in browser.text(".teach"), what="three are chosen")
     browser.elements(".teach-form input[name=name]")[0].send_keys("elephant")
-    browser.elements(".teach-form button[type=submit]")[0].click()
+    browser.click(".teach-form button[type=submit]")
     told = eventually(
         lambda: browser.text(".answer.good"), what="it is taught", patience_s=TEACHING_S
     )
@@ -165,12 +164,8 @@ def _is_taken_by_a_device(site: Site, folder: Path) -> None:
 
 def test_the_taught_pack_can_be_sent_from_the_page_of_packs(browser: Browser, site: Site) -> None:
     _open(browser, site, "/packs")
-    browser.elements(".shelf")[0].click()
-    option = eventually(
-        lambda: [o for o in browser.elements(".q-item") if "impala@1.1.0" in o.text],
-        what="the taught pack is offered",
-    )
-    option[0].click()
+    browser.click(".shelf")
+    browser.click(".q-item", "impala@1.1.0")
     eventually(lambda: "impala@1.1.0" in browser.text(".offer"), what="it is looked into")
     assert "Send it" in browser.text(".offer")
 
@@ -186,7 +181,7 @@ def test_a_name_that_cannot_be_taught_is_refused_as_text(
     _open(browser, site, f"/teach?detection={_ids(site, 'elephant')[0]}")
     if name:
         browser.elements(".teach-form input[name=name]")[0].send_keys(name)
-    browser.elements(".teach-form button[type=submit]")[0].click()
+    browser.click(".teach-form button[type=submit]")
     told = eventually(
         lambda: browser.text(".answer.bad"), what="it is refused", patience_s=TEACHING_S
     )
@@ -197,7 +192,7 @@ def test_a_name_that_cannot_be_taught_is_refused_as_text(
 def test_none_chosen_and_a_sixth_are_refused(browser: Browser, site: Site) -> None:
     _open(browser, site, "/teach")
     browser.elements(".teach-form input[name=name]")[0].send_keys("gnu")
-    browser.elements(".teach-form button[type=submit]")[0].click()
+    browser.click(".teach-form button[type=submit]")
     eventually(lambda: "choose 1 to 5 detections" in browser.text(".answer"), what="none is said")
     for mark in browser.elements(".mark")[:6]:
         mark.click()

@@ -10,15 +10,27 @@ from pathlib import Path
 from typing import Any
 
 from selenium import webdriver
+from selenium.common.exceptions import (
+    ElementClickInterceptedException,
+    ElementNotInteractableException,
+    StaleElementReferenceException,
+)
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
+from selenium.webdriver.support.wait import WebDriverWait
 
 _FLAGS = (
     "headless=new", "no-sandbox", "disable-gpu", "disable-background-networking",
     "disable-component-update", "disable-sync", "no-first-run", "hide-scrollbars",
     "disable-dev-shm-usage",
 )  # fmt: skip
+_PATIENCE_S = 30.0
+_NOT_YET = (  # what moves, is covered by what moves, or is drawn anew can be clicked a moment later
+    ElementClickInterceptedException,
+    ElementNotInteractableException,
+    StaleElementReferenceException,
+)
 
 
 class Browser:
@@ -71,6 +83,23 @@ class Browser:
     def elements(self, selector: str) -> list[WebElement]:
         """Return the elements of a selector."""
         return self._driver.find_elements(By.CSS_SELECTOR, selector)
+
+    def click(self, selector: str, label: str = "") -> None:
+        """Click the first visible element of a selector whose text has a label, once it can be.
+
+        Raises:
+            TimeoutException: There was none, or something lay over it all the time.
+        """
+        WebDriverWait(self._driver, _PATIENCE_S, 0.05, ignored_exceptions=_NOT_YET).until(
+            lambda _: self._clicked(selector, label), f"{label} of {selector} can be clicked"
+        )
+
+    def _clicked(self, selector: str, label: str) -> bool:
+        for element in self.elements(selector):
+            if element.is_displayed() and label in element.text:
+                element.click()
+                return True
+        return False
 
     def press(self, keys: str) -> None:
         """Press keys, one after the other, wherever the focus is."""
