@@ -56,23 +56,24 @@ def show_results(results: Results, request: PredictRequest, output: Output) -> N
 
 def _words(request: PredictRequest, output: Output) -> Iterator[str]:
     """Yield the command of a run without its formats: each option that makes it this run."""
+    from edgeclip.archive.answering import Asked
+    from edgeclip.archive.predicting import Output
+    from edgeclip.archive.request import PredictRequest
+
     asked = request.asked
     yield from ("edgeclip", "predict", request.source)
-    usual_asked = type(asked)(asked.path)
-    usual_request = type(request)("", usual_asked)
-    usual_output = type(output)(output.folder, [])
     options = {
         "--pack": asked.path,
         "--out": output.folder,
         "--task": asked.task,
-        "--backend": _unless(asked.backend, usual_asked.backend),
+        "--backend": _unless(asked.backend, Asked.backend),
         "--backbone": asked.backbone,
         "--pretrained": asked.pretrained,
         "--data-dir": request.data_dir,
         "--boxes": request.boxes,
-        "--box-threshold": _unless(request.box_threshold, usual_request.box_threshold),
-        "--tz": _unless(request.zone, usual_request.zone),
-        "--part-images": _unless(output.part_images, usual_output.part_images),
+        "--box-threshold": _unless(request.box_threshold, PredictRequest.box_threshold),
+        "--tz": _unless(request.zone, PredictRequest.zone),
+        "--part-images": _unless(output.part_images, Output.part_images),
     }
     for option, value in options.items():
         if value is not None:
