@@ -20,7 +20,7 @@ from edgeclip.tensor_file import read_tensors
 
 
 def load_bundled(bundle: Path, manifest: BundleManifest) -> RoutedPacks:
-    """Return the packs that serve, with who answers for what.
+    """Return the packs that serve, of two tasks or more, with who answers for what.
 
     Args:
         bundle: Its folder.
@@ -59,6 +59,8 @@ def needs_task(bundle: Path, manifest: BundleManifest) -> str | None:
         PackError: A pack is damaged.
     """
     refs = [find_pack(manifest, task) for task in tasks_of(manifest)]
+    if len(refs) == 1:
+        return None  # whatever it is, it answers for all images
     packs = {ref.task: load_pack(bundle / ref.path) for ref in refs}
     if silent := _silent(refs, packs):
         return f"nothing says which images are for {', '.join(silent)}"
@@ -77,11 +79,11 @@ def _first_apart(packs: dict[str, Pack]) -> Apart | None:
 
 
 def _silent(refs: Sequence[PackRef], packs: dict[str, Pack]) -> list[str]:
-    """Return the packs that nothing chooses, of several; one with static keys needs no row."""
+    """Return the packs that nothing chooses; one with static keys needs no row."""
     return [
         ref.task
         for ref in refs
-        if ROUTER_FILE not in packs[ref.task].manifest.files and not ref.static and len(refs) > 1
+        if ROUTER_FILE not in packs[ref.task].manifest.files and not ref.static
     ]
 
 

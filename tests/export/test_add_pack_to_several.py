@@ -1,4 +1,4 @@
-"""`add-pack` to a bundle of several packs says whether `edgeclip predict` now needs --task."""
+"""`add-pack` says whether `edgeclip predict` with the bundle now needs --task."""
 
 from __future__ import annotations
 
@@ -50,6 +50,15 @@ def test_packs_that_go_together_need_no_task_and_nothing_is_said(
 ) -> None:
     pack = routed_pack(tmp_path / "pack", backbone, "hill", 5, version="1.1.0")
     assert "--task" not in run("add-pack", routed, pack).out
+
+
+def test_a_pack_alone_answers_for_all_images_also_where_it_could_share_them_with_none(
+    bundle: Path, run: Run, backbone: Backbone, tmp_path: Path
+) -> None:
+    tensors = random_tensors(6, columns=3, names=("class_bias", "projection_delta"))
+    write_tiny_pack(tmp_path / "pack", backbone, tensors, version="1.1.0")
+    assert "--task" not in run("add-pack", bundle, tmp_path / "pack").out
+    assert open_answerer(asked_of(bundle)).name.startswith("leopard@1.1.0 ")
 
 
 def test_a_pack_that_says_of_no_images_that_they_are_its_own_needs_a_task(
