@@ -92,7 +92,7 @@ def require_listener(address: str) -> None:
         return
     try:
         socket.create_connection((host.strip("[]"), int(port)), _PATIENCE_S).close()
-    except OSError as error:
+    except (OSError, UnicodeError) as error:  # the second: a host that no name can be
         raise _nothing_there(address) from error
 
 

@@ -114,7 +114,6 @@ def test_a_pack_that_a_worker_cannot_open_is_one_line(archive: Path, tmp_path: P
     assert journal.missing() == [0]
 
 
-@pytest.mark.filterwarnings("ignore")
 def test_a_port_where_no_cluster_listens_is_named(predict: Predict, archive: Path) -> None:
     address = f"127.0.0.1:{free_port()}"
     with pytest.raises(SetupError, match=f"--cluster {address}: no Ray cluster answers there"):
@@ -129,6 +128,13 @@ def test_the_server_of_a_rays_client_is_looked_for_where_its_address_says() -> N
         require_listener(address)
 
 
+@pytest.mark.parametrize("host", ["ridge..local", f"{'a' * 70}.local"])
+def test_a_host_that_no_name_can_be_is_named(host: str) -> None:
+    with pytest.raises(SetupError, match=f"--cluster {host}:6379: no Ray cluster answers there"):
+        require_listener(f"{host}:6379")
+
+
+@pytest.mark.filterwarnings("ignore")  # of Ray
 def test_a_cluster_that_is_not_there_is_named(predict: Predict, archive: Path) -> None:
     with pytest.raises(SetupError, match="no Ray cluster answers there"):
         predict(archive, cluster=Cluster("auto"))
