@@ -62,12 +62,13 @@ class StoredImage:
         return self._frame, self.strips
 
     def _upright(self, frame: NDArray[np.uint8]) -> tuple[int, int]:
+        """Return the sides of the whole image, of which this is all, divided or not."""
         rows, columns = frame.shape[:2]
         if self._shrink == 1:
             return rows, columns
         height, width = self.shape
-        stored = -(-height // self._shrink), -(-width // self._shrink)
-        return (height, width) if (rows, columns) == stored else (width, height)
+        is_turned = (rows - columns) * (height - width) < 0
+        return (width, height) if is_turned else (height, width)
 
     @cached_property
     def _frame(self) -> NDArray[np.uint8]:

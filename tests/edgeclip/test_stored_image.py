@@ -116,8 +116,9 @@ def test_strips_that_leave_nothing_are_refused() -> None:
 
 def test_what_strips_leave_of_the_whole_is_looked_at_where_the_division_leaves_nothing() -> None:
     data = _encoded(_photograph())
-    seen = _stored(data, (301, 400), Strips(150, 150)).input(WHOLE)
-    assert seen.shape == (32, 32, 3)
+    image = _stored(data, (301, 400), Strips(150, 150))
+    assert image.input(WHOLE).shape == (32, 32, 3)
+    assert image.upright == (301, 400)
 
 
 @pytest.mark.real_data
