@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from edgeclip.contract.plurals import counted
+
 PREFIX = "taught/"
 """Of the figures in `pack.json` that say from how little a class was taught."""
+_IMAGES = "/images"
 
 
 @dataclass(frozen=True)
@@ -36,7 +39,7 @@ class Account:
     @property
     def said(self) -> str:
         """One line: from how little it was taught, and that nobody has measured it."""
-        images = "1 image" if self.images == 1 else f"{self.images} images"
+        images = counted(self.images, "image")
         return f"{self.name}: taught from {images}, threshold from {self.threshold}; UNVERIFIED"
 
     @property
@@ -67,9 +70,10 @@ def taught_lines(metrics: Mapping[str, float]) -> list[str]:
     Args:
         metrics: Of `pack.json`.
     """
+    images = {name: metrics[f"{PREFIX}{name}{_IMAGES}"] for name in taught_names(metrics)}
     return [
-        f"{name} from {metrics[_images_key(name)]:.0f} images, its threshold is unverified"
-        for name in taught_names(metrics)
+        f"{name} from {number:.0f} image{'' if number == 1 else 's'}, its threshold is unverified"
+        for name, number in images.items()
     ]
 
 
@@ -80,11 +84,7 @@ def taught_names(metrics: Mapping[str, float]) -> list[str]:
         metrics: Of `pack.json`.
     """
     return [
-        key.removeprefix(PREFIX).removesuffix("/images")
+        key.removeprefix(PREFIX).removesuffix(_IMAGES)
         for key in metrics
-        if key.startswith(PREFIX) and key.endswith("/images")
+        if key.startswith(PREFIX) and key.endswith(_IMAGES)
     ]
-
-
-def _images_key(name: str) -> str:
-    return f"{PREFIX}{name}/images"

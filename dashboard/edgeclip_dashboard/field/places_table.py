@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 from sqlalchemy import URL
 from sqlalchemy.orm import Session
 
-from edgeclip.contract.plurals import counted
+from edgeclip.contract.plurals import counted, first_of
 from edgeclip.errors import DashboardError, DataError
 from edgeclip_dashboard.database import join_database
 from edgeclip_dashboard.deeds import COMMAND_LINE
@@ -47,7 +47,7 @@ class Imported(NamedTuple):
     @property
     def said(self) -> str:
         """In a line; new ids are named, for one may be misspelt."""
-        names = ", ".join(self.new[:_MOST_NAMED]) + (" .." if len(self.new) > _MOST_NAMED else "")
+        names = first_of(self.new, _MOST_NAMED)
         new = f", {len(self.new)} of them new here ({names})" if self.new else ""
         is_one = self.written == 1
         written = f"{counted(self.written, 'place')} {'is' if is_one else 'are'} written{new}"
