@@ -22,6 +22,7 @@ class OnnxSession:
         bundle: Its folder.
         manifest: What `read_bundle` gave.
         threads: Of one operator; 0 lets ONNX Runtime choose.
+        at_once: Images of one call at most; more are several calls.
 
     Attributes:
         outputs: Names of what the graph gives.
@@ -31,7 +32,9 @@ class OnnxSession:
         BackendError: It cannot load the graph.
     """
 
-    def __init__(self, bundle: Path, manifest: BundleManifest, *, threads: int) -> None:
+    def __init__(
+        self, bundle: Path, manifest: BundleManifest, *, threads: int, at_once: int
+    ) -> None:
         try:
             import onnxruntime
         except ImportError as error:
@@ -50,21 +53,29 @@ class OnnxSession:
             raise BackendError(f"ONNX Runtime cannot load {path}: export the bundle again") from (
                 error
             )
+        self._at_once = at_once
         self.outputs = [item.name for item in self._session.get_outputs()]
 
     def run(
         self, wanted: Sequence[str], images: NDArray[np.uint8], slots: Slots
     ) -> list[NDArray[np.float32]]:
-        """Return some of the graph's outputs for a batch.
+        """Return some of the graph's outputs for images.
 
         Args:
             wanted: Names.
-            images: `(B, S, S, 3)` uint8, RGB.
+            images: `(B, S, S, 3)` uint8, RGB, B >= 1.
             slots: All that the graph takes beside; nothing where a pack is baked in.
 
         Raises:
             BackendError: The graph refuses the inputs, or fails.
         """
+        firsts = range(0, len(images), self._at_once)
+        calls = [self._call(wanted, images[n : n + self._at_once], slots) for n in firsts]
+        return [np.concatenate(parts) for parts in zip(*calls, strict=True)]
+
+    def _call(
+        self, wanted: Sequence[str], images: NDArray[np.uint8], slots: Slots
+    ) -> list[NDArray[np.float32]]:
         try:
             found = self._session.run(list(wanted), {"images": images, **slots})
         except Exception as error:  # ONNX Runtime's errors share no base class

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -123,22 +123,13 @@ class OnnxRunner:
     name = "onnxruntime fp32"
 
     def __init__(self, bundle: Path, manifest: BundleManifest, slots: Slots) -> None:
-        self._slots, self._session = dict(slots), OnnxSession(bundle, manifest, threads=1)
+        self._session = OnnxSession(bundle, manifest, threads=1, at_once=_FITS_CACHE)
+        self._slots = dict(slots)
         self._wanted = _wanted(self._session.outputs)
 
     def run(self, views: NDArray[np.uint8]) -> RunOutputs:
         """Return what the graph computes; see `Runner`."""
-        firsts = range(0, len(views), _FITS_CACHE)
-        return _joined(
-            [
-                self._session.run(self._wanted, views[first : first + _FITS_CACHE], self._slots)
-                for first in firsts
-            ]
-        )
-
-
-def _joined(batches: Sequence[Sequence[NDArray[np.float32]]]) -> RunOutputs:
-    return RunOutputs(*(np.concatenate(parts) for parts in zip(*batches, strict=True)))
+        return RunOutputs(*self._session.run(self._wanted, views, self._slots))
 
 
 class GpuRunner:
@@ -155,7 +146,7 @@ class GpuRunner:
         with self._lock:
             firsts = range(0, len(views), most)
             parts = [self._engine.run(views[n : n + most], self._wanted) for n in firsts]
-        return _joined([[part[name] for name in self._wanted] for part in parts])
+        return RunOutputs(*(np.concatenate([own[name] for own in parts]) for name in self._wanted))
 
 
 def engine_runner(

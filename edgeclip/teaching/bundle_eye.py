@@ -44,7 +44,7 @@ class BundleEye:
     def __init__(self, bundle: Path) -> None:
         self._bundle = bundle
         self._manifest: BundleManifest = read_bundle(bundle)
-        self._session = OnnxSession(bundle, self._manifest, threads=0)
+        self._session = OnnxSession(bundle, self._manifest, threads=0, at_once=_IMAGES_AT_ONCE)
 
     @property
     def base(self) -> Base:
@@ -100,9 +100,4 @@ class BundleEye:
         del images, tensors
 
     def _outputs(self, pixels: NDArray[np.uint8], tensors: Tensors) -> list[NDArray[np.float32]]:
-        slots = slots_to_bind(self._manifest, tensors)
-        parts = [
-            self._session.run(_WANTED, pixels[first : first + _IMAGES_AT_ONCE], slots)
-            for first in range(0, len(pixels), _IMAGES_AT_ONCE)
-        ]
-        return [np.concatenate(column) for column in zip(*parts, strict=True)]
+        return self._session.run(_WANTED, pixels, slots_to_bind(self._manifest, tensors))
