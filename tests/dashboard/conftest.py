@@ -8,7 +8,7 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import URL, Engine
 
 from edgeclip.contract.detection import Detection
 from edgeclip_dashboard.database import database_url, open_database
@@ -70,6 +70,22 @@ def postgres() -> Iterator[Postgres]:
     """A PostgreSQL server of this run's own; for tests marked `postgres`."""
     with running_postgres() as server:
         yield server
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> URL:
+    """A place for a database, of either kind."""
+    if request.param == "sqlite":
+        return database_url(str(tmp_path / "d.sqlite"))
+    server: Postgres = request.getfixturevalue("postgres")
+    return database_url(server.new_database())
+
+
+@pytest.fixture
+def either_engine(url: URL) -> Iterator[Engine]:
+    """Of a fresh database, of either kind."""
+    with open_database(url, project="demo") as opened:
+        yield opened
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta, timezone
-from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine, select
@@ -22,7 +21,6 @@ from edgeclip_dashboard.accounts import (
     reset_password,
 )
 from edgeclip_dashboard.api_tokens import add_token, all_tokens, identity_of_token, revoke_token
-from edgeclip_dashboard.database import database_url, open_database
 from edgeclip_dashboard.deeds import COMMAND_LINE, newest_deeds, note
 from edgeclip_dashboard.identity import Identity
 from edgeclip_dashboard.models_people import ApiToken, SignIn
@@ -36,27 +34,15 @@ from edgeclip_dashboard.sessions import (
     note_seen,
     open_session,
 )
-from support.postgres import Postgres
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=timezone.utc)
 WARDEN = Identity("warden", "admin")
 LASTING = Lifetimes(idle=timedelta(hours=12), longest=timedelta(days=7))
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
-def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
-    """Of a fresh database, on either engine."""
-    text = str(tmp_path / "d.sqlite")
-    if request.param == "postgres":
-        server: Postgres = request.getfixturevalue("postgres")
-        text = server.new_database()
-    with open_database(database_url(text), project="demo") as opened:
-        yield opened
-
-
 @pytest.fixture
-def session(engine: Engine) -> Iterator[Session]:
-    with Session(engine) as opened, opened.begin():
+def session(either_engine: Engine) -> Iterator[Session]:
+    with Session(either_engine) as opened, opened.begin():
         yield opened
 
 

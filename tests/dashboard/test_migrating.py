@@ -51,15 +51,6 @@ NAIVE = RECEIVED_AT.replace(tzinfo=None)  # as both databases keep it
 INSERT_FACT = text("INSERT INTO edgeclip_meta (key, value) VALUES (:key, :value)")
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> URL:
-    """A place for a database, of either kind."""
-    if request.param == "sqlite":
-        return database_url(str(tmp_path / "d.sqlite"))
-    server: Postgres = request.getfixturevalue("postgres")
-    return database_url(server.new_database())
-
-
 @pytest.fixture
 def old(url: URL) -> URL:
     """A database as version 1 wrote it, with a detection of the night and one without a clock."""

@@ -3,35 +3,26 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from sqlalchemy import ColumnElement, Engine, insert, text
 from sqlalchemy.orm import Session
 
 from dashboard.conftest import NOW
-from edgeclip_dashboard.database import database_url, open_database
 from edgeclip_dashboard.field.wishes import newest_asked, newest_of
 from edgeclip_dashboard.models_field import CommandRow
-from support.postgres import Postgres
 
 OF_A_KIND = CommandRow.name == "pack_add"
 CONDITIONS = [OF_A_KIND, OF_A_KIND & (CommandRow.state == "done")]
 INDEX = "newest_commands"
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
-def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
-    """A database of either kind, with 2,000 commands to ten devices, 200 of them of a kind."""
-    place = str(tmp_path / "d.sqlite")
-    if request.param == "postgresql":
-        server: Postgres = request.getfixturevalue("postgres")
-        place = server.new_database()
-    with open_database(database_url(place), project="demo") as opened:
-        with opened.begin() as connection:
-            connection.execute(insert(CommandRow), [_command(number) for number in range(2000)])
-        yield opened
+@pytest.fixture
+def engine(either_engine: Engine) -> Engine:
+    """Of 2,000 commands to ten devices, 200 of them of a kind."""
+    with either_engine.begin() as connection:
+        connection.execute(insert(CommandRow), [_command(number) for number in range(2000)])
+    return either_engine
 
 
 def _command(number: int) -> dict[str, object]:
