@@ -90,8 +90,7 @@ def predict_archive(request: PredictRequest, output: Output, bars: Bars) -> Resu
         journal = open_journal(run, work.store, _plan(request, output, work, digest))
         if output.camtrap:
             require_places(output.camtrap.deployments, journal, work)  # before hours of work
-        already = journal.done_images()
-        _answer(request, output, journal, work, bars)
+        already = _answer(request, output, journal, work, bars)
         wanted = Wanted(output.formats, output.camtrap, output.heat_boxes)
         results = write_results(output.folder, journal, work, wanted, bars)
     results.already = already
@@ -101,12 +100,13 @@ def predict_archive(request: PredictRequest, output: Output, bars: Bars) -> Resu
 
 def _answer(
     request: PredictRequest, output: Output, journal: Journal, work: PartWork, bars: Bars
-) -> None:
+) -> int:
+    """Answer for the images that have no record yet; return how many had one."""
     already, every = journal.done_images(), journal.plan.images
     if already:
         bars.say(f"{already} of {counted(every, 'image')} were looked at already")
     if already == every:
-        return
+        return already
     advance = bars.add("looking at images", every)
     advance(already)
     if output.cluster is not None:
@@ -114,6 +114,7 @@ def _answer(
     else:
         workers = output.workers or os.cpu_count() or 1
         run_here(journal, work, workers=workers, advance=advance)
+    return already
 
 
 def _plan(request: PredictRequest, output: Output, work: PartWork, digest: str) -> Plan:

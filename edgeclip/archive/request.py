@@ -36,7 +36,7 @@ class PredictRequest:
         boxes: A detector's results, or None.
         box_threshold: Least confidence of a box.
         zone: Of times that have none.
-        facts: What is known of all images, for the static keys of a set.
+        facts: What a person knows of all images, for the static keys of several packs.
     """
 
     source: str
