@@ -53,3 +53,19 @@ def run_teaching(encoder: TinyEncoder, trained: tuple[Path, TrainResult]) -> Tea
         return teach(request, created_at=AT)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def teach_three(
+    run_teaching: Teacher,
+    elephants: list[Path],
+    without: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Callable[..., tuple[Path, TeachResult]]:
+    """Teach `elephant` from three frames beside those without one; return the pack, too."""
+
+    def run(**fields: object) -> tuple[Path, TeachResult]:
+        out = tmp_path_factory.mktemp("taught") / "pack"
+        return out, run_teaching(out, elephants[:3], others=(without,), **fields)
+
+    return run

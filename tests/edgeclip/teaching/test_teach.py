@@ -52,14 +52,8 @@ def _probabilities(pack: Pack, backbone: Backbone, labels: list[str]) -> NDArray
 
 
 @pytest.fixture(scope="module")
-def taught(
-    run_teaching: Teacher,
-    elephants: list[Path],
-    without: Path,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> tuple[Path, TeachResult]:
-    out = tmp_path_factory.mktemp("taught") / "pack"
-    return out, run_teaching(out, elephants[:3], others=(without,))
+def taught(teach_three: Callable[..., tuple[Path, TeachResult]]) -> tuple[Path, TeachResult]:
+    return teach_three()
 
 
 def test_three_images_teach_what_the_pack_did_not_know(

@@ -58,38 +58,30 @@ def bundle(
 
 @pytest.fixture(scope="module")
 def taught(
-    bundle: Path,
-    run_teaching: Teacher,
-    elephants: list[Path],
-    without: Path,
-    tmp_path_factory: pytest.TempPathFactory,
+    bundle: Path, teach_three: Callable[..., tuple[Path, TeachResult]]
 ) -> tuple[Path, TeachResult]:
-    out = tmp_path_factory.mktemp("taught") / "pack"
-    return out, run_teaching(out, elephants[:3], others=(without,), bundle=bundle, **BY_BUNDLE)
+    return teach_three(bundle=bundle, **BY_BUNDLE)
 
 
 def test_a_bundle_teaches_what_torch_teaches_within_its_tolerance(
     taught: tuple[Path, TeachResult],
-    run_teaching: Teacher,
-    elephants: list[Path],
-    without: Path,
+    teach_three: Callable[..., tuple[Path, TeachResult]],
     backbone: Backbone,
-    tmp_path: Path,
 ) -> None:
-    by_torch = run_teaching(tmp_path / "torch", elephants[:3], others=(without,))
+    by_torch = teach_three()
     frames = [
         prepare(draw(label, 5000 + n, background=n % 6), backbone.preprocess)
         for n, label in enumerate(["elephant", "leopard", "zebra", "blank"] * 4)
     ]
     one, other = (
         outputs_of(np.stack(frames), backbone, load_pack(folder).tensors)
-        for folder in (taught[0], tmp_path / "torch")
+        for folder, _ in (taught, by_torch)
     )
     np.testing.assert_allclose(one.probabilities, other.probabilities, atol=0.02)
-    mine, its = taught[1].manifest, by_torch.manifest
+    mine, its = taught[1].manifest, by_torch[1].manifest
     assert (mine.task, mine.version, mine.class_names) == (its.task, its.version, its.class_names)
     assert mine.thresholds == its.thresholds
-    assert taught[1].account.left_out == by_torch.account.left_out
+    assert taught[1].account.left_out == by_torch[1].account.left_out
 
 
 def test_torch_finds_its_golden_outputs_again_and_all_older_columns_bit_for_bit(
