@@ -162,7 +162,8 @@ def main() -> None:
         "images": given.images,
     }
     earlier = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
-    kept = earlier | {"ray" if given.ray else "ways": about | content}
+    command = {"command": "python -m benchmarks.archive"}
+    kept = command | earlier | {"ray" if given.ray else "ways": about | content}
     write_text(RESULTS, json.dumps(kept, indent=2) + "\n")
     if given.ray:
         Console().print(content)

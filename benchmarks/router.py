@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import io
-import json
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -26,6 +25,7 @@ import torch
 from numpy.typing import NDArray
 from torch.nn.functional import cross_entropy
 
+from benchmarks._kept import show_and_keep
 from benchmarks._router_tasks import (
     CLASSES,
     TASKS,
@@ -41,7 +41,6 @@ from benchmarks._router_tasks import (
 from edgeclip.cli import app
 from edgeclip.clip import Backbone, load_backbone
 from edgeclip.combining import combine
-from edgeclip.contract.files import write_text
 from edgeclip.contract.routing import pack_logits, share_out
 from edgeclip.registry.folder import find_pack, read_registry
 from edgeclip.routed_packs import RoutedPacks, load_routed
@@ -281,9 +280,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         result = measured(Workplace(Path(folder), asked.images, asked.test, asked.seed))
     settings = {"images": asked.images, "test": asked.test, "seed": asked.seed}
-    result = {"settings": settings, **result}
-    print(json.dumps(result, indent=1))
-    write_text(asked.out, json.dumps(result, indent=1) + "\n")
+    show_and_keep(asked.out, "router", settings, result)
 
 
 if __name__ == "__main__":

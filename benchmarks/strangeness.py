@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import csv
-import json
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,13 +20,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from benchmarks._kept import show_and_keep
 from benchmarks._router_tasks import TASKS, encoded, rendered
 from edgeclip.adapters.left_out import Whence
 from edgeclip.adapters.router_rows import router_row
 from edgeclip.archive.strangeness import Strangeness
 from edgeclip.clip import load_backbone
 from edgeclip.contract.familiarity import Familiar
-from edgeclip.contract.files import write_text
 
 RESULT = Path(__file__).parent / "results/strangeness.json"
 PLACES, IMAGES = range(10), 40  # of a task; images of each class over all its places
@@ -94,14 +93,14 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--out", type=Path, default=RESULT, help="JSON to be written")
     asked = parser.parse_args()
+    if not 2 <= asked.places < len(PLACES) or asked.draws < 1:
+        parser.error(f"--places: 2 to {len(PLACES) - 1}; --draws: 1 or more")
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
         seen = worlds(Path(folder), asked.seed)
     warned = measured(seen, places=asked.places, draws=asked.draws, seed=asked.seed)
     settings = {"places": asked.places, "draws": asked.draws, "seed": asked.seed}
-    text = json.dumps({"settings": settings, "warned": warned}, indent=1)
-    print(text)
-    write_text(asked.out, text + "\n")
+    show_and_keep(asked.out, "strangeness", settings, {"warned": warned})
 
 
 if __name__ == "__main__":
