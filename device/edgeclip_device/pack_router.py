@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeclip.contract.bundle import BundleManifest, read_bundle
+from edgeclip.contract.bundle import BundleManifest, find_pack, read_bundle
 from edgeclip.contract.gate import read_gate
 from edgeclip.contract.router_rows import read_row, row_without_prototypes
 from edgeclip.contract.routing import Gate, RouterRow, Shares, by_static_keys, share_out
@@ -19,7 +19,7 @@ from edgeclip.errors import ConfigError
 from edgeclip_device.config import InferenceSettings
 from edgeclip_device.heads import shares_a_pass
 from edgeclip_device.packs import LoadedPack, load_pack, refuse_unknown_classes
-from edgeclip_device.router_settings import RouterSettings
+from edgeclip_device.router_settings import RoutedPackSettings, RouterSettings
 from edgeclip_device.tensor_file import read_tensors
 
 Array = NDArray[np.float32]
@@ -120,7 +120,7 @@ def load_router(
         for item in router.packs
     )
     refuse_unknown_classes(packs, inference.thresholds)
-    rows = tuple(_row(pack, item.static) for pack, item in zip(packs, router.packs, strict=True))
+    rows = tuple(_row(pack, item) for pack, item in zip(packs, router.packs, strict=True))
     tasks = [item.task for item in router.packs]
     fallback = tasks.index(router.fallback) if router.fallback else 0
     found = PackRouter(packs, rows, router.ask, fallback, _gate(packs, rows, router))
@@ -188,6 +188,20 @@ def _check(router: PackRouter) -> None:
             )
 
 
-def _row(pack: LoadedPack, static: Mapping[str, str]) -> RouterRow:
+def _row(pack: LoadedPack, item: RoutedPackSettings) -> RouterRow:
     """Return the pack's own row; without one static keys alone choose it."""
+    static = item.static or _keys_of_set(pack)
     return read_row(pack.manifest.task, pack.folder, pack.manifest, static, read_tensors)
+
+
+def _keys_of_set(pack: LoadedPack) -> Mapping[str, str]:
+    """Return what its set said must hold of a frame for the pack to be asked."""
+    static = find_pack(pack.bundle_manifest, pack.manifest.task).static
+    known = sorted(RoutedPackSettings.model_fields.keys() - {"task"})
+    if unknown := sorted(static.keys() - set(known)):
+        raise ConfigError(
+            f"[router]: {pack.name} was put into its set with {unknown[0]}={static[unknown[0]]},"
+            f" which a device does not know of a frame: give its entry {', '.join(known[:-1])} or"
+            f" {known[-1]}"
+        )
+    return static

@@ -14,7 +14,9 @@ from edgeclip.contract.settings import Settings
 class RoutedPackSettings(Settings):
     """One entry of `[router].packs`: a pack, and what must hold of a frame for it to be asked."""
 
-    task: TaskName = Field(description="Of a pack in the bundle.")
+    task: TaskName = Field(
+        description="Of a pack in the bundle; with no more it has the static keys of its set."
+    )
     camera: Identifier | None = Field(None, description="Only on this camera.")
     deployment: Identifier | None = Field(None, description="Only at this deployment.")
     light: Literal["day", "infrared"] | None = Field(None, description="Only in this light.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -11,11 +12,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from edgeclip.contract.bundle import MANIFEST_FILE
 from edgeclip.errors import ConfigError, PackError
 from edgeclip_device.backends.choosing import open_backend
 from edgeclip_device.classifier import Classifier
 from edgeclip_device.config import DeviceSettings
 from edgeclip_device.pack_router import PackRouter, load_router
+from edgeclip_device.router_settings import RoutedPackSettings, RouterSettings
 from support.drawn_clips import crossing, ground, with_blob
 from support.gates import add_router_row
 from support.pipelines import opened_rig
@@ -111,6 +114,38 @@ def test_the_pack_with_more_keys_that_hold_goes_first(make: Make) -> None:
     classifier, _ = _classifier(make(packs))
     (answer,) = classifier.classify(ground(), None, {"light": "infrared", "camera": "camera"})
     assert answer.task == "fox"
+
+
+def _keys_of_set(settings: DeviceSettings, task: str, **static: str) -> None:
+    """Let the bundle say what a pack's set said."""
+    assert settings.inference.bundle is not None
+    path = settings.inference.bundle / MANIFEST_FILE
+    manifest = json.loads(path.read_text())
+    [ref] = [ref for ref in manifest["packs"] if ref["task"] == task]
+    ref["static"] = static
+    path.write_text(json.dumps(manifest))
+
+
+def test_an_entry_without_keys_has_those_of_its_set(make: Make) -> None:
+    settings = make([{"task": "leopard"}, {"task": "night"}, {"task": "fox", "camera": "south"}])
+    _keys_of_set(settings, "night", light="infrared")
+    _keys_of_set(settings, "fox", light="day")
+    router = load_router(settings.inference, settings.router)
+    assert [dict(row.static) for row in router.rows] == [
+        {}, {"light": "infrared"}, {"camera": "south"},
+    ]  # fmt: skip
+
+
+def test_keys_of_a_set_that_no_frame_has_are_refused_unless_its_entry_has_some(make: Make) -> None:
+    settings = make([{"task": "leopard"}, {"task": "night"}])
+    _keys_of_set(settings, "night", location="ridge")
+    with pytest.raises(
+        ConfigError, match=r"night@1\.0\.0 was put into its set with location=ridge"
+    ):
+        load_router(settings.inference, settings.router)
+    entry = RoutedPackSettings(task="night", deployment="ridge-2026")
+    router = RouterSettings(packs=[settings.router.packs[0], entry])
+    assert load_router(settings.inference, router).rows[1].static == {"deployment": "ridge-2026"}
 
 
 def test_prototypes_choose_the_nearest_pack(make: Make) -> None:

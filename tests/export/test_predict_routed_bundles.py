@@ -81,7 +81,7 @@ def test_a_bundle_answers_as_its_set_does_in_torch(
 
 
 def test_parity_a_bundle_answers_as_a_device_with_it_does(several: Path) -> None:
-    routed = [{"task": "day"}, {"task": "hill"}, {"task": "night", **NIGHT}]
+    routed = [{"task": task} for task in TASKS]  # the bundle says the keys
     classifier = as_on_a_device(several / "bundle", routed)
     views = random_views(9, 3)
     facts: list[Mapping[str, str]] = [NIGHT if row % 3 == 0 else {} for row in range(9)]
