@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timezone
 from typing import Final
 
 from fastapi import Request
@@ -16,13 +16,12 @@ from edgeclip_dashboard.field.reports import read_reports
 from edgeclip_dashboard.identity import identity_of
 from edgeclip_dashboard.pages import parts
 from edgeclip_dashboard.pages.context import PageContext
+from edgeclip_dashboard.pages.device_cards import DeviceCards
 from edgeclip_dashboard.pages.device_list import FIELD_CSS, FLEET_EVERY_S
 from edgeclip_dashboard.pages.following import Following
 from edgeclip_dashboard.pages.frame import page_frame, require
 
 Views = tuple[DesiredView, ...]
-_MOST_SHOWN: Final = 200  # of more, one is found by its name
-_TICK: Final = timedelta(seconds=30)  # for how long is told anew
 _KINDS: Final[dict[Standing, str]] = {
     "differs": "bad",
     "on its way": "wait",
@@ -53,20 +52,17 @@ def add_desired_page(context: PageContext) -> None:
 
 
 class DesiredList:
-    """The devices as cards; only what has changed is built anew."""
+    """The devices as cards, with a field to find one."""
 
     def __init__(self) -> None:
         self._views: Views = ()
-        self._cards: dict[str, tuple[DesiredView, ui.element]] = {}
-        self._ticked_at = datetime.min.replace(tzinfo=timezone.utc)
         ui.label(_ABOUT).classes("quiet about")
         with ui.element("div").classes("actions"):
             self._wanted = ui.input("Find a device, place or pack", on_change=self._build)
             self._wanted.props("dense outlined clearable").classes("find")
             self._only = ui.checkbox("Only those that differ", on_change=self._build)
             self._count = ui.label("").classes("quiet").props("role=status")
-        self._grid = ui.element("div").classes("device-cards")
-        self._more = ui.label("").classes("quiet")
+        self._cards = DeviceCards[DesiredView](lambda view: view.report, _fill, _called)
 
     def show(self, views: Views) -> None:
         """Show the devices as they are now."""
@@ -78,40 +74,24 @@ class DesiredList:
         found = [view for view in self._views if wanted in _searched(view)]
         if self._only.value:
             found = [view for view in found if view.standing == "differs"]
-        shown = found[:_MOST_SHOWN]
         self._count.set_text(_counted(self._views))
-        self._more.set_text(_told_of_the_rest(len(self._views), len(found)))
-        now = datetime.now(timezone.utc)
-        is_tick = now - self._ticked_at >= _TICK
-        self._ticked_at = now if is_tick else self._ticked_at
-        if [view.report.device_id for view in shown] != list(self._cards):
-            self._grid.clear()
-            self._cards = {}
-        for view in shown:
-            name = view.report.device_id
-            known = self._cards.get(name)
-            if known is None or is_tick or known[0] != view:
-                self._cards[name] = view, self._card(view, known and known[1], now)
+        self._cards.show(found, "None of these." if self._views else "")
 
-    def _card(self, view: DesiredView, card: ui.element | None, now: datetime) -> ui.element:
-        report = view.report
-        if card is None:
-            with self._grid:
-                card = ui.element("a")
-            card.props["href"] = f"/devices/{report.device_id}"
-        card.clear()
-        card.classes(replace=f"device panel {report.state or 'unknown'}")
-        card.props["aria-label"] = f"{report.device_id}: {view.standing}"
-        with card:
-            with ui.element("div").classes("device-head"):
-                ui.element("span").classes("dot").props("aria-hidden=true")
-                parts.heading(report.device_id)
-            ui.label(words.short_state(report, now)).classes("state")
-            parts.facts(words.known(("place", report.place or report.deployment_id or "")))
-            _matter("Pack", view.pack, view, now)
-            _matter("Settings from afar", view.settings, view, now)
-            _failure(view, now)
-        return card
+
+def _called(view: DesiredView) -> str:
+    return f"{view.report.device_id}: {view.standing}"
+
+
+def _fill(view: DesiredView, now: datetime) -> None:
+    report = view.report
+    with ui.element("div").classes("device-head"):
+        ui.element("span").classes("dot").props("aria-hidden=true")
+        parts.heading(report.device_id)
+    ui.label(words.short_state(report, now)).classes("state")
+    parts.facts(words.known(("place", report.place or report.deployment_id or "")))
+    _matter("Pack", view.pack, view, now)
+    _matter("Settings from afar", view.settings, view, now)
+    _failure(view, now)
 
 
 def _matter(title: str, matter: Matter, view: DesiredView, now: datetime) -> None:
@@ -157,12 +137,6 @@ def _counted(views: Views) -> str:
         count = sum(view.standing == standing for view in views)
         said += [f"{count} {'differ' if standing == 'differs' else standing}"] if count else []
     return ", ".join(said)
-
-
-def _told_of_the_rest(all_of_them: int, found: int) -> str:
-    if found > _MOST_SHOWN:
-        return f"{found - _MOST_SHOWN} more: find them by name"
-    return "" if found or not all_of_them else "None of these."
 
 
 def _searched(view: DesiredView) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta, timezone
+from datetime import datetime
 from pathlib import Path
 from typing import Final
 
@@ -16,13 +16,12 @@ from edgeclip_dashboard.field.reports import DeviceReport, read_reports
 from edgeclip_dashboard.identity import identity_of
 from edgeclip_dashboard.pages import parts
 from edgeclip_dashboard.pages.context import PageContext
+from edgeclip_dashboard.pages.device_cards import DeviceCards
 from edgeclip_dashboard.pages.following import Following
 from edgeclip_dashboard.pages.frame import page_frame
 
 FIELD_CSS: Final = Path(__file__).with_name("field.css")
 FLEET_EVERY_S: Final = 3.0  # all devices are read at once
-_MOST_SHOWN: Final = 200  # of more, one is found by its name
-_TICK: Final = timedelta(seconds=30)  # "ago" is told anew
 
 Reports = tuple[DeviceReport, ...]
 
@@ -46,7 +45,7 @@ def add_device_list(context: PageContext) -> None:
 
 
 class DeviceList:
-    """The devices as cards, with a field to find one; only what has changed is built anew.
+    """The devices as cards, with a field to find one.
 
     Args:
         nothing: What is said while there is none.
@@ -55,14 +54,11 @@ class DeviceList:
     def __init__(self, nothing: str) -> None:
         self._nothing = nothing
         self._reports: Reports = ()
-        self._cards: dict[str, tuple[DeviceReport, ui.element]] = {}
-        self._ticked_at = datetime.min.replace(tzinfo=timezone.utc)
         with ui.element("div").classes("actions"):
             self._wanted = ui.input("Find a device or place", on_change=self._build)
             self._wanted.props("dense outlined clearable").classes("find")
             self._count = ui.label("").classes("quiet").props("role=status")
-        self._grid = ui.element("div").classes("device-cards")
-        self._more = ui.label("").classes("quiet")
+        self._cards = DeviceCards[DeviceReport](lambda report: report, _fill)
 
     def show(self, reports: Reports) -> None:
         """Show the devices as they are now."""
@@ -73,41 +69,13 @@ class DeviceList:
         wanted = (self._wanted.value or "").strip().lower()
         found = [report for report in self._reports if wanted in _searched(report)]
         self._count_up(found)
-        shown = found[:_MOST_SHOWN]
-        if [report.device_id for report in shown] != list(self._cards):
-            self._grid.clear()
-            self._cards = {}
-        now = datetime.now(timezone.utc)
-        is_tick = now - self._ticked_at >= _TICK
-        self._ticked_at = now if is_tick else self._ticked_at
-        for report in shown:
-            known = self._cards.get(report.device_id)
-            if known is None or is_tick or known[0] != report:
-                self._cards[report.device_id] = report, self._card(report, known, now)
-
-    def _card(
-        self, report: DeviceReport, known: tuple[DeviceReport, ui.element] | None, now: datetime
-    ) -> ui.element:
-        if known is None:
-            with self._grid:
-                card = ui.element("a")
-            card.props["href"] = f"/devices/{report.device_id}"
-        else:
-            card = known[1]
-            card.clear()
-        card.classes(replace=f"device panel {report.state or 'unknown'}")
-        with card:
-            _fill(report, now)
-        return card
+        self._cards.show(found, "" if self._reports else self._nothing)
 
     def _count_up(self, found: list[DeviceReport]) -> None:
         online = sum(report.state == "online" for report in found)
         alarms = wording.amount(sum(len(report.alarms) for report in found), "alarm")
         devices = wording.amount(len(found), "device")
         self._count.set_text(f"{devices}, {online} online, {alarms}")
-        more = len(found) - _MOST_SHOWN
-        said = f"{more} more: find them by name" if more > 0 else ""
-        self._more.set_text(said if self._reports else self._nothing)
 
 
 def _searched(report: DeviceReport) -> str:
