@@ -17,7 +17,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ sys.path.insert(0, str(ROOT / "tests"))  # the broker and the server are the tes
 from benchmarks.dashboard import latencies, open_page, summary  # noqa: E402 - after the path
 from benchmarks.fleet_case.filling import SPECIES, fill  # noqa: E402 - likewise
 from benchmarks.fleet_case.pages import page_times  # noqa: E402 - likewise
+from benchmarks.fleet_case.wishing import wish  # noqa: E402 - likewise
 from edgeclip_dashboard.database import database_url, open_database  # noqa: E402 - likewise
 from edgeclip_dashboard.models import DetectionRow, OutboxRow, Revision  # noqa: E402 - likewise
 from support.brokers import Broker, running_broker  # noqa: E402 - likewise
@@ -44,6 +45,7 @@ _PAGES = {
     "one_place_at_night": "/?deployment_ids=place-7&light=night",
     "likely": "/?min_probability=0.95",
 }
+_FIELD_PAGES = {"devices": "/devices", "desired": "/desired"}
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,7 @@ class Size:
         steady: Detections with a snapshot, five a second, with a page open.
         season: Detections in the database whose pages are opened.
         repeats: How often each page is loaded.
+        commands: To each device, where the pages of devices are opened.
     """
 
     devices: int
@@ -63,10 +66,11 @@ class Size:
     steady: int
     season: int
     repeats: int
+    commands: int
 
 
-FULL = Size(devices=1000, each=20, steady=100, season=100_000, repeats=5)
-QUICK = Size(devices=40, each=5, steady=10, season=3000, repeats=1)
+FULL = Size(devices=1000, each=20, steady=100, season=100_000, repeats=5, commands=40)
+QUICK = Size(devices=40, each=5, steady=10, season=3000, repeats=1, commands=8)
 
 
 @contextmanager
@@ -162,6 +166,16 @@ def season(folder: Path, database: str, size: Size) -> dict[str, Any]:
         return {"detections": size.season, **times, "memory_mb": _memory_mb(dashboard)}
 
 
+def desired(folder: Path, database: str, size: Size) -> dict[str, Any]:
+    """Return how soon the pages show that list each device with what it was sent."""
+    with open_database(database_url(database), project="demo") as engine:
+        commands = wish(engine, devices=size.devices, commands=size.commands)
+    with _world(folder, database, 1) as (_, [dashboard]):
+        card = ".device-cards > *"
+        times = page_times(dashboard.url, _FIELD_PAGES, folder, repeats=size.repeats, card=card)
+        return {"commands": commands, **times, "memory_mb": _memory_mb(dashboard)}
+
+
 def measure(size: Size, server: Postgres, folder: Path) -> dict[str, Any]:
     """Return all figures of one run."""
 
@@ -185,6 +199,8 @@ def measure(size: Size, server: Postgres, folder: Path) -> dict[str, Any]:
         "one_of_two_killed": together(*served("killed"), size, kills=True),
         "season_on_sqlite": season(*place("season-sqlite"), size),
         "season_on_postgresql": season(*served("season-postgresql"), size),
+        "desired_on_sqlite": desired(*place("desired-sqlite"), size),
+        "desired_on_postgresql": desired(*served("desired-postgresql"), size),
     }
 
 
@@ -196,7 +212,7 @@ def main() -> None:
     given = parser.parse_args()
     size = QUICK if given.quick else FULL
     if given.devices:
-        size = Size(given.devices, size.each, size.steady, size.season, size.repeats)
+        size = replace(size, devices=given.devices)
     with tempfile.TemporaryDirectory() as name, running_postgres(durable=True) as server:
         figures = measure(size, server, Path(name))
     Console().print_json(data=figures)

@@ -12,7 +12,7 @@ from edgeclip_dashboard.field.reports import DeviceReport
 
 ViewT = TypeVar("ViewT")
 
-_MOST_SHOWN: Final = 200  # of more, one is found by its name
+_MOST_SHOWN: Final = 100  # of more, one is found by its name
 _TICK: Final = timedelta(seconds=30)  # what depends on the time is told anew
 
 
