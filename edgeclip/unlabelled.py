@@ -143,8 +143,7 @@ def unlabelled_frames(
         bars: Progress.
 
     Raises:
-        ConfigError: There is nothing at that path.
-        DataError: It cannot be listed, or not one frame can be used.
+        DataError: There is nothing at that path, it cannot be listed, or not one frame can be used.
     """
     if config.unlabelled is None:
         yield None
@@ -172,11 +171,7 @@ def unlabelled_frames(
                 f" {len(found) - len(fresh)} are labelled too, or of labelled bursts, and"
                 f" {len(chosen) - len(found)} cannot be read"
             )
-        tested = {
-            own.location
-            for own, part in zip(images, split.parts, strict=True)
-            if part in ("test", "test_seen") and own.location
-        }
+        tested = _tested_places(images, split)
         yield UnlabelledFrames(
             images=tuple(kept),
             listed=len(listed),
@@ -186,6 +181,14 @@ def unlabelled_frames(
             unreadable=len(chosen) - len(found),
             of_test_places=sum(image.location in tested for image in kept),
         )
+
+
+def _tested_places(images: Sequence[LabelledImage], split: Split) -> set[str]:
+    return {
+        own.location
+        for own, part in zip(images, split.parts, strict=True)
+        if part in ("test", "test_seen") and own.location
+    }
 
 
 def _paths(store: ImageStore, chosen: Sequence[Listed], folder: Path) -> dict[Listed, Path]:
