@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 from typing import Annotated, Optional
 
@@ -11,7 +10,7 @@ from rich.markup import escape
 
 from edgeclip.cli_groups import takes_groups
 from edgeclip.cli_options import AsJson, PretrainedOption
-from edgeclip.cli_output import next_command, print_json, show
+from edgeclip.cli_output import bundle_words, next_command, print_json, show
 from edgeclip.cli_reading import ReadingGiven
 from edgeclip.errors import ConfigError
 
@@ -72,7 +71,7 @@ def attributes(
     for note in made.notes:
         show(f"[bold yellow]{escape(note)}[/]")
     show(f"{escape(str(out))} is version {manifest.version}; sign it where packs are signed")
-    next_command(shlex.join(["edgeclip-export", "bundle", "--pack", str(out), "--out", "bundle"]))
+    next_command(bundle_words(out))
 
 
 def attribute_file() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 from typing import Annotated, Any, Optional
 
@@ -80,7 +79,7 @@ def clear(context: typer.Context, *, cache: CacheOption = None, as_json: AsJson 
     next_command(_command(named))
 
 
-def _command(cache: Path | None, *words: str) -> str:
+def _command(cache: Path | None, *words: str) -> list[str]:
     """Return a command on the cache that was named, or on the user's."""
     named = ("--cache", str(cache)) if cache else ()
-    return shlex.join(["edgeclip", "cache", *words, *named])
+    return ["edgeclip", "cache", *words, *named]

@@ -52,8 +52,8 @@ def data_check(
     from edgeclip.tables import data_tables
 
     show(data_tables(summary))
-    arguments = reading_arguments(source, given, target or ())
-    next_command(f"edgeclip train {arguments} --backbone demo --out pack/")
+    words = reading_arguments(source, given, target or ())
+    next_command(["edgeclip", "train", *words, "--backbone", "demo", "--out", "pack/"])
 
 
 @app.command("render")
@@ -84,7 +84,7 @@ def data_render(
         print_json({"labels": str(table), "counts": plan.counts})
         return
     show(f"{counted(images, 'image')} each of {escape(', '.join([*names, 'blank']))}")
-    next_command(f"edgeclip data check {table}")
+    next_command(["edgeclip", "data", "check", str(table)])
 
 
 @app.command("join")
@@ -114,7 +114,7 @@ def data_join(
         show(f"{counted(joined.known, 'image')} left out: an earlier source has the same file")
     if joined.whole_bursts:
         show(f"{counted(joined.whole_bursts, 'image')} left out: labelled by the burst alone")
-    next_command(f"edgeclip data check {out}")
+    next_command(["edgeclip", "data", "check", str(out)])
 
 
 @app.command("clip")
@@ -134,4 +134,4 @@ def data_clip(
         print_json({"clip": str(out), "frames": len(truth.frames), "visits": len(truth.visits)})
         return
     show(f"{counted(len(truth.frames), 'frame')}, {counted(len(truth.visits), 'visit')}")
-    next_command(f"edgeclip-device replay {out} --bundle bundle/")
+    next_command(["edgeclip-device", "replay", str(out), "--bundle", "bundle/"])

@@ -19,7 +19,7 @@ from edgeclip.cli_options import (
     StripTopOption,
     facts_given,
 )
-from edgeclip.cli_output import next_command, print_json, show
+from edgeclip.cli_output import bundle_words, next_command, print_json, show
 from edgeclip.cli_reading import ReadingGiven
 from edgeclip.errors import ConfigError
 
@@ -152,7 +152,7 @@ def _evaluate_set(
     show(set_tables(result))
     for note in result.notes:
         show(f"[bold yellow]{escape(note)}[/]")
-    next_command(f"edgeclip-export bundle --pack {request.pack} --out bundle/")
+    next_command(bundle_words(request.pack))
 
 
 def _show_result(result: ReportData, pack: Path, report: Path | None, *, as_json: bool) -> None:
@@ -171,5 +171,4 @@ def _show_result(result: ReportData, pack: Path, report: Path | None, *, as_json
         show(f"[bold yellow]{escape(note)}[/]")
     if report:
         show(f"report: {escape(str(report / 'index.html'))}")
-    bake = " --bake" if result.manifest.is_bake_only else ""
-    next_command(f"edgeclip-export bundle --pack {pack} --out bundle/{bake}")
+    next_command(bundle_words(pack, is_bake_only=result.manifest.is_bake_only))

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
 
 from rich.console import Console, RenderableType
 from rich.markup import escape
@@ -18,6 +21,16 @@ def print_json(content: object) -> None:
     print(json.dumps(content, indent=2, ensure_ascii=False))
 
 
-def next_command(command: str) -> None:
-    """Print the command that usually comes next."""
-    Console().print(f"next: [bold]{escape(command)}[/]", soft_wrap=True)
+def next_command(words: Sequence[str]) -> None:
+    """Print the command that usually comes next, as a shell takes it.
+
+    Args:
+        words: Of the command, unquoted: a path may have blanks in it.
+    """
+    Console().print(f"next: [bold]{escape(shlex.join(words))}[/]", soft_wrap=True)
+
+
+def bundle_words(pack: Path, *, is_bake_only: bool = False) -> list[str]:
+    """Return the command that exports a pack or set, a word each."""
+    bake = ["--bake"] if is_bake_only else []
+    return ["edgeclip-export", "bundle", "--pack", str(pack), "--out", "bundle/", *bake]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 from typing import Annotated, Any, Optional
 
@@ -66,7 +65,7 @@ def combine(
     for key in dict.fromkeys(key for keys in asked.values() for key in keys):
         if said := doubt_of_key(key):
             typer.echo(f"warning: {said}", err=True)
-    next_command(shlex.join(["edgeclip", "pack", "ask", str(out), "image.jpg"]))
+    next_command(["edgeclip", "pack", "ask", str(out), "image.jpg"])
 
 
 @app.command()
@@ -132,7 +131,7 @@ def _remove_part(packs: Path, part: str, out: Path, *, overwrite: bool) -> None:
 
     remove_pack(packs, part, out, overwrite=overwrite)
     show(f"{escape(str(out))} is without {escape(part)}")
-    next_command(shlex.join(["edgeclip", "pack", "ask", str(out), "image.jpg"]))
+    next_command(["edgeclip", "pack", "ask", str(out), "image.jpg"])
 
 
 def _remove_adapter(
@@ -155,7 +154,7 @@ def _remove_adapter(
         "its temperature and thresholds are those of the whole pack: `edgeclip train --on` chooses"
         " them again"
     )
-    next_command(shlex.join(["edgeclip", "evaluate", "--pack", str(out), "--data", "labels.csv"]))
+    next_command(["edgeclip", "evaluate", "--pack", str(out), "--data", "labels.csv"])
 
 
 @app.command()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -51,7 +50,7 @@ def show_results(results: Results, request: PredictRequest, output: Output) -> N
     for path in results.files:
         show(escape(f"wrote {path}"))
     if results.failures < results.images and not output.has_sheets():
-        next_command(shlex.join([*_words(request, output), "--format", "sheets"]))
+        next_command([*_words(request, output), "--format", "sheets"])
 
 
 def _words(request: PredictRequest, output: Output) -> Iterator[str]:

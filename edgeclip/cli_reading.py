@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -99,8 +98,8 @@ class ReadingGiven:
         }
 
 
-def reading_arguments(source: Path, reading: Given, targets: Sequence[str] = ()) -> str:
-    """Return `--data` and the options that were given, as a person types them.
+def reading_arguments(source: Path, reading: Given, targets: Sequence[str] = ()) -> list[str]:
+    """Return `--data` and the options that were given, a word each.
 
     Args:
         source: Is read.
@@ -124,4 +123,4 @@ def reading_arguments(source: Path, reading: Given, targets: Sequence[str] = ())
             words.append(option if value else f"--no-{name.replace('_', '-')}")
         else:
             words += [option, str(value)]
-    return shlex.join(words)
+    return words

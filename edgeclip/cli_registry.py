@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Optional
@@ -27,6 +26,7 @@ KeyOption = Annotated[
     Optional[list[Path]],  # noqa: UP045  # typer evaluates it on Python 3.10 too
     typer.Option("--key", help="A public key: take only what it signed, from afar; repeat."),
 ]
+_USUAL_NAME = 24  # letters of TASK@VERSION that stay on one line, also on a terminal of 80 columns
 PlacedArgument = Annotated[str, typer.Argument(help="A pack, or URL#TASK@VERSION of an index.")]
 
 
@@ -45,7 +45,9 @@ def list_packs(registry: RegistryArgument, as_json: AsJson = False) -> None:
         print_json([each.model_dump(mode="json") for each in packs])
         return
     table = Table()
-    for header in ("pack", "alerts on", "method", "encoder", "size", "stands on", "signed by"):
+    usual = max((len(each.name) for each in packs if len(each.name) <= _USUAL_NAME), default=0)
+    table.add_column("pack", overflow="fold", min_width=usual)
+    for header in ("alerts on", "method", "encoder", "size", "stands on", "signed by"):
         table.add_column(header, overflow="fold")  # a name that is cut cannot be typed
     for each in packs:
         cells = [each.name, ", ".join(each.targets), each.method, each.encoder]
@@ -127,7 +129,9 @@ def diff(
     if not rows:
         show("nothing differs")
         return
-    table = Table("what", escape(one), escape(other))
+    table = Table()
+    for header in ("what", one, other):
+        table.add_column(escape(header), overflow="fold")  # figures differ in how their names end
     for row in rows:
         table.add_row(*(escape(str(row[key])) for key in ("what", "one", "other")))
     show(table)
@@ -160,7 +164,7 @@ def compose(
         chosen = [find_pack(held, name) for name in names]
         parts = [(each.manifest.task, each.name, each.path) for each in chosen]
         _compose(parts, out, k, overwrite=overwrite)
-    next_command(shlex.join(["edgeclip", "pack", "ask", str(out), "image.jpg"]))
+    next_command(["edgeclip", "pack", "ask", str(out), "image.jpg"])
 
 
 def _compose(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Optional
@@ -147,4 +146,4 @@ def _show(result: TeachResult, out: Path) -> None:
         f" {result.seeing_s:.1f}, predicting {result.predicting_s:.3f}, writing"
         f" {result.writing_s:.1f}"
     )
-    next_command(shlex.join(["edgeclip", "evaluate", "--pack", str(out), "--data", "labels.csv"]))
+    next_command(["edgeclip", "evaluate", "--pack", str(out), "--data", "labels.csv"])

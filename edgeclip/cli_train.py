@@ -19,7 +19,7 @@ from edgeclip.cli_options import (
     TargetOption,
     VersionOption,
 )
-from edgeclip.cli_output import next_command, print_json, show
+from edgeclip.cli_output import bundle_words, next_command, print_json, show
 from edgeclip.cli_reading import ReadingGiven
 from edgeclip.cli_recipe import MethodGiven, RecipeGiven, effective_tables
 from edgeclip.cli_registry import keep_index
@@ -173,8 +173,11 @@ def train(
     _show_result(result, out, as_json=as_json)
     if source.packs:
         keep_index(source.packs)
-    if source.packs and not as_json:
+    if as_json:
+        return
+    if source.packs:
         _show_likeness(source.packs, out)
+    next_command(bundle_words(out, is_bake_only=result.manifest.is_bake_only))
 
 
 def _placed(source: SourceGiven, pack: PackGiven) -> dict[str, Any]:
@@ -251,5 +254,3 @@ def _show_result(result: TrainResult, out: Path, *, as_json: bool) -> None:
         rounds, steps = result.taken.rounds, result.taken.steps
         show(f"resumed: {rounds} rounds and {steps} steps taken over from the interrupted run")
     show(f"report: {escape(str(out / 'report' / 'index.html'))}")
-    bake = " --bake" if manifest.is_bake_only else ""
-    next_command(f"edgeclip-export bundle --pack {out} --out bundle/{bake}")

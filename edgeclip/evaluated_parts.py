@@ -10,7 +10,6 @@ from pathlib import Path
 from edgeclip.errors import DataError
 from edgeclip.labels.dataset import LabelledImage
 from edgeclip.openings import REPORT_FOLDER
-from edgeclip.split_checks import check_parts
 from edgeclip.split_file import read_split, read_split_rows
 from edgeclip.split_groups import location_groups, sequence_groups
 from edgeclip.split_rows import LEARNED_FROM, TESTED, Part, SplitRow
@@ -125,7 +124,11 @@ def _as_their_sequences(
 
 
 def _by_pack(images: Sequence[LabelledImage], own: dict[str, SplitRow]) -> Roles:
-    """Judge on everything that the pack did not learn from."""
+    """Judge on everything that the pack did not learn from.
+
+    Other labels of the same images may put a sequence together that the training saw as two, one of
+    them for validation: that changes nothing in what is judged.
+    """
     parts = [_part(own, image) for image in images]
     judged = [index for index, part in enumerate(parts) if part not in LEARNED_FROM]
     notes = []
@@ -137,11 +140,6 @@ def _by_pack(images: Sequence[LabelledImage], own: dict[str, SplitRow]) -> Roles
     elif learned := len(images) - len(judged):
         notes.append(f"{learned} images that the pack learned from are left out")
     judged, said = _without_taught_sequences(images, parts, judged, own)
-    tested = set(judged)
-    kept = [row for row, part in enumerate(parts) if part in LEARNED_FROM or row in tested]
-    own_images = [images[row] for row in kept]
-    filled = _as_their_sequences(own_images, [parts[row] for row in kept])
-    check_parts(own_images, [part or "test" for part in filled], places_apart=False)
     return _roles(images, parts, judged, own, [*notes, *said])
 
 

@@ -44,7 +44,7 @@ def refuse_report(report: Path, pack: Path, *, overwrite: bool) -> None:
             f"--report {report} and the pack {pack} lie in one another: the pack's own report must"
             " stay as its training wrote it; choose another folder"
         )
-    refuse_filled(report, overwrite=overwrite, marker=METRICS_FILE)
+    refuse_filled(report, overwrite=overwrite, marker=METRICS_FILE, option="--report")
 
 
 def report_json(data: ReportData) -> Mapping[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timezone, tzinfo
@@ -132,7 +133,7 @@ def export_labels(
         written = write_labels(source, request, out, overwrite=overwrite)
         _note(source, f"labels, {counted(written.detections, 'image')}", now)
     _tell(written, out)
-    print(f"next: edgeclip data check {out}")
+    print(f"next: edgeclip data check {shlex.quote(str(out))}")
 
 
 def add_export_commands(app: typer.Typer) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -48,4 +49,6 @@ def outbox_export(
         print("nothing waits")
         return
     print(f"{header.detections} detections and {header.media} snapshots lie in {out}")
-    print(f"at the dashboard, while it is stopped: edgeclip-dashboard import {out.name}")
+    print(
+        f"at the dashboard, while it is stopped: edgeclip-dashboard import {shlex.quote(out.name)}"
+    )

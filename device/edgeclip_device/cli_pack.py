@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -42,7 +43,8 @@ def wrap(
 
     size = wrap_bundle(bundle, delivery, task=task, whole=whole)
     print(f"{delivery}: {size / 1e3:.1f} kB")
-    print(f"edgeclip-device pack send {delivery} --device NAME --key KEY --broker URL")
+    named = shlex.quote(str(delivery))
+    print(f"edgeclip-device pack send {named} --device NAME --key KEY --broker URL")
 
 
 @pack_app.command()

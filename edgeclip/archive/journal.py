@@ -28,6 +28,7 @@ from edgeclip.contract.plurals import first_of
 from edgeclip.errors import ConfigError, DataError, SetupError
 
 PLAN_FILE, LIST_FILE, PARTS = "plan.json", "list.jsonl", "parts"
+NEW_LIST_FILE = "list.new.jsonl"  # while an archive is listed
 PART_IMAGES = 256  # some seconds of one core: what a run that is killed does again
 FORMAT: Final = 3
 """Of the folder: since 2, records say where in an image the decision is; since 3, how far the image
@@ -174,20 +175,21 @@ class Journal:
         return self._folder / PARTS / f"{part:07d}.jsonl"
 
 
-def open_journal(folder: Path, store: ImageStore, plan: Plan) -> Journal:
+def open_journal(folder: Path, store: ImageStore, plan: Plan, *, anew: bool = False) -> Journal:
     """Return a run's files: those of the interrupted one, or new ones with a new list.
 
     Args:
         folder: Where they lie.
         store: Is listed where the run is new.
         plan: Of the run that is asked for; its number of images is filled in.
+        anew: Replace an earlier run, once the archive is listed.
 
     Raises:
         ConfigError: The folder holds another run.
         DataError: The archive cannot be listed.
         SetupError: The folder cannot be written.
     """
-    earlier = _earlier(folder)
+    earlier = None if anew else _earlier(folder)
     if earlier is not None:
         if found := earlier.differences(plan):
             raise ConfigError(
@@ -197,9 +199,11 @@ def open_journal(folder: Path, store: ImageStore, plan: Plan) -> Journal:
         return Journal(folder, earlier, is_earlier=True)
     try:
         (folder / PARTS).mkdir(parents=True, exist_ok=True)
+        images = _write_list(folder / NEW_LIST_FILE, store)
+        (folder / PLAN_FILE).unlink(missing_ok=True)  # from here on an earlier run is none
         for left in (folder / PARTS).iterdir():
-            left.unlink()  # of a run whose plan was never written
-        images = _write_list(folder / LIST_FILE, store)
+            left.unlink()
+        (folder / NEW_LIST_FILE).replace(folder / LIST_FILE)
         complete = plan.model_copy(update={"images": images})
         write_text(folder / PLAN_FILE, complete.model_dump_json(indent=2) + "\n")
     except OSError as error:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
@@ -85,9 +84,8 @@ def predict_archive(request: PredictRequest, output: Output, bars: Bars) -> Resu
         )
     with alone(output.folder) as run:
         work = request.work()  # what is refused here costs no older run
-        if output.overwrite and run.exists():
-            shutil.rmtree(run)
-        journal = open_journal(run, work.store, _plan(request, output, work, digest))
+        plan = _plan(request, output, work, digest)
+        journal = open_journal(run, work.store, plan, anew=output.overwrite)
         if output.camtrap:
             require_places(output.camtrap.deployments, journal, work)  # before hours of work
         already = _answer(request, output, journal, work, bars)

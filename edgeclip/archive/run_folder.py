@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from edgeclip.archive.journal import LIST_FILE, PARTS, PLAN_FILE
+from edgeclip.archive.journal import LIST_FILE, NEW_LIST_FILE, PARTS, PLAN_FILE
 from edgeclip.contract.locks import drop_lock, lock_owner, take_lock
 from edgeclip.errors import ConfigError
 
@@ -47,6 +47,7 @@ def alone(folder: Path) -> Iterator[Path]:
     finally:
         if may_go and not (run / PLAN_FILE).is_file():
             shutil.rmtree(run, ignore_errors=True)  # a list without a plan is made again
+        (run / NEW_LIST_FILE).unlink(missing_ok=True)  # of a run that was refused
         drop_lock(path, held)
         with contextlib.suppress(OSError):  # the first that is not empty ends it
             for each in missing:
@@ -58,5 +59,5 @@ def _is_ours(folder: Path, run: Path) -> bool:
     if (run / PLAN_FILE).is_file():
         return True
     if run.is_dir():
-        return {path.name for path in run.iterdir()} <= {LIST_FILE, PARTS}
+        return {path.name for path in run.iterdir()} <= {LIST_FILE, NEW_LIST_FILE, PARTS}
     return not any(path.name != LOCK_FILE for path in folder.iterdir())

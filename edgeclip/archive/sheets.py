@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -32,6 +33,7 @@ _BOX_PX = 2  # colour is stored at half the sharpness: of one pixel little would
 _PAPER = (24, 24, 24)
 _MOST_NAME = 30  # letters of a tile's width, beside the probability
 _MOST_FOLDER = 35
+DRAWS_ALL_LETTERS = hasattr(cv2, "FontFace")  # since OpenCV 5; before, those of ASCII alone
 
 
 def write_sheets(folder: Path, rows: Iterable[Row], about: About, work: PartWork) -> list[Path]:
@@ -155,8 +157,9 @@ def _sheet(found: Sequence[_Found], head: str, work: PartWork) -> NDArray[np.uin
     for number, one in enumerate(found):
         x, y = number % COLUMNS * width, _HEAD_PX + number // COLUMNS * (height + _FOOT_PX)
         sheet[y : y + height, x : x + width] = _tile(one, work)
+        foot = sheet[y + height : y + height + _FOOT_PX, x : x + width]  # wide letters end with it
         for line, text in enumerate(caption(one.sure, one.file)):
-            _write(sheet, text, (x + 4, y + height + 14 + 15 * line), 0.36)
+            _write(foot, text, (4, 14 + 15 * line), 0.36)
     return sheet
 
 
@@ -199,8 +202,10 @@ def _short(text: str, most: int) -> str:
 
 
 def _drawable(text: str) -> str:
-    """Return a text in letters that OpenCV can draw."""
-    return text.encode("ascii", "replace").decode()
+    """Return a text in one line, in letters that this OpenCV can draw."""
+    composed = unicodedata.normalize("NFC", text)  # macOS writes a letter and its mark apart
+    line = "".join(" " if unicodedata.category(own)[0] == "C" else own for own in composed)
+    return line if DRAWS_ALL_LETTERS else line.encode("ascii", "replace").decode()
 
 
 def _file_name(target: str) -> str:

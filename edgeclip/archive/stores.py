@@ -12,6 +12,8 @@ from edgeclip.errors import ConfigError, DataError, SetupError
 from edgeclip.labels.paths import IMAGE_SUFFIXES, is_litter
 from edgeclip.labels.scan import MOST_BYTES, read_image_file
 
+_RESULTS = Path("run", "plan.json")  # what `edgeclip predict` leaves in a folder of its results
+
 
 @dataclass(frozen=True)
 class Listed:
@@ -117,6 +119,8 @@ def _walk(folder: Path, above: Sequence[str]) -> Iterator[str]:
         if is_litter(entry.name):
             continue
         if entry.is_dir(follow_symlinks=False):
+            if (folder / entry.name / _RESULTS).is_file():
+                continue  # contact sheets are no images of the archive
             yield from _walk(folder / entry.name, (*above, entry.name))
         elif PurePosixPath(entry.name).suffix.lower() in IMAGE_SUFFIXES and entry.is_file():
             yield "/".join((*above, entry.name))
@@ -190,7 +194,9 @@ def _opened(url: str, shown: str) -> tuple[Any, str]:
             f"{shown}: {_said(error)}: for s3:// pip install 'edgeclip[s3]'"
         ) from error
     except Exception as error:  # each kind of store fails in its own way
-        raise DataError(f"{shown} cannot be opened ({_said(error)})") from error
+        raise DataError(
+            f"{shown} cannot be opened ({_said(error)}): check the address, or copy it again"
+        ) from error
     return files, str(base)
 
 

@@ -104,7 +104,9 @@ def write_text(path: Path, text: str) -> None:
     write_bytes(path, text.encode())
 
 
-def refuse_filled(path: Path, *, overwrite: bool = False, marker: str | None = None) -> None:
+def refuse_filled(
+    path: Path, *, overwrite: bool = False, marker: str | None = None, option: str = "--out"
+) -> None:
     """Check that an output folder may be made, before the work that fills it.
 
     Args:
@@ -112,6 +114,7 @@ def refuse_filled(path: Path, *, overwrite: bool = False, marker: str | None = N
         overwrite: Whether a folder that is not empty may be replaced.
         marker: The file that such a folder must hold, so that only an artefact of the same kind is
             ever replaced.
+        option: What a person named it by.
 
     Raises:
         ConfigError: `path` is a file, or not empty and `overwrite` is false, or lacks the marker.
@@ -119,11 +122,11 @@ def refuse_filled(path: Path, *, overwrite: bool = False, marker: str | None = N
     if path.exists() and not path.is_dir():
         raise ConfigError(f"{path} is a file: name a folder for the output")
     if path.exists() and any(path.iterdir()) and not overwrite:
-        raise ConfigError(f"{path} is not empty: choose another --out, or add --overwrite")
+        raise ConfigError(f"{path} is not empty: choose another {option}, or add --overwrite")
     if marker and path.exists() and any(path.iterdir()) and not (path / marker).is_file():
         raise ConfigError(
             f"{path} holds no {marker}: --overwrite would delete what is there; choose another"
-            " --out"
+            f" {option}"
         )
 
 

@@ -43,7 +43,7 @@ def read_folder(options: ReadingOptions) -> LabelTable:
     root = options.data
     files, others = _image_files(root)
     if not files:
-        raise DataError(f"{root}: no image found: expected {root.name}/<label>/*.jpg or a CSV")
+        raise DataError(f"{root}: no image found: expected {root / '<label>' / '*.jpg'} or a CSV")
     chosen, why = (options.layout, "as asked") if options.layout else _guess(files)
     depth = len(_LEVELS[chosen])
     deep = [parts for parts in files if len(parts) > depth]

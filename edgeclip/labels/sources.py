@@ -42,6 +42,8 @@ def read_source(options: ReadingOptions) -> LabelTable:
     if source.suffix.lower() in _WORKBOOKS:
         raise DataError(f"{source}: a workbook: save its sheet as CSV, and name that")
     is_zip = read_start(source, 2) == b"PK"
+    if source.suffix.lower() == ".zip" and not is_zip:
+        raise DataError(f"{source}: no zip, or a damaged one: copy or export it again")
     return read_camtrap_dp(options) if is_zip else read_csv(options)
 
 
@@ -63,7 +65,7 @@ def _read_json(options: ReadingOptions) -> LabelTable:
         return read_megadetector(options, content)
     if isinstance(content.get("resources"), list):
         return read_camtrap_dp(options)
-    keys = ", ".join(sorted(content))[:100]
+    keys = ", ".join(sorted(content))[:100] or "nothing"
     raise DataError(
         f"{options.data}: neither COCO (images, annotations), MegaDetector (images, detections) nor"
         f" Camtrap DP (resources); it has {keys}: export it again"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -88,7 +89,7 @@ def bundle(
         print(f"baked: its graphs are {own.task} {own.version}, and take no other pack")
     print(f"wrote {out} ({megabytes(size)})")
     cli_trust.show_router(pack)
-    print(f"next: edgeclip-export engine {out}, or copy it to the device")
+    print(f"next: edgeclip-export engine {shlex.quote(str(out))}, or copy it to the device")
 
 
 @app.command()

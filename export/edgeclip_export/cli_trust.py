@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated, Optional
 
@@ -122,7 +123,9 @@ def _say_what_is_next(bundle: Path, task: str, *, was_signed: bool) -> None:
         print(f"`edgeclip predict --pack {bundle}` now needs --task, as --task {task}: {why}")
     if was_signed:
         print("the signature was of the bundle before, and is gone")
-        print(f"next: edgeclip-export sign {bundle} --key FILE, your private key's")
+        print(
+            f"next: edgeclip-export sign {shlex.quote(str(bundle))} --key FILE, your private key's"
+        )
 
 
 def show_router(folder: Path) -> None:

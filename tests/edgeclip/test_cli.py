@@ -122,6 +122,8 @@ def test_a_check_of_folders_says_which_layout_it_assumed(edgeclip: Run, tmp_path
         (["data", "check", "images", "--class", "=x"], 2, "names no class"),
         (["data", "check", "images", "--class", "cat=lepard"], 2, "did you mean leopard?"),
         (["data", "check", "empty"], 6, "no image found: expected empty/<label>/"),
+        (["data", "check", "cut.zip"], 6, "no zip, or a damaged one: copy or export it again"),
+        (["data", "check", "none.json"], 6, "it has nothing: export it again"),
         (["data", "check", "corrupt"], 6, "none of 2 labelled files can be used"),
         (["train", "--data", "images", "--out", "p", "--backbone", "ViT-B-33"], 2, "did you mean"),
         (
@@ -152,6 +154,8 @@ def test_what_cannot_be_done_is_one_line_and_an_exit_code(
         (tmp_path / "corrupt" / label).mkdir(parents=True)
         (tmp_path / "corrupt" / label / "a.jpg").write_bytes(b"junk")
     (tmp_path / "labels.csv").write_bytes(b"")
+    (tmp_path / "cut.zip").write_bytes(b"\x00" * 100)
+    (tmp_path / "none.json").write_text("{}")
     (tmp_path / "empty").mkdir()
     done = edgeclip(*arguments)
     assert (done.code, done.out) == (code, "")

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 from typing import Any
 
@@ -58,12 +57,12 @@ def test_what_was_given_can_be_typed_again(tmp_path: Path) -> None:
     first: dict[str, Any] = {}
     done = CliRunner().invoke(_app(first), [str(tmp_path), *options])
     assert done.exit_code == 0, done.output
-    typed = shlex.split(reading_arguments(tmp_path, first["reading"]))
+    typed = reading_arguments(tmp_path, first["reading"])
     assert typed[:2] == ["--data", str(tmp_path)]
     again: dict[str, Any] = {}
     CliRunner().invoke(_app(again), [str(tmp_path), *typed[2:]])
     assert again["reading"] == first["reading"]
-    assert reading_arguments(tmp_path, _usual(tmp_path)) == f"--data {tmp_path}"
+    assert reading_arguments(tmp_path, _usual(tmp_path)) == ["--data", str(tmp_path)]
 
 
 def _usual(source: Path) -> Given:

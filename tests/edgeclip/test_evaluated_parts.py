@@ -74,6 +74,14 @@ def test_further_frames_of_a_burst_that_trained_are_left_out(tmp_path: Path) -> 
     assert "1 frames of sequences that the pack learned from are left out" in roles.notes
 
 
+def test_other_labels_may_join_what_trained_and_what_validated_in_one_sequence(
+    tmp_path: Path,
+) -> None:
+    images = [dataclasses.replace(image, sequence="B/burst") for image in IMAGES[:3]]
+    roles = roles_of([*images, *IMAGES[3:]], _pack(tmp_path))
+    assert (roles.train, roles.validation, roles.judged) == ((0,), (2, 3), (4, 5))
+
+
 def test_a_burst_that_trained_is_known_by_place_and_name_where_its_frame_is_absent(
     tmp_path: Path,
 ) -> None:

@@ -167,6 +167,15 @@ def test_a_folder_that_is_no_report_is_never_replaced(
     assert len(read_openings(pack)) == 1  # refused before anything was looked at
 
 
+def test_a_report_that_is_there_is_refused_by_the_option_that_names_it(
+    run_evaluation: Evaluate, table: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/metrics.json").write_text("{}")
+    with pytest.raises(ConfigError, match="is not empty: choose another --report, or add"):
+        run_evaluation(table, report=tmp_path / "mine")
+
+
 @pytest.mark.parametrize("place", ["report", ".", "..", "deeper/report"])
 def test_a_pack_s_own_report_stays_as_its_training_wrote_it(
     run_evaluation: Evaluate, pack: Path, table: Path, place: str

@@ -22,6 +22,7 @@ from support.drawn_images import draw, save
 from support.tiny_packs import TinyEncoder, random_tensors, write_tiny_pack
 
 Predict = Callable[..., Results]
+RUN_FILES = {PLAN_FILE, LIST_FILE, PARTS}
 
 
 @pytest.mark.parametrize(
@@ -240,9 +241,22 @@ def test_a_refused_run_leaves_what_was_there_before(
         predict(tmp_path / "nowhere", folder=tmp_path / "mine")
     assert not list((tmp_path / "mine").iterdir())
     predict(archive)
-    with pytest.raises(DataError):
-        predict(tmp_path / "nowhere", overwrite=True)
+    (tmp_path / "empty").mkdir()
+    for source in ("nowhere", "empty"):
+        with pytest.raises(DataError):
+            predict(tmp_path / source, overwrite=True)
+    assert {path.name for path in (tmp_path / "out" / RUN_FOLDER).iterdir()} == RUN_FILES
     assert predict(archive).already == 13
+
+
+def test_sheets_of_a_run_inside_the_archive_are_no_images_of_it(
+    predict: Predict, archive: Path
+) -> None:
+    results = archive / "looked-through"
+    predict(archive, folder=results, formats=["sheets"])
+    again = predict(archive, folder=results, formats=["csv"])
+    assert again.notes[-1].endswith("and no image is new")
+    assert predict(archive).images == 13
 
 
 @pytest.mark.parametrize("option", ["--boxes", "source"])

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from edgeclip.archive.deciding import Deciders
-from edgeclip.archive.sheets import Shown, caption, heading
+from edgeclip.archive.sheets import DRAWS_ALL_LETTERS, Shown, caption, heading
 from edgeclip.contract.pack import PackManifest, Thresholds, read_pack_manifest
 
 
@@ -42,11 +42,19 @@ def test_a_caption_has_name_and_folder() -> None:
     assert caption(0.5, "a.jpg") == ("0.50 a.jpg", "")
 
 
-def test_a_long_caption_loses_the_middles_and_what_cannot_be_drawn() -> None:
+def test_a_long_caption_loses_the_middles() -> None:
     name, folder = caption(1, f"ridge-{'x' * 90}-north/2024-05-{'0' * 90}-42.jpg")
     assert name == "1.00 2024-05-000000..0000000-42.jpg"
     assert len(name) == 5 + 30
     assert folder.startswith("ridge-")
     assert folder.endswith("-north")
     assert len(folder) == 35
-    assert caption(1, "f\u00f6hr/\u8c79.jpg") == ("1.00 ?.jpg", "f?hr")
+
+
+def test_a_caption_keeps_the_letters_of_all_languages_where_opencv_can_draw_them() -> None:
+    said = ("1.00 \u8c79.jpg", "f\u00f6hr") if DRAWS_ALL_LETTERS else ("1.00 ?.jpg", "f?hr")
+    assert caption(1, "fo\u0308hr/\u8c79.jpg") == said
+
+
+def test_a_caption_is_one_line_whatever_a_name_holds() -> None:
+    assert caption(1, "a\tb/new\nline\udcff.jpg") == ("1.00 new line .jpg", "a b")

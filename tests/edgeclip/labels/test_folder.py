@@ -130,3 +130,11 @@ def test_one_image_in_place_of_a_folder_names_the_folder(tmp_path: Path) -> None
         DataError, match=f"one image: name the folder above its label's, {tmp_path},"
     ):
         read_source(ReadingOptions(data=image))
+
+
+def test_an_empty_folder_that_one_stands_in_is_told_what_belongs_below_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(DataError, match=r"expected <label>/\*\.jpg or a CSV"):
+        read_folder(Path())

@@ -81,6 +81,14 @@ def test_list_cuts_no_name_however_narrow_the_terminal(
     assert "…" not in table
 
 
+def test_a_usual_name_stays_on_one_line(
+    run: Run, write_pack: WritePack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    write_pack("black-leopard", "10.11.12")
+    assert "black-leopard@10.11.12" in run("pack", "list", tmp_path / "packs").out
+
+
 @pytest.mark.parametrize("what", ["nothing", "empty"])
 def test_what_holds_no_pack_is_told(run: Run, tmp_path: Path, what: str) -> None:
     if what == "empty":
@@ -129,6 +137,14 @@ def test_differences_name_versions_and_tensors(run: Run, write_pack: WritePack) 
     assert "classes" not in rows
     assert pack_differences(one, one) == []
     assert "nothing differs" in run("pack", "diff", one, one).out
+
+
+def test_a_difference_is_named_whole_however_long_its_name(
+    run: Run, write_pack: WritePack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "50")
+    one, other = write_pack("leopard"), write_pack("leopard", "1.1.0", seed=2)
+    assert "\u2026" not in run("pack", "diff", one, other).out
 
 
 def test_removing_a_pack_leaves_the_others_bit_for_bit(
