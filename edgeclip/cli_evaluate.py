@@ -91,7 +91,7 @@ def evaluate(
     ] = None,
     fact: Annotated[
         Optional[list[str]],  # noqa: UP045
-        typer.Option(help="Of a set: 'key=value' that is known of all images."),
+        typer.Option(help="Of a set: 'key=value' of all images, beside light and place of each."),
     ] = None,
     beside: BesideGiven,
     judged: JudgedGiven,

@@ -169,7 +169,7 @@ def ask(
     pretrained: PretrainedOption = None,
     fact: Annotated[
         Optional[list[str]],  # noqa: UP045
-        typer.Option(help="'key=value' that is known of the images, such as light=infrared."),
+        typer.Option(help="'key=value' of all images, beside light and folder of each; repeat."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:

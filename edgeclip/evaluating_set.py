@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from edgeclip.cache_store import CacheStore
 from edgeclip.clip import Backbone, load_backbone
+from edgeclip.contract.static_facts import facts_of_image
 from edgeclip.errors import ConfigError, DataError
 from edgeclip.evaluated_parts import roles_of
 from edgeclip.evaluation_images import read_evaluation_images
@@ -114,7 +115,7 @@ def evaluate_set(
 
     Args:
         request: What to measure.
-        facts: What is known of all images, for static keys.
+        facts: What a person knows of all images, for static keys; goes before what each says.
         at: Aware UTC, of the look.
         bars: Progress.
 
@@ -129,7 +130,11 @@ def evaluate_set(
     judged = [images[index] for index in _new_to_all(images, folders, request.pack)]
     base = _encoded(judged, routed, backbone, request, bars)
     openings = [record_opening(own, Opening.of(judged, "evaluate", at)) for own in folders]
-    answers = routed.answer(base, [facts] * len(judged))
+    known = [
+        facts_of_image(image.location or "", routed.rows, facts, infrared=image.facts.is_infrared)
+        for image in judged
+    ]
+    answers = routed.answer(base, known)
     truth = np.array([names.index(image.class_name) for image in judged])
     looked = opening_note(openings[0])
     chosen = Counter(name for name in answers.chosen if name is not None)

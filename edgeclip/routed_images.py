@@ -9,8 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from edgeclip.archive.looking import Looking
+from edgeclip.archive.looking import Looking, Seen
 from edgeclip.clip import load_backbone
+from edgeclip.contract.static_facts import facts_of_image
 from edgeclip.errors import DataError
 from edgeclip.labels.scan import read_image_file
 from edgeclip.packs import check_golden
@@ -60,7 +61,8 @@ def ask_images(
     Args:
         folder: The set, or one pack.
         images: Files.
-        facts: What is known of all of them, for static keys.
+        facts: What a person knows of all of them, for static keys; goes before what each says: its
+            light, and the folders that it lies in.
         backbone: As `edgeclip train` takes it; None: what the packs name.
         pretrained: Likewise.
 
@@ -76,17 +78,22 @@ def ask_images(
         check_golden(pack, encoder)
     strips = Strips(manifest.strip_top_px or 0, manifest.strip_bottom_px or 0)
     looking = Looking(encoder.preprocess, strips, timezone.utc)
-    inputs, unreadable = {}, {}
+    seen: dict[Path, Seen] = {}
+    unreadable: dict[Path, str] = {}
     for path in images:
         try:
-            inputs[path] = looking.look(path.name, read_image_file(path)).views[0]
+            seen[path] = looking.look(path.name, read_image_file(path))
         except DataError as error:
             unreadable[path] = str(error)
-    if not inputs:
+    if not seen:
         path, why = next(iter(unreadable.items()))
         raise DataError(f"{path}: {why}")
-    _, f = encoder.embed_images(np.stack(list(inputs.values())))
+    _, f = encoder.embed_images(np.stack([own.views[0] for own in seen.values()]))
     base = f.numpy()
     base = base / np.linalg.norm(base, axis=1, keepdims=True)
-    answers = packs.answer(base, [facts] * len(inputs))
-    return Asked(manifest.class_names, list(inputs), answers, unreadable)
+    known = [
+        facts_of_image(path.absolute().parent.as_posix(), packs.rows, facts, infrared=own.infrared)
+        for path, own in seen.items()
+    ]
+    answers = packs.answer(base, known)
+    return Asked(manifest.class_names, list(seen), answers, unreadable)

@@ -107,3 +107,21 @@ def test_options_of_one_pack_are_refused_with_a_set(
 def test_facts_are_of_sets(pack: Path, encoder: TinyEncoder, elsewhere: Path) -> None:
     _, _, said = _run(encoder, "--pack", pack, "--data", elsewhere, "--fact", "light=day")
     assert f"--fact is for the static keys of a set, and {pack} is none" in said
+
+
+def test_static_keys_are_compared_with_light_and_place_of_each_image_as_predict_does(
+    pack: Path, encoder: TinyEncoder, elsewhere: Path, tmp_path: Path
+) -> None:
+    keys = {"night": {"light": "infrared"}, "one": {"location": "elsewhere1"}}
+    combine([("night", pack), ("one", pack)], tmp_path / "set", keys)
+
+    def answered(*more: str) -> tuple[dict[str, int], int]:
+        _, said, _ = _run(encoder, "--pack", tmp_path / "set", "--data", elsewhere, "--json", *more)
+        result = json.loads(said)
+        return result["answered"], result["prompts_alone"]
+
+    assert answered() == ({"night": 0, "one": 8}, 16)
+    assert answered("--fact", "light=infrared", "--fact", "location=x") == (
+        {"night": 24, "one": 0},
+        0,
+    )
