@@ -43,11 +43,13 @@ def alone(folder: Path) -> Iterator[Path]:
     try:
         if not _is_ours(folder, run):
             raise ConfigError(f"{folder} holds something else: choose another --out")
-        yield run
+        try:
+            yield run
+        finally:
+            if may_go and not (run / PLAN_FILE).is_file():
+                shutil.rmtree(run, ignore_errors=True)  # a list without a plan is made again
+            (run / NEW_LIST_FILE).unlink(missing_ok=True)  # of a run that was refused
     finally:
-        if may_go and not (run / PLAN_FILE).is_file():
-            shutil.rmtree(run, ignore_errors=True)  # a list without a plan is made again
-        (run / NEW_LIST_FILE).unlink(missing_ok=True)  # of a run that was refused
         drop_lock(path, held)
         with contextlib.suppress(OSError):  # the first that is not empty ends it
             for each in missing:

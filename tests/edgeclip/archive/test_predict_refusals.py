@@ -139,14 +139,17 @@ def test_another_pack_is_another_run(
         predict(archive, pack=tmp_path / "other")
 
 
+@pytest.mark.parametrize("name", ["thesis.txt", RUN_FOLDER, f"{RUN_FOLDER}/thesis.txt"])
 def test_a_folder_of_somebody_else_is_left_alone(
-    predict: Predict, archive: Path, tmp_path: Path
+    predict: Predict, archive: Path, tmp_path: Path, name: str
 ) -> None:
-    (tmp_path / "mine").mkdir()
-    (tmp_path / "mine" / "thesis.txt").write_text("mine")
+    own = tmp_path / "mine" / name
+    own.parent.mkdir(parents=True)
+    own.write_text("mine")
     with pytest.raises(ConfigError, match="holds something else"):
         predict(archive, folder=tmp_path / "mine", overwrite=True)
-    assert (tmp_path / "mine" / "thesis.txt").read_text() == "mine"
+    assert own.read_text() == "mine"
+    assert not (tmp_path / "mine" / LOCK_FILE).exists()
 
 
 def test_two_at_once_are_refused(predict: Predict, archive: Path, tmp_path: Path) -> None:
