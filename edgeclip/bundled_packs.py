@@ -15,7 +15,7 @@ from edgeclip.contract.pack_ref import PackRef
 from edgeclip.contract.router_rows import read_row
 from edgeclip.errors import ConfigError
 from edgeclip.packs import Pack, load_pack
-from edgeclip.routed_packs import Apart, RoutedPacks, gate_of, why_apart
+from edgeclip.routed_packs import Apart, RoutedPacks, banks_of, gate_of, why_apart
 from edgeclip.tensor_file import read_tensors
 
 
@@ -40,7 +40,8 @@ def load_bundled(bundle: Path, manifest: BundleManifest) -> RoutedPacks:
         read_row(r.task, bundle / r.path, packs[r.task].manifest, r.static, read_tensors)
         for r in refs
     ]
-    routed = RoutedPacks(packs, rows, {}, fallback=0)
+    banks = banks_of({ref.task: bundle / ref.path for ref in refs}, packs)
+    routed = RoutedPacks(packs, rows, {}, fallback=0, banks=banks)
     if manifest.gate is None:
         return routed
     hashes = [manifest.files[f"{ref.path}/{PACK_FILE}"].sha256 for ref in refs]

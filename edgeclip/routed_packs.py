@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import save
 
+from edgeclip.contract.attribute_answers import AttributeBank
 from edgeclip.contract.gate import StoredGate, read_gate
 from edgeclip.contract.hashing import sha256_file
 from edgeclip.contract.pack import PACK_FILE, ROUTER_FILE, PackManifest
@@ -58,6 +59,7 @@ class RoutedPacks:
         zero_shot: The class matrix of the prompts, which all share.
         gate: Learned, in their order; None where prototypes choose.
         fallback: Index of the pack that answers where none is for an image; None: the prompts.
+        banks: What packs ask in words of the images that they answer for, by their names.
     """
 
     packs: Mapping[str, Pack]
@@ -65,6 +67,7 @@ class RoutedPacks:
     zero_shot: Mapping[str, NDArray[np.float32]]
     gate: Gate | None = None
     fallback: int | None = None
+    banks: Mapping[str, AttributeBank] = field(default_factory=dict)
 
     @property
     def manifest(self) -> PackManifest:
@@ -173,7 +176,25 @@ def checked(parts: Sequence[NamedPack]) -> RoutedPacks:
     start, _ = read_parts(parts[0][1], first.manifest, first.tensors)
     for name, pack in packs.items():
         refuse_apart(first.manifest, name, pack)
-    return RoutedPacks(packs, rows, start)
+    banks = banks_of({name: path for name, path, _ in parts}, packs)
+    return RoutedPacks(packs, rows, start, banks=banks)
+
+
+def banks_of(folders: Mapping[str, Path], packs: Mapping[str, Pack]) -> dict[str, AttributeBank]:
+    """Return what packs ask in words, of those that do.
+
+    Args:
+        folders: Of the packs, by name.
+        packs: As read.
+
+    Raises:
+        PackError: A file of it is damaged.
+    """
+    found = {
+        name: AttributeBank.read(folders[name], pack.manifest, read_tensors)
+        for name, pack in packs.items()
+    }
+    return {name: bank for name, bank in found.items() if bank}
 
 
 def refuse_apart(first: PackManifest, name: str, pack: Pack) -> None:

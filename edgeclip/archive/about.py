@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from edgeclip.archive.deciding import Deciders
-from edgeclip.contract.attributes import PackAttributes
+from edgeclip.contract.attribute_answers import AttributeBank
 from edgeclip.contract.pack import ObservationType, PackManifest
 
 
@@ -21,7 +21,8 @@ class About:
         answerer: Pack, version and runtime.
         pack_sha256: Of the manifest that names all files of it.
         begun_at: When the run was begun, aware UTC.
-        attributes: What is asked in words beside the class; None where nothing is.
+        questions: What is asked in words beside the class, by its name: whether labels showed, for
+            every pack that asks it, how right its answers are.
     """
 
     manifest: PackManifest
@@ -29,7 +30,7 @@ class About:
     answerer: str
     pack_sha256: str
     begun_at: datetime
-    attributes: PackAttributes | None = None
+    questions: Mapping[str, bool] = field(default_factory=dict)
 
     def decision(self, probabilities: Sequence[float], pack: str | None) -> str | None:
         """Return the target whose threshold is reached by the answer of a pack, or None."""
@@ -48,3 +49,14 @@ class About:
         """Return the probability that the image is not blank."""
         blank = sum(p for i, p in enumerate(probabilities) if self.kind(i) == "blank")
         return round(min(max(1.0 - blank, 0.0), 1.0), 5)
+
+
+def questions_of(banks: Iterable[AttributeBank]) -> dict[str, bool]:
+    """Return what packs ask in words, by name: whether each that asks it has it measured.
+
+    Args:
+        banks: Of the packs, in their order.
+    """
+    groups = [group for bank in banks for group in bank.asked.groups]
+    doubted = {group.name for group in groups if not group.verified}
+    return {group.name: group.name not in doubted for group in groups}

@@ -90,8 +90,8 @@ class Answerer(Protocol):
         """Packs, versions and runtime, for the outputs."""
 
     @property
-    def attributes(self) -> AttributeBank | None:
-        """What is asked in words beside the class; None where nothing is."""
+    def banks(self) -> Mapping[str, AttributeBank]:
+        """What is asked in words beside the class, by the name of the pack that asks."""
 
     def answer(self, views: Views) -> list[Answer]:
         """Return an answer for each view.
@@ -115,7 +115,9 @@ class OnePack:
 
     def __init__(self, manifest: PackManifest, runtime: str, beside: Beside) -> None:
         self.manifest = manifest
-        self.attributes, self.familiar = beside.attributes, beside.familiar
+        asked = beside.attributes
+        self.banks = {manifest.task: asked} if asked else {}
+        self.familiar = beside.familiar
         self.deciders = Deciders({manifest.task: manifest})
         self.name = f"{manifest.task}@{manifest.version} {runtime}"
 
@@ -137,7 +139,7 @@ class OnePack:
         nothing = [None] * count
         rows = zip(
             classes,
-            base if self.attributes else nothing,
+            base if self.banks else nothing,
             nothing if cells is None else cells,
             distances_of(self.familiar, base),
             strict=True,

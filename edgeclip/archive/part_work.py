@@ -15,7 +15,7 @@ from edgeclip.archive.boxing import box_of
 from edgeclip.archive.looking import Looking, Seen
 from edgeclip.archive.records import DIGITS, DISTANCE_DIGITS, BoxRecord, Category, Record
 from edgeclip.archive.stores import ImageStore, Listed
-from edgeclip.contract.attribute_answers import Attributes
+from edgeclip.contract.attribute_answers import AttributeBank, Attributes
 from edgeclip.contract.preprocess_spec import Box
 from edgeclip.contract.static_facts import facts_of_image
 from edgeclip.errors import DataError
@@ -144,7 +144,7 @@ class PartWork:
             own: Of the image's views, the whole frame first.
             surest: The one of them that counts.
         """
-        bank, classes = self.answerer.attributes, self.answerer.manifest.classes
+        bank, classes = self._bank(surest), self.answerer.manifest.classes
         likeliest = [classes[int(answer.probabilities.argmax())] for answer in (surest, *own)]
         shows_person = any(item.observation_type == "human" for item in likeliest)
         if bank is None or shows_person or likeliest[0].observation_type != "animal":
@@ -153,6 +153,10 @@ class PartWork:
             return None
         probabilities = bank.probabilities(own[0].features, surest.features)
         return bank.told(probabilities, likeliest[0].name)
+
+    def _bank(self, answer: Answer) -> AttributeBank | None:
+        """Return what the pack that answered asks in words; the prompts alone ask nothing."""
+        return self.answerer.banks.get(answer.pack) if answer.pack else None
 
     def _sure(self, answer: Answer) -> float:
         """Return how sure an answer is of a target, as the device chooses between two views."""

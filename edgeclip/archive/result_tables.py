@@ -46,23 +46,22 @@ def predictions_csv(rows: Iterable[Row], about: About, file: IO[str]) -> None:
 
 def _word_columns(about: About) -> list[str]:
     """Return a caption's column and two a group; its name says where nobody measured it."""
-    if about.attributes is None:
+    if not about.questions:
         return []
     names = [
-        group.name if group.verified else f"{group.name} (unverified)"
-        for group in about.attributes.groups
+        name if verified else f"{name} (unverified)" for name, verified in about.questions.items()
     ]
     return ["caption", *(cell for name in names for cell in (name, f"{name}: probability"))]
 
 
 def _in_words(row: Row, about: About) -> list[object]:
-    if about.attributes is None:
+    if not about.questions:
         return []
     told = row.record.attributes
     by_group = {answer.group: answer for answer in told.answers} if told else {}
     cells: list[object] = [told.caption if told else ""]
-    for group in about.attributes.groups:
-        answer = by_group.get(group.name)
+    for name in about.questions:
+        answer = by_group.get(name)
         cells += [answer.option, answer.probability] if answer else ["", ""]
     return cells
 

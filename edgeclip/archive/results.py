@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, TypeVar
 
-from edgeclip.archive.about import About
+from edgeclip.archive.about import About, questions_of
 from edgeclip.archive.answered import Answered
 from edgeclip.archive.answering import Answerer
 from edgeclip.archive.asked_keys import AskedKeys
@@ -132,14 +132,13 @@ def write_results(
 
 def _about(plan: Plan, answerer: Answerer) -> About:
     """Return what outputs say of the run itself."""
-    bank = answerer.attributes
     return About(
         answerer.manifest,
         answerer.deciders,
         answerer.name,
         plan.pack_sha256,
         plan.begun_at,
-        bank.asked if bank else None,
+        questions_of(answerer.banks.values()),
     )
 
 

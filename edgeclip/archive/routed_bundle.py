@@ -54,18 +54,14 @@ class RoutedBundle(SeveralPacks):
 
     def __init__(self, packs: RoutedPacks, runner: Runner, boxed: int) -> None:
         super().__init__(packs, runner.name)
-        self._runner, self._boxed = runner, boxed
+        self._runner = runner
         self._places = {name: place for place, name in enumerate(packs.packs)}
-
-    @property
-    def unsaid(self) -> list[str]:
-        """What its packs could tell and do not in this run."""
-        without = list(self._places)[self._boxed :]
+        without = list(self._places)[boxed:]
         line = (
             f"no boxes by heat of {', '.join(without)}: the bundle's profile of K has no room for"
             " the classes of all packs at once: look with that pack alone (--task)"
         )
-        return [*super().unsaid, *([line] if without else [])]
+        self.unsaid = [line] if without else []
 
     def answer(self, views: Views) -> list[Answer]:
         """Return an answer for each view; see `Answerer`."""

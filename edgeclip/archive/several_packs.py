@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from edgeclip.archive.answering import Answer, Views, distances_of
 from edgeclip.archive.deciding import Deciders
-from edgeclip.contract.attributes import ATTRIBUTES_FILE
 from edgeclip.contract.familiarity import Familiar
 from edgeclip.contract.pack import PackManifest
 from edgeclip.contract.routing import RouterRow
@@ -27,12 +26,12 @@ class SeveralPacks:
         runtime: And its precision.
     """
 
-    attributes = None  # each pack has its own, and a table one header
+    unsaid: Sequence[str] = ()
 
     def __init__(self, packs: RoutedPacks, runtime: str) -> None:
         self.packs = packs
         self.deciders = Deciders({name: pack.manifest for name, pack in packs.packs.items()})
-        self.familiar = Familiar.of(packs.rows)
+        self.familiar, self.banks = Familiar.of(packs.rows), packs.banks
         named = (f"{name}@{pack.manifest.version}" for name, pack in packs.packs.items())
         self.name = f"{', '.join(named)} {runtime}"
 
@@ -46,17 +45,6 @@ class SeveralPacks:
         """One a pack."""
         return self.packs.rows
 
-    @property
-    def unsaid(self) -> list[str]:
-        """What its packs could tell and do not in this run."""
-        packs = self.packs.packs.items()
-        asking = [name for name, pack in packs if ATTRIBUTES_FILE in pack.manifest.files]
-        line = (
-            f"what {', '.join(asking)} asks in words is not answered where several packs share the"
-            " images: look with that pack alone (of a bundle --task)"
-        )
-        return [line] if asking else []
-
     def routed(self, base: NDArray[np.float32], views: Views, cells_of: CellsOf) -> list[Answer]:
         """Return an answer for each view.
 
@@ -68,8 +56,9 @@ class SeveralPacks:
         chosen_by = None if views.frames is None else base[list(views.frames)]
         said = self.packs.answer(base, views.facts, chosen_by=chosen_by)
         distances = distances_of(self.familiar, base)
-        rows = zip(said.probabilities, said.chosen, distances, strict=True)
+        asked = base if self.banks else [None] * len(base)
+        rows = zip(said.probabilities, said.chosen, asked, distances, strict=True)
         return [
-            Answer(row, chosen, cells=cells_of(number, chosen), distance=distance)
-            for number, (row, chosen, distance) in enumerate(rows)
+            Answer(row, chosen, features, cells_of(number, chosen), distance)
+            for number, (row, chosen, features, distance) in enumerate(rows)
         ]

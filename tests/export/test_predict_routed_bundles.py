@@ -6,7 +6,6 @@ import csv
 import json
 import shutil
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,15 +18,12 @@ from safetensors.numpy import load_file, save_file
 from edgeclip.archive.answering import Asked, Views, open_answerer
 from edgeclip.archive.predicting import Output, predict_archive
 from edgeclip.archive.request import PredictRequest
-from edgeclip.archive.several_packs import SeveralPacks
 from edgeclip.clip import Backbone
 from edgeclip.combining import combine
-from edgeclip.contract.attributes import ATTRIBUTES_FILE
 from edgeclip.contract.bundle import MANIFEST_FILE, read_bundle
 from edgeclip.contract.pack import ROUTER_FILE
 from edgeclip.errors import BackendError, ConfigError, PackError
 from edgeclip.progress import Bars
-from edgeclip.routed_packs import load_routed
 from edgeclip_export.add_pack import add_pack
 from edgeclip_export.add_set import add_set
 from support.altered_bundles import change_json, hash_again
@@ -174,16 +170,6 @@ def test_what_packs_together_do_not_tell_is_said(routed: Path, tmp_path: Path) -
     request = PredictRequest(str(tmp_path / "archive"), asked_of(routed))
     notes = predict_archive(request, Output(tmp_path / "out", ["csv"]), Bars(quiet=True)).notes
     assert [note for note in notes if note.startswith("no boxes by heat of night: ")]
-
-
-def test_questions_in_words_that_are_not_answered_are_named(several: Path) -> None:
-    routed = load_routed(several / "set")
-    day = routed.packs["day"]
-    assert SeveralPacks(routed, "here").unsaid == []
-    files = day.manifest.files | {ATTRIBUTES_FILE: "0" * 64}
-    asking = replace(day, manifest=day.manifest.model_copy(update={"files": files}))
-    found = SeveralPacks(replace(routed, packs={**routed.packs, "day": asking}), "here")
-    assert [line[:30] for line in found.unsaid] == ["what day asks in words is not "]
 
 
 def test_a_task_still_picks_one_and_takes_no_facts(routed: Path, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from edgeclip.archive.about import questions_of
 from edgeclip.archive.camtrap import CamtrapAsked
 from edgeclip.archive.deployments import read_deployments
 from edgeclip.archive.results import Results
@@ -22,7 +23,7 @@ from edgeclip.contract.project_words import ExportSettings
 from edgeclip.packs import write_pack
 from edgeclip.progress import Bars
 from edgeclip.tensor_file import read_tensors
-from support.asked import MEASURED
+from support.asked import MEASURED, asked_bank
 from support.camtrap_schemas import validate
 from support.drawn_images import write_table
 
@@ -91,6 +92,13 @@ def _verified(folder: Path) -> Path:
     files[ATTRIBUTES_FILE] = content.to_json().encode()
     write_pack(folder, manifest, files, report={}, overwrite=True)
     return folder
+
+
+def test_a_question_is_verified_where_each_pack_that_asks_it_has_it_measured() -> None:
+    measured, doubted = asked_bank(verified=True), asked_bank()
+    assert questions_of([measured]) == {"time of day": True, "how many": False}
+    assert questions_of([measured, measured])["time of day"]
+    assert not questions_of([measured, doubted])["time of day"]
 
 
 def test_camtrap_dp_has_verified_answers_alone(
