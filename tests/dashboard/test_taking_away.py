@@ -117,6 +117,21 @@ def test_a_pack_that_is_uploaded_during_its_removal_stays(
     assert shelved.shelf.find(sha256) == shelved.packs["1.1.0"]
 
 
+def test_a_pack_that_is_uploaded_before_it_is_taken_away_stays_with_who_uses_it_since(
+    shelved: Shelved, sha256: str, delivered: dict[str, Path]
+) -> None:
+    with shelved.shelf.alone_with(sha256):
+        _upload(shelved, delivered["1.1.0"])
+        shelved.send("1.1.0")
+        with (
+            pytest.raises(DashboardError, match="it was uploaded again just now, and stays"),
+            shelved.shelf.taken_away(sha256),
+        ):
+            pass
+    assert _files(shelved) == [f"{sha256}.zip"]
+    assert shelved.shelf.find(sha256) == shelved.packs["1.1.0"]
+
+
 def test_a_pack_that_is_uploaded_during_a_removal_that_fails_is_there_once(
     shelved: Shelved, sha256: str, delivered: dict[str, Path]
 ) -> None:

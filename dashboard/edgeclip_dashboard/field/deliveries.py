@@ -134,7 +134,7 @@ class PackShelf:
         """Take a delivery away that the caller is alone with; it is back where the block raises.
 
         Raises:
-            DashboardError: The folder cannot be written.
+            DashboardError: It was uploaded anew meanwhile, or the folder cannot be written.
         """
         try:
             with set_aside(self.path_of(sha256)):

@@ -64,17 +64,26 @@ def set_aside(path: Path) -> Iterator[None]:
     If the process ends in the block, `put_back` finds it under its other name.
 
     Raises:
+        DashboardError: It was uploaded anew meanwhile: of that file nobody knows who uses it.
         OSError: Its folder cannot be written.
     """
     aside = path.with_suffix(REMOVED)
     path.rename(aside)
     try:
+        _require_held(aside)
         yield
     except BaseException:
         with contextlib.suppress(OSError):  # what came first is told; `put_back` tries again
             _return(aside)
         raise
     aside.unlink(missing_ok=True)
+
+
+def _require_held(aside: Path) -> None:
+    """Refuse a file that others can use: it is not the one that the caller is alone with."""
+    with contextlib.suppress(BlockingIOError):
+        os.close(lock_file(aside, shared=True))
+        raise DashboardError("it was uploaded again just now, and stays")
 
 
 def put_back(aside: Path) -> None:
