@@ -51,7 +51,7 @@ def list_packs(
                 "packs": one.kept.name,
                 "size": one.kept.size_bytes if as_json else megabytes(one.kept.size_bytes),
                 "came_at": one.kept.written_at,
-                "stays": one.reason if as_json else one.reason or "can be removed",
+                "stays": one.reason if as_json else one.reason or "no device needs it",
             }
             for one in read_shelf(session, shelf, now)
         ]

@@ -73,6 +73,10 @@ def said(details: Mapping[str, typing.Any]) -> str:
         return without_secrets(str(details["ctx"]["error"]))
     if details["type"] == "path_type":
         return "is no path: write one in quotes"
+    if details["type"] == "string_too_short" and details["ctx"]["min_length"] == 1:
+        return "is empty: write one"
+    if details["type"] == "float_parsing":
+        return "is no number: write one such as 12.5"
     if details["type"] == "string_pattern_mismatch":
         pattern = details["ctx"]["pattern"]
         return f"is not {_FORMS.get(pattern) or 'of the form ' + pattern.strip('^$')}"

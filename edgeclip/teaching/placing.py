@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeclip.contract.pack import Thresholds
+from edgeclip.contract.plurals import counted
 from edgeclip.teaching.column import Direction, Predictor, Seen
 from edgeclip.thresholds import thresholds_at
 
@@ -105,7 +106,7 @@ def _level(like: Doubles, unlike: Doubles, *, between: float, alone: float) -> f
 
 
 def _basis(images: int, others: int, carried: int) -> str:
-    parts = [f"{others} frames without it"] if others else []
-    parts += [f"{carried} frames that the pack carries"] if carried else []
+    parts = [f"{counted(others, 'frame')} without it"] if others else []
+    parts += [f"{counted(carried, 'frame')} that the pack carries"] if carried else []
     parts += [f"{images} left out in turn"] if images > 1 else []
     return " and ".join(parts) if others or carried else "its own images alone"

@@ -14,7 +14,7 @@ class Motion(Settings):
 
 
 class Camera(Settings):
-    url: str
+    url: str = Field(min_length=1)
 
 
 class Whole(Settings):
@@ -59,6 +59,11 @@ def test_a_number_written_as_text_is_refused() -> None:
 def test_a_missing_key_is_named() -> None:
     with pytest.raises(ConfigError, match=r"url is missing: add it"):
         settings_from({"cameras": [{}]}, Whole)
+
+
+def test_a_text_that_is_empty_is_called_so() -> None:
+    with pytest.raises(ConfigError, match="url: is empty: write one, found ''"):
+        settings_from({"cameras": [{"url": ""}]}, Whole)
 
 
 def test_many_problems_stay_one_line_and_are_counted() -> None:

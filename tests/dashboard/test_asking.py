@@ -120,9 +120,18 @@ def test_an_answer_is_told_in_words(bench: Bench) -> None:
     now = datetime.now(timezone.utc)
     assert bench.asked().said(now) == "no answer yet"
     assert bench.asked().said(now + timedelta(hours=2)) == "never answered"
-    bench.answer(command_id, "done", uptime_s=7, clock={"source": "ntp"}, stage="shadow")
+    bench.answer(
+        command_id,
+        "done",
+        uptime_s=7,
+        clock={"source": "ntp", "trusted": True, "error_ms": None},
+        alarms=[],
+        stage="shadow",
+    )
     assert bench.asked().said(now) == "done"
-    assert bench.asked().details() == 'uptime_s 7, clock {"source": "ntp"}, stage shadow'
+    assert bench.asked().details() == (
+        "uptime_s 7, clock (source ntp, trusted yes), alarms none, stage shadow"
+    )
 
 
 def test_a_snapshot_is_shown_only_if_it_is_a_picture(bench: Bench) -> None:

@@ -151,7 +151,7 @@ def test_the_command_lists_and_removes(shelved: Shelved, tmp_path: Path) -> None
     lines = _run(tmp_path, "list").splitlines()
     assert lines[0].split() == ["sha256", "packs", "size", "came", "stays"]
     told = {line.split()[1]: line for line in lines[1:]}
-    assert told["leopard@1.1.0"].endswith("can be removed")
+    assert told["leopard@1.1.0"].endswith("no device needs it")
     assert told["leopard@1.2.0"].endswith(f"desired state of {DEVICE}")
     listed = json.loads(_run(tmp_path, "list", "--json"))
     assert {one["sha256"] for one in listed} == {pack.sha256 for pack in shelved.packs.values()}

@@ -147,9 +147,14 @@ def test_a_wrong_rule_says_what_is_wrong_and_an_old_channel_is_kept(
         what="it says why",
     )
     assert "s3cret" not in browser.text(".writer .problem")
-    [field] = browser.elements("[aria-label='Tell further']")
-    field.send_keys(Keys.CONTROL + "a", Keys.DELETE)
-    _fill(browser, "Name", " and dawns")
+    for label in ("Tell further", "Name"):
+        [field] = browser.elements(f"[aria-label='{label}']")
+        field.send_keys(Keys.CONTROL + "a", Keys.DELETE)
+    browser.click("button.action", "Store the rule")
+    eventually(
+        lambda: "name: is empty: write one" in browser.text(".writer .problem"), what="no name"
+    )
+    _fill(browser, "Name", "night leopards and dawns")
     browser.click("button.action", "Store the rule")
     eventually(lambda: "night leopards and dawns" in browser.text(".told"), what="it is changed")
     assert "JSON (json://127.0.0.1/...)" in browser.text(".told")

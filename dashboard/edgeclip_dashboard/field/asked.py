@@ -113,7 +113,17 @@ class AskedView:
 
 
 def _plain(value: object) -> str:
-    return value if isinstance(value, str) else json.dumps(value)
+    """Return a value as people write it; what is unknown inside of one is left out."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, dict):
+        known = {name: own for name, own in value.items() if own is not None}
+        return f"({', '.join(f'{name} {_plain(own)}' for name, own in known.items())})"
+    if isinstance(value, list) and all(isinstance(own, str) for own in value):
+        return " and ".join(value) or "none"
+    return json.dumps(value)
 
 
 def read_asked(session: Session, device_id: str) -> tuple[AskedView, ...]:

@@ -129,6 +129,15 @@ def _go(deployment_id: str) -> None:
         ui.notify("An id has a-z, 0-9 and -, at most 32", type="negative")
 
 
+def _by_label(text: str) -> str:
+    """Return what is wrong with a place, its fields called as on the form."""
+    for name, label in _LABELS.items():
+        own = label.split(" (")[0].split(",")[0]
+        text = own + text[len(name) :] if text.startswith(f"{name}:") else text
+        text = text.replace(name, own) if "_" in name else text
+    return text
+
+
 def _build_devices(deployment_id: str, devices: list[str]) -> None:
     with ui.element("div").classes("actions quiet"):
         ui.label(deployment_id)
@@ -168,7 +177,8 @@ class PlaceForm:
             said = await asyncio.to_thread(self._write, texts)
         except (DashboardError, SQLAlchemyError) as error:
             is_ours = isinstance(error, DashboardError)
-            self._say(str(error) if is_ours else "it could not be stored: see the log", "bad")
+            said = _by_label(str(error)) if is_ours else "it could not be stored: see the log"
+            self._say(said, "bad")
             return
         self._say(said, "good")
 

@@ -125,10 +125,10 @@ class DevicePage:
             self._facts.clear()
             with self._facts:
                 _build_facts(read.report)
-        if self._has_changed("history", (self._span_days, read.history)):
+        if self._has_changed("history", (self._span_days, read.history, read.report.zone)):
             self._charts.clear()
             with self._charts:
-                build_charts(read.history, _SPANS[self._span_days])
+                build_charts(read.history, _SPANS[self._span_days], read.report.zone)
         if self._has_changed("past", (read.past, read.report.zone)):
             self._past.clear()
             with self._past:

@@ -13,6 +13,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
+from edgeclip.contract.validation import said
 from edgeclip.errors import EdgeclipError
 
 log = logging.getLogger(__name__)
@@ -69,10 +70,9 @@ def not_stored(error: SQLAlchemyError) -> str:
 def problems(error: ValidationError) -> str:
     """Return what is wrong with a form, without what was typed: that may hold a token."""
     found = []
-    for one in error.errors(include_input=False, include_url=False, include_context=False):
+    for one in error.errors(include_input=False, include_url=False):
         where = str(one["loc"][0]).replace("_", " ") if one["loc"] else ""
-        said = str(one["msg"]).removeprefix("Value error, ")
-        found.append(f"{where}: {said}" if where else said)
+        found.append(f"{where}: {said(one)}" if where else said(one))
     return "; ".join(found)
 
 

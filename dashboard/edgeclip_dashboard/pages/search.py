@@ -82,7 +82,7 @@ class SearchPage:
             self._input = ui.input("What is to be seen", value=self._words)
             self._input.props(f"outlined dense clearable maxlength={MOST_LETTERS}")
             self._input.props("autofocus placeholder='a leopard with a cub at night'")
-            ui.button("Search", icon="search").props("type=submit unelevated")
+            ui.button("Search", icon="search").props("type=submit unelevated no-caps")
         with self._filter:
             everything = f"?{query_from(EVERYTHING, more={'words': self._words})}"
             FilterBar(
