@@ -100,15 +100,11 @@ def evaluate(
     reading: ReadingGiven,
 ) -> None:
     """Measure a pack on images that it has not seen. Thresholds are its own."""
-    from datetime import datetime, timezone
-
     from edgeclip.config import default_cache
     from edgeclip.contract.settings import settings_from
     from edgeclip.evaluation_request import EvaluationRequest
     from edgeclip.labels.reading import ReadingOptions
-    from edgeclip.progress import Bars
     from edgeclip.set_files import SET_FILE
-    from edgeclip.vain_options import check_evaluation
 
     source = {"data": data, **reading.fields()}
     request = EvaluationRequest(
@@ -119,19 +115,27 @@ def evaluate(
         **vars(judged),
         **vars(run) | {"cache": run.cache or default_cache()},
     )
-    facts = facts_given(fact)
+    facts, is_named = facts_given(fact), beside.device is not None
     if (pack / SET_FILE).is_file():
-        is_named = beside.device is not None
         _evaluate_set(request, facts, device_given=is_named, as_json=as_json)
-        return
-    if facts:
+    elif facts:
         raise ConfigError(f"--fact is for the static keys of a set, and {pack} is none: leave it")
-    check_evaluation(request, device_given=beside.device is not None)
+    else:
+        _evaluate_pack(request, device_given=is_named, as_json=as_json)
+
+
+def _evaluate_pack(request: EvaluationRequest, *, device_given: bool, as_json: bool) -> None:
+    from datetime import datetime, timezone
+
+    from edgeclip.progress import Bars
+    from edgeclip.vain_options import check_evaluation
+
+    check_evaluation(request, device_given=device_given)
     from edgeclip.evaluating import evaluate_pack  # torch: after what can be refused at once
 
     with Bars(quiet=as_json) as bars:
         result = evaluate_pack(request, at=datetime.now(timezone.utc), bars=bars)
-    _show_result(result, request.pack, report, as_json=as_json)
+    _show_result(result, request.pack, request.report, as_json=as_json)
 
 
 def _evaluate_set(

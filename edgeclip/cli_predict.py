@@ -56,6 +56,90 @@ class CamtrapGiven:
     ] = None
 
 
+@dataclass(frozen=True, kw_only=True)
+class WrittenGiven:
+    """What is written, and where."""
+
+    out: Annotated[Path, typer.Option(help="Takes the results; a run there is gone on with.")]
+    format_: Annotated[
+        Optional[list[str]],  # noqa: UP045  # typer evaluates it on Python 3.10 too
+        typer.Option(
+            "--format",
+            show_default="csv",
+            help="csv, md-json, timelapse, camtrap-dp or sheets; repeat.",
+        ),
+    ] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class AskedGiven:
+    """Who answers, on what."""
+
+    backend: Annotated[
+        str, typer.Option(help="auto, torch (packs), onnxruntime or tensorrt (bundles).")
+    ] = "auto"
+    task: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(help="The one pack of a bundle that answers; else each for its images."),
+    ] = None
+    backbone: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(help="'demo', an open_clip name, or a model's JSON; else the pack's."),
+    ] = None
+    pretrained: PretrainedOption = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class LookedGiven:
+    """How images are looked at, and what is known of them."""
+
+    data_dir: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help="Where a table's paths start; else its own folder."),
+    ] = None
+    boxes: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help="MegaDetector's JSON of the archive: crops are looked at as well."),
+    ] = None
+    box_threshold: Annotated[
+        Optional[float],  # noqa: UP045
+        typer.Option(
+            min=0, max=1, show_default="0.2", help="Least confidence of a detector's box."
+        ),
+    ] = None
+    heat_boxes: Annotated[
+        bool,
+        typer.Option(help="Box what is decided by the heat of cells, where no detector did."),
+    ] = True
+    tz: Annotated[str, typer.Option(help="Zone of times without one: Africa/Nairobi.")] = "UTC"
+    fact: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Option(help="'key=value' of all images, beside light and place of each; repeat."),
+    ] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkGiven:
+    """Who does the work, and in what pieces."""
+
+    workers: Annotated[
+        Optional[int],  # noqa: UP045
+        typer.Option(min=1, max=1024, help="Threads, or processes of a cluster; else one a core."),
+    ] = None
+    cluster: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(help="Ray: 'auto', 'local' or HOST:PORT; else this machine's threads."),
+    ] = None
+    part_images: Annotated[
+        int, typer.Option(min=1, max=100_000, help="Images that a killed run may do again.")
+    ] = 256
+
+
+Anew = Annotated[
+    bool, typer.Option("--overwrite/--no-overwrite", help="Begin anew in that folder.")
+]
+
+
 @takes_groups
 def predict(
     source: Annotated[
@@ -64,65 +148,12 @@ def predict(
     ],
     *,
     pack: Annotated[Path, typer.Option(help="A pack, a set of packs, or a bundle.")],
-    out: Annotated[Path, typer.Option(help="Takes the results; a run there is gone on with.")],
-    format_: Annotated[
-        Optional[list[str]],  # noqa: UP045  # typer evaluates it on Python 3.10 too
-        typer.Option(
-            "--format",
-            show_default="csv",
-            help="csv, md-json, timelapse, camtrap-dp or sheets; repeat.",
-        ),
-    ] = None,
-    backend: Annotated[
-        str, typer.Option(help="auto, torch (packs), onnxruntime or tensorrt (bundles).")
-    ] = "auto",
-    task: Annotated[
-        Optional[str],  # noqa: UP045
-        typer.Option(help="The one pack of a bundle that answers; else each for its images."),
-    ] = None,
-    backbone: Annotated[
-        Optional[str],  # noqa: UP045
-        typer.Option(help="'demo', an open_clip name, or a model's JSON; else the pack's."),
-    ] = None,
-    pretrained: PretrainedOption = None,
-    data_dir: Annotated[
-        Optional[Path],  # noqa: UP045
-        typer.Option(help="Where a table's paths start; else its own folder."),
-    ] = None,
-    boxes: Annotated[
-        Optional[Path],  # noqa: UP045
-        typer.Option(help="MegaDetector's JSON of the archive: crops are looked at as well."),
-    ] = None,
-    box_threshold: Annotated[
-        Optional[float],  # noqa: UP045
-        typer.Option(
-            min=0, max=1, show_default="0.2", help="Least confidence of a detector's box."
-        ),
-    ] = None,
-    heat_boxes: Annotated[
-        bool,
-        typer.Option(help="Box what is decided by the heat of cells, where no detector did."),
-    ] = True,
-    tz: Annotated[str, typer.Option(help="Zone of times without one: Africa/Nairobi.")] = "UTC",
-    fact: Annotated[
-        Optional[list[str]],  # noqa: UP045
-        typer.Option(help="'key=value' of all images, beside light and place of each; repeat."),
-    ] = None,
-    workers: Annotated[
-        Optional[int],  # noqa: UP045
-        typer.Option(min=1, max=1024, help="Threads, or processes of a cluster; else one a core."),
-    ] = None,
-    cluster: Annotated[
-        Optional[str],  # noqa: UP045
-        typer.Option(help="Ray: 'auto', 'local' or HOST:PORT; else this machine's threads."),
-    ] = None,
-    part_images: Annotated[
-        int, typer.Option(min=1, max=100_000, help="Images that a killed run may do again.")
-    ] = 256,
+    written: WrittenGiven,
+    asked: AskedGiven,
+    looked: LookedGiven,
+    work: WorkGiven,
     package: CamtrapGiven,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite/--no-overwrite", help="Begin anew in that folder.")
-    ] = False,
+    overwrite: Anew = False,
     as_json: AsJson = False,
 ) -> None:
     """Answer for every image of an archive. Killed, the same command goes on."""
@@ -134,22 +165,22 @@ def predict(
 
     request = PredictRequest(
         source=source,
-        asked=Asked(pack, task, _backend(backend), backbone, pretrained),
-        data_dir=data_dir,
-        boxes=_file(boxes),
-        box_threshold=_threshold(box_threshold, boxes),
-        zone=_zone(tz),
-        facts=facts_given(fact),
+        asked=Asked(pack, asked.task, _backend(asked.backend), asked.backbone, asked.pretrained),
+        data_dir=looked.data_dir,
+        boxes=_file(looked.boxes),
+        box_threshold=_threshold(looked.box_threshold, looked.boxes),
+        zone=_zone(looked.tz),
+        facts=facts_given(looked.fact),
     )
     output = Output(
-        folder=out,
-        formats=list(dict.fromkeys(format_ or ["csv"])),
+        folder=written.out,
+        formats=list(dict.fromkeys(written.format_ or ["csv"])),
         overwrite=overwrite,
-        workers=workers,
-        cluster=Cluster(cluster, workers) if cluster else None,
-        part_images=part_images,
-        camtrap=_camtrap(package, source, tz),
-        heat_boxes=heat_boxes,
+        workers=work.workers,
+        cluster=Cluster(work.cluster, work.workers) if work.cluster else None,
+        part_images=work.part_images,
+        camtrap=_camtrap(package, source, looked.tz),
+        heat_boxes=looked.heat_boxes,
     )
     with Bars(quiet=as_json) as bars:
         results = predict_archive(request, output, bars)
@@ -158,7 +189,8 @@ def predict(
     else:
         show_results(results, request, output)
     if results.failures == results.images:
-        raise DataError(f"{source}: not one image could be read: see {out / 'failures.csv'}")
+        where = written.out / "failures.csv"
+        raise DataError(f"{source}: not one image could be read: see {where}")
 
 
 def _camtrap(given: CamtrapGiven, source: str, tz: str) -> CamtrapAsked | None:

@@ -26,6 +26,7 @@ from edgeclip.cli_registry import keep_index
 from edgeclip.errors import ConfigError
 
 if TYPE_CHECKING:
+    from edgeclip.config import TrainConfig
     from edgeclip.trainer import TrainResult
 
 
@@ -141,12 +142,9 @@ def train(
     reading: ReadingGiven,
 ) -> None:
     """Train an adapter and write its pack. Figures are of places that it has not seen."""
-    from datetime import datetime, timezone
-
     from edgeclip.config import TrainConfig, default_cache
     from edgeclip.contract.settings import settings_from
     from edgeclip.labels.classes import empty_target_doubt
-    from edgeclip.progress import Bars
     from edgeclip.vain_options import check_training
 
     placed = _placed(source, pack)
@@ -160,16 +158,7 @@ def train(
     check_training(config)
     if doubt := empty_target_doubt(config.targets):
         typer.echo(f"warning: {doubt}", err=True)
-    from edgeclip.run_folder import run_path
-    from edgeclip.trainer import train as train_pack  # torch: after what can be refused at once
-
-    try:
-        with Bars(quiet=as_json) as bars:
-            result = train_pack(config, created_at=datetime.now(timezone.utc), bars=bars)
-    except KeyboardInterrupt:
-        if run_path(out).exists():
-            typer.echo("interrupted: the same command with --resume continues here", err=True)
-        raise
+    result = _trained(config, quiet=as_json)
     _show_result(result, out, as_json=as_json)
     if source.packs:
         keep_index(source.packs)
@@ -178,6 +167,23 @@ def train(
     if source.packs:
         _show_likeness(source.packs, out)
     next_command(bundle_words(out, is_bake_only=result.manifest.is_bake_only))
+
+
+def _trained(config: TrainConfig, *, quiet: bool) -> TrainResult:
+    """Return what was trained; where it is interrupted, how to go on is said."""
+    from datetime import datetime, timezone
+
+    from edgeclip.progress import Bars
+    from edgeclip.run_folder import run_path
+    from edgeclip.trainer import train as train_pack  # torch: after what can be refused at once
+
+    try:
+        with Bars(quiet=quiet) as bars:
+            return train_pack(config, created_at=datetime.now(timezone.utc), bars=bars)
+    except KeyboardInterrupt:
+        if run_path(config.out).exists():
+            typer.echo("interrupted: the same command with --resume continues here", err=True)
+        raise
 
 
 def _placed(source: SourceGiven, pack: PackGiven) -> dict[str, Any]:
