@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 from rich.markup import escape
 
 from edgeclip.cli_groups import takes_groups
-from edgeclip.cli_options import AsJson, PretrainedOption
+from edgeclip.cli_options import AsJson, OverwriteOption, PretrainedOption
 from edgeclip.cli_output import bundle_words, next_command, print_json, show
 from edgeclip.cli_reading import ReadingGiven
 from edgeclip.errors import ConfigError
+
+if TYPE_CHECKING:
+    from edgeclip.attributes.making import Made
+    from edgeclip.contract.pack import PackManifest
 
 
 @takes_groups
@@ -32,6 +36,7 @@ def attributes(
         typer.Option(help="The encoder, where the pack's name for it is not known."),
     ] = None,
     pretrained: PretrainedOption = None,
+    overwrite: OverwriteOption = False,
     as_json: AsJson = False,
     reading: ReadingGiven,
 ) -> None:
@@ -43,7 +48,6 @@ def attributes(
     from edgeclip.contract.pack import read_pack_manifest
     from edgeclip.contract.settings import settings_from
     from edgeclip.labels.reading import ReadingOptions
-    from edgeclip.pack_contents import pack_facts, pack_table
     from edgeclip.progress import Bars
 
     base, groups = read_pack_manifest(pack).base, read_asked(attributes)
@@ -56,10 +60,16 @@ def attributes(
     from edgeclip.clip import load_backbone
 
     named = pretrained or (None if backbone or base.arch == "demo" else base.pretrained)
-    addition = Addition(pack, out, groups, options if data else None, default_cache())
+    addition = Addition(pack, out, groups, options if data else None, default_cache(), overwrite)
     encoder = load_backbone(backbone or base.arch, named)
     with Bars(quiet=as_json) as bars:
         manifest, made = add_attributes(addition, encoder, at=datetime.now(timezone.utc), bars=bars)
+    _show_result(out, manifest, made, as_json=as_json)
+
+
+def _show_result(out: Path, manifest: PackManifest, made: Made, *, as_json: bool) -> None:
+    from edgeclip.pack_contents import pack_facts, pack_table
+
     if as_json:
         print_json(
             {"pack": str(out), "version": manifest.version, "notes": list(made.notes)}

@@ -10,7 +10,8 @@ from pathlib import Path
 from edgeclip.attributes.making import Made, Seen, label_columns, make_attributes, see_animals
 from edgeclip.clip import Backbone
 from edgeclip.contract.attributes import AskedGroup
-from edgeclip.contract.pack import PackManifest
+from edgeclip.contract.files import refuse_filled
+from edgeclip.contract.pack import PACK_FILE, PackManifest
 from edgeclip.contract.slots import reaches_inside
 from edgeclip.errors import ConfigError
 from edgeclip.feature_cache import FeatureCache
@@ -35,6 +36,7 @@ class Addition:
         groups: What is asked.
         reading: Labelled images to calibrate on, or None.
         cache: Where features are kept, or None.
+        overwrite: Replace a pack that is there, which may be this one.
     """
 
     pack: Path
@@ -42,6 +44,7 @@ class Addition:
     groups: Sequence[AskedGroup]
     reading: ReadingOptions | None = None
     cache: Path | None = None
+    overwrite: bool = False
 
 
 def refuse_changed_encoder(manifest: PackManifest) -> None:
@@ -69,10 +72,11 @@ def add_attributes(
         bars: Progress.
 
     Raises:
-        ConfigError: The pack changes its encoder, or `out` is not empty.
+        ConfigError: The pack changes its encoder, or `out` is not empty and not to be replaced.
         PackError: The pack is damaged, or of another encoder.
         DataError: The labelled images cannot be read.
     """
+    refuse_filled(addition.out, overwrite=addition.overwrite, marker=PACK_FILE)
     pack = load_pack(addition.pack)
     check_backbone(pack.manifest, backbone)
     refuse_changed_encoder(pack.manifest)
@@ -87,7 +91,10 @@ def add_attributes(
     }
     update = {"version": version_after(pack.manifest, pack.manifest.task), "created_at": at}
     manifest = pack.manifest.model_copy(update=update)
-    return write_pack(addition.out, manifest, files | made.files, report=report), made
+    written = write_pack(
+        addition.out, manifest, files | made.files, report=report, overwrite=addition.overwrite
+    )
+    return written, made
 
 
 def _seen(

@@ -105,7 +105,11 @@ def write_text(path: Path, text: str) -> None:
 
 
 def refuse_filled(
-    path: Path, *, overwrite: bool = False, marker: str | None = None, option: str = "--out"
+    path: Path,
+    *,
+    overwrite: bool = False,
+    marker: str | None = None,
+    option: str | None = "--out",
 ) -> None:
     """Check that an output folder may be made, before the work that fills it.
 
@@ -114,7 +118,7 @@ def refuse_filled(
         overwrite: Whether a folder that is not empty may be replaced.
         marker: The file that such a folder must hold, so that only an artefact of the same kind is
             ever replaced.
-        option: What a person named it by.
+        option: What a person named it by; None: an argument of a command that never replaces.
 
     Raises:
         ConfigError: `path` is a file, or not empty and `overwrite` is false, or lacks the marker.
@@ -122,7 +126,8 @@ def refuse_filled(
     if path.exists() and not path.is_dir():
         raise ConfigError(f"{path} is a file: name a folder for the output")
     if path.exists() and any(path.iterdir()) and not overwrite:
-        raise ConfigError(f"{path} is not empty: choose another {option}, or add --overwrite")
+        way = f"choose another {option}, or add --overwrite" if option else "name another folder"
+        raise ConfigError(f"{path} is not empty: {way}")
     if marker and path.exists() and any(path.iterdir()) and not (path / marker).is_file():
         raise ConfigError(
             f"{path} holds no {marker}: --overwrite would delete what is there; choose another"

@@ -12,7 +12,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from edgeclip.contract.files import new_folder
+from edgeclip.contract.files import new_folder, refuse_filled
 from edgeclip.errors import ConfigError
 from edgeclip.scenes.light import Image
 from edgeclip.scenes.locations import location
@@ -118,6 +118,7 @@ def write_image_set(out: Path, plan: ImageSetPlan) -> Path:
         ConfigError: The plan cannot be rendered, or `out` is not empty.
     """
     plan.check()
+    refuse_filled(out, option=None)  # it may hold a person's own labels: nothing replaces them
     table = io.StringIO()
     writer = csv.writer(table, lineterminator="\n")
     writer.writerow(COLUMNS)

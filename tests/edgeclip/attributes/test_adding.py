@@ -6,6 +6,7 @@ import csv
 import json
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -126,6 +127,26 @@ def test_a_pack_that_changes_the_encoder_is_refused(backbone: Backbone, tmp_path
     with pytest.raises(ConfigError, match="changes the encoder, whose features"):
         add_attributes(addition, backbone, at=AT, bars=Bars(quiet=True))
     assert not (tmp_path / "more").exists()
+
+
+def test_a_pack_that_is_there_is_replaced_by_overwrite_and_nothing_else_is(
+    pack: Path, backbone: Backbone, tmp_path: Path
+) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/thesis.txt").write_text("mine")
+    addition = Addition(pack, tmp_path / "more", read_asked("usual"))
+    add_attributes(addition, backbone, at=AT, bars=Bars(quiet=True))
+    for out, overwrite, said in (
+        ("more", False, "choose another --out, or add --overwrite"),
+        ("mine", True, r"holds no pack\.json: --overwrite would delete"),
+    ):
+        other = replace(addition, out=tmp_path / out, overwrite=overwrite)
+        with pytest.raises(ConfigError, match=said):
+            add_attributes(other, backbone, at=AT, bars=Bars(quiet=True))
+    itself = replace(addition, pack=tmp_path / "more", overwrite=True)
+    add_attributes(itself, backbone, at=AT, bars=Bars(quiet=True))
+    assert load_pack(tmp_path / "more").manifest.version == "1.2.0"
+    assert _bank(tmp_path / "more")
 
 
 @pytest.mark.parametrize(

@@ -128,6 +128,6 @@ def test_a_plan_that_cannot_be_rendered_is_refused(
 
 def test_a_folder_that_holds_something_is_not_overwritten(tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("keep")
-    with pytest.raises(ConfigError, match="is not empty"):
+    with pytest.raises(ConfigError, match=r"is not empty: name another folder$"):
         write_image_set(tmp_path, PLAN)
     assert [p.name for p in tmp_path.iterdir()] == ["mine.txt"]
