@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from edgeclip.contract.files import reason_of
 from edgeclip.contract.prompt_columns import columns_sha256
 from edgeclip.errors import ConfigError
 from edgeclip.labels.classes import BLANK, is_blank_label, normal
@@ -73,10 +74,12 @@ def read_prompts(path: Path) -> list[str]:
     """
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
         raise ConfigError(
-            f"--prompts {path}: no readable text ({error}): check the path"
+            f"--prompts {path}: cannot be read ({reason_of(error)}): check the path"
         ) from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"--prompts {path}: not UTF-8 text: save it as UTF-8") from error
     found: list[str] = []
     for number, line in enumerate(lines, 1):
         if not line.strip() or line.lstrip().startswith("#"):

@@ -31,8 +31,8 @@ def account_name(text: str) -> str:
     name = text.strip().casefold()
     if not _NAME.fullmatch(name):
         raise ConfigError(
-            f"{text!r} is no account's name: take 1 to 64 letters a to z, digits, '.', '_', '@'"
-            " or '-', beginning with a letter or digit"
+            f"{text!r} is no name of an account or token: take 1 to 64 letters a to z, digits,"
+            " '.', '_', '@' or '-', beginning with a letter or digit"
         )
     return name
 

@@ -59,6 +59,8 @@ def take_in(file: Path, settings: DashboardSettings) -> TakenIn:
         StoreError: The database or the media folder cannot be used.
     """
     taken = TakenIn()
+    if not file.is_file():
+        raise DashboardError(f"{file} is no file: name one of `edgeclip-device outbox export`")
     try:
         with zipfile.ZipFile(file) as archive:
             header = _header(archive, file, settings.project)
@@ -81,11 +83,10 @@ def take_in(file: Path, settings: DashboardSettings) -> TakenIn:
 
 
 def _header(archive: zipfile.ZipFile, file: Path, project: str) -> Carried:
-    with archive.open(HEADER_FILE) as opened:
-        data = opened.read(_MOST_HEADER_BYTES)
     try:
-        header = Carried.model_validate_json(data)
-    except ValidationError as error:
+        with archive.open(HEADER_FILE) as opened:
+            header = Carried.model_validate_json(opened.read(_MOST_HEADER_BYTES))
+    except (KeyError, ValidationError) as error:
         raise DashboardError(
             f"{file} is no file of `edgeclip-device outbox export`, or of newer software"
         ) from error

@@ -37,7 +37,10 @@ def list_rules(
         ]
     if as_json:
         print_rows(rows, as_json=True)
-    for row in () if as_json else rows:
+        return
+    if not rows:
+        print("none yet: nobody is told of anything")
+    for row in rows:
         print(f"{row.pop('name')} ({row.pop('state')})")
         for key, value in row.items():
             print(f"  {key}: {value}")

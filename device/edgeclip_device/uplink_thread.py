@@ -107,7 +107,8 @@ class UplinkThread:
             with only_process(self._settings.state, "uplink"):
                 self._work()
         except EdgeclipError as error:
-            log.error("the uplink failed: %s", error)
+            if self._is_open.is_set():  # before that `start` raises it
+                log.error("the uplink failed: %s", error)
             self._error = error
         except Exception as error:  # the thread's one supervised boundary
             log.exception("the uplink failed")

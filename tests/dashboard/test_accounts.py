@@ -70,7 +70,7 @@ def test_a_name_is_kept_in_small_letters_and_once(session: Session) -> None:
 
 @pytest.mark.parametrize("name", ["", "-jane", "jane doe", "j" * 65, "jäne", "<b>", "a\nb"])
 def test_what_is_no_name_is_refused(session: Session, name: str) -> None:
-    with pytest.raises(ConfigError, match="no account's name"):
+    with pytest.raises(ConfigError, match="is no name of an account or token"):
         add_account(session, WARDEN, name, "viewer", NOW)
 
 

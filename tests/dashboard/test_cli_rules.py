@@ -68,3 +68,13 @@ def test_a_channel_that_takes_nothing_is_an_error(options: list[str]) -> None:
 def test_a_name_that_is_not_known_is_told_with_those_that_are(options: list[str]) -> None:
     tested = CliRunner().invoke(app, ["rule", "test", "lions", *options])
     assert "no rule is called 'lions': there are broken, leopards" in str(tested.exception)
+
+
+def test_that_there_is_no_rule_is_said(tmp_path: Path) -> None:
+    database = str(tmp_path / "d.sqlite")
+    with open_database(database_url(database), project="demo"):
+        pass
+    options = ["--project", "demo", "--database", database]
+    listed = CliRunner().invoke(app, ["rule", "list", *options])
+    assert listed.output == "none yet: nobody is told of anything\n"
+    assert json.loads(CliRunner().invoke(app, ["rule", "list", "--json", *options]).output) == []

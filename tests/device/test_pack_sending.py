@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import threading
+import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from functools import partial
@@ -12,6 +13,7 @@ from typer.testing import CliRunner
 
 from edgeclip.contract.commands import Reply
 from edgeclip.contract.hashing import sha256_file
+from edgeclip.errors import BundleDamagedError
 from edgeclip_device.backlog import Backlog
 from edgeclip_device.cli import app
 from edgeclip_device.clock import SystemClock
@@ -24,6 +26,7 @@ from edgeclip_device.uplink_acts import command_desk
 from edgeclip_device.uplink_thread import UplinkThread
 from support.brokers import Broker
 from support.commanders import Commander
+from support.deliveries import Team
 from support.fields import TOPICS
 from support.receivers import eventually, receiving
 
@@ -57,7 +60,9 @@ def test_a_delivery_arrives_in_chunks_and_is_left_to_detect(
     obeying: DeviceSettings, broker: Broker, admin: Commander, tmp_path: Path,
     start_uplink: StartUplink,
 ) -> None:  # fmt: skip
-    delivery = _big(tmp_path / "x.zip")
+    delivery = Team(tmp_path / "team").delivery("1.1.0")
+    with zipfile.ZipFile(delivery, "a") as file:
+        file.writestr("more", bytes(range(256)) * 500)  # than one chunk
     with receiving(broker) as receiver:
         start_uplink(obeying)
         eventually(lambda: "online" in receiver.states, "the birth")
@@ -70,6 +75,14 @@ def test_a_delivery_arrives_in_chunks_and_is_left_to_detect(
     (path,) = _handed_over(obeying)
     assert path.read_bytes() == delivery.read_bytes()
     sending.join(30)
+
+
+def test_a_file_that_is_no_delivery_is_not_sent(admin: Commander, tmp_path: Path) -> None:
+    arguments = ["pack", "send", str(_big(tmp_path / "x.zip")), "--device", "jetson-1"]
+    closed = ["--key", str(admin.key), "--broker", "mqtt://127.0.0.1:1"]
+    done = CliRunner().invoke(app, [*arguments, *closed])
+    assert isinstance(done.exception, BundleDamagedError)
+    assert "make one with `edgeclip-device pack wrap`" in str(done.exception)
 
 
 class _Chunks:

@@ -9,12 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from edgeclip.errors import OutboxError
+from edgeclip.errors import OutboxError, SetupError
 from edgeclip_device.clock import SystemClock
 from edgeclip_device.config import DeviceSettings
 from edgeclip_device.credentials import Credentials
 from edgeclip_device.database import DATABASE_FILE, open_database
 from edgeclip_device.events import Woken
+from edgeclip_device.locks import only_process
 from edgeclip_device.outbox import Outbox
 from edgeclip_device.uplink_thread import UplinkThread
 from support.brokers import Broker
@@ -48,3 +49,16 @@ def test_an_uplink_that_dies_says_so_and_is_not_forgotten(
     with pytest.raises(OutboxError, match="has version 9"):
         thread.raise_failure()
     assert "the uplink failed" in caplog.text
+
+
+def test_an_uplink_that_never_began_is_told_once_by_who_starts_it(
+    make_settings: Callable[..., DeviceSettings], caplog: pytest.LogCaptureFixture
+) -> None:
+    settings = make_settings()
+    with (
+        only_process(settings.state, "uplink"),
+        pytest.raises(SetupError, match=r"another uplink .* works on"),
+        caplog.at_level(logging.ERROR),
+    ):
+        UplinkThread(settings, Credentials()).start()
+    assert caplog.text == ""

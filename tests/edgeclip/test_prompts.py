@@ -82,6 +82,9 @@ def test_a_line_of_the_file_that_is_no_prompt_is_named(tmp_path: Path) -> None:
 
 def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
     (tmp_path / "binary").write_bytes(b"\xff\xfe\x00")
-    for name in ("binary", "absent"):
-        with pytest.raises(ConfigError, match="no readable text"):
+    for name, said in (
+        ("binary", "not UTF-8 text"),
+        ("absent", "No such file or directory.: check"),
+    ):
+        with pytest.raises(ConfigError, match=said):
             read_prompts(tmp_path / name)

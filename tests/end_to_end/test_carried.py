@@ -125,3 +125,11 @@ def test_a_file_that_cannot_be_used_is_refused_in_one_line(
         assert done.returncode == 4
         assert len(done.stderr.strip().splitlines()) == 1
         assert "x.zip" in done.stderr
+        is_another = "is no file of `edgeclip-device outbox export`" in done.stderr
+        assert is_another == (damage == "no header")
+
+
+def test_a_file_that_is_not_there_is_said_to_be_none(tmp_path: Path) -> None:
+    done = _import(tmp_path / "x.zip", tmp_path / "d")
+    assert done.returncode == 4
+    assert "x.zip is no file: name one of `edgeclip-device outbox export`" in done.stderr
