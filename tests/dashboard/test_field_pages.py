@@ -217,6 +217,17 @@ def test_a_phone_has_no_sideways_scrolling(
     browser.keep(f"phone{path.replace('/', '-')}")
 
 
+def test_the_dot_of_a_device_stands_beside_its_state_on_a_phone(
+    browser: Browser, dashboard: Dashboard, device: FieldDevice
+) -> None:
+    del device
+    _open(browser, dashboard, "/devices/jetson-1", width=320)
+    eventually(lambda: browser.texts(".device-head .state"), what="the page is built")
+    ends = "getBoundingClientRect()"
+    dot = browser.value(f"document.querySelector('.device-head .dot').{ends}.right")
+    assert dot <= browser.value(f"document.querySelector('.device-head .state').{ends}.left")
+
+
 def test_text_of_a_device_is_only_text(
     browser: Browser, dashboard: Dashboard, broker: Broker
 ) -> None:

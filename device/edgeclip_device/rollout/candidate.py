@@ -93,7 +93,9 @@ def unpacked(delivery: Path, settings: DeviceSettings, shelf: Shelf) -> str:
     base = shelf.path(shelf.read().serving)
     name = _name_of(delivery)
     if base is not None and name == _name_of_bundle(base):
-        raise BundleMismatchError(f"{delivery.name} is the bundle that decides here already")
+        raise BundleMismatchError(
+            f"what was sent ({delivery.name[:_NAME_DIGITS]}) decides here already: nothing changes"
+        )
     unwrap(delivery, shelf.folder / name, base or Path(), believed)
     return name
 
