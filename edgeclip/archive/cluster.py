@@ -78,6 +78,16 @@ def run_on_cluster(
         ray.shutdown()
 
 
+def require_cluster(cluster: Cluster) -> None:
+    """Find what would end a run on a cluster, before its archive is listed.
+
+    Raises:
+        SetupError: Ray is not installed, or nothing listens where the cluster should.
+    """
+    require_listener(cluster.address)
+    _ray()
+
+
 def require_listener(address: str) -> None:
     """Find in seconds what Ray finds in minutes: that nothing listens at HOST:PORT.
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from edgeclip.archive.answering import is_routed
 from edgeclip.archive.camtrap import FOLDER, CamtrapAsked
-from edgeclip.archive.cluster import Cluster, run_on_cluster
+from edgeclip.archive.cluster import Cluster, require_cluster, run_on_cluster
 from edgeclip.archive.journal import PART_IMAGES, PLAN_FILE, Journal, Plan, open_journal
 from edgeclip.archive.newer import said_of_list
 from edgeclip.archive.part_work import PartWork
@@ -83,6 +83,8 @@ def predict_archive(request: PredictRequest, output: Output, bars: Bars) -> Resu
             "--fact chooses between packs, and one answers for all images of this run: leave it out"
         )
     with alone(output.folder) as run:
+        if output.cluster and (output.overwrite or not (run / PLAN_FILE).is_file()):
+            require_cluster(output.cluster)  # a whole run needs none for further formats
         work = request.work()  # what is refused here costs no older run
         plan = _plan(request, output, work, digest)
         journal = open_journal(run, work.store, plan, anew=output.overwrite)

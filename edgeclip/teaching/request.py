@@ -88,7 +88,8 @@ def check_teaching(request: TeachRequest) -> None:
         refuse_known_class(request.name, read_pack_manifest(on), on)
         if request.strip_top_px is not None or request.strip_bottom_px is not None:
             raise ConfigError(
-                "--strip-top-px and --strip-bottom-px are the pack's own under --on: leave them out"
+                "--strip-top-px and --strip-bottom-px are those of the pack that gets the class:"
+                " leave them out"
             )
         if request.out.resolve() == on.resolve():
             raise ConfigError(f"--out {request.out} is the pack of --on: choose another folder")

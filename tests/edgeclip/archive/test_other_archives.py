@@ -114,10 +114,18 @@ def test_a_pack_that_a_worker_cannot_open_is_one_line(archive: Path, tmp_path: P
     assert journal.missing() == [0]
 
 
-def test_a_port_where_no_cluster_listens_is_named(predict: Predict, archive: Path) -> None:
+def test_a_port_where_no_cluster_listens_is_named_before_the_archive_is_listed(
+    predict: Predict, archive: Path, tmp_path: Path
+) -> None:
     address = f"127.0.0.1:{free_port()}"
-    with pytest.raises(SetupError, match=f"--cluster {address}: no Ray cluster answers there"):
+    said = f"--cluster {address}: no Ray cluster answers there"
+    with pytest.raises(SetupError, match=said):
         predict(archive, cluster=Cluster(address))
+    assert not (tmp_path / "out").exists()
+    predict(archive)
+    with pytest.raises(SetupError, match=said):
+        predict(archive, cluster=Cluster(address), overwrite=True)
+    assert predict(archive, cluster=Cluster(address)).already == 13  # a whole run needs none
 
 
 def test_the_server_of_a_rays_client_is_looked_for_where_its_address_says() -> None:

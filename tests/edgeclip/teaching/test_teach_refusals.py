@@ -78,7 +78,7 @@ def test_a_class_that_the_pack_knows_is_refused_with_what_to_do(
 
 
 def test_strips_are_those_of_the_pack(pack: Path, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="are the pack's own under --on"):
+    with pytest.raises(ConfigError, match="are those of the pack that gets the class"):
         check_teaching(_request(on=pack, out=tmp_path / "new", strip_top_px=4))
 
 
