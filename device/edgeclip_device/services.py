@@ -51,6 +51,7 @@ def run_both(settings: DeviceSettings) -> None:
         EdgeclipError: One of them cannot begin or go on.
     """
     broker_address(settings.mqtt)
+    attached_ring()
     stop = threading.Event()
     on_signals(stop.set)
     uplink = UplinkThread(settings, broker_credentials(), on_failed=stop.set)

@@ -148,6 +148,8 @@ def test_lines_of_a_log_are_shown(bench: Bench) -> None:
     assert bench.asked().lines() == ["one", "2"]
     bench.answer(bench.asking.ask(ADMIN, DEVICE, "logs", {}), "done", lines="none")
     assert bench.asked().lines() == []
+    bench.answer(bench.asking.ask(ADMIN, DEVICE, "logs", {}), "done", lines=[])
+    assert bench.asked().details() == "no lines"
 
 
 @dataclass

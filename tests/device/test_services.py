@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import logging
+import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -9,7 +11,9 @@ import pytest
 
 from edgeclip_device.clock import SystemClock
 from edgeclip_device.config import DeviceSettings
+from edgeclip_device.log_ring import LogRing, attached_ring
 from edgeclip_device.outbox import Outbox
+from edgeclip_device.services import run_both
 from support.brokers import Broker, free_port
 from support.processes import complete, end, running
 from support.receivers import eventually, receiving
@@ -83,6 +87,35 @@ def test_what_run_could_not_send_is_sent_by_the_next_uplink(
     ):
         eventually(lambda: outbox.waiting() == (0, 0), "all receipts")
     assert {item.phase for item in receiver.detections.values()} == {"new", "end"}
+
+
+@pytest.mark.broker
+@pytest.mark.usefixtures("own_signals")
+def test_run_has_its_first_lines_for_who_asks_from_afar(
+    make_settings: Make, broker: Broker, bundle: Path, crossing_clip: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    settings = make_settings(
+        mqtt={"url": broker.url},
+        camera={"source": str(crossing_clip)},
+        inference={"bundle": bundle, "backend": "onnxruntime"},
+    )
+    with caplog.at_level(logging.INFO):
+        run_both(settings)
+    assert any("detect: source" in line for line in attached_ring().last(300))
+
+
+@pytest.fixture
+def own_signals() -> Iterator[None]:
+    """Give signals back what they did, and the ring of the log."""
+    kept = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    root = logging.getLogger()
+    for handler in [one for one in root.handlers if isinstance(one, LogRing)]:
+        root.removeHandler(handler)
+    yield
+    root.removeHandler(attached_ring())
+    for number, before in kept.items():
+        signal.signal(number, before)
 
 
 @pytest.mark.broker

@@ -97,7 +97,8 @@ class AskedView:
             if name not in ("jpeg", "lines", "received", "sha256")
         }
         told = ", ".join(f"{name} {_plain(value)}" for name, value in rest.items())
-        parts = [part for part in (self.reason, told) if part]
+        silent = "no lines" if self._data().get("lines") == [] else ""
+        parts = [part for part in (self.reason, told, silent) if part]
         return " · ".join(parts)[:_MOST_DATA]
 
     def _data(self) -> dict[str, Any]:
