@@ -43,6 +43,7 @@ def folder(tmp_path: Path) -> Iterator[Path]:
         pytest.param("ViT-L-14", "deep", marks=LARGE),
         pytest.param("RN50", "head", marks=LARGE),
         pytest.param("ViT-B-16-SigLIP", "head", marks=LARGE),
+        pytest.param("ViT-B-16-SigLIP2", "head", marks=LARGE),
         pytest.param("MobileCLIP-S1", "head", marks=LARGE),
         pytest.param("MobileCLIP-B", "head", marks=LARGE),
     ],
