@@ -9,6 +9,7 @@ from pathlib import Path
 
 from rich.console import Console, RenderableType
 from rich.markup import escape
+from rich.table import Table
 
 
 def show(what: RenderableType) -> None:
@@ -19,6 +20,18 @@ def show(what: RenderableType) -> None:
 def print_json(content: object) -> None:
     """Print indented JSON."""
     print(json.dumps(content, indent=2, ensure_ascii=False))
+
+
+def whole_table(*headers: str) -> Table:
+    """Return an empty table whose cells are folded, not cut: names differ in how they end.
+
+    Args:
+        headers: Of its columns, without markup.
+    """
+    table = Table()
+    for header in headers:
+        table.add_column(escape(header), overflow="fold")
+    return table
 
 
 def next_command(words: Sequence[str]) -> None:

@@ -7,12 +7,11 @@ from typing import Annotated, Any, Optional
 
 import typer
 from rich.markup import escape
-from rich.table import Table
 
 from edgeclip.cli_attributes import register as register_attributes
 from edgeclip.cli_gate import GateOption, TopKOption, asked_k, show_gate
 from edgeclip.cli_options import AsJson, OverwriteOption, PretrainedOption, facts_given, pair_of
-from edgeclip.cli_output import next_command, print_json, show
+from edgeclip.cli_output import next_command, print_json, show, whole_table
 from edgeclip.cli_registry import keep_index, register
 from edgeclip.errors import ConfigError
 
@@ -194,7 +193,7 @@ def ask(
             found + [{"image": str(image), "error": why} for image, why in asked.unreadable.items()]
         )
     else:
-        table = Table("image", "pack", *map(escape, asked.class_names))
+        table = whole_table("image", "pack", *asked.class_names)
         for (image, _, row), shares in zip(rows, answers.shares, strict=True):
             table.add_row(escape(str(image)), _who(shares), *(f"{p:.3f}" for p in row))
         show(table)

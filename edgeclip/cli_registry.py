@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 from rich.markup import escape
-from rich.table import Table
 
 from edgeclip.cli_gate import GateOption, TopKOption, asked_k, show_gate
 from edgeclip.cli_options import AsJson, OverwriteOption
-from edgeclip.cli_output import next_command, print_json, show
+from edgeclip.cli_output import next_command, print_json, show, whole_table
 from edgeclip.contract.plurals import megabytes
 from edgeclip.errors import ConfigError
 
@@ -44,11 +43,9 @@ def list_packs(registry: RegistryArgument, as_json: AsJson = False) -> None:
     if as_json:
         print_json([each.model_dump(mode="json") for each in packs])
         return
-    table = Table()
+    table = whole_table("pack", "alerts on", "method", "encoder", "size", "stands on", "signed by")
     usual = max((len(each.name) for each in packs if len(each.name) <= _USUAL_NAME), default=0)
-    table.add_column("pack", overflow="fold", min_width=usual)
-    for header in ("alerts on", "method", "encoder", "size", "stands on", "signed by"):
-        table.add_column(header, overflow="fold")  # a name that is cut cannot be typed
+    table.columns[0].min_width = usual
     for each in packs:
         cells = [each.name, ", ".join(each.targets), each.method, each.encoder]
         cells += [megabytes(each.size_bytes), each.parent or "-", each.signed_by or "-"]
@@ -129,9 +126,7 @@ def diff(
     if not rows:
         show("nothing differs")
         return
-    table = Table()
-    for header in ("what", one, other):
-        table.add_column(escape(header), overflow="fold")  # figures differ in how their names end
+    table = whole_table("what", one, other)
     for row in rows:
         table.add_row(*(escape(str(row[key])) for key in ("what", "one", "other")))
     show(table)
