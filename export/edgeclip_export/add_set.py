@@ -13,13 +13,14 @@ from edgeclip.contract.bundle import (
     SIGNATURE_FILE,
     BundleManifest,
     FileRecord,
+    find_pack,
     read_bundle,
     read_pack_at,
 )
 from edgeclip.contract.files import new_folder, reason_of, remedy_for, staged_bytes
 from edgeclip.contract.gate import GATE_FILE, GATE_TENSORS_FILE, StoredGate
 from edgeclip.contract.hashing import sha256_file
-from edgeclip.contract.pack import PACK_FILE, ROUTER_FILE, PackManifest
+from edgeclip.contract.pack import PACK_FILE, ROUTER_FILE, PackManifest, read_pack_manifest
 from edgeclip.contract.pack_ref import PackRef
 from edgeclip.errors import BundleMismatchError, ConfigError, SetupError
 from edgeclip.packs import Pack, load_pack
@@ -144,6 +145,9 @@ def put_set(bundle: Path, source: SetSource, checklist: Checklist) -> AddedSet:
     manifest = read_bundle(bundle)
     folders = [path for _, path, _ in source.held.parts]
     new = [path for path in folders if not _holds(manifest, path)]
+    for path in folders:
+        if path not in new:
+            _refuse_replaced(bundle, manifest, path)
     gate = f"{_GATES}/{_sha12(source.held.gate)}" if source.held.gate else None
     if not new and gate in (None, manifest.gate) and _with_keys(manifest, source) == manifest:
         raise ConfigError(f"{bundle} has the packs of {source.folder} already, keys and gate too")
@@ -225,6 +229,17 @@ def _holds(manifest: BundleManifest, folder: Path) -> bool:
     """Return whether a bundle holds the very pack of a folder."""
     sha256 = sha256_file(folder / PACK_FILE)
     return any(_sha256_of(manifest, ref) == sha256 for ref in manifest.packs)
+
+
+def _refuse_replaced(bundle: Path, manifest: BundleManifest, folder: Path) -> None:
+    """Refuse a pack that the bundle holds, and in whose place a newer version serves there."""
+    own = read_pack_manifest(folder, check_hashes=False)
+    serving = find_pack(manifest, own.task).version
+    if serving != own.version:
+        raise ConfigError(
+            f"{bundle} has {own.task} {serving}, which serves in place of the set's {own.version}:"
+            " put the set together with that version"
+        )
 
 
 def _refuse_unknown(

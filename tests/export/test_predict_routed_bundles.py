@@ -228,3 +228,15 @@ def test_the_next_version_of_a_task_has_the_keys_of_the_one_before(
     answerer = open_answerer(asked_of(routed))
     assert "night@1.1.0" in answerer.name
     assert [row.static for row in answerer.rows] == [{}, {}, NIGHT]
+
+
+def test_keys_of_a_version_that_another_has_taken_the_place_of_are_refused(
+    routed: Path, several_packs: list[Path], backbone: Backbone, tmp_path: Path
+) -> None:
+    add_pack(routed, routed_pack(tmp_path / "newer", backbone, "night", 9, "1.1.0"), ignored)
+    combine(several_packs, tmp_path / "set", {"night": {"deployment": "ridge"}})
+    before = (routed / MANIFEST_FILE).read_bytes()
+    said = r"has night 1\.1\.0, which serves in place of the set's 1\.0\.0: put the set together"
+    with pytest.raises(ConfigError, match=said):
+        add_set(routed, tmp_path / "set", ignored)
+    assert (routed / MANIFEST_FILE).read_bytes() == before
