@@ -142,7 +142,11 @@ def effective_tables(
 def recipe(*, method: MethodGiven, recipe: RecipeGiven) -> None:
     """Print the whole recipe of these options. It begins a file for `train --config`."""
     from edgeclip.contract.settings import settings_from
+    from edgeclip.kinds import tried_by
     from edgeclip.recipe_file import RecipeFile, recipe_text
 
     tables = effective_tables(method, recipe, command="edgeclip recipe")
-    print(recipe_text(settings_from(tables, RecipeFile, source="edgeclip recipe")), end="")
+    whole = settings_from(tables, RecipeFile, source="edgeclip recipe")
+    if whole.method:
+        tried_by(whole.method)  # what `train` would refuse begins no file
+    print(recipe_text(whole), end="")

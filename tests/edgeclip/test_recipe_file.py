@@ -73,6 +73,12 @@ def test_edgeclip_recipe_reports_its_errors_by_its_own_name() -> None:
     assert str(done.exception).startswith("edgeclip recipe: preset tiny is a method of its own")
 
 
+def test_a_recipe_of_a_method_that_is_not_known_is_not_printed() -> None:
+    done = CliRunner().invoke(app, ["recipe", "--method", "visal"])
+    assert str(done.exception) == "--method visal: 'visal' is not known: did you mean visual?"
+    assert done.stdout == ""
+
+
 def test_a_preset_beside_a_method_is_refused_where_it_stands(file: Path) -> None:
     file.write_text('preset = "tiny"\nmethod = "head"\n')
     with pytest.raises(ConfigError, match=r"recipe\.toml: preset tiny is a method of its own"):
