@@ -39,8 +39,11 @@ def wrap(
     ] = False,
 ) -> None:
     """Write what devices need of a bundle to run its newest pack."""
+    from edgeclip_device.rollout.delivery import is_delivery
     from edgeclip_device.rollout.delivery import wrap as wrap_bundle
 
+    if delivery.exists() and not is_delivery(delivery):
+        raise ConfigError(f"{delivery} is there, and no delivery: name another file")
     size = wrap_bundle(bundle, delivery, task=task, whole=whole)
     print(f"{delivery}: {size / 1e3:.1f} kB")
     named = shlex.quote(str(delivery))
@@ -64,11 +67,11 @@ def send(
     counter: Counter = None,
 ) -> None:
     """Send a delivery in chunks, or by a URL; end when it runs in shadow or is refused."""
-    from edgeclip_device.rollout.delivery import looked_into
+    from edgeclip_device.rollout.delivery import looked_into, unasked
     from edgeclip_device.rollout.sending import send_delivery
 
     if delivery.is_file():  # for another file a device would raise an alarm
-        looked_into(delivery, lambda _signature, _data: None)  # whom it believes, it knows itself
+        looked_into(delivery, unasked)  # whom it believes, it knows itself
     sender = sender_of(
         key, device_id, project, (broker, ca_file, certificate_file, certificate_key)
     )

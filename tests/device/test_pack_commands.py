@@ -116,3 +116,14 @@ def test_a_signed_bundle_is_wrapped_at_a_desk(tmp_path: Path) -> None:
     said = _invoke("pack", "wrap", str(bundle), str(tmp_path / "x.zip"))
     assert "kB" in said
     assert (tmp_path / "x.zip").is_file()
+
+
+def test_wrap_writes_over_a_delivery_and_over_nothing_else(tmp_path: Path) -> None:
+    bundle, out = Team(tmp_path / "team").bundle("1.1.0"), tmp_path / "x.zip"
+    for _ in range(2):
+        assert CliRunner().invoke(app, ["pack", "wrap", str(bundle), str(out)]).exit_code == 0
+    out.write_bytes(b"photographs")
+    done = CliRunner().invoke(app, ["pack", "wrap", str(bundle), str(out)])
+    assert isinstance(done.exception, ConfigError)
+    assert "x.zip is there, and no delivery: name another file" in str(done.exception)
+    assert out.read_bytes() == b"photographs"
