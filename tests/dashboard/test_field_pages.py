@@ -145,6 +145,11 @@ def test_an_alarm_appears_with_what_to_do_and_goes(
     eventually(
         lambda: "disk low" in browser.text(".panel .rows"), what="it is among those that are over"
     )
+    cut = "[...document.querySelectorAll('.ended')].some(e => e.scrollWidth > e.clientWidth)"
+    assert browser.value(cut) is False
+    wide = "getBoundingClientRect().width"
+    ended, book = (f"document.querySelector('{own}').{wide}" for own in (".ended", ".log-book"))
+    assert browser.value(f"{ended} === {book}") is True
 
 
 def _write(browser: Browser, name: str, text: str) -> None:

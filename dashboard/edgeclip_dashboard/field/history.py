@@ -34,7 +34,7 @@ QUANTITIES: Final = (
     Quantity("outbox_rows", "Outbox", "rows", 0),
     Quantity("fps", "Frames", "fps", 1),
     Quantity("infer_p95_ms", "Classification, p95", "ms", 1),
-    Quantity("feature_distance", "Drift of what is seen", "1 - cosine", 3),
+    Quantity("feature_distance", "Drift of what is seen", "(1 - cosine)", 3),
 )
 
 

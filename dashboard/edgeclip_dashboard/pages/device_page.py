@@ -199,7 +199,7 @@ def _gaps(report: DeviceReport) -> words.Facts:
 
 def _build_past(past: Past, zone: tzinfo | None) -> None:
     if past.ended:
-        with ui.element("article").classes("panel"):
+        with ui.element("article").classes("panel ended"):
             parts.heading("Alarms that are over")
             rows = [
                 (
