@@ -20,7 +20,7 @@ class Fault:
     Attributes:
         found: Key, and what is wrong with it.
         next_step: What to do.
-        stops: Whether a service does not start with it; else something has no effect.
+        stops: Whether a service does not start with it; else something has no effect, or not yet.
     """
 
     found: str
@@ -81,6 +81,10 @@ def table_faults(settings: DeviceSettings) -> Iterator[Fault]:
     if settings.camera.watch and settings.camera.time_zone is None:
         step = 'give that of the camera\'s clock, for example "Africa/Nairobi" or "+03:00"'
         yield Fault("[camera].time_zone is missing: a watched folder needs it", step)
+    source = settings.camera.source
+    if settings.camera.watch and source and not Path(source).is_dir():
+        found = f"[camera].source: {source} is no folder here, and is watched"
+        yield Fault(found, "make it, or correct the path", stops=False)  # detect waits for it
     if settings.power.windows and settings.power.mode != "windowed":
         found = f'[power].windows do nothing with mode = "{settings.power.mode}"'
         yield Fault(found, 'write mode = "windowed", or take them out', stops=False)

@@ -91,3 +91,13 @@ def test_the_doctor_says_whose_commands_are_obeyed(make_settings: Make, tmp_path
     assert _doctor(with_key, tmp_path)["command keys"] == ("ok", "operators 1, admins 0")
     assert _doctor(without_file, tmp_path)["command keys"][0] == "fail"
     assert _doctor(make_settings(), tmp_path)["command keys"][0] == "absent"
+
+
+def test_a_watched_folder_that_is_not_there_is_noted_and_starts(tmp_path: Path) -> None:
+    file, folder = tmp_path / "device.toml", tmp_path / "incomming"
+    file.write_text(f'[camera]\nsource = "{folder}"\nwatch = true\ntime_zone = "Africa/Nairobi"\n')
+    done = complete("check-config", file)
+    said = f"note: [camera].source: {folder} is no folder here, and is watched: make it"
+    assert (done.returncode, said in done.stdout) == (0, True)
+    folder.mkdir()
+    assert "[camera].source" not in complete("check-config", file).stdout
