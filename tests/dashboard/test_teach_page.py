@@ -140,6 +140,10 @@ def test_three_snapshots_become_a_pack_that_a_device_takes(
     mark = browser.value("document.querySelector('.menu [aria-current]').innerText")
     assert mark.endswith("Review")
     browser.keep("teach")
+    browser.click(".ground")
+    eventually(
+        lambda: "taught-impala@1.1.0" in browser.text(".q-item"), what="it can be built on at once"
+    )
     assert browser.console() == []
     _is_taken_by_a_device(site, tmp_path)
 

@@ -118,8 +118,7 @@ class TeachPage:
     def _build_form(self, grounds: list[Ground]) -> None:
         self._form = ui.element("form").classes("teach-form")
         self._form.on("submit.prevent", self._teach)
-        choices = (Choice(g.key, g.name, g.delivery, g.came_at) for g in grounds)
-        options = labels(choices, self._context.zone)
+        options = self._options(grounds)
         with self._form:
             self._name = ui.input("What is it called?").props(
                 f"outlined dense maxlength={_MOST_LETTERS} name=name"
@@ -131,6 +130,17 @@ class TeachPage:
                 ui.label("Teach it")
             self._count = ui.label("").classes("quiet")
         self._show_count()
+
+    def _options(self, grounds: list[Ground]) -> dict[str, str]:
+        choices = (Choice(g.key, g.name, g.delivery, g.came_at) for g in grounds)
+        return labels(choices, self._context.zone)
+
+    async def _offer_anew(self) -> None:
+        """Offer what lies on the shelf now, such as what was just taught; the choice stays."""
+        grounds = await asyncio.to_thread(self._context.teaching.grounds)
+        options, chosen = self._options(grounds), self._ground.value
+        first = next(iter(options), None)
+        self._ground.set_options(options, value=chosen if chosen in options else first)
 
     def _build_choice(self, look: Look) -> None:
         parts.heading("Detections that show it")
@@ -190,6 +200,7 @@ class TeachPage:
         finally:
             del self._button.props["disabled"]
             self._button.update()
+        await self._offer_anew()
 
     def _show(self, taught: Taught) -> None:
         self._say("", "good")
