@@ -80,6 +80,9 @@ def _said(row: Row, about: About) -> list[object]:
 def timelapse_csv(rows: Iterable[Row], about: About, file: IO[str]) -> None:
     """Write what Timelapse imports: File and RelativePath, then fields of a template.
 
+    The first two are how Timelapse finds the image: they stand as they are, whatever a spreadsheet
+    would take them for.
+
     Args:
         rows: Images.
         about: The run.
@@ -96,8 +99,8 @@ def timelapse_csv(rows: Iterable[Row], about: About, file: IO[str]) -> None:
         index, probability = about.likeliest(record.probabilities)
         taken = record.taken_at.strftime("%Y-%m-%d %H:%M:%S") if record.taken_at else ""
         name = about.manifest.class_names[index]
-        cells = [path.name, folder, taken, name, probability, row.sequence]
-        writer.writerow([_safe(cell) for cell in cells])
+        said = [taken, name, probability, row.sequence]
+        writer.writerow([path.name, folder, *map(_safe, said)])
 
 
 def failures_csv(rows: Iterable[Row], about: About, file: IO[str]) -> None:

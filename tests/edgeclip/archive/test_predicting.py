@@ -119,6 +119,13 @@ def test_a_spreadsheet_takes_no_name_for_a_formula(predict: Predict, tmp_path: P
     assert _rows(tmp_path / "out")[0]["file"] == "'=HYPERLINK(1).png"
 
 
+def test_timelapse_finds_an_image_by_its_own_name(predict: Predict, tmp_path: Path) -> None:
+    save(tmp_path / "a" / "-north" / "=1.png", draw("leopard", 1))
+    predict(tmp_path / "a", formats=["timelapse"])
+    [row] = _rows(tmp_path / "out", "timelapse.csv")
+    assert (row["RelativePath"], row["File"]) == ("-north", "=1.png")
+
+
 def test_a_run_that_lost_parts_goes_on_to_the_same_bytes(
     predict: Predict, archive: Path, tmp_path: Path
 ) -> None:
