@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
@@ -135,6 +135,11 @@ class Journal:
                 " --out"
             ) from error
 
+    def images(self) -> Iterator[Listed]:
+        """Yield all images of the list; see `listed`."""
+        for _, images in self.listed(range(self.plan.parts)):
+            yield from images
+
     def write(self, part: int, records: Sequence[Record]) -> None:
         """Write a finished part, whole or not at all.
 
@@ -175,19 +180,28 @@ class Journal:
         return self._folder / PARTS / f"{part:07d}.jsonl"
 
 
-def open_journal(folder: Path, store: ImageStore, plan: Plan, *, anew: bool = False) -> Journal:
+def open_journal(
+    folder: Path,
+    store: ImageStore,
+    plan: Plan,
+    accept: Callable[[Iterator[Listed]], None] = lambda _: None,
+    *,
+    anew: bool = False,
+) -> Journal:
     """Return a run's files: those of the interrupted one, or new ones with a new list.
 
     Args:
         folder: Where they lie.
         store: Is listed where the run is new.
         plan: Of the run that is asked for; its number of images is filled in.
-        anew: Replace an earlier run, once the archive is listed.
+        accept: Looks at the images, and raises where they cannot be worked on.
+        anew: Replace an earlier run, once the archive is listed and accepted.
 
     Raises:
         ConfigError: The folder holds another run.
         DataError: The archive cannot be listed.
         SetupError: The folder cannot be written.
+        EdgeclipError: Whatever `accept` raises.
     """
     earlier = None if anew else _earlier(folder)
     if earlier is not None:
@@ -196,19 +210,38 @@ def open_journal(folder: Path, store: ImageStore, plan: Plan, *, anew: bool = Fa
                 f"{folder} holds another run ({first_of(found, _SHOWN, '; ')}): run what it was,"
                 " choose another --out, or add --overwrite"
             )
-        return Journal(folder, earlier, is_earlier=True)
+        journal = Journal(folder, earlier, is_earlier=True)
+        accept(journal.images())
+        return journal
     try:
         (folder / PARTS).mkdir(parents=True, exist_ok=True)
         images = _write_list(folder / NEW_LIST_FILE, store)
+    except OSError as error:
+        raise _not_written(folder, error) from error
+    accept(_read_list(folder / NEW_LIST_FILE))
+    return _begun(folder, plan.model_copy(update={"images": images}))
+
+
+def _begun(folder: Path, plan: Plan) -> Journal:
+    """Let the run of the new list take the place of an earlier one."""
+    try:
         (folder / PLAN_FILE).unlink(missing_ok=True)  # from here on an earlier run is none
         for left in (folder / PARTS).iterdir():
             left.unlink()
         (folder / NEW_LIST_FILE).replace(folder / LIST_FILE)
-        complete = plan.model_copy(update={"images": images})
-        write_text(folder / PLAN_FILE, complete.model_dump_json(indent=2) + "\n")
+        write_text(folder / PLAN_FILE, plan.model_dump_json(indent=2) + "\n")
     except OSError as error:
-        raise SetupError(f"{folder} cannot be written ({error.strerror}): check --out") from error
-    return Journal(folder, complete)
+        raise _not_written(folder, error) from error
+    return Journal(folder, plan)
+
+
+def _not_written(folder: Path, error: OSError) -> SetupError:
+    return SetupError(f"{folder} cannot be written ({error.strerror}): check --out")
+
+
+def _read_list(path: Path) -> Iterator[Listed]:
+    with path.open("rb") as lines:
+        yield from map(_LISTED.validate_json, lines)
 
 
 def _write_list(path: Path, store: ImageStore) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
@@ -19,6 +19,7 @@ from edgeclip.archive.request import PredictRequest
 from edgeclip.archive.results import FORMATS, SHEETS, Results, Wanted, write_results
 from edgeclip.archive.run_folder import RUN_FOLDER, alone
 from edgeclip.archive.running import run_here
+from edgeclip.archive.stores import Listed
 from edgeclip.contract.bundle import MANIFEST_FILE
 from edgeclip.contract.files import reason_of
 from edgeclip.contract.hashing import sha256_file
@@ -87,9 +88,12 @@ def predict_archive(request: PredictRequest, output: Output, bars: Bars) -> Resu
             require_cluster(output.cluster)  # a whole run needs none for further formats
         work = request.work()  # what is refused here costs no older run
         plan = _plan(request, output, work, digest)
-        journal = open_journal(run, work.store, plan, anew=output.overwrite)
-        if output.camtrap:
-            require_places(output.camtrap.deployments, journal, work)  # before hours of work
+
+        def accept(images: Iterator[Listed]) -> None:  # before an older run goes, and hours of work
+            if output.camtrap:
+                require_places(output.camtrap.deployments, images, work)
+
+        journal = open_journal(run, work.store, plan, accept, anew=output.overwrite)
         already = _answer(request, output, journal, work, bars)
         wanted = Wanted(output.formats, output.camtrap, output.heat_boxes)
         results = write_results(output.folder, journal, work, wanted, bars)

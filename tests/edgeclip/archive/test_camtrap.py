@@ -129,7 +129,7 @@ def test_a_place_without_coordinates_is_named_before_an_image_is_looked_at(
 ) -> None:
     with pytest.raises(DataError, match="has no row for river/north: Camtrap DP needs"):
         package(*TABLE[:2])
-    assert not any((tmp_path / "out" / RUN_FOLDER / PARTS).iterdir())
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_place_whose_files_cannot_be_read_needs_no_coordinates(
@@ -142,6 +142,9 @@ def test_a_place_whose_files_cannot_be_read_needs_no_coordinates(
     save(archive / "lost" / "20240501_120000.png", draw("leopard", 1))
     with pytest.raises(DataError, match="has no row for lost: Camtrap DP needs"):
         package(overwrite=True)
+    package()
+    results = package.results  # type: ignore[attr-defined]
+    assert results.already == results.images  # the older run has lost nothing
 
 
 def test_one_row_may_be_for_all_images_that_are_left(package: Callable[..., Path]) -> None:
