@@ -15,6 +15,7 @@ from edgeclip.contract.bundle import BundleManifest, find_pack, read_bundle
 from edgeclip.contract.gate import read_gate
 from edgeclip.contract.router_rows import read_row, row_without_prototypes
 from edgeclip.contract.routing import Gate, RouterRow, Shares, by_static_keys, share_out
+from edgeclip.contract.static_facts import FRAME_KEYS
 from edgeclip.errors import ConfigError
 from edgeclip_device.config import InferenceSettings
 from edgeclip_device.heads import shares_a_pass
@@ -197,11 +198,10 @@ def _row(pack: LoadedPack, item: RoutedPackSettings) -> RouterRow:
 def _keys_of_set(pack: LoadedPack) -> Mapping[str, str]:
     """Return what its set said must hold of a frame for the pack to be asked."""
     static = find_pack(pack.bundle_manifest, pack.manifest.task).static
-    known = sorted(RoutedPackSettings.model_fields.keys() - {"task"})
-    if unknown := sorted(static.keys() - set(known)):
+    if unknown := sorted(static.keys() - set(FRAME_KEYS)):
         raise ConfigError(
             f"[router]: {pack.name} was put into its set with {unknown[0]}={static[unknown[0]]},"
-            f" which a device does not know of a frame: give its entry {', '.join(known[:-1])} or"
-            f" {known[-1]}"
+            f" which a device does not know of a frame: give its entry {', '.join(FRAME_KEYS[:-1])}"
+            f" or {FRAME_KEYS[-1]}"
         )
     return static

@@ -19,7 +19,10 @@ Light = Literal["day", "infrared"]
 LIGHT: Final = "light"
 LIGHTS: Final[tuple[str, ...]] = get_args(Light)
 
-_SAID: Final = (LIGHT, "camera", *PLACES)
+FRAME_KEYS: Final = ("camera", "deployment", LIGHT)
+"""Keys that a device has values of for each frame."""
+
+_SAID: Final = (*FRAME_KEYS, "location")
 """Keys that a device or an archive has values of by itself."""
 
 

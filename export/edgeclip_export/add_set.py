@@ -22,6 +22,7 @@ from edgeclip.contract.gate import GATE_FILE, GATE_TENSORS_FILE, StoredGate
 from edgeclip.contract.hashing import sha256_file
 from edgeclip.contract.pack import PACK_FILE, ROUTER_FILE, PackManifest, read_pack_manifest
 from edgeclip.contract.pack_ref import PackRef
+from edgeclip.contract.static_facts import FRAME_KEYS
 from edgeclip.errors import BundleMismatchError, ConfigError, SetupError
 from edgeclip.packs import Pack, load_pack
 from edgeclip.routed_packs import gate_of, load_routed
@@ -77,16 +78,23 @@ class SetSource:
         """Return the hashes of the packs that static keys choose, of which a gate has no rows."""
         return {sha256_file(path / PACK_FILE) for _, path, static in self.held.parts if static}
 
-    def router_table(self) -> str:
-        """Return what device.toml says for these packs to share a camera."""
-        items = [
-            ", ".join(
-                f'{key} = "{value}"'
-                for key, value in {"task": load_pack(path).manifest.task, **static}.items()
-            )
-            for _, path, static in self.held.parts
+    def router_lines(self) -> list[str]:
+        """Return what device.toml says for these packs to share a camera; the bundle has the keys.
+
+        A key that a device does not know of a frame is named: it refuses to start with it alone.
+        """
+        packs = [(load_pack(path).manifest.task, static) for _, path, static in self.held.parts]
+        entries = ", ".join(f'{{task = "{task}"}}' for task, _ in packs)
+        return [
+            f"in device.toml: [router] packs = [{entries}]",
+            *(
+                f"a device does not know {key} of a frame: give {task} {', '.join(FRAME_KEYS[:-1])}"
+                f" or {FRAME_KEYS[-1]} there"
+                for task, static in packs
+                for key in static
+                if key not in FRAME_KEYS
+            ),
         ]
-        return "[router] packs = [" + ", ".join(f"{{{item}}}" for item in items) + "]"
 
 
 @dataclass(frozen=True)

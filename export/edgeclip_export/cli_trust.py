@@ -133,4 +133,4 @@ def show_router(folder: Path) -> None:
     from edgeclip_export.add_set import SetSource, is_set
 
     if is_set(folder):
-        print(f"in device.toml: {SetSource.load(folder).router_table()}")
+        print(*SetSource.load(folder).router_lines(), sep="\n")

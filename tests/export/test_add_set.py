@@ -15,6 +15,7 @@ from edgeclip.contract.bundle import MANIFEST_FILE, SIGNATURE_FILE, read_bundle
 from edgeclip.contract.gate import GATE_FILE, GATE_TENSORS_FILE, read_gate
 from edgeclip.contract.hashing import sha256_file
 from edgeclip.contract.signing import make_key
+from edgeclip.contract.static_facts import FRAME_KEYS
 from edgeclip.errors import BundleMismatchError, ConfigError
 from edgeclip.routed_packs import load_routed
 from edgeclip.tensor_file import read_tensors
@@ -22,9 +23,9 @@ from edgeclip_device.backends.choosing import open_backend
 from edgeclip_device.classifier import Classifier
 from edgeclip_device.config import InferenceSettings
 from edgeclip_device.pack_router import load_router
-from edgeclip_device.router_settings import RouterSettings
+from edgeclip_device.router_settings import RoutedPackSettings, RouterSettings
 from edgeclip_export.add_pack import add_pack
-from edgeclip_export.add_set import add_set
+from edgeclip_export.add_set import SetSource, add_set
 from edgeclip_export.bundle_writer import write_bundle
 from edgeclip_export.config import BundleConfig
 from edgeclip_export.sign import sign_bundle
@@ -132,7 +133,7 @@ def test_a_set_comes_into_a_bundle_and_its_gate_in_place_of_the_older_one(
     said = run("add-pack", routed, tmp_path / "more")
     assert said.code == 0, said.err
     assert "added c 1.0.0, its learned gate to" in said.out
-    assert 'packs = [{task = "a"}, {task = "b"}, {task = "c", light = "infrared"}]' in said.out
+    assert 'packs = [{task = "a"}, {task = "b"}, {task = "c"}]' in said.out
     after = read_bundle(routed)
     assert [ref.task for ref in after.packs] == ["a", "b", "c"]
     assert after.gate != before.gate
@@ -166,6 +167,17 @@ def static_first(
     named = str(encoder.config), str(encoder.weights)
     write_bundle(BundleConfig(root / "set", root / "bundle", *named), ignored)
     return root / "bundle"
+
+
+def test_what_device_toml_says_is_tasks_alone_and_what_no_device_knows(
+    packs: list[Path], tmp_path: Path
+) -> None:
+    combine(packs, tmp_path / "set", {"a": {"light": "infrared"}, "b": {"location": "ridge"}})
+    assert SetSource.load(tmp_path / "set").router_lines() == [
+        'in device.toml: [router] packs = [{task = "a"}, {task = "b"}, {task = "c"}]',
+        "a device does not know location of a frame: give b camera, deployment or light there",
+    ]
+    assert set(FRAME_KEYS) == RoutedPackSettings.model_fields.keys() - {"task"}
 
 
 def test_a_set_whose_first_pack_has_static_keys_is_exported_with_its_gate(
